@@ -1,0 +1,1 @@
+"""What runs inside and around the Triton server."""

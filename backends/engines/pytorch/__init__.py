@@ -1,0 +1,1 @@
+"""TorchScript networks on the CPU."""

@@ -1,0 +1,1 @@
+"""One module per Python step of the pipeline."""

@@ -1,0 +1,1 @@
+"""Everything a caller of the server needs."""

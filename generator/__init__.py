@@ -1,0 +1,1 @@
+"""The pipeline as data, and the configurations generated from it."""

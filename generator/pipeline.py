@@ -1,0 +1,176 @@
+"""The pipeline as data: every step, its tensors, and the ensembles that chain them.
+
+Tensor names, dtypes and dims stand here and nowhere else; configs, exporters, steps and client read them.
+"""
+
+from dataclasses import dataclass, field
+
+SAMPLE_RATE_HERTZ = 16_000  # what the speech recognition hears
+VOICE_SAMPLE_RATE_HERTZ = 22_050  # what the speech synthesis speaks
+NUM_FEATURES = 64
+NUM_MELS = 80
+LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
+NUM_LABELS = len(LABELS) + 1
+
+DTYPES = ("FP32", "INT32", "INT64", "BYTES")  # names of the KServe v2 protocol
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One named tensor of a step. `dims` leave out the batch axis; -1 marks an axis of variable length."""
+
+    name: str
+    dtype: str
+    dims: tuple[int, ...]
+
+    def __post_init__(self):
+        if self.dtype not in DTYPES:
+            raise ValueError(f"tensor {self.name}: dtype {self.dtype!r} is unknown; allowed are {', '.join(DTYPES)}")
+        if any(size == 0 or size < -1 for size in self.dims):
+            raise ValueError(f"tensor {self.name}: dims {self.dims} must be positive, or -1 for a variable length")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One Triton model. A network runs on an engine that its profile chooses; anything else is a Python step."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    is_network: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One step inside an ensemble: for each of the step's tensors, the ensemble tensor it is wired to.
+
+    A tensor left out is wired to the ensemble tensor of its own name.
+    """
+
+    step: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Steps chained into one Triton model; `inputs` and `outputs` name the ensemble tensors a caller sees."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    calls: tuple[Call, ...]
+
+
+STEPS = (
+    Step(
+        "speech_features",
+        inputs=(Tensor("question_audio", "FP32", (-1,)), Tensor("sample_rate", "INT32", (1,))),
+        outputs=(Tensor("features", "FP32", (NUM_FEATURES, -1)), Tensor("features_length", "INT32", (1,))),
+    ),
+    Step(
+        "jasper",
+        inputs=(Tensor("features", "FP32", (NUM_FEATURES, -1)), Tensor("features_length", "INT32", (1,))),
+        outputs=(Tensor("log_probs", "FP32", (-1, NUM_LABELS)), Tensor("log_probs_length", "INT32", (1,))),
+        is_network=True,
+    ),
+    Step(
+        "ctc_decoder",
+        inputs=(Tensor("log_probs", "FP32", (-1, NUM_LABELS)), Tensor("log_probs_length", "INT32", (1,))),
+        # Twice the same text: Triton cannot return a subset of outputs if an exposed tensor is also consumed.
+        outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
+    ),
+    Step(
+        "qa_tokenizer",
+        inputs=(Tensor("question", "BYTES", (1,)), Tensor("context", "BYTES", (1,))),
+        outputs=(
+            Tensor("input_ids", "INT64", (-1, -1)),
+            Tensor("token_type_ids", "INT64", (-1, -1)),
+            Tensor("attention_mask", "INT64", (-1, -1)),
+            Tensor("token_spans", "INT32", (-1, -1, 2)),
+        ),
+    ),
+    Step(
+        "bert",
+        inputs=(
+            Tensor("input_ids", "INT64", (-1, -1)),
+            Tensor("token_type_ids", "INT64", (-1, -1)),
+            Tensor("attention_mask", "INT64", (-1, -1)),
+        ),
+        outputs=(Tensor("start_logits", "FP32", (-1, -1)), Tensor("end_logits", "FP32", (-1, -1))),
+        is_network=True,
+    ),
+    Step(
+        "answer_extractor",
+        inputs=(
+            Tensor("start_logits", "FP32", (-1, -1)),
+            Tensor("end_logits", "FP32", (-1, -1)),
+            Tensor("token_spans", "INT32", (-1, -1, 2)),
+            Tensor("context", "BYTES", (1,)),
+        ),
+        outputs=(
+            Tensor("answer", "BYTES", (1,)),
+            Tensor("answer_score", "FP32", (1,)),
+            Tensor("answer_span", "INT32", (2,)),
+            Tensor("sentence", "BYTES", (1,)),
+        ),
+    ),
+    Step(
+        "text_encoder",
+        inputs=(Tensor("text", "BYTES", (1,)),),
+        outputs=(Tensor("symbol_ids", "INT64", (-1,)), Tensor("symbols_length", "INT32", (1,))),
+    ),
+    Step(
+        "tacotron2",
+        inputs=(Tensor("symbol_ids", "INT64", (-1,)), Tensor("symbols_length", "INT32", (1,))),
+        outputs=(Tensor("decoded_mel", "FP32", (NUM_MELS, -1)), Tensor("mel_length", "INT32", (1,))),
+        is_network=True,
+    ),
+    Step(
+        "mel_padder",
+        inputs=(Tensor("decoded_mel", "FP32", (NUM_MELS, -1)), Tensor("mel_length", "INT32", (1,))),
+        outputs=(
+            Tensor("mel", "FP32", (NUM_MELS, -1)),
+            Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
+            Tensor("z", "FP32", (-1, -1)),
+        ),
+    ),
+    Step(
+        "waveglow",
+        inputs=(Tensor("padded_mel", "FP32", (NUM_MELS, -1)), Tensor("z", "FP32", (-1, -1))),
+        outputs=(Tensor("audio", "FP32", (-1,)),),
+        is_network=True,
+    ),
+    Step(
+        "audio_trimmer",
+        inputs=(
+            Tensor("audio", "FP32", (-1,)),
+            Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
+            Tensor("mel_length", "INT32", (1,)),
+        ),
+        outputs=(Tensor("answer_audio", "FP32", (-1,)),),
+    ),
+)
+
+HEAR = (Call("speech_features"), Call("jasper"), Call("ctc_decoder"))
+UNDERSTAND = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
+UNDERSTAND_WHAT_WAS_HEARD = (Call("qa_tokenizer", inputs={"question": "transcript"}), *UNDERSTAND[1:])
+SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
+SPEAK_THE_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
+
+ENSEMBLES = (
+    Ensemble(
+        "convai_ensemble",
+        inputs=("question_audio", "sample_rate", "context"),
+        outputs=("question", "answer", "answer_score", "answer_span", "answer_audio", "mel"),
+        calls=HEAR + UNDERSTAND_WHAT_WAS_HEARD + SPEAK_THE_SENTENCE,
+    ),
+    Ensemble("speech_to_text", inputs=("question_audio", "sample_rate"), outputs=("question",), calls=HEAR),
+    Ensemble(
+        "question_answering",
+        inputs=("question", "context"),
+        outputs=("answer", "answer_score", "answer_span"),
+        calls=UNDERSTAND,
+    ),
+    Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),
+)

@@ -1,0 +1,1 @@
+"""The four networks, their exports, checkpoints and training recipes."""

@@ -1,0 +1,1 @@
+"""Jasper, the CTC speech recognition network."""

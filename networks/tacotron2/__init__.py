@@ -1,0 +1,1 @@
+"""Tacotron 2, from text symbols to a mel spectrogram."""

@@ -1,0 +1,1 @@
+"""WaveGlow, from a mel spectrogram to audio."""
