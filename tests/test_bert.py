@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from convai.networks.bert.model import CONFIGS, Bert, BertConfig, example_inputs
+
+TINY = BertConfig(
+    vocab_size=50,
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=32,
+)
+
+
+@pytest.fixture(scope="module")
+def bert():
+    torch.manual_seed(0)
+    return Bert(TINY).eval()
+
+
+def count_parameters(config):
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Bert(config).parameters())
+
+
+@pytest.mark.parametrize(("name", "expected"), [("bert-large", 335_150_082), ("bert-base", 109_488_386)])
+def test_nvidia_sizes_have_exactly_the_published_number_of_parameters(name, expected):
+    assert count_parameters(CONFIGS[name]) == expected
+
+
+def test_keys_are_those_of_nvidias_checkpoints(bert):
+    keys = set(bert.state_dict())
+    assert {
+        "bert.embeddings.word_embeddings.weight",
+        "bert.embeddings.LayerNorm.bias",
+        "bert.encoder.layer.1.attention.self.query.weight",
+        "bert.encoder.layer.1.attention.output.LayerNorm.weight",
+        "bert.encoder.layer.1.intermediate.dense_act.weight",
+        "bert.encoder.layer.1.output.dense.bias",
+        "qa_outputs.weight",
+    } <= keys
+    assert not any("pooler" in key for key in keys)
+
+
+@torch.inference_mode()
+def test_logits_have_one_score_per_token_of_every_window(bert):
+    start_logits, end_logits = bert(*example_inputs(TINY, batch=3, length=10, windows=4))
+    assert start_logits.shape == end_logits.shape == (3, 4, 10)
+
+
+@torch.inference_mode()
+def test_a_row_scores_the_same_alone_as_beside_neighbours(bert):
+    inputs = example_inputs(TINY, batch=4, length=12)
+    together = bert(*inputs)
+    for row in range(4):
+        alone = bert(*(tensor[row : row + 1] for tensor in inputs))
+        for logits, expected in zip(alone, together, strict=True):
+            torch.testing.assert_close(logits[0], expected[row], atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_padding_tokens_and_windows_change_nothing(bert):
+    inputs = tuple(tensor[:1] for tensor in example_inputs(TINY, batch=1, length=12))
+    padded = tuple(torch.nn.functional.pad(tensor, (0, 8, 0, 1)) for tensor in inputs)
+    for logits, expected in zip(bert(*padded), bert(*inputs), strict=True):
+        torch.testing.assert_close(logits[:, :2, :12], expected, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_what_stands_behind_the_mask_is_not_read(bert):
+    input_ids, token_type_ids, attention_mask = example_inputs(TINY, batch=4, length=12)
+    other_ids = torch.where(attention_mask == 1, input_ids, 7)
+    expected = bert(input_ids, token_type_ids, attention_mask)
+    for logits, reference in zip(bert(other_ids, token_type_ids, attention_mask), expected, strict=True):
+        real = attention_mask == 1
+        torch.testing.assert_close(logits[real], reference[real], atol=1e-6, rtol=0)
+
+
+@torch.inference_mode()
+def test_a_window_without_tokens_stays_finite(bert):
+    nothing = torch.zeros((1, 2, 8), dtype=torch.int64)
+    assert all(logits.isfinite().all() for logits in bert(nothing, nothing, nothing))
+
+
+def test_hidden_size_must_split_into_heads():
+    with pytest.raises(ValueError, match="hidden_size must be a multiple of num_attention_heads"):
+        BertConfig(hidden_size=100, num_attention_heads=12)
