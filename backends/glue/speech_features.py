@@ -1,0 +1,155 @@
+"""First step of hearing: the question's audio becomes the normalised log-mel features that Jasper reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import scipy.fft
+import soxr
+from librosa.filters import mel as mel_filterbank
+
+from convai.backends.glue.buckets import check_buckets, smallest_bucket
+from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
+
+HOP_LENGTH = 160  # 10 ms
+WINDOW_LENGTH = 320  # 20 ms
+FFT_LENGTH = 512
+FRAMES_PER_SECOND = SAMPLE_RATE_HERTZ // HOP_LENGTH
+PREEMPHASIS = 0.97
+LOG_OFFSET = 1e-20
+STD_OFFSET = 1e-5
+MIN_SAMPLE_RATE_HERTZ = 8_000
+MAX_SAMPLE_RATE_HERTZ = 48_000
+MAX_PEAK = 1.1  # decoders of lossy formats overshoot full scale by a little
+
+
+def resample(audio: np.ndarray, sample_rate_hertz: int) -> np.ndarray:
+    """Bring `audio`, shape = (samples,), from `sample_rate_hertz` to the 16 kHz that Jasper hears."""
+    if sample_rate_hertz == SAMPLE_RATE_HERTZ:
+        return audio.astype(np.float32, copy=False)
+    return soxr.resample(audio.astype(np.float32, copy=False), sample_rate_hertz, SAMPLE_RATE_HERTZ)
+
+
+def num_frames(num_samples: int) -> int:
+    """Frames that hold signal: one per 10 ms hop begun."""
+    return -(-num_samples // HOP_LENGTH)
+
+
+def log_mel(audio: np.ndarray) -> np.ndarray:
+    """Log-mel power spectrum as NVIDIA's Jasper computes it, without dither and before normalisation.
+
+    Parameters
+    ----------
+    audio : float32, shape = (samples,), 16 kHz; at least two samples
+
+    Returns
+    -------
+    float32, shape = (64, ceil(samples / 160))
+    """
+    emphasised = audio.astype(np.float32)
+    emphasised[1:] -= np.float32(PREEMPHASIS) * audio[:-1]
+    padded = np.pad(emphasised, FFT_LENGTH // 2, mode="reflect")
+    # The Hann window sits in the middle of the FFT frame, so only its 320 samples are read;
+    # zeros after instead of around them change the phase alone, which the power does not see.
+    margin = (FFT_LENGTH - WINDOW_LENGTH) // 2
+    frames = np.lib.stride_tricks.sliding_window_view(padded[margin:], WINDOW_LENGTH)[::HOP_LENGTH]
+    spectrum = scipy.fft.rfft(frames[: num_frames(len(audio))] * _window(), n=FFT_LENGTH)
+    power = spectrum.real**2 + spectrum.imag**2
+    return np.log(_filterbank() @ power.T + np.float32(LOG_OFFSET))
+
+
+def normalize(log_mel: np.ndarray) -> np.ndarray:
+    """Give every feature zero mean and unit variance over its frames; float32, shape = (64, frames >= 2)."""
+    mean = log_mel.mean(axis=1, keepdims=True)
+    std = log_mel.std(axis=1, ddof=1, keepdims=True)
+    return (log_mel - mean) / (std + np.float32(STD_OFFSET))
+
+
+def jasper_features(audio: np.ndarray) -> np.ndarray:
+    """What Jasper reads: normalised log-mel of `audio` (16 kHz), float32, shape = (64, frames), not padded."""
+    return normalize(log_mel(audio))
+
+
+@cache
+def _window() -> np.ndarray:
+    return np.hanning(WINDOW_LENGTH).astype(np.float32)  # symmetric, unlike the default of most STFTs
+
+
+@cache
+def _filterbank() -> np.ndarray:
+    return mel_filterbank(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
+
+
+@dataclass(frozen=True)
+class SpeechFeatures:
+    """Audio at any sample rate -> normalised log-mel features padded to a bucket, and how many frames are valid."""
+
+    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # frames
+    min_seconds: float = 0.1
+    max_seconds: float = 30.0
+    silence_floor_dbfs: float = -60.0  # audio whose peak stays below this has no valid frame
+
+    def __post_init__(self):
+        check_buckets("buckets", self.buckets)
+        if not 0.02 <= self.min_seconds < self.max_seconds:
+            raise ValueError(
+                f"min_seconds, max_seconds: got {self.min_seconds}, {self.max_seconds}; "
+                "allowed is 0.02 <= min_seconds < max_seconds"
+            )
+        if self.max_seconds * FRAMES_PER_SECOND >= self.buckets[-1]:  # resampling may round up into one more frame
+            raise ValueError(
+                f"max_seconds: got {self.max_seconds}; allowed is less than "
+                f"{self.buckets[-1] / FRAMES_PER_SECOND}, which the last bucket holds"
+            )
+        if not self.silence_floor_dbfs < 0:
+            raise ValueError(f"silence_floor_dbfs: got {self.silence_floor_dbfs}; allowed is below 0")
+
+    def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, np.ndarray]:
+        """Features of one question.
+
+        Parameters
+        ----------
+        question_audio : float32, shape = (samples,), mono PCM within [-1, 1]
+        sample_rate : int32, shape = (1,), hertz
+
+        Returns
+        -------
+        features : float32, shape = (64, bucket), zero from the first invalid frame on
+        features_length : int32, shape = (1,), valid frames; 0 for silence
+        """
+        sample_rate_hertz = int(sample_rate[0])
+        self._check_audio(question_audio, sample_rate_hertz)
+        valid = np.zeros((NUM_FEATURES, 0), np.float32)
+        if np.abs(question_audio).max() >= 10 ** (self.silence_floor_dbfs / 20):
+            valid = jasper_features(resample(question_audio, sample_rate_hertz))
+        num_valid = valid.shape[1]
+        features = np.zeros((NUM_FEATURES, smallest_bucket(num_valid, self.buckets, "frames")), np.float32)
+        features[:, :num_valid] = valid
+        return {"features": features, "features_length": np.array([num_valid], np.int32)}
+
+    def _check_audio(self, audio: np.ndarray, sample_rate_hertz: int) -> None:
+        if not MIN_SAMPLE_RATE_HERTZ <= sample_rate_hertz <= MAX_SAMPLE_RATE_HERTZ:
+            raise ValueError(
+                f"got a sample rate of {sample_rate_hertz} Hz; "
+                f"allowed is {MIN_SAMPLE_RATE_HERTZ} to {MAX_SAMPLE_RATE_HERTZ} Hz"
+            )
+        if audio.ndim != 1:
+            raise ValueError(f"got audio of shape {list(audio.shape)}; allowed is one axis, [samples] of one channel")
+        seconds = len(audio) / sample_rate_hertz
+        if not self.min_seconds <= seconds <= self.max_seconds:
+            raise ValueError(
+                f"got {seconds:.3f} s of audio ({len(audio)} samples at {sample_rate_hertz} Hz); "
+                f"allowed is {self.min_seconds} to {self.max_seconds} s"
+            )
+        self._check_samples(audio)
+
+    def _check_samples(self, audio: np.ndarray) -> None:
+        num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
+        if num_nan or num_infinite:
+            raise ValueError(f"got {num_nan} NaN and {num_infinite} infinite samples; allowed are finite samples")
+        peak = float(np.abs(audio).max())
+        if peak > MAX_PEAK:
+            raise ValueError(
+                f"got samples up to {peak:.6g}; allowed is -1 to 1 (16-bit integer samples must be divided by 32768)"
+            )
