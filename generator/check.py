@@ -1,0 +1,135 @@
+"""Checks the configuration files of a model repository as Triton would read them, and their wiring beyond that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
+
+from convai.generator.pipeline import Call, Ensemble, Step, Tensor
+from convai.generator.profiles import BUCKETED_AXES, PROFILES
+from convai.generator.render import DATA_TYPES
+from convai.generator.settings import Profile
+from convai.generator.wiring import Wiring, WiringError, check_every_output_is_used, wire
+
+DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
+
+
+def check_repository(model_repository: Path, profile: Profile) -> dict[str, ModelConfig]:
+    """Parse every model's file for a profile and check all of them together; returns the parsed configurations.
+
+    Raises ValueError (WiringError for wiring) naming the model and tensor that is wrong.
+    """
+    folders = sorted(folder for folder in model_repository.iterdir() if folder.is_dir())
+    configs = {folder.name: parse(folder / profile.config_file) for folder in folders}
+    check_configs(configs)
+    check_buckets(profile)
+    return configs
+
+
+def parse(path: Path) -> ModelConfig:
+    """Read one config.pbtxt; its `name` must be its folder's, or Triton refuses it."""
+    if not path.exists():
+        # With a profile chosen, Triton would fall back to config.pbtxt without a word.
+        raise ValueError(f"{path} is missing; `convai generate` writes it")
+    try:
+        config = text_format.Parse(path.read_text(), ModelConfig())
+    except text_format.ParseError as error:
+        raise ValueError(f"{path} is no Triton model configuration: {error}") from error
+    folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
+    if config.name != folder:
+        raise ValueError(f"{path}: name is {config.name!r}, but its folder is {folder!r}")
+    return config
+
+
+def check_configs(configs: Mapping[str, ModelConfig]) -> None:
+    """Check that the ensembles among these configurations are wired to the steps among them without a fault."""
+    steps = {name: _step(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
+    wirings = []
+    for name, config in configs.items():
+        if config.HasField("ensemble_scheduling"):
+            wiring = wire(_ensemble(config), steps, implied=False)
+            _check_nothing_unused(config, wiring)
+            _check_callers_tensors(config, wiring)
+            _check_batch_size(config, configs)
+            wirings.append(wiring)
+    check_every_output_is_used(steps.values(), wirings)
+
+
+def check_buckets(profile: Profile) -> None:
+    """Check that each bucket size a Python step may pad to lies within the shapes its network takes."""
+    for (step, parameter), (tensor, axis) in BUCKETED_AXES.items():
+        buckets = profile.settings[step].parameters[parameter]
+        for network, settings in profile.settings.items():
+            if tensor in settings.shapes:
+                limits = settings.shapes[tensor]
+                low, high = limits.smallest[axis], limits.largest[axis]
+                outside = [bucket for bucket in buckets if not low <= bucket <= high]
+                if outside:
+                    raise ValueError(
+                        f"profile {profile.name}: step {step} pads {tensor} to {outside} ({parameter}), "
+                        f"but {network} takes {low} to {high} there"
+                    )
+
+
+def check_all(model_repository: Path) -> list[str]:
+    """Check every profile; returns one line per profile that says what was checked."""
+    lines = []
+    for profile in PROFILES.values():
+        configs = check_repository(model_repository, profile)
+        ensembles = sum(config.HasField("ensemble_scheduling") for config in configs.values())
+        lines.append(f"{profile.name}: {len(configs) - ensembles} steps and {ensembles} ensembles, wiring correct")
+    return lines
+
+
+def _tensor(io) -> Tensor:
+    name = DataType.Name(io.data_type)
+    if name not in DTYPE_OF:
+        raise ValueError(f"tensor {io.name}: data type {name} is not used in this pipeline")
+    return Tensor(io.name, DTYPE_OF[name], tuple(io.dims))
+
+
+def _step(config: ModelConfig) -> Step:
+    return Step(
+        config.name,
+        inputs=tuple(_tensor(io) for io in config.input),
+        outputs=tuple(_tensor(io) for io in config.output),
+        is_network=config.backend != "python",
+    )
+
+
+def _ensemble(config: ModelConfig) -> Ensemble:
+    return Ensemble(
+        config.name,
+        inputs=tuple(io.name for io in config.input),
+        outputs=tuple(io.name for io in config.output),
+        calls=tuple(
+            Call(step.model_name, dict(step.input_map), dict(step.output_map))
+            for step in config.ensemble_scheduling.step
+        ),
+    )
+
+
+def _check_nothing_unused(config: ModelConfig, wiring: Wiring) -> None:
+    for step, call in zip(config.ensemble_scheduling.step, wiring.calls):
+        for tensor in step.output_map.keys() - call.outputs.keys():
+            # Triton refuses to load such an ensemble.
+            raise WiringError(f"{config.name}: step {step.model_name} maps its output {tensor}, but nothing uses it")
+
+
+def _check_callers_tensors(config: ModelConfig, wiring: Wiring) -> None:
+    for declared, wired in (*zip(config.input, wiring.inputs), *zip(config.output, wiring.outputs)):
+        if _tensor(declared) != wired:
+            raise WiringError(
+                f"{config.name}: tensor {wired.name} is declared {_tensor(declared).dtype} {list(declared.dims)}, "
+                f"its step has {wired.dtype} {list(wired.dims)}"
+            )
+
+
+def _check_batch_size(config: ModelConfig, configs: Mapping[str, ModelConfig]) -> None:
+    for step in config.ensemble_scheduling.step:
+        allowed = configs[step.model_name].max_batch_size
+        if config.max_batch_size > allowed:
+            raise WiringError(
+                f"{config.name}: max_batch_size {config.max_batch_size} exceeds that of step {step.model_name}, {allowed}"
+            )

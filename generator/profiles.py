@@ -1,0 +1,102 @@
+"""How each step runs on a given kind of machine: engine, batching, threads, bucket sizes.
+
+`cpu` becomes every model's config.pbtxt; any other profile becomes configs/<profile>.pbtxt beside it and is chosen
+with `convai serve --profile <profile>`.
+"""
+
+from dataclasses import replace
+
+from convai.generator.pipeline import NUM_FEATURES, NUM_MELS
+from convai.generator.settings import Profile, Settings, ShapeRange
+
+FRAME_BUCKETS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # of 10 ms: 1.28 s to 30.08 s
+WINDOW_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+TOKEN_BUCKETS = (64, 96, 128, 192, 256, 384)
+SYMBOL_BUCKETS = (32, 64, 96, 128, 192, 256, 384, 600)
+MEL_BUCKETS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)  # of 11.6 ms: 1.5 s to 47.6 s
+
+# Where bucket sizes end up: (Python step, its parameter) -> (tensor, axis without the batch axis).
+BUCKETED_AXES = {
+    ("speech_features", "buckets"): ("features", 1),
+    ("qa_tokenizer", "window_buckets"): ("input_ids", 0),
+    ("qa_tokenizer", "token_buckets"): ("input_ids", 1),
+    ("text_encoder", "buckets"): ("symbol_ids", 0),
+    ("mel_padder", "buckets"): ("padded_mel", 1),
+}
+
+
+def _ranges(n_group: int) -> dict[str, dict[str, ShapeRange]]:
+    """Shapes each network must take, per input; the usual ones are a 5 s question, one window and a 3 s answer."""
+    tokens = ShapeRange((1, TOKEN_BUCKETS[0]), (1, 384), (WINDOW_BUCKETS[-1], 384))
+    hop_length = 256
+    return {
+        "jasper": {
+            "features": ShapeRange((NUM_FEATURES, 128), (NUM_FEATURES, 512), (NUM_FEATURES, 3008)),
+            "features_length": ShapeRange((1,), (1,), (1,)),
+        },
+        "bert": {name: tokens for name in ("input_ids", "token_type_ids", "attention_mask")},
+        "tacotron2": {
+            "symbol_ids": ShapeRange((32,), (64,), (600,)),
+            "symbols_length": ShapeRange((1,), (1,), (1,)),
+        },
+        "waveglow": {
+            "padded_mel": ShapeRange((NUM_MELS, 128), (NUM_MELS, 384), (NUM_MELS, 4096)),
+            "z": ShapeRange(*((n_group, frames * hop_length // n_group) for frames in (128, 384, 4096))),
+        },
+    }
+
+
+def _python_steps(n_group: int, receptive_field_frames: int) -> dict[str, Settings]:
+    return {
+        # The first steps wait a moment for company; later ones receive what they made together.
+        "speech_features": Settings(max_queue_delay_microseconds=1000, parameters={"buckets": FRAME_BUCKETS}),
+        "ctc_decoder": Settings(),
+        "qa_tokenizer": Settings(
+            parameters={"window_buckets": WINDOW_BUCKETS, "token_buckets": TOKEN_BUCKETS},
+        ),
+        "answer_extractor": Settings(),
+        "text_encoder": Settings(parameters={"buckets": SYMBOL_BUCKETS}),
+        "mel_padder": Settings(
+            parameters={
+                "buckets": MEL_BUCKETS,
+                "n_group": n_group,
+                "receptive_field_frames": receptive_field_frames,
+            },
+        ),
+        "audio_trimmer": Settings(),
+    }
+
+
+def _onnxruntime(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
+    parameters = {"intra_op_thread_count": threads, "inter_op_thread_count": 1}
+    return Settings(engine="onnxruntime", max_queue_delay_microseconds=500, parameters=parameters, shapes=shapes)
+
+
+def _pytorch(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
+    parameters = {"INTRA_OP_THREAD_COUNT": threads, "INTER_OP_THREAD_COUNT": 1}
+    return Settings(engine="pytorch", max_queue_delay_microseconds=500, parameters=parameters, shapes=shapes)
+
+
+def _cpu() -> Profile:
+    ranges = _ranges(n_group=64)
+    networks = {
+        "jasper": _onnxruntime(2, ranges["jasper"]),
+        "bert": _onnxruntime(2, ranges["bert"]),
+        "tacotron2": _pytorch(1, ranges["tacotron2"]),
+        "waveglow": _onnxruntime(2, ranges["waveglow"]),
+    }
+    return Profile("cpu", _python_steps(n_group=64, receptive_field_frames=32) | networks)
+
+
+def _gpu() -> Profile:
+    ranges = _ranges(n_group=8)
+    networks = {
+        name: Settings(engine="tensorrt", kind="KIND_GPU", max_queue_delay_microseconds=2000, shapes=ranges[name])
+        for name in ("jasper", "bert", "waveglow")
+    }
+    # Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
+    networks["tacotron2"] = replace(_pytorch(1, ranges["tacotron2"]), kind="KIND_GPU")
+    return Profile("gpu", _python_steps(n_group=8, receptive_field_frames=64) | networks)
+
+
+PROFILES = {profile.name: profile for profile in (_cpu(), _gpu())}

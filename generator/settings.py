@@ -1,0 +1,60 @@
+"""How a step can be set up to run: the fields of a profile, with their rules and units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan", "python": "model.py"}
+
+
+@dataclass(frozen=True)
+class ShapeRange:
+    """Dims, without the batch axis, that an exported network accepts and is tuned for (a TensorRT profile)."""
+
+    smallest: tuple[int, ...]
+    usual: tuple[int, ...]
+    largest: tuple[int, ...]
+
+    def __post_init__(self):
+        if not len(self.smallest) == len(self.usual) == len(self.largest):
+            raise ValueError(f"smallest {self.smallest}, usual {self.usual} and largest {self.largest} differ in rank")
+        for low, usual, high in zip(self.smallest, self.usual, self.largest):
+            if not 0 < low <= usual <= high:
+                raise ValueError(f"sizes must rise from smallest to largest, got {low}, {usual}, {high}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One step under one profile. `parameters` reach a Python step as its fields, an engine as Triton parameters."""
+
+    engine: str = "python"
+    instances: int = 1
+    kind: str = "KIND_CPU"
+    max_queue_delay_microseconds: int = 0
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
+    accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
+
+    def __post_init__(self):
+        if self.engine not in MODEL_FILES:
+            raise ValueError(f"engine {self.engine!r} is unknown; allowed are {', '.join(MODEL_FILES)}")
+        if self.kind not in ("KIND_CPU", "KIND_GPU"):
+            raise ValueError(f"kind must be KIND_CPU or KIND_GPU, got {self.kind!r}")
+        if self.instances < 1:
+            raise ValueError(f"instances must be at least 1, got {self.instances}")
+        if self.max_queue_delay_microseconds < 0:
+            raise ValueError(f"max_queue_delay_microseconds must not be negative, got {self.max_queue_delay_microseconds}")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Settings for every step, and what all models share."""
+
+    name: str
+    settings: Mapping[str, Settings]
+    max_batch_size: int = 8
+    max_queue_size: int = 64  # requests waiting per model; one more is refused with UNAVAILABLE
+
+    @property
+    def config_file(self) -> str:
+        """Path of the configuration within a model's folder."""
+        return "config.pbtxt" if self.name == "cpu" else f"configs/{self.name}.pbtxt"

@@ -1,0 +1,133 @@
+"""Follows every tensor of an ensemble from the step that makes it to the steps that need it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from convai.generator.pipeline import Call, Ensemble, Step, Tensor
+
+
+class WiringError(ValueError):
+    """The pipeline's description contradicts itself; the message names the ensemble, the step and the tensor."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """An ensemble with every wire written out; a step's outputs that nobody needs are left out."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    calls: tuple[Call, ...]
+
+
+def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True) -> Wiring:
+    """Resolve an ensemble's description against its steps.
+
+    With `implied`, a tensor left out of a call is wired to the ensemble tensor of its own name; without, as in a
+    config.pbtxt, an output left out is dropped and an input left out is an error.
+    Raises WiringError for an unknown step or tensor, a tensor nobody makes, needs or makes alone, an edge whose
+    ends differ in dtype or dims, and an exposed tensor that a later step consumes.
+    """
+    calls = [_complete(ensemble, call, steps, implied) for call in ensemble.calls]
+    made = _made_tensors(ensemble, calls, steps)
+    needed = _needed_tensors(ensemble, calls, steps)
+    inputs = tuple(_input_tensor(ensemble, name, made, needed) for name in ensemble.inputs)
+    sources = made | {tensor.name: ("the caller", tensor) for tensor in inputs}
+    for edge, consumers in needed.items():
+        for step, tensor in consumers:
+            _check_edge(ensemble, edge, sources, step, tensor)
+    outputs = tuple(_output_tensor(ensemble, name, made, needed) for name in ensemble.outputs)
+    used = needed.keys() | set(ensemble.outputs)
+    pruned = tuple(_without_unused_outputs(ensemble, call, used) for call in calls)
+    return Wiring(ensemble.name, inputs, outputs, pruned)
+
+
+def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring]) -> None:
+    """Raise WiringError for a step no ensemble calls and for a step's output that no ensemble exposes or consumes."""
+    used = {(call.step, tensor) for wiring in wirings for call in wiring.calls for tensor in call.outputs}
+    for step in steps:
+        for tensor in step.outputs:
+            if (step.name, tensor.name) not in used:
+                raise WiringError(f"step {step.name}: no ensemble uses its output {tensor.name}; remove or wire it")
+
+
+def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied: bool) -> Call:
+    if call.step not in steps:
+        raise WiringError(f"{ensemble.name}: step {call.step} is not described; steps are {', '.join(steps)}")
+    step = steps[call.step]
+    for direction, wires, tensors in (("input", call.inputs, step.inputs), ("output", call.outputs, step.outputs)):
+        names = [tensor.name for tensor in tensors]
+        for name in wires.keys() - set(names):
+            raise WiringError(f"{ensemble.name}: step {step.name} has no {direction} {name}; it has {', '.join(names)}")
+    if implied:
+        inputs = {tensor.name: tensor.name for tensor in step.inputs} | call.inputs
+        return replace(call, inputs=inputs, outputs={tensor.name: tensor.name for tensor in step.outputs} | call.outputs)
+    for tensor in step.inputs:
+        if tensor.name not in call.inputs:
+            raise WiringError(f"{ensemble.name}: input {tensor.name} of step {step.name} is wired to nothing")
+    return call
+
+
+def _made_tensors(ensemble, calls, steps) -> dict[str, tuple[str, Tensor]]:
+    made: dict[str, tuple[str, Tensor]] = {}
+    for call in calls:
+        for tensor in steps[call.step].outputs:
+            edge = call.outputs.get(tensor.name)
+            if edge is None:
+                continue
+            if edge in made:
+                raise WiringError(f"{ensemble.name}: tensor {edge} is made twice, by {made[edge][0]} and {call.step}")
+            made[edge] = call.step, tensor
+    return made
+
+
+def _needed_tensors(ensemble, calls, steps) -> dict[str, list[tuple[str, Tensor]]]:
+    needed: dict[str, list[tuple[str, Tensor]]] = {}
+    for call in calls:
+        for tensor in steps[call.step].inputs:
+            needed.setdefault(call.inputs[tensor.name], []).append((call.step, tensor))
+    return needed
+
+
+def _input_tensor(ensemble, name, made, needed) -> Tensor:
+    if name in made:
+        raise WiringError(f"{ensemble.name}: input {name} is also made by step {made[name][0]}")
+    if name not in needed:
+        raise WiringError(f"{ensemble.name}: no step consumes the input {name}")
+    return replace(needed[name][0][1], name=name)
+
+
+def _output_tensor(ensemble, name, made, needed) -> Tensor:
+    if name not in made:
+        raise WiringError(f"{ensemble.name}: no step makes the output {name}")
+    if name in needed:
+        # Triton fails with "unexpected deadlock" when only a subset of such outputs is asked for.
+        raise WiringError(
+            f"{ensemble.name}: output {name} is also consumed by step {needed[name][0][0]}; "
+            f"let step {made[name][0]} emit a copy under a name of its own"
+        )
+    return replace(made[name][1], name=name)
+
+
+def _check_edge(ensemble, edge, sources, step, tensor) -> None:
+    if edge not in sources:
+        raise WiringError(f"{ensemble.name}: step {step} needs tensor {edge}, which no step makes and no caller gives")
+    maker, source = sources[edge]
+    if source.dtype != tensor.dtype:
+        raise WiringError(f"{ensemble.name}: tensor {edge} leaves {maker} as {source.dtype}, {step} takes {tensor.dtype}")
+    if not _dims_agree(source.dims, tensor.dims):
+        raise WiringError(
+            f"{ensemble.name}: tensor {edge} leaves {maker} with dims {list(source.dims)}, "
+            f"{step} takes {list(tensor.dims)}"
+        )
+
+
+def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
+    return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken))
+
+
+def _without_unused_outputs(ensemble, call, used) -> Call:
+    outputs = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
+    if not outputs:
+        raise WiringError(f"{ensemble.name}: nothing uses what step {call.step} makes ({', '.join(call.outputs)})")
+    return replace(call, outputs=outputs)
