@@ -1,0 +1,152 @@
+"""Jasper: hears the question. Turns log-mel features into CTC log-probabilities of letters.
+
+The modules are named so that the state-dict keys are those of NVIDIA's DeepLearningExamples.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig
+
+__all__ = ["CONFIGS", "BlockConfig", "Jasper", "JasperConfig", "example_inputs"]
+
+BATCH_NORM_EPSILON = 1e-3
+
+
+class Jasper(nn.Module):
+    """Features in, log-probabilities out."""
+
+    def __init__(self, config: JasperConfig):
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.apply(initialise)
+
+    def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
+        """Give every label a log-probability in every frame.
+
+        Parameters
+        ----------
+        features : float32, shape = (batch, features, frames)
+        features_length : int32, shape = (batch, 1)
+            Valid frames of each row; what follows them is not read.
+
+        Returns
+        -------
+        log_probs : float32, shape = (batch, ceil(frames / stride), labels)
+        log_probs_length : int32, shape = (batch, 1)
+        """
+        hidden, length = self.encoder(features, features_length)
+        return self.decoder(hidden), length
+
+
+class Encoder(nn.Module):
+    def __init__(self, config: JasperConfig):
+        super().__init__()
+        self.layers = nn.ModuleList()
+        in_channels, pane_channels = config.num_features, []
+        for block in config.blocks:
+            if block.residual:
+                pane_channels = [*pane_channels, in_channels]
+            self.layers.append(Block(block, in_channels, pane_channels, config.dropout))
+            in_channels = block.filters
+
+    def forward(self, features: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        panes = [features]
+        for block in self.layers:
+            panes, length = block(panes, length)
+        return panes[-1], length
+
+
+class Block(nn.Module):
+    """Convolutions over the latest pane, plus one 1x1 convolution over each pane if the block is residual.
+
+    A pane is what a residual block reads: the output of every block since the one before the first residual block.
+    """
+
+    def __init__(self, config: BlockConfig, in_channels: int, pane_channels: list[int], dropout: float):
+        super().__init__()
+        self.stride = config.stride
+        self.residual = config.residual
+        self.conv = nn.ModuleList(convolutions(config, in_channels, dropout))
+        self.res = nn.ModuleList(
+            nn.Sequential(*convolution_and_norm(channels, config.filters))
+            for channels in (pane_channels if config.residual else [])
+        )
+        self.out = nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+
+    def forward(self, panes: list[Tensor], length: Tensor) -> tuple[list[Tensor], Tensor]:
+        hidden = panes[-1]
+        mask = valid_frames(hidden, length)
+        for module in self.conv:
+            # Only these convolutions need the mask; a pane's 1x1 convolution mixes no frames.
+            if isinstance(module, nn.Conv1d):
+                hidden = hidden * mask
+            hidden = module(hidden)
+        for index, module in enumerate(self.res):
+            hidden = hidden + module(panes[index])
+        hidden = self.out(hidden)
+        return (panes + [hidden] if self.residual else [hidden]), ceil_div(length, self.stride)
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: JasperConfig):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(config.blocks[-1].filters, config.num_labels, 1))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.layers(hidden).transpose(1, 2).float().log_softmax(2)
+
+
+def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[nn.Module]:
+    """Line up a block's convolutions; the last one's activation comes after the residual sum instead."""
+    modules: list[nn.Module] = []
+    for repetition in range(config.repeat):
+        if repetition:
+            modules += [nn.ReLU(), nn.Dropout(dropout)]
+            in_channels = config.filters
+        modules += convolution_and_norm(
+            in_channels, config.filters, config.kernel_size, config.stride, config.dilation
+        )
+    return modules
+
+
+def convolution_and_norm(
+    in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1, dilation: int = 1
+) -> list[nn.Module]:
+    padding = kernel_size // 2 * dilation
+    return [
+        nn.Conv1d(in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False),
+        nn.BatchNorm1d(out_channels, eps=BATCH_NORM_EPSILON),
+    ]
+
+
+def valid_frames(hidden: Tensor, length: Tensor) -> Tensor:
+    """Mark valid frames with 1, padding with 0; shape = (batch, 1, frames)."""
+    frames = torch.arange(hidden.shape[2], device=hidden.device)
+    return (frames < length)[:, None, :].to(hidden.dtype)
+
+
+def ceil_div(length: Tensor, stride: int) -> Tensor:
+    """Frames left of `length` frames: symmetric padding makes it the quotient rounded up, and 0 of 0."""
+    return torch.div(length + (stride - 1), stride, rounding_mode="floor")
+
+
+def initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv1d):
+        nn.init.xavier_uniform_(module.weight)
+
+
+def example_inputs(config: JasperConfig, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Random features: row 0 is full, later rows are shorter, zero-padded.
+
+    Returns
+    -------
+    features : float32, shape = (batch, features, length)
+    features_length : int32, shape = (batch, 1)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(batch, config.num_features, length, generator=generator)
+    features_length = torch.randint(0, length + 1, (batch, 1), generator=generator, dtype=torch.int32)
+    features_length[0] = length
+    return features * valid_frames(features, features_length), features_length

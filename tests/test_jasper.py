@@ -1,0 +1,107 @@
+import pytest
+import torch
+
+from convai.networks.jasper.config import residual_blocks
+from convai.networks.jasper.model import CONFIGS, BlockConfig, Jasper, JasperConfig, example_inputs
+
+TINY = JasperConfig(
+    blocks=(
+        BlockConfig(8, 5, stride=2),
+        *residual_blocks(2, (8, 5), (12, 7)),
+        BlockConfig(16, 3, dilation=2),
+        BlockConfig(16, 1),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def jasper():
+    torch.manual_seed(0)
+    network = Jasper(TINY).eval()
+    for module in network.modules():
+        # Fresh statistics are 0 and 1, which would hide a normalisation that leaks into the padding.
+        if isinstance(module, torch.nn.BatchNorm1d):
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.normal_(module.bias)
+    return network
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    with torch.device("meta"):
+        return Jasper(CONFIGS["jasper10x5dr"])
+
+
+def test_nvidias_size_has_exactly_the_published_number_of_parameters(full_size):
+    assert sum(parameter.numel() for parameter in full_size.parameters()) == 332_632_349
+
+
+def test_keys_are_those_of_nvidias_checkpoints(full_size):
+    state_dict = full_size.state_dict()
+    assert len(state_dict) == 650
+    assert state_dict["encoder.layers.0.conv.0.weight"].shape == (256, 64, 11)
+    assert state_dict["encoder.layers.10.conv.16.weight"].shape == (768, 768, 25)
+    assert state_dict["encoder.layers.10.conv.17.running_var"].shape == (768,)
+    assert state_dict["encoder.layers.12.conv.0.weight"].shape == (1024, 896, 1)
+    assert state_dict["decoder.layers.0.bias"].shape == (29,)
+
+
+def test_every_residual_block_reads_all_earlier_panes(full_size):
+    widths = [
+        full_size.state_dict()[f"encoder.layers.10.res.{pane}.0.weight"].shape[1]
+        for pane in range(len(full_size.encoder.layers[10].res))
+    ]
+    assert widths == [256, 256, 256, 384, 384, 512, 512, 640, 640, 768]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 31, 32, 33])
+@torch.inference_mode()
+def test_the_first_convolution_halves_the_frames_rounding_up(jasper, frames):
+    log_probs, log_probs_length = jasper(*example_inputs(TINY, batch=1, length=frames))
+    assert log_probs.shape == (1, (frames + 1) // 2, 29)
+    assert log_probs_length.dtype == torch.int32
+    assert log_probs_length.tolist() == [[(frames + 1) // 2]]
+
+
+@torch.inference_mode()
+def test_log_probs_of_a_frame_sum_to_one(jasper):
+    log_probs, _ = jasper(*example_inputs(TINY, batch=2, length=20))
+    torch.testing.assert_close(log_probs.exp().sum(2), torch.ones(2, 10))
+
+
+@torch.inference_mode()
+def test_a_row_hears_the_same_alone_and_unpadded_as_beside_longer_neighbours(jasper):
+    features, features_length = example_inputs(TINY, batch=6, length=50, seed=1)
+    log_probs, log_probs_length = jasper(features, features_length)
+    for row, frames in enumerate(features_length[:, 0].tolist()):
+        alone, _ = jasper(features[row : row + 1, :, :frames], features_length[row : row + 1])
+        heard = log_probs[row, : log_probs_length[row]]
+        torch.testing.assert_close(heard, alone[0], atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_frames_past_the_length_are_not_read(jasper):
+    features, features_length = example_inputs(TINY, batch=1, length=40)
+    loud_padding = torch.cat([features, torch.full((1, 64, 9), 100.0)], 2)
+    expected, _ = jasper(features, features_length)
+    log_probs, _ = jasper(loud_padding, features_length)
+    torch.testing.assert_close(log_probs[:, :20], expected, atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_silence_of_length_zero_has_no_log_probs(jasper):
+    _, log_probs_length = jasper(torch.zeros(1, 64, 16), torch.zeros(1, 1, dtype=torch.int32))
+    assert log_probs_length.tolist() == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filters": 8, "kernel_size": 4}, "kernel_size must be odd"),
+        ({"filters": 8, "kernel_size": 5, "stride": 2, "repeat": 2}, "stride must be 1"),
+        ({"filters": 0, "kernel_size": 5}, "filters must be at least 1"),
+    ],
+)
+def test_impossible_blocks_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BlockConfig(**arguments)
