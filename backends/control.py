@@ -1,0 +1,54 @@
+"""Triton's HTTP endpoints that the launcher needs: readiness, and the restricted model control."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+ADMIN_HEADER = "admin-key"
+RESTRICTED_PROTOCOLS = "model-repository,model-config,shared-memory,trace,logging"
+
+
+class ControlError(OSError):
+    """The server refused or failed a control request; the message is Triton's own."""
+
+
+@dataclass(frozen=True)
+class ControlClient:
+    """Talks to one server at `address` ("host:port"), with the key to its restricted protocols."""
+
+    address: str
+    admin_key: str
+
+    def is_ready(self, timeout_seconds: float = 2.0) -> bool:
+        """Whether the server and all its models are ready."""
+        try:
+            self._request("GET", "/v2/health/ready", timeout_seconds)
+        except OSError:
+            return False
+        return True
+
+    def models(self, timeout_seconds: float = 10.0) -> dict[str, str]:
+        """State of every loaded model, like {"jasper": "READY"}."""
+        index = self._request("POST", "/v2/repository/index", timeout_seconds)
+        return {model["name"]: model["state"] for model in index if "state" in model}
+
+    def load(self, model: str, timeout_seconds: float = 120.0) -> None:
+        """Load a model, or load it anew if its files have changed since."""
+        self._request("POST", f"/v2/repository/models/{model}/load", timeout_seconds)
+
+    def unload(self, model: str, timeout_seconds: float = 120.0) -> None:
+        self._request("POST", f"/v2/repository/models/{model}/unload", timeout_seconds)
+
+    def _request(self, method: str, path: str, timeout_seconds: float) -> dict | list | None:
+        body = b"{}" if method == "POST" else None
+        headers = {ADMIN_HEADER: self.admin_key, "Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://{self.address}{path}", body, headers, method=method)
+        # An opener of its own, because the default one sends even local requests to a proxy of the environment.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=timeout_seconds) as response:
+                answer = response.read()
+        except urllib.error.HTTPError as error:
+            raise ControlError(f"{path}: {error.code} {error.read().decode(errors='replace')}") from error
+        return json.loads(answer) if answer else None

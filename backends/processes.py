@@ -1,0 +1,57 @@
+"""What /proc tells about a running tritonserver: its stubs, and the shared memory it holds."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+SHARED_MEMORY = Path("/dev/shm")
+STUB = "triton_python_backend_stub"
+REGION_PREFIX = "triton_python_backend_shm_region_"
+
+
+@dataclass(frozen=True)
+class Stub:
+    """One Python stub process: the process that runs one instance of one Python step or CPU network."""
+
+    pid: int
+    arguments: tuple[str, ...]
+
+    @property
+    def regions(self) -> set[str]:
+        """Names of its shared memory files."""
+        return {word.lstrip("/") for word in self.arguments if REGION_PREFIX in word}
+
+
+def stubs_of(server_pid: int) -> list[Stub]:
+    """The live stubs of a tritonserver; one that died but was not reaped counts as dead."""
+    children = [Stub(pid, command_line(pid)) for pid in process_ids() if parent_of(pid) == server_pid]
+    return [child for child in children if child.arguments and Path(child.arguments[0]).name == STUB]
+
+
+def process_ids() -> list[int]:
+    return [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]
+
+
+def parent_of(pid: int) -> int | None:
+    """Process id of the parent, None if the process is gone."""
+    try:
+        after_name = (PROC / str(pid) / "stat").read_text().rpartition(")")[2]
+    except OSError:
+        return None
+    return int(after_name.split()[1])
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """Arguments of a process; empty if it is dead, even if its parent has not noticed."""
+    try:
+        words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ()
+    return tuple(word.decode(errors="replace") for word in words[:-1])
+
+
+def remove_regions(regions: set[str]) -> None:
+    """Delete shared memory files that a killed server left behind."""
+    for region in regions:
+        (SHARED_MEMORY / region).unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+"""What a model repository holds: its models, and whether each has a configuration for the chosen profile."""
+
+from pathlib import Path
+
+DEFAULT_PROFILE = "cpu"  # its configurations are the config.pbtxt; every other profile has configs/<profile>.pbtxt
+
+
+def models_in(repository: Path) -> list[str]:
+    """Names of the models and ensembles in the repository, sorted."""
+    if not repository.is_dir():
+        raise FileNotFoundError(f"there is no model repository {repository}; choose another with --model-repository")
+    names = sorted(folder.name for folder in repository.iterdir() if is_model(folder))
+    if not names:
+        raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")
+    return names
+
+
+def is_model(folder: Path) -> bool:
+    return (folder / "config.pbtxt").is_file() or any(folder.glob("configs/*.pbtxt"))
+
+
+def profiles_of(model_folder: Path) -> set[str]:
+    default = {DEFAULT_PROFILE} if (model_folder / "config.pbtxt").is_file() else set()
+    return default | {config.stem for config in model_folder.glob("configs/*.pbtxt")}
+
+
+def check_profile(repository: Path, profile: str) -> None:
+    """Raise unless every model has the profile; Triton itself would silently serve config.pbtxt in its place."""
+    profiles = {name: profiles_of(repository / name) for name in models_in(repository)}
+    lacking = [name for name, its_profiles in profiles.items() if profile not in its_profiles]
+    if lacking:
+        common = set.intersection(*profiles.values())
+        raise ValueError(
+            f"profile {profile!r} has no configuration for {', '.join(lacking)};"
+            f" profiles that every model has: {', '.join(sorted(common)) or 'none'}"
+        )

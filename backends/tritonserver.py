@@ -1,0 +1,100 @@
+"""Find Triton's own files (binary, Python backend, stub, libraries) and lay out a backend directory from them.
+
+NVIDIA's container keeps them in /opt/tritonserver, anywhere else they come with the nvidia-pytriton wheel. Backends
+that Triton brings itself (LibTorch, ONNX Runtime, TensorRT in the container) are used as they are; where one is
+missing, the engine of the same name from `convai.backends.engines` takes its place.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTAINER_HOME = Path("/opt/tritonserver")
+ENGINES = Path(__file__).parent / "engines"
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class TritonFiles:
+    """Where one installation of Triton keeps what the launcher needs."""
+
+    home: Path
+    stub: Path
+
+    def __post_init__(self):
+        for path in (self.binary, self.python_backend / "libtriton_python.so", self.stub):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} is missing from the Triton installation in {self.home}")
+
+    @property
+    def binary(self) -> Path:
+        return self.home / "bin" / "tritonserver"
+
+    @property
+    def python_backend(self) -> Path:
+        return self.home / "backends" / "python"
+
+
+def find_triton() -> TritonFiles:
+    """Triton's files in NVIDIA's container if we run there, otherwise in the nvidia-pytriton wheel."""
+    if CONTAINER_HOME.is_dir():
+        return TritonFiles(CONTAINER_HOME, CONTAINER_HOME / "backends" / "python" / "triton_python_backend_stub")
+    wheel = importlib.util.find_spec("pytriton")
+    if wheel is None:
+        raise FileNotFoundError("no Triton server here: install the package nvidia-pytriton")
+    home = Path(wheel.origin).parent / "tritonserver"
+    return TritonFiles(home, home / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub")
+
+
+def prepare_backends(triton: TritonFiles, directory: Path) -> None:
+    """Fill the empty folder `directory` so that it serves as tritonserver's --backend-directory."""
+    python = directory / "python"
+    python.mkdir(parents=True)
+    # Triton refuses a libtriton_python.so that points outside the backend directory; the other files may, and the
+    # stub must: it finds its libraries relative to where it really is.
+    link_or_copy(triton.python_backend / "libtriton_python.so", python / "libtriton_python.so")
+    (python / "triton_python_backend_stub").symlink_to(triton.stub)
+    (python / "triton_python_backend_utils.py").symlink_to(triton.python_backend / "triton_python_backend_utils.py")
+    for backend in (triton.home / "backends").iterdir():
+        if (backend / f"libtriton_{backend.name}.so").is_file() and backend.name != "python":
+            (directory / backend.name).symlink_to(backend)
+    for engine in ENGINES.iterdir():
+        if (engine / "model.py").is_file() and not (directory / engine.name).exists():
+            (directory / engine.name).mkdir()
+            (directory / engine.name / "model.py").symlink_to(engine / "model.py")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or hard links are forbidden
+        shutil.copy2(source, target)
+
+
+def server_environment() -> dict[str, str]:
+    """The environment in which stubs start this very Python with its packages."""
+    environment = dict(os.environ)
+    # A stub runs the first python3 on PATH, and needs the system's tools to find it.
+    environment["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ.get("PATH", ""), "/usr/bin", "/bin"])
+    # The directory of libpython, which interpreters outside the system's own keep to themselves.
+    libraries = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
+    return environment
+
+
+def check_stub(stub: Path, environment: dict[str, str]) -> None:
+    """Raise if the stub lacks a library: tritonserver would then hang without a word instead of starting."""
+    report = subprocess.run(["ldd", stub], env=environment, capture_output=True, text=True, timeout=30, check=True)
+    missing = [line.split()[0] for line in report.stdout.splitlines() if "not found" in line]
+    if any(name.startswith("libpython") for name in missing):
+        raise FileNotFoundError(
+            f"Triton's Python stub needs {', '.join(missing)}: install your system's package libpython{PYTHON_VERSION}"
+            " or a Python built with --enable-shared"
+        )
+    if missing:
+        raise FileNotFoundError(f"Triton's Python stub {stub} needs {', '.join(missing)}, found nowhere")
