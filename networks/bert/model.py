@@ -11,7 +11,6 @@ from convai.networks.bert.config import CONFIGS, BertConfig
 
 __all__ = ["CONFIGS", "Bert", "BertConfig", "example_inputs"]
 
-MASKED_SCORE = -10_000.0  # added to the score of a masked token: exp() of it is exactly 0, and FP16 holds it
 INITIAL_WEIGHT_DEVIATION = 0.02
 
 
@@ -52,8 +51,8 @@ class BertModel(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         embedded = self.embeddings(input_ids, token_type_ids)
-        # A window without any real token gets the same bias everywhere, so its softmax stays finite.
-        bias = (1 - attention_mask).to(embedded.dtype)[:, None, None, :] * MASKED_SCORE
+        # FP16 holds -10,000 and its exp() is exactly 0; a window of masked tokens alone still has a finite softmax.
+        bias = (1 - attention_mask).to(embedded.dtype)[:, None, None, :] * -10_000.0
         return self.encoder(embedded, bias)
 
 

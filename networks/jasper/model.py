@@ -78,9 +78,9 @@ class Block(nn.Module):
     def forward(self, panes: list[Tensor], length: Tensor) -> tuple[list[Tensor], Tensor]:
         hidden = panes[-1]
         mask = valid_frames(hidden, length)
-        for module in self.conv:
-            # Only these convolutions need the mask; a pane's 1x1 convolution mixes no frames.
-            if isinstance(module, nn.Conv1d):
+        for index, module in enumerate(self.conv):
+            # Every fourth is a convolution. Only those need the mask: a pane's 1x1 convolution mixes no frames.
+            if index % 4 == 0:
                 hidden = hidden * mask
             hidden = module(hidden)
         for index, module in enumerate(self.res):
@@ -99,7 +99,10 @@ class Decoder(nn.Module):
 
 
 def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[nn.Module]:
-    """Line up a block's convolutions; the last one's activation comes after the residual sum instead."""
+    """Line up convolution, normalisation, activation, dropout, again and again.
+
+    The last convolution's activation and dropout come after the residual sum instead.
+    """
     modules: list[nn.Module] = []
     for repetition in range(config.repeat):
         if repetition:
