@@ -43,46 +43,43 @@ def wiring_of(ensemble_name: str) -> Wiring:
 
 
 def draw(wiring: Wiring, path: str) -> None:
-    """Draw the ensemble as rows of boxes into a picture; the suffix of `path` (.svg, .png, .pdf) says which kind."""
+    """Draw the ensemble into a picture; the suffix of `path` (.svg, .png, .pdf) says which kind.
+
+    The layout is the N-squared chart of systems engineering: steps down the diagonal, and the tensors that pass from
+    one to another where the row of the maker meets the column of the consumer. Lines never run into a box that way.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rows = _rows(wiring)
-    width = max(len(row) for row in rows)
-    figure, axes = pyplot.subplots(figsize=(3.1 * width, 1.9 * len(rows)))
-    places = {name: (3.1 * x, -1.9 * y) for y, row in enumerate(rows) for x, name in enumerate(row)}
-    for name, (x, y) in places.items():
-        axes.text(x, y, name, ha="center", va="center", fontsize=11, bbox=_box(name))
+    names = [CALLER, *(call.step for call in wiring.calls), ANSWER]
+    place = {name: i for i, name in enumerate(names)}
+    figure, axes = pyplot.subplots(figsize=(1.45 * len(names), 0.75 * len(names)))
     for source, target, tensors in edges(wiring):
-        _draw_edge(axes, places[source], places[target], tensors)
-    axes.set_xlim(-1.4, 3.1 * (width - 1) + 1.4)
-    axes.set_ylim(-1.9 * (len(rows) - 1) - 0.9, 0.9)
+        _draw_edge(axes, place[source], place[target], tensors)
+    for name, i in place.items():
+        axes.text(i, -i, name, ha="center", va="center", fontsize=10, bbox=_box(name), zorder=3)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(0.6 - len(names), 0.6)
     axes.axis("off")
-    axes.set_title(wiring.name)
-    figure.savefig(path, bbox_inches="tight", dpi=110)
+    axes.set_title(f"{wiring.name}: rows make, columns consume; networks in blue", loc="left")
+    figure.savefig(path, bbox_inches="tight", dpi=100)
     pyplot.close(figure)
 
 
-def _rows(wiring: Wiring) -> list[list[str]]:
-    """Steps row by row: a row ends where a network's work ends, so hearing, understanding, speaking stand apart."""
-    steps = [call.step for call in wiring.calls]
-    starts = [i for i, step in enumerate(steps) if step in ("speech_features", "qa_tokenizer", "text_encoder")]
-    rows = [steps[start:end] for start, end in zip(starts, [*starts[1:], len(steps)])]
-    return [[CALLER], *rows, [ANSWER]]
-
-
 def _box(name: str) -> dict:
-    if name in (CALLER, ANSWER):
-        return {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": "black"}
     is_network = any(step.name == name and step.is_network for step in STEPS)
-    return {"boxstyle": "round,pad=0.5" if is_network else "square,pad=0.5", "facecolor": "#cfe3ff" if is_network else "#eeeeee"}
+    shape = "round" if is_network or name in (CALLER, ANSWER) else "square"
+    colour = "#cfe3ff" if is_network else "white" if name in (CALLER, ANSWER) else "#eeeeee"
+    return {"boxstyle": f"{shape},pad=0.5", "facecolor": colour, "edgecolor": "#444444"}
 
 
-def _draw_edge(axes, start, end, tensors) -> None:
-    bend = 0.0 if start[1] == end[1] else 0.12
-    arrow = {"arrowstyle": "->", "shrinkA": 34, "shrinkB": 34, "connectionstyle": f"arc3,rad={bend}", "color": "#555555"}
-    axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
-    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-    axes.text(*middle, "\n".join(tensors), ha="center", va="bottom", fontsize=7, color="#1a4d8f")
+def _draw_edge(axes, maker: int, consumer: int, tensors: list[str]) -> None:
+    axes.plot([maker, consumer], [-maker, -maker], color="#999999", linewidth=1, zorder=1)
+    arrow = {"arrowstyle": "->", "color": "#999999", "shrinkB": 14}
+    axes.annotate("", xy=(consumer, -consumer), xytext=(consumer, -maker), arrowprops=arrow, zorder=1)
+    label = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    axes.text(
+        consumer, -maker, "\n".join(tensors), ha="center", va="center", fontsize=8, color="#1a4d8f", bbox=label, zorder=2
+    )

@@ -129,5 +129,5 @@ def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
 def _without_unused_outputs(ensemble, call, used) -> Call:
     outputs = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
     if not outputs:
-        raise WiringError(f"{ensemble.name}: nothing uses what step {call.step} makes ({', '.join(call.outputs)})")
+        raise WiringError(f"{ensemble.name}: nothing uses what step {call.step} makes ({', '.join(call.outputs.values())})")
     return replace(call, outputs=outputs)

@@ -1,0 +1,176 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
+
+from convai.generator import graph
+from convai.generator.check import check_all, check_buckets, check_configs, check_repository
+from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.generator.profiles import PROFILES
+from convai.generator.render import plain_name, render, wire_name, write
+from convai.generator.settings import ShapeRange
+from convai.generator.wiring import WiringError, wire
+
+MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
+
+DOUBLE = Step("double", inputs=(Tensor("x", "FP32", (-1,)),), outputs=(Tensor("y", "FP32", (-1,)),))
+COUNT = Step("count", inputs=(Tensor("y", "FP32", (-1,)),), outputs=(Tensor("n", "INT32", (1,)),))
+
+
+def small_ensemble(*calls, inputs=("x",), outputs=("n",), steps=(DOUBLE, COUNT)):
+    return wire(Ensemble("small", inputs, outputs, calls), {step.name: step for step in steps})
+
+
+def cpu_configs():
+    return {
+        name.split("/")[0]: text_format.Parse(text, ModelConfig())
+        for name, text in render(profiles=[PROFILES["cpu"]]).items()
+    }
+
+
+def test_committed_model_repository_equals_a_fresh_render():
+    committed = {str(path.relative_to(MODEL_REPOSITORY)): path.read_text() for path in MODEL_REPOSITORY.rglob("*.pbtxt")}
+    assert committed == render()
+
+
+def test_every_profile_of_the_committed_repository_passes_the_checks():
+    assert len(check_all(MODEL_REPOSITORY)) == len(PROFILES)
+
+
+def test_an_ensemble_wires_equal_names_together():
+    wiring = small_ensemble(Call("double"), Call("count"))
+    assert wiring.calls[1].inputs == {"y": "y"}
+    assert wiring.outputs == (Tensor("n", "INT32", (1,)),)
+
+
+@pytest.mark.parametrize(
+    "calls, options, words",
+    [
+        ((Call("dubble"), Call("count")), {}, ["dubble", "not described"]),
+        ((Call("double", inputs={"z": "x"}), Call("count")), {}, ["double", "no input z"]),
+        ((Call("double", outputs={"y": "w"}), Call("count")), {}, ["count", "needs tensor y"]),
+        ((Call("double"), Call("double"), Call("count")), {}, ["tensor y", "made twice", "double"]),
+        ((Call("double"), Call("count")), {"inputs": ("x", "v")}, ["no step consumes the input v"]),
+        ((Call("double"), Call("count")), {"outputs": ("n", "m")}, ["no step makes the output m"]),
+        ((Call("double"), Call("count")), {"outputs": ("n", "y")}, ["output y", "consumed by step count", "double"]),
+        ((Call("double"), Call("count"), Call("double", inputs={"x": "x"}, outputs={"y": "v"})), {}, ["double", "v"]),
+    ],
+)
+def test_a_wrong_description_fails_with_a_sentence_that_names_step_and_tensor(calls, options, words):
+    with pytest.raises(WiringError) as failure:
+        small_ensemble(*calls, **options)
+    for word in words:
+        assert word in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "taken, words", [(("INT32", (-1,)), ["y", "FP32", "INT32"]), (("FP32", (-1, 2)), ["y", "[-1]", "[-1, 2]"])]
+)
+def test_an_edge_whose_ends_differ_is_refused(taken, words):
+    count = replace(COUNT, inputs=(Tensor("y", *taken),))
+    with pytest.raises(WiringError) as failure:
+        small_ensemble(Call("double"), Call("count"), steps=(DOUBLE, count))
+    for word in ("double", "count", *words):
+        assert word in str(failure.value)
+
+
+def test_an_output_that_no_ensemble_uses_is_refused():
+    wasteful = replace(DOUBLE, outputs=(*DOUBLE.outputs, Tensor("spare", "FP32", (1,))))
+    small = Ensemble("small", ("x",), ("n",), (Call("double"), Call("count")))
+    with pytest.raises(WiringError, match="double.*spare"):
+        render(steps=(wasteful, COUNT), ensembles=(small,), profiles=())
+
+
+def test_a_network_without_an_engine_is_refused():
+    cpu = PROFILES["cpu"]
+    with pytest.raises(WiringError, match="jasper.*network needs an engine"):
+        render(profiles=[replace(cpu, settings=cpu.settings | {"jasper": cpu.settings["ctc_decoder"]})])
+
+
+def test_a_hand_edited_config_with_another_dtype_is_noticed():
+    configs = cpu_configs()
+    configs["jasper"].input[1].data_type = DataType.TYPE_INT64
+    with pytest.raises(WiringError, match="features_length.*speech_features.*INT32.*jasper.*INT64"):
+        check_configs(configs)
+
+
+def test_an_ensemble_with_a_larger_batch_than_its_step_is_noticed():
+    configs = cpu_configs()
+    configs["bert"].max_batch_size = 4
+    with pytest.raises(WiringError, match="convai_ensemble: max_batch_size 8 exceeds that of step bert, 4"):
+        check_configs(configs)
+
+
+def test_a_mapped_output_that_nothing_uses_is_noticed():
+    configs = cpu_configs()
+    configs["speech_to_text"].ensemble_scheduling.step[2].output_map["transcript"] = "transcript"
+    with pytest.raises(WiringError, match="speech_to_text.*ctc_decoder.*transcript"):
+        check_configs(configs)
+
+
+def test_an_input_wired_to_nothing_is_noticed():
+    configs = cpu_configs()
+    del configs["speech_to_text"].ensemble_scheduling.step[0].input_map["sample_rate"]
+    with pytest.raises(WiringError, match="sample_rate.*speech_features.*nothing"):
+        check_configs(configs)
+
+
+def test_a_bucket_outside_what_the_network_takes_is_noticed():
+    cpu = PROFILES["cpu"]
+    features = replace(cpu.settings["speech_features"], parameters={"buckets": (128, 4000)})
+    with pytest.raises(ValueError, match=r"speech_features pads features to \[4000\].*jasper takes 128 to 3008"):
+        check_buckets(replace(cpu, settings=cpu.settings | {"speech_features": features}))
+
+
+def test_a_profile_missing_in_one_folder_is_noticed(tmp_path):
+    write(render(), tmp_path)
+    (tmp_path / "bert" / "configs" / "gpu.pbtxt").unlink()
+    with pytest.raises(ValueError, match="bert.configs.gpu.pbtxt is missing"):
+        check_repository(tmp_path, PROFILES["gpu"])
+
+
+def test_a_name_unlike_its_folder_is_noticed(tmp_path):
+    write(render(), tmp_path)
+    path = tmp_path / "bert" / "config.pbtxt"
+    path.write_text(path.read_text().replace('name: "bert"', 'name: "bart"'))
+    with pytest.raises(ValueError, match="name is 'bart', but its folder is 'bert'"):
+        check_repository(tmp_path, PROFILES["cpu"])
+
+
+def test_writing_twice_changes_nothing_the_second_time(tmp_path):
+    assert write(render(), tmp_path)
+    assert write(render(), tmp_path) == []
+
+
+def test_libtorch_outputs_carry_their_position_and_lose_it_again():
+    tensor = Tensor("mel_length", "INT32", (1,))
+    assert wire_name(tensor, 1, "pytorch") == "mel_length__1"
+    assert wire_name(tensor, 1, "onnxruntime") == "mel_length"
+    assert plain_name("mel_length__1") == plain_name("mel_length") == "mel_length"
+
+
+def test_no_exposed_tensor_of_the_pipeline_is_consumed():
+    steps = {step.name: step for step in STEPS}
+    for wiring in (wire(ensemble, steps) for ensemble in ENSEMBLES):
+        consumed = {edge for call in wiring.calls for edge in call.inputs.values()}
+        assert not consumed & {tensor.name for tensor in wiring.outputs}
+
+
+def test_shape_ranges_must_rise():
+    with pytest.raises(ValueError, match="128, 64, 256"):
+        ShapeRange((128,), (64,), (256,))
+
+
+def test_the_graph_names_every_step_and_exposed_tensor():
+    text = graph.mermaid(graph.wiring_of("convai_ensemble"))
+    for name in [*(step.name for step in STEPS), *ENSEMBLES[0].outputs, *ENSEMBLES[0].inputs]:
+        assert name in text
+
+
+@pytest.mark.parametrize("suffix, start", [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_graph_is_drawn_as_a_picture(tmp_path, suffix, start):
+    path = tmp_path / f"pipeline.{suffix}"
+    graph.draw(graph.wiring_of("text_to_speech"), str(path))
+    assert path.read_bytes().startswith(start)
