@@ -1,0 +1,38 @@
+"""Tacotron 2's encoder: embedded symbols -> the memory that the decoder attends to."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from convai.networks.tacotron2.config import Tacotron2Config
+from convai.networks.tacotron2.layers import normalised_convolution
+
+
+class Encoder(nn.Module):
+    """Convolutions over the symbols, then an LSTM in both directions; padding reaches neither."""
+
+    def __init__(self, config: Tacotron2Config):
+        super().__init__()
+        dim = config.encoder_embedding_dim
+        self.p_dropout = config.p_encoder_dropout
+        self.convolutions = nn.ModuleList(
+            normalised_convolution(dim, dim, config.encoder_kernel_size, gain="relu")
+            for _ in range(config.encoder_n_convolutions)
+        )
+        self.lstm = nn.LSTM(dim, dim // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, embedded: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+        """
+        embedded : float, shape = (batch, symbols, dim)
+        lengths : int64, shape = (batch,), each at least 1
+        mask : bool, shape = (batch, symbols), true where a symbol is valid
+
+        Returns the memory: float, shape = (batch, symbols, dim), zero past each row's length.
+        """
+        x = embedded.transpose(1, 2)
+        columns = mask.unsqueeze(1)
+        for convolution in self.convolutions:
+            x = F.dropout(F.relu(convolution(x * columns)), self.p_dropout, self.training)
+        packed = pack_padded_sequence(x.transpose(1, 2), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        memory, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=embedded.size(1))
+        return memory

@@ -1,0 +1,101 @@
+"""Tacotron 2, the step `tacotron2`: symbols -> log-mel frames. Inference is `forward`, made to be scripted."""
+
+import torch
+from torch import Tensor, nn
+
+from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
+from convai.networks.tacotron2.decoder import Decoder
+from convai.networks.tacotron2.encoder import Encoder
+from convai.networks.tacotron2.layers import length_mask
+from convai.networks.tacotron2.postnet import Postnet
+
+__all__ = ["CONFIGS", "Tacotron2", "Tacotron2Config", "example_inputs"]
+
+
+class Tacotron2(nn.Module):
+    def __init__(self, config: Tacotron2Config):
+        super().__init__()
+        self.n_symbols = config.n_symbols
+        self.n_frames_per_step = config.n_frames_per_step
+        self.max_decoder_steps = config.max_decoder_steps
+        self.steps_per_symbol = config.steps_per_symbol
+        self.extra_steps = config.extra_steps
+        self.embedding = nn.Embedding(config.n_symbols, config.symbols_embedding_dim)
+        nn.init.xavier_uniform_(self.embedding.weight)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.postnet = Postnet(config)
+
+    def forward(self, symbol_ids: Tensor, symbols_length: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        symbol_ids : int64, shape = (batch, symbols), zero past each row's length
+        symbols_length : int32, shape = (batch, 1)
+
+        Returns decoded_mel, float, shape = (batch, n_mel_channels, frames), zero past each row's length, and
+        mel_length, int32, shape = (batch, 1). As at NVIDIA, the step whose gate fires is not part of the mel.
+        """
+        self.check_symbols(symbol_ids, symbols_length)
+        lengths = symbols_length.flatten().long()
+        memory, mask = self.encode(symbol_ids, lengths)
+        decoded = self.decoder(memory, mask, self.step_caps(lengths))
+        # The postnet sees the frames of the step that fired, as it did in training.
+        seen = length_mask(decoded.decoded_steps * self.n_frames_per_step, decoded.mel.size(2))
+        mel_length = decoded.mel_steps * self.n_frames_per_step
+        mel = decoded.mel + self.postnet(decoded.mel, seen)
+        valid = length_mask(mel_length, mel.size(2)).unsqueeze(1)
+        return mel * valid, mel_length.unsqueeze(1).int()
+
+    @torch.jit.export
+    def teacher_forced(
+        self, symbol_ids: Tensor, symbols_length: Tensor, mels: Tensor, mels_length: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What training compares with its targets.
+
+        mels : float, shape = (batch, n_mel_channels, frames), frames a multiple of n_frames_per_step
+        mels_length : int32, shape = (batch, 1)
+
+        Returns the decoded mel and the postnet's, both zero past each row's length, shape = (batch, n_mel_channels,
+        frames); the gate's logits, shape = (batch, steps); the attention weights, shape = (batch, steps, symbols).
+        """
+        if mels.size(2) % self.n_frames_per_step != 0:
+            raise ValueError(f"mels have {mels.size(2)} frames; allowed is a multiple of {self.n_frames_per_step}")
+        memory, mask = self.encode(symbol_ids, symbols_length.flatten().long())
+        decoded, gates, alignments = self.decoder.teacher_forced(memory, mask, mels)
+        valid = length_mask(mels_length.flatten().long(), mels.size(2))
+        columns = valid.unsqueeze(1)
+        return decoded * columns, (decoded + self.postnet(decoded, valid)) * columns, gates, alignments
+
+    def encode(self, symbol_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The memory and its mask; a row without symbols keeps one column, since nothing cannot be attended to."""
+        lengths = lengths.clamp(min=1)
+        mask = length_mask(lengths, symbol_ids.size(1))
+        return self.encoder(self.embedding(symbol_ids), lengths, mask), mask
+
+    def step_caps(self, lengths: Tensor) -> Tensor:
+        caps = (self.extra_steps + self.steps_per_symbol * lengths).clamp(max=self.max_decoder_steps)
+        return caps * (lengths > 0)
+
+    def check_symbols(self, symbol_ids: Tensor, symbols_length: Tensor):
+        # An index out of range would end the whole process on a GPU, so it is caught before it is looked up.
+        if symbol_ids.dim() != 2 or symbol_ids.numel() == 0:
+            raise ValueError(f"symbol_ids have shape {symbol_ids.shape}; allowed is (batch, symbols), neither empty")
+        lowest, highest = int(symbol_ids.min()), int(symbol_ids.max())
+        if lowest < 0 or highest >= self.n_symbols:
+            raise ValueError(f"symbol_ids go from {lowest} to {highest}; allowed are 0 to {self.n_symbols - 1}")
+        if symbols_length.numel() != symbol_ids.size(0):
+            raise ValueError(f"symbols_length has {symbols_length.numel()} rows; symbol_ids has {symbol_ids.size(0)}")
+        shortest, longest = int(symbols_length.min()), int(symbols_length.max())
+        if shortest < 0 or longest > symbol_ids.size(1):
+            raise ValueError(f"symbols_length goes from {shortest} to {longest}; allowed are 0 to {symbol_ids.size(1)}")
+
+
+def example_inputs(config: Tacotron2Config, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Valid inputs of mixed length, the first row full.
+
+    Returns symbol_ids, int64, shape = (batch, length), and symbols_length, int32, shape = (batch, 1).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    symbols_length = torch.randint(1, length + 1, (batch, 1), generator=generator, dtype=torch.int32)
+    symbols_length[0] = length
+    symbol_ids = torch.randint(1, config.n_symbols, (batch, length), generator=generator)
+    return symbol_ids * length_mask(symbols_length.flatten(), length), symbols_length
