@@ -85,7 +85,7 @@ class Server:
         self.metrics_port = resolve_port(self.http_host, metrics_port, "--metrics-port")
         self.tls = tls
         self.extra_args = list(extra_args)
-        self.log_file = log_file
+        self.log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
         self.control = ControlClient(f"{reachable(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
         self.process = None

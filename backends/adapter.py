@@ -1,0 +1,103 @@
+"""The adapter between Triton's Python backend and our steps; the only module that imports Triton's Python utilities.
+
+A step's model.py is `TritonPythonModel = python_step(CtcDecoder)`.
+
+Triton completes its utilities (errors, tensors, log) only after it has imported the model, hence the late look-ups.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from convai.backends.failures import internal_error, user_mistake
+from convai.backends.parameters import build_step
+from convai.backends.rows import split_rows, stack_rows
+
+
+def python_step(step_class: type) -> type:
+    """The class that Triton's Python backend looks for, running `step_class` on each row of each request."""
+    return type("TritonPythonModel", (StepModel,), {"step_class": step_class})
+
+
+class StepModel:
+    """One Python step. A request that fails gets its error alone; the others of its batch are answered."""
+
+    step_class: type
+
+    def initialize(self, args: dict[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        self.name = config["name"]
+        self.outputs = output_dtypes(config)
+        self.step = build_step(self.step_class, config, version_folder(args))
+
+    def execute(self, requests: list) -> list:
+        return [self.respond(request) for request in requests]
+
+    def respond(self, request) -> pb_utils.InferenceResponse:
+        if request.is_cancelled():
+            return failure("CANCELLED", f"{self.name}: the request was cancelled")
+        try:
+            return success(self.run(request), request)
+        except ValueError as error:
+            return failure("INVALID_ARG", user_mistake(self.name, error))
+        except Exception as error:
+            log_exception(self.name)
+            return failure("INTERNAL", internal_error(self.name, error))
+
+    def run(self, request) -> dict[str, np.ndarray]:
+        """Every output by name, stacked over the request's rows."""
+        given = self.request_parameters(request)
+        rows = [self.step(**row, **given) for row in split_rows(read_inputs(request))]
+        return {
+            name: checked(name, stack_rows([row[name] for row in rows]), dtype) for name, dtype in self.outputs.items()
+        }
+
+    def request_parameters(self, request) -> dict[str, Any]:
+        names = getattr(self.step_class, "request_parameters", ())
+        given = json.loads(request.parameters() or "{}") if names else {}
+        return {name: given.get(name) for name in names}
+
+
+def version_folder(args: dict[str, str]) -> Path:
+    """The folder of the model version being loaded, from the arguments of `initialize`."""
+    return Path(args["model_repository"]) / args["model_version"]
+
+
+def output_dtypes(config: dict) -> dict[str, np.dtype]:
+    return {
+        output["name"]: np.dtype(pb_utils.triton_string_to_numpy(output["data_type"])) for output in config["output"]
+    }
+
+
+def checked(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    # Triton would pass a wrong dtype to the caller as it is, mislabelled.
+    if array.dtype != dtype:
+        raise TypeError(f"output {name} has dtype {array.dtype}; the configuration says {dtype}")
+    return array
+
+
+def read_inputs(request) -> dict[str, np.ndarray]:
+    return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+
+
+def success(outputs: dict[str, np.ndarray], request) -> pb_utils.InferenceResponse:
+    """A response with those of the outputs that the request asked for."""
+    wanted = set(request.requested_output_names())
+    tensors = [pb_utils.Tensor(name, array) for name, array in outputs.items() if name in wanted]
+    return pb_utils.InferenceResponse(output_tensors=tensors)
+
+
+def failure(code: str, text: str) -> pb_utils.InferenceResponse:
+    """A response that carries only an error; `code` names one of Triton's, like "INVALID_ARG"."""
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, code)))
+
+
+def log_exception(step: str) -> None:
+    """Write the exception being handled to the server's log, whole."""
+    pb_utils.Logger.log_error(f"{step}: {traceback.format_exc()}")

@@ -1,0 +1,66 @@
+"""Take a request's arrays apart into rows, and put the rows of its results together again."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+
+def split_rows(batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray | str]]:
+    """The inputs of each row of one request.
+
+    Parameters
+    ----------
+    batch : arrays by input name, shape = (rows, ...); dtype object holds UTF-8 bytes, shape = (rows, 1)
+
+    Yields
+    ------
+    arrays without their batch axis by input name; texts as str
+
+    Raises
+    ------
+    ValueError if a text is not UTF-8, or the inputs disagree on the number of rows
+    """
+    counts = {name: len(array) for name, array in batch.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f"inputs differ in their number of rows: {counts}; allowed is one number for all")
+    for row in range(next(iter(counts.values()))):
+        yield {name: row_of(name, array, row) for name, array in batch.items()}
+
+
+def row_of(name: str, array: np.ndarray, row: int) -> np.ndarray | str:
+    if array.dtype != np.object_:
+        return array[row]
+    if array[row].size != 1:
+        raise ValueError(f"{name} has {array[row].size} texts in one row; allowed is 1")
+    return decode_text(name, array[row].item())
+
+
+def decode_text(name: str, text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} is not valid UTF-8: byte 0x{text[error.start]:02x} at position {error.start}"
+        ) from error
+
+
+def stack_rows(rows: Sequence[np.ndarray | str]) -> np.ndarray:
+    """One output of all rows of a request, zero-padded at the end of each axis to the longest.
+
+    Parameters
+    ----------
+    rows : arrays of equal rank and dtype, or texts
+
+    Returns
+    -------
+    array, shape = (rows, ...); for texts dtype object holding UTF-8 bytes, shape = (rows, 1)
+    """
+    if isinstance(rows[0], str):
+        return np.array([[text.encode("utf-8")] for text in rows], dtype=np.object_)
+    if len(rows) == 1:
+        return rows[0][np.newaxis]
+    longest = np.max([row.shape for row in rows], axis=0)
+    stacked = np.zeros((len(rows), *longest), dtype=rows[0].dtype)
+    for target, row in zip(stacked, rows, strict=True):
+        target[tuple(slice(size) for size in row.shape)] = row
+    return stacked
