@@ -7,25 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import BertWordPieceTokenizer
+from tokenizers import Tokenizer
 from torch import Tensor
 
+from convai.backends.glue.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.networks.bert.questions import misheard_form, spoken_form
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64
-SPECIAL_TOKENS = 3
+TRIES = 20  # to find a passage without the answer
 
 
 @dataclass(frozen=True)
 class Passage:
-    """One context, tokenised once. `token_ends` are character offsets, as are `token_starts`."""
+    """One context, tokenised once."""
 
     article: int
     text: str
-    ids: np.ndarray
-    token_starts: np.ndarray
-    token_ends: np.ndarray
+    pieces: Pieces
 
 
 @dataclass(frozen=True)
@@ -92,14 +91,14 @@ class Batch:
 class Corpus:
     """Every passage and question of a SQuAD file, tokenised."""
 
-    tokenizer: BertWordPieceTokenizer
+    tokenizer: Tokenizer
     passages: list[Passage] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     passages_of_article: list[list[int]] = field(default_factory=list)
 
     @classmethod
     def load(cls, squad_file: Path, vocab_file: Path) -> "Corpus":
-        corpus = cls(BertWordPieceTokenizer(str(vocab_file), lowercase=True))
+        corpus = cls(load_tokenizer(str(vocab_file)))
         for article in read_squad(squad_file):
             corpus.passages_of_article.append([])
             for paragraph in article["paragraphs"]:
@@ -109,12 +108,9 @@ class Corpus:
         return corpus
 
     def add(self, paragraph: dict) -> None:
-        encoding = self.tokenizer.encode(paragraph["context"], add_special_tokens=False)
-        offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
         article = len(self.passages_of_article) - 1
-        passage = Passage(
-            article, paragraph["context"], np.array(encoding.ids, dtype=np.int32), offsets[:, 0], offsets[:, 1]
-        )
+        context = paragraph["context"]
+        passage = Passage(article, context, split_pieces(self.tokenizer, context))
         self.passages_of_article[article].append(len(self.passages))
         for entry in paragraph["qas"]:
             question = located_question(entry, passage, len(self.passages))
@@ -125,26 +121,23 @@ class Corpus:
     def draw(self, index: int, window_tokens: int, forms: QuestionForms, rng: np.random.Generator) -> Window:
         """Make one training row of question `index`: choose its form, its passage and a crop of at most `window_tokens`."""
         question = self.questions[index]
-        ids = self.tokenizer.encode(drawn_form(question.text, forms, rng), add_special_tokens=False).ids
+        asked = split_pieces(self.tokenizer, drawn_form(question.text, forms, rng)).ids[:QUESTION_TOKENS]
+        passage, answer = self.passages[question.passage], (question.first_token, question.last_token)
         if rng.random() < forms.unanswerable_share:
-            passage = self.passages[self.other_passage(question, forms, rng)]
-            answer = None
-        else:
-            passage = self.passages[question.passage]
-            answer = (question.first_token, question.last_token)
-        return cropped_window(self.special("[CLS]"), self.special("[SEP]"), ids, passage, answer, window_tokens, rng)
+            other = self.other_passage(question, forms, rng)
+            passage, answer = (passage, answer) if other is None else (other, None)
+        head = np.array([self.special(CLASSIFY), *asked, self.special(SEPARATE)])
+        return cropped_window(head, passage.pieces.ids, answer, window_tokens, rng)
 
-    def other_passage(self, question: Question, forms: QuestionForms, rng: np.random.Generator) -> int:
-        """Pick a passage that does not hold the answer's text."""
+    def other_passage(self, question: Question, forms: QuestionForms, rng: np.random.Generator) -> Passage | None:
+        """Pick a passage that does not hold the answer's text; None if none is found, as for the answer "a"."""
         siblings = self.passages_of_article[self.passages[question.passage].article]
-        for _ in range(20):
-            if rng.random() < forms.same_article_share and len(siblings) > 1:
-                candidate = siblings[rng.integers(len(siblings))]
-            else:
-                candidate = int(rng.integers(len(self.passages)))
+        for _ in range(TRIES):
+            is_sibling = rng.random() < forms.same_article_share
+            candidate = siblings[rng.integers(len(siblings))] if is_sibling else rng.integers(len(self.passages))
             if question.answer.lower() not in self.passages[candidate].text.lower():
-                return candidate
-        raise ValueError(f"every passage tried holds the answer {question.answer!r}; unanswerable_share needs other ones")
+                return self.passages[candidate]
+        return None
 
     def special(self, token: str) -> int:
         return self.tokenizer.token_to_id(token)
@@ -165,8 +158,8 @@ def located_question(entry: dict, passage: Passage, passage_index: int) -> Quest
     for answer in entry["answers"][:1]:
         start, text = answer["answer_start"], answer["text"]
         end = start + len(text)
-        first = int(np.searchsorted(passage.token_ends, start, side="right"))
-        last = int(np.searchsorted(passage.token_starts, end, side="left")) - 1
+        first = int(np.searchsorted(passage.pieces.spans[:, 1], start, side="right"))
+        last = int(np.searchsorted(passage.pieces.spans[:, 0], end, side="left")) - 1
         if passage.text[start:end] == text and first <= last:
             return Question(entry["question"], passage_index, text, first, last)
     return None
@@ -184,20 +177,21 @@ def drawn_form(text: str, forms: QuestionForms, rng: np.random.Generator) -> str
 
 
 def cropped_window(
-    cls_id: int,
-    sep_id: int,
-    question_ids: list[int],
-    passage: Passage,
-    answer: tuple[int, int] | None,
-    window_tokens: int,
-    rng: np.random.Generator,
+    head: np.ndarray, context: np.ndarray, answer: tuple[int, int] | None, window_tokens: int, rng: np.random.Generator
 ) -> Window:
-    """Join question and passage into one window; a passage too long is cropped at random around the answer."""
-    head = [cls_id, *question_ids[:QUESTION_TOKENS], sep_id]
+    """Join question and context into one window; a context too long is cropped at random around the answer.
+
+    Parameters
+    ----------
+    head : int, shape = (tokens,)
+        [CLS] question [SEP].
+    context : int, shape = (tokens,)
+    answer : first and last token of the context, or None
+    """
     room = window_tokens - len(head) - 1
-    first, last = answer if answer else (int(rng.integers(len(passage.ids))),) * 2
-    left = crop_start(len(passage.ids), first, last, room, rng)
-    ids = np.array([*head, *passage.ids[left : left + room], sep_id], dtype=np.int64)
+    first, last = answer if answer else (int(rng.integers(len(context))),) * 2
+    left = crop_start(len(context), first, last, room, rng)
+    ids = np.concatenate([head, context[left : left + room], head[-1:]])
     if answer is None or last >= left + room:
         return Window(ids, len(head), 0, 0)
     return Window(ids, len(head), len(head) + first - left, len(head) + last - left)
