@@ -99,4 +99,15 @@ def _gpu() -> Profile:
     return Profile("gpu", _python_steps(n_group=8, receptive_field_frames=64) | networks)
 
 
-PROFILES = {profile.name: profile for profile in (_cpu(), _gpu())}
+def _gpu_onnx() -> Profile:
+    """As `gpu`, but ONNX files that the server itself turns into TensorRT engines: tied to no GPU, slow to warm up."""
+    gpu = _gpu()
+    networks = {
+        name: replace(settings, engine="onnxruntime", accelerator="tensorrt")
+        for name, settings in gpu.settings.items()
+        if settings.engine == "tensorrt"
+    }
+    return replace(gpu, name="gpu-onnx", settings=gpu.settings | networks)
+
+
+PROFILES = {profile.name: profile for profile in (_cpu(), _gpu(), _gpu_onnx())}

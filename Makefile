@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+CONVAI := .venv/bin/convai
+EXAMPLE := client/examples
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/installed ## create .venv with everything pinned; a second run reuses it
+
+demo: setup export ## ask the example question: starts the server, writes answer.wav and answer.png, stops it
+	.venv/bin/python -m convai.demo
+
+test: setup export ## run every test against a real Triton server
+	.venv/bin/python -m pytest
+
+export: setup ## export the default networks into the model repository
+	$(CONVAI) export
+
+serve: setup export ## start the server in the foreground; Ctrl-C stops it
+	$(CONVAI) serve
+
+ask: setup ## ask the running server the example question
+	$(CONVAI) ask $(EXAMPLE)/question.wav --context $(EXAMPLE)/context.txt --out answer.wav --plot answer.png
+
+generate: setup ## write every config.pbtxt from the pipeline's description
+	$(CONVAI) generate
+
+check: setup ## check that the configurations are up to date and wired correctly
+	$(CONVAI) generate --check
+
+clean: ## remove the environment and the exports
+	rm -rf .venv answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+.PHONY: help setup demo test export serve ask generate check clean

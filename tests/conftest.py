@@ -1,0 +1,64 @@
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import soundfile
+
+from convai.backends.launcher import Server
+from convai.client import ConvaiClient
+from convai.generator.pipeline import STEPS
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "client" / "examples"
+
+
+@pytest.fixture(scope="session")
+def model_repository(tmp_path_factory):
+    """A copy of the model repository with the default networks, so that tests may break it."""
+    copy = tmp_path_factory.mktemp("served") / "model_repository"
+    shutil.copytree(ROOT / "model_repository", copy)
+    missing = [step.name for step in STEPS if step.is_network and not list((copy / step.name).glob("1/model.*"))]
+    if missing:
+        from convai.__main__ import main
+
+        assert main(["export", "--model-repository", str(copy), *(f"--network={name}" for name in missing)]) in (0, None)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def server(model_repository):
+    """The whole pipeline on a real tritonserver, started once."""
+    from convai.backends.watchdog import Watchdog
+
+    with Server(model_repository) as server, Watchdog(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    with ConvaiClient(server.grpc_address) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def example_question():
+    """The example question: float32 samples and their rate in Hertz."""
+    samples, rate = soundfile.read(EXAMPLES / "question.wav", dtype="float32")
+    return samples, rate
+
+
+@pytest.fixture(scope="session")
+def example_context():
+    return (EXAMPLES / "context.txt").read_text()
+
+
+def chirp(seconds, sample_rate=16_000, seed=0):
+    """Something that sounds a little like speech to a network: a rising tone that swells, with some noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * sample_rate)) / sample_rate
+    tone = np.sin(2 * np.pi * (200 + 150 * rng.random() * time) * time) * np.abs(np.sin(2 * np.pi * 3 * time))
+    return (0.3 * tone + 0.02 * rng.standard_normal(len(time))).astype(np.float32)
