@@ -1,0 +1,61 @@
+"""What a caller gets back."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The outputs of one request; an output that was not requested is None.
+
+    Attributes
+    ----------
+    question : what was heard
+    answer : the part of the context that answers the question, character for character; empty when there is none
+    answer_score : how sure the server is, 0 to 1
+    answer_span : start and end (exclusive) character of the answer in the context; (-1, -1) when there is none
+    answer_audio : float32, shape = (samples,)
+        The spoken answer in [-1, 1] at `sample_rate`; when there is none, a sentence that says so.
+    mel : float32, shape = (80, frames)
+        Log-mel spectrogram of the spoken answer.
+    """
+
+    question: str | None = None
+    answer: str | None = None
+    answer_score: float | None = None
+    answer_span: tuple[int, int] | None = None
+    answer_audio: np.ndarray | None = None
+    mel: np.ndarray | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of `answer_audio`."""
+        return VOICE_SAMPLE_RATE_HERTZ
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> "Answer":
+        """Read the first row of each response tensor, shape = (1, *dims)."""
+        return cls(**{name: READERS[name](row[0]) for name, row in tensors.items()})
+
+
+def _text(row: np.ndarray) -> str:
+    return row[0].decode()
+
+
+def _span(row: np.ndarray) -> tuple[int, int]:
+    start, end = row.tolist()
+    return start, end
+
+
+READERS = {
+    "question": _text,
+    "answer": _text,
+    "answer_score": lambda row: float(row[0]),
+    "answer_span": _span,
+    "answer_audio": np.asarray,
+    "mel": np.asarray,
+}
+assert set(READERS) == {field.name for field in fields(Answer)}

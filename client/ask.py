@@ -1,0 +1,149 @@
+"""Ask a running server spoken questions about a text.
+
+    convai ask question.wav --context text.txt --out answer.wav --plot answer.png
+    convai ask questions/ --context text.txt --out answers/ --json
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from convai.client.answer import Answer
+from convai.client.audio_files import check_can_be_written, find_questions, read_mono, write_mono
+from convai.client.client import ConvaiClient
+from convai.client.connection import DEFAULT_ADDRESS, Tls
+from convai.client.errors import ServerUnreachable
+from convai.client.report import Outcome, as_json, as_text, failure_as_json
+from convai.client.requests import Request, ask_request
+from convai.client.step_by_step import RoundTrip, StepByStep
+from convai.client.step_times import StepTime, answer_with_step_times
+
+TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to ask, and where its answer goes; None for an answer that is not kept."""
+
+    file: Path
+    answer_file: Path | None
+    plot_file: Path | None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What to request: nothing is spoken unless someone wants to hear or see it."""
+        spoken = ("answer_audio",) if self.answer_file or self.plot_file else ()
+        return TEXT_OUTPUTS + spoken + (("mel",) if self.plot_file else ())
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    parser.add_argument("questions", nargs="+", type=Path, help="audio files, or folders of them (WAV, FLAC, Ogg, MP3)")
+    parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
+    parser.add_argument("--out", type=Path, help="where to write the spoken answer; a folder for several questions")
+    parser.add_argument("--plot", type=Path, help="where to draw question and answer; a folder for several questions")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per question")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--steps", action="store_true", help="show the time of each step inside the server")
+    times.add_argument("--step-by-step", action="store_true", help="call and time each step from here, for debugging")
+    parser.add_argument("--seed", type=int, help="another seed gives another take of the spoken answer")
+    parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per request, default %(default)s")
+    parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
+    parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
+    parser.add_argument("--tls-key", help="PEM file of your certificate's key")
+
+
+def run(args: argparse.Namespace) -> int:
+    jobs = plan(args.questions, args.out, args.plot)
+    context = read_context(args.context)
+    with ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args)) as client:
+        progress = tqdm(jobs, unit="question", disable=True if len(jobs) == 1 else None)
+        succeeded = [try_job(client, job, context, args) for job in progress]
+    return 0 if all(succeeded) else 1
+
+
+def plan(paths: list[Path], out: Path | None, plot: Path | None) -> list[Job]:
+    """Find the questions and name the files to write before anything is asked."""
+    questions = find_questions(paths)
+    into_folders = len(paths) > 1 or paths[0].is_dir()
+    jobs = [Job(file, target(out, file, ".wav", into_folders), target(plot, file, ".png", into_folders)) for file in questions]
+    check_targets(jobs)
+    return jobs
+
+
+def target(path: Path | None, question: Path, ending: str, into_folder: bool) -> Path | None:
+    if path is None:
+        return None
+    return path / f"{question.stem}{ending}" if into_folder or path.is_dir() else path
+
+
+def check_targets(jobs: list[Job]):
+    """No answer may overwrite a question or another answer."""
+    taken = {job.file.resolve(): job.file for job in jobs}
+    for job in jobs:
+        if job.answer_file:
+            check_can_be_written(job.answer_file)
+        for path in filter(None, (job.answer_file, job.plot_file)):
+            owner = taken.setdefault(path.resolve(), job.file)
+            if owner is not job.file or path.resolve() == job.file.resolve():
+                raise ValueError(f"the answer to {job.file} would overwrite {path}; give --out or --plot another place")
+
+
+def read_context(source: str) -> str:
+    """The text to answer from; `source` is a path, or - for stdin."""
+    name = "standard input" if source == "-" else source
+    try:
+        context = (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode("utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"--context: cannot read {name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--context: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    if not context.strip():
+        raise ValueError(f"--context: {name} is empty; it must hold the text to answer from")
+    return context
+
+
+def tls(args: argparse.Namespace) -> Tls | None:
+    files = (args.tls_ca, args.tls_cert, args.tls_key)
+    return Tls(*files) if any(files) else None
+
+
+def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> bool:
+    """Answer one question; report a failure and let the others go on, unless there is no server to ask."""
+    try:
+        outcome = answer_job(client, job, context, args)
+    except ServerUnreachable:
+        raise
+    except (ValueError, OSError) as error:
+        tqdm.write(f"convai ask: {job.file}: {error}", file=sys.stderr)
+        if args.json:
+            tqdm.write(failure_as_json(job.file, error), file=sys.stdout)
+        return False
+    tqdm.write(as_json(outcome) if args.json else as_text(outcome), file=sys.stdout)
+    return True
+
+
+def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> Outcome:
+    audio, sample_rate = read_mono(job.file)
+    answer, times = send(client, ask_request(audio, sample_rate, context, job.outputs, args.seed), args)
+    if job.answer_file:
+        write_mono(job.answer_file, answer.answer_audio, answer.sample_rate)
+    if job.plot_file:
+        from convai.client.plot import plot_answer  # matplotlib takes longer to import than the rest together
+
+        plot_answer(job.plot_file, audio, sample_rate, answer)
+    return Outcome(job.file, answer, job.answer_file, job.plot_file, times)
+
+
+def send(
+    client: ConvaiClient, request: Request, args: argparse.Namespace
+) -> tuple[Answer, tuple[StepTime | RoundTrip, ...]]:
+    if args.step_by_step:
+        walk = StepByStep(client).walk(request)
+        return walk.answer, walk.times
+    if args.steps:
+        return answer_with_step_times(client, request)
+    return client.answer(request), ()

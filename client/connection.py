@@ -1,0 +1,65 @@
+"""Where the server is and how to reach it; the same for every kind of client."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from convai.client.errors import explained
+
+DEFAULT_ADDRESS = "127.0.0.1:8001"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files for an encrypted connection.
+
+    Attributes
+    ----------
+    root_ca : the authority that signed the server's certificate; None for the system's own list
+    certificate, key : what the client shows a server that asks for it (mutual TLS)
+    """
+
+    root_ca: str | PathLike | None = None
+    certificate: str | PathLike | None = None
+    key: str | PathLike | None = None
+
+    def __post_init__(self):
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("tls: certificate and key belong together; give both or neither")
+        for name in ("root_ca", "certificate", "key"):
+            path = getattr(self, name)
+            if path is not None and not Path(path).is_file():
+                raise ValueError(f"tls: {name} {str(path)!r} is not a file; expected a PEM file")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The server's gRPC address (host:port), the time a request may take, and the TLS files if it is encrypted."""
+
+    address: str = DEFAULT_ADDRESS
+    timeout_seconds: float = 60.0
+    tls: Tls | None = None
+
+    def __post_init__(self):
+        host, _, port = self.address.rpartition(":")
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
+        if not self.timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
+
+    def options(self) -> dict:
+        """The keyword arguments of tritonclient's gRPC clients, which lift gRPC's message limit to 2 GiB themselves."""
+        options = {"url": self.address}
+        if self.tls is not None:
+            files = {
+                "root_certificates": self.tls.root_ca,
+                "certificate_chain": self.tls.certificate,
+                "private_key": self.tls.key,
+            }
+            options |= {"ssl": True} | files
+        return options
+
+    def explained(self) -> AbstractContextManager:
+        """Raise what tritonclient raises inside the block as a `ConvaiError`."""
+        return explained(self.address, self.timeout_seconds)

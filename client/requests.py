@@ -1,0 +1,127 @@
+"""Requests as they go over the wire, built from what a caller passes; the same for every kind of client."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
+from tritonclient.utils import np_to_triton_dtype
+
+from convai.client.errors import InvalidInput
+from convai.generator.pipeline import ENSEMBLES
+
+OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
+INT32 = np.iinfo(np.int32)
+INT64 = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of one Triton model. `inputs` are arrays of shape (1, *dims): a batch of one row."""
+
+    model: str
+    inputs: dict[str, np.ndarray]
+    outputs: tuple[str, ...]
+    parameters: dict[str, int]
+
+    def arguments(self) -> dict:
+        """The keyword arguments of tritonclient's `infer`."""
+        return {
+            "model_name": self.model,
+            "inputs": [infer_input(name, array) for name, array in self.inputs.items()],
+            "outputs": [InferRequestedOutput(name) for name in self.outputs],
+            "parameters": self.parameters,
+        }
+
+    def read(self, result: InferResult) -> dict[str, np.ndarray]:
+        """The response's tensors by name, shape = (1, *dims)."""
+        return {name: result.as_numpy(name) for name in self.outputs}
+
+
+def infer_input(name: str, array: np.ndarray) -> InferInput:
+    tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+    return tensor.set_data_from_numpy(array)
+
+
+def ask_request(
+    audio: np.ndarray, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
+) -> Request:
+    return Request(
+        "convai_ensemble",
+        heard(audio, sample_rate) | {"context": text_row("context", context)},
+        chosen_outputs("convai_ensemble", outputs),
+        parameters(seed),
+    )
+
+
+def transcribe_request(audio: np.ndarray, sample_rate: int) -> Request:
+    return Request("speech_to_text", heard(audio, sample_rate), OUTPUTS["speech_to_text"], {})
+
+
+def answer_text_request(question: str, context: str) -> Request:
+    inputs = {"question": text_row("question", question), "context": text_row("context", context)}
+    return Request("question_answering", inputs, OUTPUTS["question_answering"], {})
+
+
+def speak_request(text: str, seed: int | None = None) -> Request:
+    return Request("text_to_speech", {"text": text_row("text", text)}, OUTPUTS["text_to_speech"], parameters(seed))
+
+
+def heard(audio: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+    rate = whole_number("sample_rate", sample_rate, INT32)
+    return {"question_audio": pcm(audio)[np.newaxis], "sample_rate": np.array([[rate]], np.int32)}
+
+
+def pcm(audio: np.ndarray) -> np.ndarray:
+    """Mono PCM as the server takes it.
+
+    Parameters
+    ----------
+    audio : float32 or float64 in [-1, 1], or int16, shape = (samples,)
+        int16 is divided by 32768; floats keep their scale.
+
+    Returns
+    -------
+    float32, shape = (samples,)
+    """
+    audio = np.asarray(audio)
+    if audio.ndim != 1:
+        raise InvalidInput(
+            f"audio has shape {audio.shape}; expected mono, shape (samples,). "
+            "Average the channels first, for example audio.mean(axis=1) for shape (samples, channels)"
+        )
+    if audio.dtype == np.int16:
+        return audio.astype(np.float32) / 32768
+    if audio.dtype in (np.float32, np.float64):
+        return np.ascontiguousarray(audio, np.float32)
+    raise InvalidInput(f"audio has dtype {audio.dtype}; allowed are float32 and float64 in [-1, 1], and int16")
+
+
+def text_row(name: str, text: str) -> np.ndarray:
+    if not isinstance(text, str):
+        raise InvalidInput(f"{name} is of type {type(text).__name__}; expected str")
+    try:
+        return np.array([[text.encode()]], np.object_)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{name} has no UTF-8 form: {error.reason} at character {error.start}") from error
+
+
+def chosen_outputs(model: str, outputs: Iterable[str] | None) -> tuple[str, ...]:
+    """`outputs` checked against what `model` offers; all of them for None."""
+    if outputs is None:
+        return OUTPUTS[model]
+    chosen = tuple(dict.fromkeys([outputs] if isinstance(outputs, str) else outputs))
+    unknown = [name for name in chosen if name not in OUTPUTS[model]]
+    if unknown or not chosen:
+        raise InvalidInput(f"outputs {list(chosen)}: allowed is one or more of {', '.join(OUTPUTS[model])}")
+    return chosen
+
+
+def parameters(seed: int | None) -> dict[str, int]:
+    return {} if seed is None else {"seed": whole_number("seed", seed, INT64)}
+
+
+def whole_number(name: str, value: int, limits: np.iinfo) -> int:
+    if isinstance(value, (int, np.integer)) and limits.min <= value <= limits.max:
+        return int(value)
+    raise InvalidInput(f"{name} is {value!r}; allowed is a whole number from {limits.min} to {limits.max}")

@@ -1,0 +1,90 @@
+"""Walks an ensemble from the client, one call per step: for debugging, and to compare with the ensemble's one call."""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from convai.client.answer import Answer
+from convai.client.client import ConvaiClient
+from convai.client.requests import Request, ask_request
+from convai.generator.pipeline import ENSEMBLES, STEPS, Call
+from convai.generator.wiring import wire
+
+WIRINGS = {ensemble.name: wire(ensemble, {step.name: step for step in STEPS}) for ensemble in ENSEMBLES}
+LIBTORCH_INDEX = re.compile(r"__\d+$")
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """One step called from the client; the time includes sending its inputs and receiving its outputs."""
+
+    step: str
+    round_trip_seconds: float
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What the ensemble would have answered, and how long each step took."""
+
+    answer: Answer
+    times: tuple[RoundTrip, ...]
+
+
+class StepByStep:
+    """Does what the ensembles do by calling their steps through `client`."""
+
+    def __init__(self, client: ConvaiClient):
+        self.client = client
+
+    def ask(
+        self,
+        audio: np.ndarray,
+        *,
+        sample_rate: int,
+        context: str,
+        outputs: Iterable[str] | None = None,
+        seed: int | None = None,
+    ) -> Walk:
+        """As `ConvaiClient.ask`."""
+        return self.walk(ask_request(audio, sample_rate, context, outputs, seed))
+
+    def walk(self, request: Request) -> Walk:
+        """Run the steps that the outputs of `request`, a request to any of the ensembles, need."""
+        tensors = dict(request.inputs)
+        times = []
+        for call in needed_calls(request.model, request.outputs):
+            step_request = self._step_request(call, tensors, request.parameters)
+            start = time.perf_counter()
+            made = self.client.infer(step_request)
+            times.append(RoundTrip(call.step, time.perf_counter() - start))
+            tensors |= dict(zip(call.outputs.values(), made.values()))
+        return Walk(Answer.from_tensors({name: tensors[name] for name in request.outputs}), tuple(times))
+
+    def _step_request(self, call: Call, tensors: dict[str, np.ndarray], parameters: dict[str, int]) -> Request:
+        wire_names = self._wire_names(call.step)
+        inputs = {wire_names[name]: tensors[edge] for name, edge in call.inputs.items()}
+        return Request(call.step, inputs, tuple(wire_names[name] for name in call.outputs), parameters)
+
+    def _wire_names(self, step: str) -> dict[str, str]:
+        """The step's tensors as its server knows them: LibTorch calls an output `mel_length__1`."""
+        with self.client.connection.explained():
+            metadata = self.client.triton.get_model_metadata(
+                step, client_timeout=self.client.connection.timeout_seconds
+            )
+        names = [tensor.name for tensor in (*metadata.inputs, *metadata.outputs)]
+        return {LIBTORCH_INDEX.sub("", name): name for name in names}
+
+
+def needed_calls(ensemble: str, outputs: Iterable[str]) -> tuple[Call, ...]:
+    """The calls, in order, that `outputs` of an ensemble need, each left with the outputs that are used."""
+    used = set(outputs)
+    calls = []
+    for call in reversed(WIRINGS[ensemble].calls):
+        wanted = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
+        if wanted:
+            calls.append(replace(call, outputs=wanted))
+            used |= set(call.inputs.values())
+    return tuple(reversed(calls))

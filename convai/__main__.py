@@ -1,0 +1,69 @@
+"""Dispatch `convai <command>` to the module that does it."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its module has `add_arguments(parser)` and `run(args)`; only the chosen one is imported."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "serve": Command("convai.backends.serve", "start the Triton server with the whole pipeline"),
+    "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
+    "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
+    "export": Command("convai.networks.export_command", "export the networks into the model repository"),
+    "deploy": Command("convai.networks.deploy", "roll an exported network out to a running server"),
+    "weights": Command("convai.networks.weights_command", "convert and inspect the networks' weights"),
+    "evaluate": Command("convai.benchmarks.evaluate", "measure the quality of the answers"),
+    "bench": Command("convai.benchmarks.bench", "measure latency and throughput"),
+}
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    name = overview().parse_args(argv[:1]).command
+    try:
+        module = import_module(COMMANDS[name].module)
+        args = parser(name, module).parse_args(argv[1:])
+        return module.run(args) or 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"convai {name}: {error}", file=sys.stderr)
+        return 1
+
+
+def overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items())
+    overview = argparse.ArgumentParser(
+        prog="convai",
+        usage="convai COMMAND [options]",
+        description="A spoken question in, a spoken answer out.",
+        epilog=f"commands:\n{listing}\n\n`convai COMMAND --help` tells the options of each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    overview.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
+    return overview
+
+
+def parser(name: str, module: ModuleType) -> argparse.ArgumentParser:
+    """The chosen command's own parser; its description is the module's docstring."""
+    parser = argparse.ArgumentParser(
+        prog=f"convai {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
