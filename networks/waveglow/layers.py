@@ -1,0 +1,111 @@
+"""The two transforms of a WaveGlow flow: the invertible convolution, and the network inside the affine coupling."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convai.networks.waveglow.config import WaveGlowConfig
+
+
+class Invertible1x1Conv(nn.Module):
+    """Mixes the channels of a group. The inverse is kept beside the weight, computed in FP32 even for a network in FP16.
+
+    It is renewed when weights are loaded and when training ends; during training it is computed from the weight at
+    each call, so that gradients reach it.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv1d(channels, channels, 1, bias=False)
+        nn.init.orthogonal_(self.conv.weight)
+        self.register_buffer("inverse_weight", torch.empty_like(self.conv.weight.detach()), persistent=False)
+        self.renew_inverse()
+        self.register_load_state_dict_post_hook(renew_inverse_after_load)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the mixed channels and the log-determinant of one group."""
+        return self.conv(x), torch.linalg.slogdet(self.matrix())[1]
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return F.conv1d(x, self.computed_inverse() if self.training else self.inverse_weight)
+
+    def matrix(self) -> Tensor:
+        weight = self.conv.weight.squeeze(2)
+        return weight.to(torch.promote_types(weight.dtype, torch.float32))
+
+    def computed_inverse(self) -> Tensor:
+        return torch.linalg.inv(self.matrix()).unsqueeze(2).to(self.conv.weight.dtype)
+
+    @torch.no_grad()
+    def renew_inverse(self):
+        if not self.conv.weight.is_meta:
+            self.inverse_weight.copy_(self.computed_inverse())
+
+    def train(self, mode: bool = True):
+        if self.training and not mode:
+            self.renew_inverse()
+        return super().train(mode)
+
+
+def renew_inverse_after_load(module: Invertible1x1Conv, _incompatible_keys):
+    module.renew_inverse()
+
+
+class WN(nn.Module):
+    """The WaveNet inside a coupling: from half of the channels and the mel, the other half's shift and log-scale."""
+
+    def __init__(self, config: WaveGlowConfig, half_channels: int):
+        super().__init__()
+        channels, layers = config.n_channels, range(config.n_layers)
+        self.start = nn.Conv1d(half_channels, channels, 1)
+        self.in_layers = nn.ModuleList(dilated_convolution(config, 2**i) for i in layers)
+        self.cond_layers = nn.ModuleList(conditioning_convolution(config) for _ in layers)
+        self.res_skip_layers = nn.ModuleList(
+            nn.Conv1d(channels, channels if i == config.n_layers - 1 else 2 * channels, 1) for i in layers
+        )
+        self.end = nn.Conv1d(channels, 2 * half_channels, 1)
+        # A coupling that does nothing at first keeps the beginning of training stable.
+        nn.init.zeros_(self.end.weight)
+        nn.init.zeros_(self.end.bias)
+
+    def forward(self, x: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        x : float, shape = (batch, half_channels, groups)
+        conditions : float, shape = (batch, channels, groups), or one column per mel frame instead of per group
+
+        Returns shift and log-scale, each of x's shape.
+        """
+        x = self.start(x)
+        skips = []
+        for in_layer, cond_layer, res_skip_layer in zip(
+            self.in_layers, self.cond_layers, self.res_skip_layers, strict=True
+        ):
+            gated = gate(add_per_frame(in_layer(x), cond_layer(conditions)))
+            *residual, skip = res_skip_layer(gated).split(x.size(1), 1)
+            skips.append(skip)
+            x = x + residual[0] if residual else x
+        return self.end(sum(skips)).chunk(2, 1)
+
+
+def dilated_convolution(config: WaveGlowConfig, dilation: int) -> nn.Conv1d:
+    padding = dilation * (config.kernel_size // 2)
+    return nn.Conv1d(config.n_channels, 2 * config.n_channels, config.kernel_size, padding=padding, dilation=dilation)
+
+
+def conditioning_convolution(config: WaveGlowConfig) -> nn.Conv1d:
+    samples = config.n_group if config.conditioning == "upsampled" else 1
+    kernel_size = config.conditioning_kernel_size
+    return nn.Conv1d(
+        config.n_mel_channels * samples, 2 * config.n_channels, kernel_size, padding=kernel_size // 2
+    )
+
+
+def gate(x: Tensor) -> Tensor:
+    content, openness = x.chunk(2, 1)
+    return torch.tanh(content) * torch.sigmoid(openness)
+
+
+def add_per_frame(groups: Tensor, frames: Tensor) -> Tensor:
+    """Adds to the groups of each frame what was computed for the frame; one and the same where the rates are equal."""
+    batch, channels, n_frames = frames.shape
+    return (groups.reshape(batch, channels, n_frames, -1) + frames.unsqueeze(3)).flatten(2)
