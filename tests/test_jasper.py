@@ -105,3 +105,18 @@ def test_silence_of_length_zero_has_no_log_probs(jasper):
 def test_impossible_blocks_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BlockConfig(**arguments)
+
+
+@torch.inference_mode()
+def test_a_decoder_that_upsamples_makes_up_for_a_second_halving():
+    config = JasperConfig(blocks=(BlockConfig(8, 5, stride=2), BlockConfig(8, 5, stride=2)), upsampling=2)
+    features, features_length = example_inputs(config, batch=3, length=33)
+    log_probs, log_probs_length = Jasper(config).eval()(features, features_length)
+    assert config.stride == 2
+    assert log_probs.shape == (3, 17, 29)
+    assert log_probs_length.tolist() == ((features_length + 1) // 2).tolist()
+
+
+def test_upsampling_that_does_not_divide_the_stride_is_refused():
+    with pytest.raises(ValueError, match="upsampling must divide the blocks' stride 2, got 3"):
+        JasperConfig(blocks=(BlockConfig(8, 5, stride=2),), upsampling=3)

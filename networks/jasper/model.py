@@ -20,6 +20,7 @@ class Jasper(nn.Module):
         super().__init__()
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.stride = config.stride
         self.apply(initialise)
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,8 +37,10 @@ class Jasper(nn.Module):
         log_probs : float32, shape = (batch, ceil(frames / stride), labels)
         log_probs_length : int32, shape = (batch, 1)
         """
-        hidden, length = self.encoder(features, features_length)
-        return self.decoder(hidden), length
+        hidden, _ = self.encoder(features, features_length)
+        # A decoder that upsamples makes whole groups of frames, so the last group may reach past the end.
+        frames = (features.shape[2] + self.stride - 1) // self.stride
+        return self.decoder(hidden)[:, :frames], ceil_div(features_length, self.stride)
 
 
 class Encoder(nn.Module):
@@ -92,10 +95,13 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, config: JasperConfig):
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv1d(config.blocks[-1].filters, config.num_labels, 1))
+        self.num_labels = config.num_labels
+        out_channels = config.upsampling * config.num_labels
+        self.layers = nn.Sequential(nn.Conv1d(config.blocks[-1].filters, out_channels, 1))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.layers(hidden).transpose(1, 2).float().log_softmax(2)
+        scores = self.layers(hidden).transpose(1, 2).float()
+        return scores.reshape(scores.shape[0], -1, self.num_labels).log_softmax(2)
 
 
 def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[nn.Module]:
@@ -141,7 +147,7 @@ def initialise(module: nn.Module) -> None:
 
 
 def example_inputs(config: JasperConfig, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random features: row 0 is full, later rows are shorter, zero-padded.
+    """Random features: row 0 is full, later rows are shorter, zero-padded; row 3 is silence, of length 0.
 
     Returns
     -------
@@ -152,4 +158,5 @@ def example_inputs(config: JasperConfig, batch: int, length: int, seed: int = 0)
     features = torch.randn(batch, config.num_features, length, generator=generator)
     features_length = torch.randint(0, length + 1, (batch, 1), generator=generator, dtype=torch.int32)
     features_length[0] = length
+    features_length[3:4] = 0
     return features * valid_frames(features, features_length), features_length
