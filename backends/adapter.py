@@ -47,7 +47,7 @@ class StepModel:
         except ValueError as error:
             return failure("INVALID_ARG", user_mistake(self.name, error))
         except Exception as error:
-            log_exception(self.name)
+            log_exception(self.name, error)
             return failure("INTERNAL", internal_error(self.name, error))
 
     def run(self, request) -> dict[str, np.ndarray]:
@@ -98,6 +98,6 @@ def failure(code: str, text: str) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, code)))
 
 
-def log_exception(step: str) -> None:
-    """Write the exception being handled to the server's log, whole."""
-    pb_utils.Logger.log_error(f"{step}: {traceback.format_exc()}")
+def log_exception(step: str, error: Exception) -> None:
+    """Write the exception to the server's log, whole."""
+    pb_utils.Logger.log_error(f"{step}: {''.join(traceback.format_exception(error))}")

@@ -18,10 +18,11 @@ def internal_error(step: str, error: BaseException) -> str:
 
 
 def engine_error(step: str, error: BaseException) -> str:
-    """The text for a network that could not run; engines put the reason last, after a listing of their code."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = without_paths(lines[-1]) if lines else type(error).__name__
-    return f"{step}: the network failed: {reason[:MAX_CHARACTERS]}"
+    """The text for a network that could not run."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # TorchScript lists its code first and gives the reason last; ONNX Runtime gives only the reason.
+    reason = lines[-1] if any("Traceback" in line for line in lines) else " ".join(lines)
+    return f"{step}: the network failed: {without_paths(reason)[:MAX_CHARACTERS]}"
 
 
 def without_paths(text: str) -> str:

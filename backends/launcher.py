@@ -29,8 +29,8 @@ DIE_WITH_LAUNCHER = (
 )
 
 
-class ServerError(RuntimeError):
-    """The server did not start; the message holds the lines of its log that say why."""
+class ServerError(OSError):
+    """The server did not start or ended by itself; the message holds the lines of its log that say why."""
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,16 @@ class Server:
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + self.ready_timeout_seconds
         while not self.control.is_ready():
-            if self.process.poll() is not None:
-                raise ServerError(f"the server exited with status {self.process.returncode}\n{self.log_errors()}")
+            self.check_running()
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s\n{self.log_errors()}")
             time.sleep(POLL_SECONDS)
         self.remember_regions()
+
+    def check_running(self) -> None:
+        """Raise ServerError if the server has ended by itself."""
+        if self.process.poll() is not None:
+            raise ServerError(f"tritonserver ended with status {self.process.returncode}\n{self.log_errors()}")
 
     def log_errors(self) -> str:
         """The last lines of the log that report errors."""

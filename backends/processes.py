@@ -18,6 +18,11 @@ class Stub:
     arguments: tuple[str, ...]
 
     @property
+    def model(self) -> str:
+        """The model that it runs: its ninth argument is the instance's name, <model>_<group>_<index>."""
+        return self.arguments[8].rsplit("_", 2)[0]
+
+    @property
     def regions(self) -> set[str]:
         """Names of its shared memory files."""
         return {word.lstrip("/") for word in self.arguments if REGION_PREFIX in word}
@@ -33,13 +38,22 @@ def process_ids() -> list[int]:
     return [int(entry) for entry in os.listdir(PROC) if entry.isdigit()]
 
 
-def parent_of(pid: int) -> int | None:
-    """Process id of the parent, None if the process is gone."""
+def status_of(pid: int) -> list[str]:
+    """State, parent and what follows the process's name in its stat file; empty if the process is gone."""
     try:
-        after_name = (PROC / str(pid) / "stat").read_text().rpartition(")")[2]
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
-    return int(after_name.split()[1])
+        return []
+
+
+def parent_of(pid: int) -> int | None:
+    status = status_of(pid)
+    return int(status[1]) if status else None
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether the process has died and waits for its parent to notice."""
+    return status_of(pid)[:1] == ["Z"]
 
 
 def command_line(pid: int) -> tuple[str, ...]:

@@ -1,0 +1,67 @@
+"""Serve the model repository: start Triton, wait until every model is ready, and watch over it until Ctrl-C.
+
+    convai serve --profile cpu --grpc-port 8001 -- --log-verbose=1
+"""
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+
+from convai.backends.launcher import Server, Tls
+from convai.backends.repository import DEFAULT_PROFILE
+from convai.backends.watchdog import Watchdog
+
+SERVER_CHECK_SECONDS = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
+    parser.add_argument("--grpc-port", type=int, default=8001, metavar="PORT", help="default %(default)s; 0 picks one")
+    parser.add_argument("--http-port", type=int, default=8000, metavar="PORT", help="default %(default)s; 0 picks one")
+    parser.add_argument("--metrics-port", type=int, default=8002, metavar="PORT", help="default %(default)s; 0 picks one")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="server certificate (PEM): gRPC only over TLS")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of --tls-cert")
+    parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")
+    parser.add_argument("--log-file", type=Path, metavar="FILE", help="append Triton's log (default: not kept)")
+    parser.add_argument("--ready-timeout", type=float, default=180.0, metavar="SECONDS", help="default %(default)s")
+    parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
+
+
+def run(args: argparse.Namespace) -> int | None:
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with server_from(args) as server, Watchdog(server):
+        print(f"gRPC     {server.grpc_address}{' (TLS)' if server.tls else ''}")
+        print(f"HTTP     {server.http_address}")
+        print(f"metrics  {server.metrics_url}")
+        print(f"models   {', '.join(sorted(server.control.models()))}", flush=True)
+        while not stopping.wait(SERVER_CHECK_SECONDS):
+            server.check_running()
+        print("stopping")
+
+
+def server_from(args: argparse.Namespace) -> Server:
+    return Server(
+        args.model_repository,
+        profile=args.profile,
+        host=args.host,
+        grpc_port=args.grpc_port,
+        http_port=args.http_port,
+        metrics_port=args.metrics_port,
+        tls=tls_from(args),
+        extra_args=args.tritonserver_options,
+        log_file=args.log_file,
+        ready_timeout_seconds=args.ready_timeout,
+    )
+
+
+def tls_from(args: argparse.Namespace) -> Tls | None:
+    if not (args.tls_cert or args.tls_key or args.tls_ca):
+        return None
+    if not (args.tls_cert and args.tls_key):
+        raise ValueError("TLS needs both --tls-cert and --tls-key")
+    return Tls(args.tls_cert, args.tls_key, args.tls_ca)
