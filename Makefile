@@ -34,7 +34,7 @@ clean: ## remove the environment and the exports
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
 .PHONY: help setup demo test export serve ask generate check clean
