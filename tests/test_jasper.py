@@ -74,9 +74,9 @@ def test_a_row_hears_the_same_alone_and_unpadded_as_beside_longer_neighbours(jas
     features, features_length = example_inputs(TINY, batch=6, length=50, seed=1)
     log_probs, log_probs_length = jasper(features, features_length)
     for row, frames in enumerate(features_length[:, 0].tolist()):
-        alone, _ = jasper(features[row : row + 1, :, :frames], features_length[row : row + 1])
+        alone, _ = jasper(features[row : row + 1, :, : max(frames, 1)], features_length[row : row + 1])
         heard = log_probs[row, : log_probs_length[row]]
-        torch.testing.assert_close(heard, alone[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(heard, alone[0, : len(heard)], atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()

@@ -168,7 +168,7 @@ def initialise(module: nn.Module) -> None:
 def example_inputs(
     config: BertConfig, batch: int, length: int, seed: int = 0, windows: int = 2
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Windows of random word pieces: row 0 is full, later rows are shorter and end in windows without tokens.
+    """Windows of random word pieces: row 0 is full, later rows are shorter, row 3 has no real token at all.
 
     Returns
     -------
@@ -176,9 +176,9 @@ def example_inputs(
     """
     generator = torch.Generator().manual_seed(seed)
     real_tokens = torch.randint(0, length + 1, (batch, windows, 1), generator=generator)
-    real_tokens[:, 0].clamp_(min=1)
-    real_tokens[1::2, 1:] = 0
     real_tokens[0] = length
+    real_tokens[1::2, 1:] = 0
+    real_tokens[3:4] = 0
     position = torch.arange(length)
     attention_mask = (position < real_tokens).long()
     token_type_ids = (position >= length // 4).long() * attention_mask

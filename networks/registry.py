@@ -1,0 +1,122 @@
+"""The four networks, and what exporting each of them takes."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from convai.generator.pipeline import STEPS, Step
+
+FORMATS = ("onnx", "torchscript")
+
+
+@dataclass(frozen=True)
+class Network:
+    """How one network is built, exported and checked.
+
+    `class_name` stands in `convai.networks.<name>.model`, beside CONFIGS and example_inputs. The first of `formats` is
+    the default. `variable_axes` names, per input, the axes whose size may differ from one call to the next.
+    `parity_cases` are arguments of example_inputs: batch 1, a mixed batch of 4, and sizes unlike those of
+    `traced_case`. `tolerance` is the largest absolute difference an FP32 export may show, and `reason` says why.
+    """
+
+    name: str
+    class_name: str
+    formats: tuple[str, ...]
+    variable_axes: Mapping[str, Mapping[int, str]]
+    traced_case: Mapping[str, int]
+    parity_cases: tuple[Mapping[str, int], ...]
+    tolerance: float
+    reason: str
+
+    def __post_init__(self):
+        unknown = set(self.formats) - set(FORMATS)
+        if unknown or not self.formats:
+            raise ValueError(f"formats must be some of {', '.join(FORMATS)}, got {', '.join(self.formats) or 'none'}")
+        if self.tolerance <= 0:
+            raise ValueError(f"tolerance must be positive, got {self.tolerance}")
+
+    @property
+    def step(self) -> Step:
+        """The pipeline's description of the inputs and outputs."""
+        return next(step for step in STEPS if step.name == self.name)
+
+    @property
+    def configs(self) -> Mapping[str, object]:
+        return self._module.CONFIGS
+
+    def build(self, config: object) -> nn.Module:
+        return getattr(self._module, self.class_name)(config)
+
+    def example_inputs(self, config: object, **case: int) -> tuple[Tensor, ...]:
+        return self._module.example_inputs(config, **case)
+
+    @property
+    def _module(self):
+        return importlib.import_module(f"convai.networks.{self.name}.model")
+
+
+WINDOW_AXES = {0: "batch", 1: "windows", 2: "tokens"}
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network(
+            "jasper",
+            class_name="Jasper",
+            formats=("onnx", "torchscript"),
+            variable_axes={"features": {0: "batch", 2: "frames"}, "features_length": {0: "batch"}},
+            traced_case={"batch": 2, "length": 64},
+            parity_cases=(
+                {"batch": 1, "length": 128},
+                {"batch": 4, "length": 192, "seed": 1},
+                {"batch": 3, "length": 77, "seed": 2},
+            ),
+            tolerance=1e-3,
+            reason="in a log-probability, a thousandth of the probability",
+        ),
+        Network(
+            "bert",
+            class_name="Bert",
+            formats=("onnx", "torchscript"),
+            variable_axes={name: WINDOW_AXES for name in ("input_ids", "token_type_ids", "attention_mask")},
+            traced_case={"batch": 2, "length": 64, "windows": 3},
+            parity_cases=(
+                {"batch": 1, "length": 96, "windows": 1},
+                {"batch": 4, "length": 60, "windows": 2, "seed": 1},
+                {"batch": 2, "length": 384, "windows": 1, "seed": 2},
+            ),
+            tolerance=1e-3,
+            reason="in a logit, a thousandth of the answer's odds",
+        ),
+        Network(
+            "tacotron2",
+            class_name="Tacotron2",
+            formats=("torchscript",),
+            variable_axes={"symbol_ids": {0: "batch", 1: "symbols"}, "symbols_length": {0: "batch"}},
+            traced_case={"batch": 2, "length": 32},
+            parity_cases=(
+                {"batch": 1, "length": 40},
+                {"batch": 4, "length": 48, "seed": 1},
+                {"batch": 3, "length": 21, "seed": 2},
+            ),
+            tolerance=1e-3,
+            reason="in a log amplitude, a hundredth of a decibel",
+        ),
+        Network(
+            "waveglow",
+            class_name="WaveGlow",
+            formats=("onnx",),
+            variable_axes={"padded_mel": {0: "batch", 2: "frames"}, "z": {0: "batch", 2: "groups"}},
+            traced_case={"batch": 2, "length": 40},
+            parity_cases=(
+                {"batch": 1, "length": 64},
+                {"batch": 4, "length": 48, "seed": 1},
+                {"batch": 3, "length": 33, "seed": 2},
+            ),
+            tolerance=1e-4,
+            reason="of full scale, a tenth of what a batch neighbour may change",
+        ),
+    )
+}

@@ -1,0 +1,170 @@
+import json
+from argparse import ArgumentParser
+from dataclasses import replace
+
+import onnx
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from convai.networks import export_command, formats
+from convai.networks.bert.model import BertConfig
+from convai.networks.export import export
+from convai.networks.jasper.config import residual_blocks
+from convai.networks.jasper.model import BlockConfig, JasperConfig
+from convai.networks.parity import ParityError, largest_difference
+from convai.networks.registry import NETWORKS
+from convai.networks.weights import Weights, build, read_weights
+
+TINY_CONFIGS = {
+    "jasper": JasperConfig(blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1))),
+    "bert": BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny_configs(monkeypatch):
+    for name, config in TINY_CONFIGS.items():
+        monkeypatch.setitem(NETWORKS[name].configs, "tiny", config)
+
+
+def random_tensors(name, config_name="tiny", seed=0):
+    """Weights without the zeros of a fresh network, which would hide what an export gets wrong."""
+    generator = torch.Generator().manual_seed(seed)
+    state_dict = build(NETWORKS[name], Weights(config_name, "random"), seed=0).state_dict()
+    return {
+        key: torch.randn(tensor.shape, generator=generator).abs() * 0.1 + 0.01 if tensor.is_floating_point() else tensor
+        for key, tensor in state_dict.items()
+    }
+
+
+def parse(*arguments):
+    parser = ArgumentParser()
+    export_command.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [("jasper", "onnx"), ("jasper", "torchscript"), ("bert", "onnx"), ("bert", "torchscript")],
+)
+def test_an_export_agrees_with_its_network_at_every_batch_size_and_length(name, format_name, tmp_path):
+    weights = Weights("tiny", "made by the test", tensors=random_tensors(name))
+    result = export(NETWORKS[name], weights, format_name, tmp_path)
+    assert result.path.is_relative_to(tmp_path / name / "1")
+    assert result.largest_difference < 1e-4
+    assert [path.name for path in result.path.parent.iterdir()] == [result.path.name]
+    assert json.loads(json.dumps(result.record())) == formats.FORMATS[format_name].read_record(result.path)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_is_checked_alone_and_in_a_mixed_batch_of_four_and_unlike_it_was_traced(name):
+    network = NETWORKS[name]
+    assert {1, 4} <= {case["batch"] for case in network.parity_cases}
+    assert network.traced_case["length"] not in {case["length"] for case in network.parity_cases}
+
+
+def test_an_onnx_file_carries_the_pipelines_names_and_suits_the_released_triton(tmp_path):
+    result = export(NETWORKS["jasper"], Weights("tiny", "random"), "onnx", tmp_path)
+    model = onnx.load(result.path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [tensor.name for tensor in model.graph.input] == ["features", "features_length"]
+    assert [tensor.name for tensor in model.graph.output] == ["log_probs", "log_probs_length"]
+    # ONNX Runtime 1.19, which Triton 24.10 carries, reads IR 10 and opset 21 at most.
+    assert model.ir_version <= 10
+    assert {opset.domain: opset.version for opset in model.opset_import} == {"": 18}
+
+
+def write_with_a_changed_weight(network, module, inputs, path):
+    changed = build(network, Weights("tiny", "random"), seed=1)
+    formats.write_torchscript(network, changed, inputs, path)
+
+
+def test_a_wrong_export_is_refused_and_the_installed_file_stays(tmp_path, monkeypatch):
+    installed = export(NETWORKS["bert"], Weights("tiny", "random"), "torchscript", tmp_path).path
+    before = installed.read_bytes()
+    wrong = replace(formats.FORMATS["torchscript"], write=write_with_a_changed_weight)
+    monkeypatch.setitem(formats.FORMATS, "torchscript", wrong)
+    with pytest.raises(ParityError, match=r"bert as torchscript differs .*; allowed is 1e-03, .*not installed"):
+        export(NETWORKS["bert"], Weights("tiny", "random"), "torchscript", tmp_path)
+    assert installed.read_bytes() == before
+    assert [path.name for path in installed.parent.iterdir()] == ["model.pt"]
+
+
+def test_outputs_of_another_shape_dtype_or_that_are_not_finite_differ_without_bound():
+    expected = torch.zeros(2, 3)
+    assert largest_difference(expected, [torch.zeros(2, 4)]) == float("inf")
+    assert largest_difference(expected, [torch.zeros(2, 3, dtype=torch.float16)]) == float("inf")
+    assert largest_difference(expected, [torch.full((2, 3), float("nan"))]) == float("inf")
+    assert largest_difference(expected, [torch.full((2, 3), 0.25)]) == 0.25
+
+
+def test_random_weights_repeat_with_their_seed():
+    one, same, other = (build(NETWORKS["jasper"], Weights("tiny", "random"), seed) for seed in (3, 3, 4))
+    weights = [module.decoder.layers[0].weight for module in (one, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_weights_stored_as_fp16_are_used_as_fp32(tmp_path):
+    tensors = random_tensors("bert")
+    save_file({key: tensor.half() for key, tensor in tensors.items()}, tmp_path / "bert.safetensors", {"config": "tiny"})
+    weights = read_weights(tmp_path / "bert.safetensors")
+    assert weights.config_name == "tiny"
+    assert {parameter.dtype for parameter in build(NETWORKS["bert"], weights, seed=0).parameters()} == {torch.float32}
+
+
+def test_weights_that_do_not_fit_are_refused_with_every_key_listed():
+    tensors = random_tensors("bert")
+    del tensors["qa_outputs.bias"]
+    tensors["qa_outputs.weight"] = torch.zeros(3, 16)
+    tensors["cls.bias"] = torch.zeros(1)
+    with pytest.raises(ValueError) as raised:
+        build(NETWORKS["bert"], Weights("tiny", "bert.safetensors", tensors=tensors), seed=0)
+    assert str(raised.value).splitlines() == [
+        "bert.safetensors does not fit the network:",
+        "  missing qa_outputs.bias",
+        "  unexpected cls.bias",
+        "  qa_outputs.weight has shape (3, 16) instead of (2, 16)",
+    ]
+
+
+def test_the_command_exports_and_reports(tmp_path, capsys):
+    report = tmp_path / "report.json"
+    export_command.run(
+        parse(
+            "--network", "jasper", "--config", "tiny", "--format", "torchscript", "--seed", "5",
+            "--model-repository", str(tmp_path), "--report", str(report),
+        )
+    )
+    assert "random, seed 5: differs by at most" in capsys.readouterr().out
+    [record] = json.loads(report.read_text())
+    assert (record["network"], record["format"], record["precision"]) == ("jasper", "torchscript", "fp32")
+    assert [case["case"]["batch"] for case in record["parity"]["cases"]] == [1, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "a.safetensors"], "--weights belongs to one network"),
+        (["--network", "jasper", "--config", "huge"], "jasper has no configuration 'huge'; it has mini, jasper10x5dr"),
+        (["--network", "waveglow", "--format", "torchscript"], "waveglow cannot be exported as torchscript"),
+    ],
+)
+def test_impossible_wishes_are_refused(arguments, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export_command.run(parse(*arguments, "--model-repository", str(tmp_path)))
+
+
+def test_a_file_that_is_no_safetensors_file_is_named(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_text("not weights")
+    with pytest.raises(ValueError, match=f"{path} is no safetensors file"):
+        read_weights(path)
+
+
+def test_a_network_needs_a_format_that_exists():
+    with pytest.raises(ValueError, match="formats must be some of onnx, torchscript, got caffe"):
+        replace(NETWORKS["bert"], formats=("caffe",))
