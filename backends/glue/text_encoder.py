@@ -1,0 +1,77 @@
+"""First step of speaking: a sentence becomes the symbols that Tacotron 2 reads."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from convai.backends.glue.buckets import check_buckets, smallest_bucket
+from convai.backends.glue.pronunciations import load_pronunciations, pronounce
+from convai.backends.glue.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
+from convai.backends.glue.text_normalizer import is_speakable, normalize
+
+PRONUNCIATIONS = ("letters", "arpabet")
+MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text cannot fit once spelled out, so it is not worth the try
+
+
+def symbol_ids(normalized: str) -> list[int]:
+    """Symbol ids of a normalised text: one per character, one per phoneme in braces."""
+    ids = []
+    for part in re.split(r"(\{[^{}]*\})", normalized):
+        symbols = [f"@{phoneme}" for phoneme in part[1:-1].split()] if part.startswith("{") else part
+        ids.extend(SYMBOL_IDS[symbol] for symbol in symbols)
+    return ids
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """Sentence -> symbol ids padded to a bucket, and how many are valid."""
+
+    buckets: Sequence[int] = (32, 64, 96, 128, 192, 256, 384, 600)  # symbols
+    end_of_text: str = "."  # appended unless . ! or ? is there: without it Tacotron 2 may not stop
+    pronunciation: str = "letters"  # or "arpabet": words of pronunciations_file become phonemes
+    pronunciations_file: str | None = None
+
+    def __post_init__(self):
+        check_buckets("buckets", self.buckets)
+        if not self.end_of_text.endswith((".", "!", "?")) or set(self.end_of_text) - set(PUNCTUATION):
+            raise ValueError(
+                f"end_of_text: got {self.end_of_text!r}; allowed are characters of {PUNCTUATION!r} ending in . ! or ?"
+            )
+        if self.pronunciation not in PRONUNCIATIONS:
+            raise ValueError(
+                f"pronunciation: got {self.pronunciation!r}; allowed are {', '.join(map(repr, PRONUNCIATIONS))}"
+            )
+        if self.pronunciation == "arpabet" and not self.pronunciations_file:
+            raise ValueError("pronunciations_file: got none; allowed with arpabet is a dictionary like CMUdict")
+        self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
+
+    @cached_property
+    def pronunciations(self) -> Mapping[str, str]:
+        return load_pronunciations(self.pronunciations_file) if self.pronunciation == "arpabet" else {}
+
+    def __call__(self, *, text: str) -> dict[str, np.ndarray]:
+        """Symbols of one text.
+
+        Returns
+        -------
+        symbol_ids : int64, shape = (bucket,), zero from the first invalid symbol on
+        symbols_length : int32, shape = (1,), valid symbols
+        """
+        ids = symbol_ids(self.spoken(text))
+        padded = np.full(smallest_bucket(len(ids), self.buckets, "symbols of text"), SYMBOL_IDS[PADDING], np.int64)
+        padded[: len(ids)] = ids
+        return {"symbol_ids": padded, "symbols_length": np.array([len(ids)], np.int32)}
+
+    def spoken(self, text: str) -> str:
+        """The text as it will be read, phonemes in braces; training writes its transcripts this way."""
+        if len(text) > MAX_CHARACTERS_PER_SYMBOL * self.buckets[-1]:
+            raise ValueError(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
+        normalized = normalize(text)
+        if not is_speakable(normalized):
+            raise ValueError(f"got a text of {len(text)} characters without a word; allowed is any other text")
+        if not normalized.endswith((".", "!", "?")):
+            normalized += self.end_of_text
+        return pronounce(normalized, self.pronunciations)
