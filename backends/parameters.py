@@ -20,28 +20,28 @@ def build_step(step_class: type, model_config: dict, version_folder: Path) -> An
     ValueError that names the step and the parameter
     """
     step = model_config["name"]
+    fields = {field.name: field.default for field in dataclasses.fields(step_class)}
     values = {
-        name: parse_value(step, name, parameter["string_value"], version_folder)
+        name: parse_value(step, name, parameter["string_value"])
         for name, parameter in model_config.get("parameters", {}).items()
         if not name.isupper()  # Triton's own, such as EXECUTION_ENV_PATH
     }
-    allowed = [field.name for field in dataclasses.fields(step_class)]
     for name in values:
-        if name not in allowed:
-            raise ValueError(f"{step}: parameter {name} is unknown; allowed are {', '.join(allowed) or 'none'}")
+        if name not in fields:
+            raise ValueError(f"{step}: parameter {name} is unknown; allowed are {', '.join(fields) or 'none'}")
+    for name, default in fields.items():
+        if name.endswith("_file") and isinstance(values.get(name, default), str):
+            values[name] = str(version_folder / values.get(name, default))
     try:
         return step_class(**values)
     except (TypeError, ValueError, OSError) as error:
         raise ValueError(f"{step}: parameters {values}: {error}") from error
 
 
-def parse_value(step: str, name: str, text: str, version_folder: Path) -> Any:
+def parse_value(step: str, name: str, text: str) -> Any:
+    """The value of a parameter's JSON; a list becomes a tuple, as befits a frozen dataclass."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes") from error
-    if isinstance(value, list):
-        return tuple(value)
-    if name.endswith("_file") and isinstance(value, str):
-        return str(version_folder / value)
-    return value
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,50 @@
+from dataclasses import dataclass
+
+import pytest
+
+from convai.backends.parameters import build_step
+
+
+@dataclass(frozen=True)
+class Padder:
+    buckets: tuple[int, ...] = (1, 2)
+    sigma: float = 0.5
+    table_file: str = "table.txt"
+
+    def __post_init__(self):
+        if self.sigma < 0:
+            raise ValueError(f"sigma is {self.sigma}; allowed is 0 or more")
+
+
+def build(folder, **parameters):
+    texts = {name: {"string_value": text} for name, text in parameters.items()}
+    return build_step(Padder, {"name": "padder", "parameters": texts}, folder)
+
+
+def test_parameters_are_json_and_lists_become_tuples(tmp_path):
+    assert build(tmp_path, buckets="[8, 16]", sigma="0.25") == Padder((8, 16), 0.25)
+
+
+def test_file_parameters_become_absolute_paths_in_the_version_folder(tmp_path):
+    assert build(tmp_path, table_file='"other.txt"').table_file == str(tmp_path / "other.txt")
+
+
+def test_default_file_names_are_in_the_version_folder_too(tmp_path):
+    assert build(tmp_path).table_file == str(tmp_path / "table.txt")
+
+
+def test_parameters_of_triton_itself_are_left_to_triton(tmp_path):
+    assert build(tmp_path, EXECUTION_ENV_PATH="/env").sigma == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("sigmoid", "1", "padder: parameter sigmoid is unknown; allowed are buckets, sigma, table_file"),
+        ("sigma", "high", "padder: parameter sigma is 'high'; allowed is JSON"),
+        ("sigma", "-1", "padder: .*sigma is -1; allowed is 0 or more"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_step(tmp_path, name, text, message):
+    with pytest.raises(ValueError, match=message):
+        build(tmp_path, **{name: text})
