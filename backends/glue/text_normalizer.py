@@ -60,7 +60,7 @@ def normalize(text: str) -> str:
     """
     parts = _braces.split(text)
     spelled = "".join(part if is_phonemes(part) else _spell_out(part) for part in parts)
-    return spelled.lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
+    return " ".join(spelled.split()).lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
 
 
 def _spell_out(text: str) -> str:
