@@ -1,7 +1,5 @@
 """Training data for BERT: SQuAD questions in the forms people say them, each with a window of its context."""
 
-import gzip
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from convai.backends.glue.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.networks.bert.squad import read_squad
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64
@@ -141,16 +140,6 @@ class Corpus:
 
     def special(self, token: str) -> int:
         return self.tokenizer.token_to_id(token)
-
-
-def read_squad(squad_file: Path) -> list[dict]:
-    """Read the articles of a SQuAD file, plain or gzipped."""
-    opener = gzip.open if Path(squad_file).suffix == ".gz" else open
-    with opener(squad_file, "rt", encoding="utf-8") as file:
-        content = json.load(file)
-    if "data" not in content:
-        raise ValueError(f"{squad_file} is no SQuAD file: it has no 'data'")
-    return content["data"]
 
 
 def located_question(entry: dict, passage: Passage, passage_index: int) -> Question | None:

@@ -3,11 +3,8 @@
 import re
 
 import numpy as np
-from anyascii import anyascii
-from num2words import num2words
 
-SYMBOLS = {"%": " percent ", "&": " and ", "+": " plus ", "=": " equals ", "@": " at "}
-CURRENCIES = {"$": "dollars", "£": "pounds", "€": "euros"}
+from convai.backends.glue.text_normalizer import normalize
 
 # Spellings that a recogniser without a dictionary writes for one another.
 SOUND_ALIKE = (
@@ -47,37 +44,8 @@ def spoken_form(text: str) -> str:
     >>> spoken_form("What did the 3rd army do in 1944?")
     'what did the third army do in nineteen forty four'
     """
-    text = anyascii(currency_in_words(text)).lower()
-    for symbol, word in SYMBOLS.items():
-        text = text.replace(symbol, word)
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    text = re.sub(r"\d+(?:\.\d+)?(?:st|nd|rd|th|s)?", lambda match: f" {number_in_words(match[0])} ", text)
-    letters = re.sub(r"[^a-z']+", " ", text)
-    return " ".join(word for word in (word.strip("'") for word in letters.split()) if word)
-
-
-def currency_in_words(text: str) -> str:
-    for sign, name in CURRENCIES.items():
-        amount = rf"\{sign}\s?(\d[\d,.]*\d|\d)((?:\s(?:hundred|thousand|million|billion|trillion))?)"
-        text = re.sub(amount, rf"\1\2 {name}", text)
-    return text
-
-
-def number_in_words(number: str) -> str:
-    """Say one run of digits: years in pairs, `19th` as an ordinal, `1990s` as a decade, the rest as a count."""
-    digits = re.match(r"[\d.]+", number)[0]
-    suffix = number[len(digits) :]
-    if len(digits) > 15:
-        return " ".join(num2words(digit) for digit in digits if digit != ".")
-    if suffix in ("st", "nd", "rd", "th") and "." not in digits:
-        return num2words(int(digits), to="ordinal")
-    is_year = len(digits) == 4 and digits.isdigit() and 1100 <= int(digits) <= 2099
-    words = num2words(int(digits), to="year") if is_year else num2words(float(digits) if "." in digits else int(digits))
-    return plural(words) if suffix == "s" else words
-
-
-def plural(words: str) -> str:
-    return words[:-1] + "ies" if words.endswith("y") else words + "s"
+    words = re.sub(r"[^a-z']+", " ", normalize(text)).split()
+    return " ".join(word for word in (word.strip("'") for word in words) if word)
 
 
 def misheard_form(spoken: str, word_error_rate: float, rng: np.random.Generator) -> str:

@@ -1,0 +1,90 @@
+"""Question answering measured in process: serving's tokenizer and extractor around any way of running BERT."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+
+from convai.backends.glue.answer_extractor import AnswerExtractor, best_span
+from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.networks.bert.squad import read_squad
+
+MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens
+
+Bert = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Runs BERT: input_ids, token_type_ids, attention_mask (int64, shape = (windows, tokens)) -> start, end logits."""
+
+
+def open_bert(model_file: Path, threads: int = 1) -> Bert:
+    """Open an exported model.onnx."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
+    names = [tensor.name for tensor in session.get_inputs()]
+
+    def run(*windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        start_logits, end_logits = session.run(None, {name: array[None] for name, array in zip(names, windows)})
+        return start_logits[0], end_logits[0]
+
+    return run
+
+
+@dataclass(frozen=True)
+class AskedQuestion:
+    """A question, the text to answer it from, and the answers that count as right; none = it cannot be answered."""
+
+    question: str
+    context: str
+    accepted: tuple[str, ...]
+
+
+class Reply(NamedTuple):
+    """What BERT answers when it must, and the log odds of that answer against none."""
+
+    answer: str
+    log_odds: float
+
+
+def read_questions(squad_file: Path) -> list[AskedQuestion]:
+    """Read a SQuAD-format file, plain or gzipped; version 2's impossible questions have no accepted answer."""
+    return [
+        AskedQuestion(entry["question"], paragraph["context"], tuple(a["text"] for a in entry.get("answers", ())))
+        for article in read_squad(squad_file)
+        for paragraph in article["paragraphs"]
+        for entry in paragraph["qas"]
+    ]
+
+
+def sample(questions: list[AskedQuestion], count: int | None, seed: int = 0) -> list[AskedQuestion]:
+    """Draw `count` questions in random order; all of them, in random order, if `count` is None or larger."""
+    order = np.random.default_rng(seed).permutation(len(questions))
+    return [questions[index] for index in order[:count]]
+
+
+def mismatched(questions: list[AskedQuestion], seed: int = 0) -> list[AskedQuestion]:
+    """Give every question the context of another, one that holds none of its accepted answers.
+
+    Raises ValueError if a question finds none among many tries.
+    """
+    rng = np.random.default_rng(seed)
+    return [mismatch(question, questions, rng) for question in questions]
+
+
+def mismatch(question: AskedQuestion, others: list[AskedQuestion], rng: np.random.Generator) -> AskedQuestion:
+    for index in rng.permutation(len(others)):
+        context = others[index].context
+        if not any(answer.lower() in context.lower() for answer in question.accepted):
+            return replace(question, context=context, accepted=())
+    raise ValueError(f"every context holds an answer to {question.question!r}; mismatched pairs need more contexts")
+
+
+def reply(tokenizer: QaTokenizer, bert: Bert, asked: AskedQuestion) -> Reply:
+    """Answer one question as the served steps do, but without a threshold."""
+    windows = tokenizer(question=asked.question, context=asked.context)
+    spans = windows.pop("token_spans")
+    span = best_span(*bert(*windows.values()), spans, MAX_ANSWER_TOKENS)
+    return Reply(asked.context[span.start : span.end], span.log_odds) if span else Reply("", -np.inf)
+

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.benchmarks.calibration import Calibration, calibrate, fit_logistic, measure
+from convai.benchmarks.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
+    return QaTokenizer(vocabulary_file=str(tmp_path / "vocab.txt"))
+
+
+def name_finder(input_ids, token_type_ids, attention_mask):
+    """A BERT that answers with a name wherever it sees one, and prefers no answer elsewhere."""
+    logits = np.isin(input_ids, [WORDS.index("anna"), WORDS.index("bert")]).astype(np.float32) * 8
+    logits[:, 0] = 2
+    return logits, logits
+
+
+def test_logistic_fit_finds_the_curve_that_made_the_labels():
+    rng = np.random.default_rng(0)
+    values = rng.uniform(-6, 6, 20_000)
+    labels = rng.random(20_000) < 1 / (1 + np.exp(-(0.7 * values - 1)))
+    assert fit_logistic(values, labels) == pytest.approx((0.7, -1), abs=0.08)
+
+
+def test_logistic_fit_stays_finite_when_values_separate_the_labels():
+    assert np.isfinite(fit_logistic(np.array([-3.0, -2, 2, 3]), np.array([0, 0, 1, 1]))).all()
+
+
+def test_threshold_refuses_the_stated_share_of_answerable_questions():
+    rng = np.random.default_rng(0)
+    answerable, unanswerable = rng.normal(5, 2, 2000), rng.normal(-3, 2, 2000)
+    chosen = calibrate(answerable, unanswerable, np.ones(2000, bool), wrongly_refused=0.05)
+    assert chosen.refused_percent(answerable) == pytest.approx(5, abs=0.1)
+    assert chosen.refused_percent(unanswerable) > 95
+
+
+def test_a_higher_log_odds_scores_higher():
+    scores = Calibration(0.5, -1.0, 0.3).scores(np.array([-100.0, 0, 2, 100]))
+    assert (np.diff(scores) > 0).all() and 0 <= scores[0] and scores[-1] <= 1
+
+
+def test_a_mismatched_question_gets_a_context_without_its_answer():
+    asked = [AskedQuestion(f"who wrote {i}", f"{name} did", (name,)) for i, name in enumerate(["anna", "bert", "anna"])]
+    strangers = mismatched(asked)
+    assert [one.context for one in strangers] == ["bert did", strangers[1].context, "bert did"]
+    assert strangers[1].context == "anna did" and all(one.accepted == () for one in strangers)
+
+
+def test_a_mismatch_that_cannot_be_found_is_an_error():
+    with pytest.raises(ValueError, match="mismatched pairs need more contexts"):
+        mismatched([AskedQuestion("who", "anna did", ("anna",))])
+
+
+def test_replies_are_spans_of_the_context(tokenizer):
+    given = reply(tokenizer, name_finder, AskedQuestion("who wrote the book", "In town lived Anna", ()))
+    assert given == ("Anna", 12.0)
+
+
+def test_measuring_a_perfect_reader_gives_full_marks(tokenizer, tmp_path):
+    def paragraph(name):
+        answers = [{"text": name, "answer_start": 0}]
+        return {"context": f"{name} wrote the play", "qas": [{"question": "Who wrote the play?", "answers": answers}]}
+
+    articles = [{"paragraphs": [paragraph("Anna"), paragraph("Bert")]}] * 4
+    (tmp_path / "squad.json").write_text(json.dumps({"data": articles}))
+    report = measure(tokenizer, name_finder, tmp_path / "squad.json", 8)
+    assert report["quality"]["written"] == {"exact_match": 100, "f1": 100}
+    assert report["questions"] == 8 and report["other_half"]["spoken"]["wrongly_refused_percent"] == 0
+
+
+def test_a_sample_is_the_same_for_the_same_seed_and_different_for_another():
+    questions = [AskedQuestion(str(number), "", ()) for number in range(100)]
+    assert sample(questions, 10) == sample(questions, 10) != sample(questions, 10, seed=1)
+    assert len(sample(questions, None)) == 100
+
+
+def test_a_file_in_another_format_is_refused(tmp_path):
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(ValueError, match="other.json is no SQuAD file"):
+        read_questions(tmp_path / "other.json")
