@@ -22,7 +22,10 @@ def build(folder, **parameters):
 
 
 def test_parameters_are_json_and_lists_become_tuples(tmp_path):
-    assert build(tmp_path, buckets="[8, 16]", sigma="0.25") == Padder((8, 16), 0.25)
+    padder = build(tmp_path, buckets="[8, 16]", sigma="0.25")
+
+    assert padder.buckets == (8, 16)
+    assert padder.sigma == 0.25
 
 
 def test_file_parameters_become_absolute_paths_in_the_version_folder(tmp_path):

@@ -1,0 +1,150 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from tiny_repository import write_repository
+from tritonclient.utils import InferenceServerException
+
+from convai.backends.control import ADMIN_HEADER
+from convai.backends.launcher import Server
+from convai.backends.processes import SHARED_MEMORY, stubs_of
+
+TRITON_TYPES = {np.dtype(np.float32): "FP32", np.dtype(np.int64): "INT64", np.dtype(np.object_): "BYTES"}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return write_repository(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def server(repository):
+    with Server(repository) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with triton.InferenceServerClient(server.grpc_address) as client:
+        yield client
+
+
+def infer(client, model, outputs=None, parameters=None, **inputs):
+    """Outputs by name for one request; inputs are rows without their batch axis, or arrays of several rows."""
+    tensors = []
+    for name, value in inputs.items():
+        array = np.array([[value]], dtype=np.object_) if isinstance(value, bytes) else np.atleast_2d(value)
+        tensors.append(triton.InferInput(name, array.shape, TRITON_TYPES[array.dtype]))
+        tensors[-1].set_data_from_numpy(array)
+    wanted = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
+    answer = client.infer(model, tensors, outputs=wanted, parameters=parameters, client_timeout=30)
+    return {output.name: answer.as_numpy(output.name) for output in answer.get_response().outputs}
+
+
+def infer_together(client, model, requests):
+    """The outputs of each request or the exception it met, all sent at once."""
+
+    def answer(inputs):
+        try:
+            return infer(client, model, **inputs)
+        except InferenceServerException as error:
+            return error
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(answer, requests))
+
+
+def largest_batch(client, model):
+    statistics = client.get_inference_statistics(model).model_stats[0]
+    return max(batch.batch_size for batch in statistics.batch_stats)
+
+
+def floats(*values):
+    return np.array(values, np.float32)
+
+
+def test_an_ensemble_chains_a_python_step_and_a_network(client):
+    assert infer(client, "chain", x=floats(2, 4), note=b"")["half"].tolist() == [[2.5, 5]]
+
+
+def test_outputs_of_torchscript_are_found_by_their_index(client):
+    outputs = infer(client, "halver", amplified=floats(2, 4, 6))
+
+    assert outputs["half__0"].tolist() == [[1, 2, 3]]
+    assert outputs["length__1"].tolist() == [[3]]
+
+
+def test_only_the_requested_outputs_come_back(client):
+    assert list(infer(client, "amplifier", outputs=["echo"], x=floats(1), note=b"n")) == ["echo"]
+
+
+def test_request_parameters_reach_the_step(client):
+    assert infer(client, "amplifier", x=floats(1), note=b"", parameters={"seed": 7})["amplified"] == 9.5
+
+
+def test_the_rows_of_a_request_are_answered_each(client):
+    assert infer(client, "amplifier", x=floats([1], [2]), note=np.array([[b"a"], [b"b"]], np.object_))["echo"].tolist() == [
+        [b"a"],
+        [b"b"],
+    ]
+
+
+def test_requests_of_different_length_share_a_batch_and_a_guilty_one_fails_alone(client):
+    requests = [{"x": np.full(length, length, np.float32), "note": b""} for length in range(1, 7)]
+    requests[2]["x"][0] = np.nan
+    requests[4]["note"] = b"\xff"
+    answers = infer_together(client, "amplifier", requests)
+
+    assert largest_batch(client, "amplifier") >= 3
+    assert "INVALID_ARGUMENT" in str(answers[2]) and "amplifier: x holds NaN" in str(answers[2])
+    assert "INVALID_ARGUMENT" in str(answers[4]) and "note is not valid UTF-8: byte 0xff at position 0" in str(answers[4])
+    for index in (0, 1, 3, 5):
+        assert answers[index]["amplified"].tolist() == [[2.5 * (index + 1)] * (index + 1)]
+
+
+@pytest.mark.parametrize(
+    ("model", "good", "bad"),
+    [
+        ("lookup", {"index": np.array([1, 2])}, {"index": np.array([1, 99])}),
+        ("halver", {"amplified": floats(2, 4)}, {"amplified": floats(2, 1e9)}),
+    ],
+)
+def test_a_network_fails_only_the_guilty_request_of_a_batch(client, model, good, bad):
+    answers = infer_together(client, model, [good, good, bad, good, good])
+
+    assert largest_batch(client, model) >= 3
+    assert f"{model}: the network failed" in str(answers[2])
+    assert sum(isinstance(answer, dict) for answer in answers) == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        ("amplifier", {"x": floats(np.nan), "note": b""}),
+        ("amplifier", {"x": floats(1), "note": b"fail"}),
+        ("lookup", {"index": np.array([99])}),
+        ("halver", {"amplified": floats(1e9)}),
+        ("chain", {"x": floats(1e9), "note": b""}),
+    ],
+)
+def test_no_error_tells_a_path_of_the_server(client, repository, model, inputs):
+    with pytest.raises(InferenceServerException) as error:
+        infer(client, model, **inputs)
+
+    assert "/" not in str(error.value)
+
+
+def test_an_internal_error_is_told_by_kind_and_logged_whole(client, server):
+    with pytest.raises(InferenceServerException, match=r"INTERNAL\] amplifier: internal error \(KeyError\)"):
+        infer(client, "amplifier", x=floats(1), note=b"fail")
+
+    assert "KeyError: '" in server.log_file.read_text()
