@@ -10,10 +10,9 @@ import numpy as np
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
-from convai.generator.pipeline import ENSEMBLES, STEPS, Call
-from convai.generator.wiring import wire
+from convai.generator.graph import wiring_of
+from convai.generator.pipeline import Call
 
-WIRINGS = {ensemble.name: wire(ensemble, {step.name: step for step in STEPS}) for ensemble in ENSEMBLES}
 LIBTORCH_INDEX = re.compile(r"__\d+$")
 
 
@@ -82,7 +81,7 @@ def needed_calls(ensemble: str, outputs: Iterable[str]) -> tuple[Call, ...]:
     """The calls, in order, that `outputs` of an ensemble need, each left with the outputs that are used."""
     used = set(outputs)
     calls = []
-    for call in reversed(WIRINGS[ensemble].calls):
+    for call in reversed(wiring_of(ensemble).calls):
         wanted = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
         if wanted:
             calls.append(replace(call, outputs=wanted))

@@ -1,0 +1,49 @@
+"""A gRPC server that speaks Triton's protocol and does as it is told, for what a healthy Triton seldom does."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+from tritonclient.grpc.service_pb2 import ModelInferResponse
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer, add_GRPCInferenceServiceServicer_to_server
+from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
+
+
+class FakeTriton(GRPCInferenceServiceServicer):
+    """Answers every request with `outputs`, after `delay_seconds`, or fails it with `error` (status, details)."""
+
+    def __init__(self, outputs=None, error=None, delay_seconds=0.0):
+        self.outputs, self.error, self.delay_seconds = outputs or {}, error, delay_seconds
+        self.requests = []
+
+    def ModelInfer(self, request, context):
+        self.requests.append(request)
+        time.sleep(self.delay_seconds)
+        if self.error:
+            context.abort(*self.error)
+        response = ModelInferResponse(model_name=request.model_name)
+        for requested in request.outputs:
+            array = self.outputs[requested.name]
+            response.outputs.add(name=requested.name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
+            response.raw_output_contents.append(raw_bytes(array))
+        return response
+
+
+def raw_bytes(array: np.ndarray) -> bytes:
+    return serialize_byte_tensor(array).item() if array.dtype == np.object_ else array.tobytes()
+
+
+@contextmanager
+def serving(fake: FakeTriton, credentials: grpc.ServerCredentials | None = None):
+    """The address of `fake` while it serves; over TLS with `credentials`."""
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_send_message_length", -1)])
+    add_GRPCInferenceServiceServicer_to_server(fake, server)
+    address = "127.0.0.1:0"
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(grace=None).wait(10)
