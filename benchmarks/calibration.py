@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convai.backends.glue.qa_tokenizer import QaTokenizer
-from convai.benchmarks.question_answering import Bert, Reply, mismatched, open_bert, read_questions, reply, sample
+from convai.benchmarks.question_answering import BertRunner, Reply, mismatched, open_bert, read_questions, reply, sample
 from convai.benchmarks.squad_metrics import f1, score
 from convai.networks.bert.questions import misheard_form, spoken_form
 
@@ -73,7 +73,7 @@ def fit_logistic(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(weights[0]), float(weights[1])
 
 
-def measure(tokenizer: QaTokenizer, bert: Bert, squad_file: Path, count: int) -> dict:
+def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: int) -> dict:
     """Measure quality per form of the questions, then calibrate on the spoken forms."""
     asked = sample(read_questions(squad_file), count)
     rng = np.random.default_rng(0)
@@ -89,7 +89,9 @@ def measure(tokenizer: QaTokenizer, bert: Bert, squad_file: Path, count: int) ->
         strangers = ask_all(tokenizer, bert, mismatched(questions), f"{name}, mismatched")
         quality[name] = score([given.answer for given in replies], [one.accepted for one in questions])._asdict()
         odds[name] = tuple(np.array([given.log_odds for given in group]) for group in (replies, strangers))
-        right[name] = np.array([f1(given.answer, one.accepted) >= RIGHT_F1 for given, one in zip(replies, questions)])
+        right[name] = np.array(
+            [f1(given.answer, one.accepted) >= RIGHT_F1 for given, one in zip(replies, questions, strict=True)]
+        )
     half = count // 2
     spoken = ("spoken", "misheard")
     chosen = calibrate(
@@ -106,7 +108,7 @@ def measure(tokenizer: QaTokenizer, bert: Bert, squad_file: Path, count: int) ->
     return {"questions": count, "quality": quality, "calibration": vars(chosen), "other_half": refused}
 
 
-def ask_all(tokenizer: QaTokenizer, bert: Bert, questions: list, label: str) -> list[Reply]:
+def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: str) -> list[Reply]:
     return [reply(tokenizer, bert, question) for question in tqdm(questions, desc=label, mininterval=5)]
 
 

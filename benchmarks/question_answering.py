@@ -14,11 +14,11 @@ from convai.networks.bert.squad import read_squad
 
 MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens
 
-Bert = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+BertRunner = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Runs BERT: input_ids, token_type_ids, attention_mask (int64, shape = (windows, tokens)) -> start, end logits."""
 
 
-def open_bert(model_file: Path, threads: int = 1) -> Bert:
+def open_bert(model_file: Path, threads: int = 1) -> BertRunner:
     """Open an exported model.onnx."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -26,7 +26,9 @@ def open_bert(model_file: Path, threads: int = 1) -> Bert:
     names = [tensor.name for tensor in session.get_inputs()]
 
     def run(*windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        start_logits, end_logits = session.run(None, {name: array[None] for name, array in zip(names, windows)})
+        start_logits, end_logits = session.run(
+            None, {name: array[None] for name, array in zip(names, windows, strict=True)}
+        )
         return start_logits[0], end_logits[0]
 
     return run
@@ -81,10 +83,9 @@ def mismatch(question: AskedQuestion, others: list[AskedQuestion], rng: np.rando
     raise ValueError(f"every context holds an answer to {question.question!r}; mismatched pairs need more contexts")
 
 
-def reply(tokenizer: QaTokenizer, bert: Bert, asked: AskedQuestion) -> Reply:
+def reply(tokenizer: QaTokenizer, bert: BertRunner, asked: AskedQuestion) -> Reply:
     """Answer one question as the served steps do, but without a threshold."""
     windows = tokenizer(question=asked.question, context=asked.context)
     spans = windows.pop("token_spans")
     span = best_span(*bert(*windows.values()), spans, MAX_ANSWER_TOKENS)
     return Reply(asked.context[span.start : span.end], span.log_odds) if span else Reply("", -np.inf)
-

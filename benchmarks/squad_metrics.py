@@ -46,8 +46,11 @@ def word_f1(answer: str, accepted: str) -> float:
 def score(answers: list[str], accepted: list[list[str]]) -> Scores:
     """Average over questions; raises ValueError if there are none or the lists differ in length."""
     if not answers or len(answers) != len(accepted):
-        raise ValueError(f"got {len(answers)} answers to {len(accepted)} questions; allowed are equally many, at least 1")
-    pairs = list(zip(answers, accepted))
+        raise ValueError(
+            f"got {len(answers)} answers to {len(accepted)} questions; allowed are equally many, at least 1"
+        )
+    pairs = list(zip(answers, accepted, strict=True))
     return Scores(
-        100 * sum(exact_match(*pair) for pair in pairs) / len(pairs), 100 * sum(f1(*pair) for pair in pairs) / len(pairs)
+        100 * sum(exact_match(*pair) for pair in pairs) / len(pairs),
+        100 * sum(f1(*pair) for pair in pairs) / len(pairs),
     )

@@ -15,7 +15,9 @@ SCALE_SUFFIX = ".scale"
 LARGEST_INT8 = 127
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], *, int8: Collection[str] = (), metadata: Mapping[str, str] | None = None):
+def save(
+    path: Path, tensors: Mapping[str, Tensor], *, int8: Collection[str] = (), metadata: Mapping[str, str] | None = None
+):
     """Write a safetensors file; `int8` names the matrices to keep in INT8, `metadata` may name the configuration."""
     save_file(compact(tensors, int8), path, metadata=dict(metadata or {}))
 
@@ -44,7 +46,9 @@ def compact(tensors: Mapping[str, Tensor], int8: Collection[str] = ()) -> dict[s
 
 def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Undo `compact`: every floating-point or INT8 tensor as FP32."""
-    quantised = {name for name, tensor in tensors.items() if tensor.dtype == torch.int8 and name + SCALE_SUFFIX in tensors}
+    quantised = {
+        name for name, tensor in tensors.items() if tensor.dtype == torch.int8 and name + SCALE_SUFFIX in tensors
+    }
     restored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     for name in quantised:
         scale = restored.pop(name + SCALE_SUFFIX)

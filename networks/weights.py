@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from convai.networks.compact import restore
 from convai.networks.registry import Network
 
 DEFAULT_CONFIG = "mini"
@@ -33,19 +34,15 @@ def find_weights(network: Network, folder: Path, config_name: str | None, seed: 
 
 
 def read_weights(path: Path, config_name: str | None = None) -> Weights:
-    """Read a safetensors file, stored as FP16 or FP32; its metadata may name the configuration."""
+    """Read a safetensors file, stored as FP32, FP16 or compact; its metadata may name the configuration."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: as_float32(file.get_tensor(name)) for name in file.keys()}
+            tensors = restore({name: file.get_tensor(name) for name in file.keys()})
     except SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file: {error}") from error
     name = config_name or metadata.get("config", DEFAULT_CONFIG)
     return Weights(name, origin=str(path), sha256=sha256_of(path), tensors=tensors)
-
-
-def as_float32(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def sha256_of(path: Path) -> str:

@@ -13,7 +13,13 @@ from convai.networks.bert.train import Trainer, TrainingConfig, draw_block, main
 
 COLOURS = {"sky": "blue", "grass": "green", "snow": "white", "coal": "black", "blood": "red", "sun": "yellow"}
 FILLER = "and every child knows that the"
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({*COLOURS, *COLOURS.values(), *FILLER.split(), *"what colour is ?".split()})]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    *sorted({*COLOURS, *COLOURS.values(), *FILLER.split(), *"what colour is ?".split()}),
+]
 PLAIN = QuestionForms(misheard_share=0, written_share=0, unanswerable_share=0)
 
 
@@ -76,7 +82,7 @@ def test_a_checkpoint_brings_back_network_and_optimiser(data):
     first.save()
     second.resume()
     assert (second.block, second.seconds) == (first.block, first.seconds)
-    for one, other in zip(first.network.parameters(), second.network.parameters()):
+    for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
         assert torch.equal(one, other)
         assert torch.equal(first.optimiser.state[one]["exp_avg"], second.optimiser.state[other]["exp_avg"])
 

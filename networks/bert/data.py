@@ -118,7 +118,7 @@ class Corpus:
         self.passages.append(passage)
 
     def draw(self, index: int, window_tokens: int, forms: QuestionForms, rng: np.random.Generator) -> Window:
-        """Make one training row of question `index`: choose its form, its passage and a crop of at most `window_tokens`."""
+        """Make one training row of question `index`: draw its form, its passage and a crop of `window_tokens`."""
         question = self.questions[index]
         asked = split_pieces(self.tokenizer, drawn_form(question.text, forms, rng)).ids[:QUESTION_TOKENS]
         passage, answer = self.passages[question.passage], (question.first_token, question.last_token)

@@ -1,6 +1,8 @@
-"""Fine-tune BERT to answer spoken questions: python -m convai.networks.bert.train --squad train.json --encoder DIR --out DIR
+"""Fine-tune BERT to answer spoken questions.
 
-Resumable: stop it at any time and start it again with --resume; the last checkpoint lies in the output folder.
+    python -m convai.networks.bert.train --squad train.json --encoder DIR --out DIR --minutes 90
+
+Stop it at any time and start it again with --resume: it goes on from the last checkpoint in the output folder.
 """
 
 import argparse
@@ -8,18 +10,19 @@ import json
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from convai.networks.bert.config import CONFIGS, BertConfig
 from convai.networks.bert.data import WINDOW_TOKENS, Batch, Corpus, QuestionForms, collate
+from convai.networks.bert.encoder import encoder_config, load_encoder
 from convai.networks.bert.model import Bert
+from convai.networks.compact import load
 
 CHECKPOINT_NAME = "checkpoint.pt"
 WEIGHTS_NAME = "bert.safetensors"
@@ -100,7 +103,11 @@ class Trainer:
                 break
         self.block += 1
         tokens = sum(batch.input_ids.numel() for batch in batches[: len(losses)])
-        self.log(loss=float(np.mean(losses)), questions=self.block * self.config.block_batches * self.config.batch_rows, tokens=tokens)
+        self.log(
+            loss=float(np.mean(losses)),
+            questions=self.block * self.config.block_batches * self.config.batch_rows,
+            tokens=tokens,
+        )
 
     def train_batch(self, batch: Batch) -> float:
         for group in self.optimiser.param_groups:
@@ -159,7 +166,7 @@ def question_order(count: int, begin: int, rows: int, seed: int) -> list[int]:
 
 
 def span_loss(start_logits: torch.Tensor, end_logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Cross-entropy of the answer's start and end over the context's tokens and [CLS], averaged over both and the rows."""
+    """Cross-entropy of the answer's start and end over the context's tokens and [CLS], averaged over both and rows."""
     losses = [
         F.cross_entropy(logits[:, 0].float().masked_fill(~batch.allowed, -math.inf), target)
         for logits, target in ((start_logits, batch.start), (end_logits, batch.end))
@@ -182,31 +189,17 @@ def parameter_groups(network: Bert, weight_decay: float) -> list[dict]:
     ]
 
 
-def load_encoder(network: Bert, encoder: Path) -> None:
-    """Fill the encoder from a Hugging Face folder (`model.safetensors`), whose feed-forward layer has another name."""
-    state = {f"bert.{name.removeprefix('bert.')}": tensor for name, tensor in load_file(encoder / "model.safetensors").items()}
-    state = {name.replace("intermediate.dense.", "intermediate.dense_act."): tensor for name, tensor in state.items()}
-    own = network.state_dict()
-    missing = [name for name in own if name.startswith("bert.") and name not in state]
-    if missing:
-        raise ValueError(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
-    network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)
-
-
-def encoder_config(encoder: Path) -> BertConfig:
-    """Read the sizes from the encoder's config.json; fine-tuning for about one epoch needs no dropout."""
-    published = json.loads((encoder / "config.json").read_text())
-    names = asdict(CONFIGS["mini"]).keys() & published.keys()
-    return replace(BertConfig(**{name: published[name] for name in names}), hidden_dropout_prob=0.0)
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m convai.networks.bert.train", description=__doc__)
     parser.add_argument("--squad", type=Path, required=True, help="training questions, SQuAD v1.1 JSON, may be gzipped")
-    parser.add_argument("--encoder", type=Path, required=True, help="folder with config.json, vocab.txt, model.safetensors")
+    parser.add_argument(
+        "--encoder", type=Path, required=True, help="folder with config.json, vocab.txt, model.safetensors"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, weights and log")
     parser.add_argument("--minutes", type=float, default=TrainingConfig.minutes, help="length of the run in minutes")
-    parser.add_argument("--learning-rate", type=float, default=TrainingConfig.peak_learning_rate, help="peak learning rate")
+    parser.add_argument(
+        "--learning-rate", type=float, default=TrainingConfig.peak_learning_rate, help="peak learning rate"
+    )
     parser.add_argument("--batch-rows", type=int, default=TrainingConfig.batch_rows, help="questions per step")
     parser.add_argument("--seed", type=int, default=TrainingConfig.seed, help="seed of every random choice")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -226,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
     network = Bert(encoder_config(args.encoder))
     load_encoder(network, args.encoder)
     if args.init:
-        network.load_state_dict(load_file(args.init))
+        network.load_state_dict(load(args.init))
     trainer = Trainer(config, network, Corpus.load(args.squad, args.encoder / "vocab.txt"), args.out)
     if args.resume:
         trainer.resume()
