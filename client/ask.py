@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser):
     times.add_argument("--step-by-step", action="store_true", help="call and time each step from here, for debugging")
     parser.add_argument("--seed", type=int, help="another seed gives another take of the spoken answer")
     parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per request, default %(default)s")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each, default %(default)g")
     parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
     parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
     parser.add_argument("--tls-key", help="PEM file of your certificate's key")
@@ -69,7 +69,10 @@ def plan(paths: list[Path], out: Path | None, plot: Path | None) -> list[Job]:
     """Find the questions and name the files to write before anything is asked."""
     questions = find_questions(paths)
     into_folders = len(paths) > 1 or paths[0].is_dir()
-    jobs = [Job(file, target(out, file, ".wav", into_folders), target(plot, file, ".png", into_folders)) for file in questions]
+    jobs = [
+        Job(file, target(out, file, ".wav", into_folders), target(plot, file, ".png", into_folders))
+        for file in questions
+    ]
     check_targets(jobs)
     return jobs
 

@@ -1,4 +1,8 @@
-"""The pipeline as awaitable calls: `async with AsyncConvaiClient() as convai: await convai.ask(...)`."""
+"""The pipeline as awaitable calls.
+
+    async with AsyncConvaiClient("127.0.0.1:8001") as client:
+        answer = await client.ask(audio, sample_rate=16_000, context=text)
+"""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and the server: one base class, one subclass per thing a caller can do about it."""
+"""What can go wrong between a caller and the server: one base class, and one subclass per way out of it."""
 
 import re
 from contextlib import contextmanager

@@ -1,6 +1,7 @@
 """Dispatch `convai <command>` to the module that does it."""
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,6 +31,8 @@ INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
+    # Read when gRPC is imported; below errors it only repeats what the client's own messages say.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     name = overview().parse_args(argv[:1]).command
     try:
         module = import_module(COMMANDS[name].module)

@@ -68,17 +68,20 @@ def test_a_question_is_answered_in_text_and_sound(folder, context, address, tmp_
 
 def test_nothing_is_spoken_unless_it_is_kept(folder, context, fake, address):
     assert ask(folder / "a.wav", "--context", context, "--server", address) == 0
-    assert [output.name for output in fake.requests[-1].outputs] == ["question", "answer", "answer_score", "answer_span"]
+    requested = [output.name for output in fake.requests[-1].outputs]
+    assert requested == ["question", "answer", "answer_score", "answer_span"]
 
 
 def test_a_folder_is_answered_into_a_folder_one_json_object_a_line(folder, context, address, tmp_path, capsys):
     out = tmp_path / "answers"
     assert ask(folder, "--context", context, "--out", out, "--plot", out, "--json", "--server", address) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [record["file"] for record in records] == [str(folder / name) for name in ("a.wav", "b.flac", "c.ogg", "d.mp3")]
+    questions = [str(folder / name) for name in ("a.wav", "b.flac", "c.ogg", "d.mp3")]
+    assert [record["file"] for record in records] == questions
     assert records[0]["answer"] == "Zoë"
     assert records[0]["answer_span"] == [0, 3]
-    assert sorted(path.name for path in out.iterdir()) == sorted(f"{stem}.{end}" for stem in "abcd" for end in ("wav", "png"))
+    written = {path.name for path in out.iterdir()}
+    assert written == {f"{stem}.{ending}" for stem in "abcd" for ending in ("wav", "png")}
 
 
 def test_a_bad_file_does_not_stop_the_others_but_the_exit_status_tells(folder, context, address, capsys):
@@ -100,7 +103,8 @@ def test_without_a_server_one_line_says_how_to_start_it(folder, context, capsys)
 
 
 @pytest.mark.parametrize(
-    "content, message", [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")]
+    "content, message",
+    [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")],
 )
 def test_a_context_that_is_no_text_is_refused(content, message, folder, tmp_path, capsys):
     path = tmp_path / "bad.txt"
@@ -155,9 +159,9 @@ def test_a_file_is_what_its_content_says(tmp_path):
 
 @pytest.mark.parametrize("flag", ["--steps", "--step-by-step"])
 def test_each_step_is_timed(flag, server, context, example_question, tmp_path, capsys):
-    soundfile.write(tmp_path / "q.wav", *example_question)
-    out = tmp_path / "a.wav"
-    assert ask(tmp_path / "q.wav", "--context", context, "--out", out, flag, "--json", "--server", server.grpc_address) == 0
+    question, out = tmp_path / "question.wav", tmp_path / "answer.wav"
+    soundfile.write(question, *example_question)
+    assert ask(question, "--context", context, "--out", out, flag, "--json", "--server", server.grpc_address) == 0
     (record,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert [step["step"] for step in record["steps"]][::10] == ["speech_features", "audio_trimmer"]
     for step in record["steps"]:

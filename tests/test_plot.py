@@ -5,12 +5,11 @@ from matplotlib.image import imread
 from convai.client import Answer
 from convai.client.plot import plot_answer
 
-SECONDS = 0.5
-
 
 def answer(**changes):
-    samples = np.sin(np.arange(int(22_050 * SECONDS)) / 5).astype(np.float32)
-    fields = {"question": "who wrote it", "answer": "Ada", "answer_audio": samples, "mel": np.eye(80, 43, dtype=np.float32)}
+    samples = np.sin(np.arange(11_025) / 5).astype(np.float32)
+    mel = np.eye(80, 43, dtype=np.float32)
+    fields = {"question": "who wrote it", "answer": "Ada", "answer_audio": samples, "mel": mel}
     return Answer(**(fields | changes))
 
 
@@ -29,4 +28,4 @@ def test_is_drawn(drawn, tmp_path):
     plot_answer(path, np.zeros(1_600, np.float32), 16_000, drawn)
     picture = imread(path)
     assert picture.shape[:2] == (900, 1200)
-    assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 100
+    assert len(np.unique(picture[..., 0])) > 50
