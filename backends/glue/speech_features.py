@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import scipy.fft
 import soxr
-from librosa.filters import mel as mel_filterbank
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
+from convai.backends.glue.mel_filters import mel_filters
 from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 HOP_LENGTH = 160  # 10 ms
@@ -78,7 +78,7 @@ def _window() -> np.ndarray:
 
 @cache
 def _filterbank() -> np.ndarray:
-    return mel_filterbank(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
+    return mel_filters(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=8_000.0)
 
 
 @dataclass(frozen=True)

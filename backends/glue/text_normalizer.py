@@ -49,6 +49,7 @@ _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
 _emoji = re.compile(r":(\w+):")
 _dash = re.compile(r" ?[\u2012-\u2015] ?| -+ |--+")
 _unspoken = re.compile(r"[^a-z0-9!'(),.:;? -]")
+_loose_space = re.compile(r" +(?=[ ,.:;?!)])")
 _punctuation = re.compile(r"[,.:;?!](?: ?[,.:;?!])+")
 
 
@@ -60,7 +61,7 @@ def normalize(text: str) -> str:
     """
     parts = _braces.split(text)
     spelled = "".join(part if is_phonemes(part) else _spell_out(part) for part in parts)
-    return " ".join(spelled.split()).lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
+    return _loose_space.sub("", spelled).lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
 
 
 def _spell_out(text: str) -> str:
@@ -121,7 +122,6 @@ def _ascii(text: str) -> str:
 def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", _unspoken.sub(" ", text.lower()))
     text = _punctuation.sub(lambda match: next(mark for mark in "?!.;:," if mark in match[0]), text)
-    text = re.sub(r" (?=[,.:;?!)])", "", text)
     return re.sub(r"([,.:;?!)])(?=[a-z(])", r"\1 ", text)
 
 

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 import scipy.fft
-from librosa.filters import mel as mel_filterbank
 
+from convai.backends.glue.mel_filters import mel_filters
 from convai.generator.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
@@ -58,4 +58,4 @@ def _window() -> np.ndarray:
 @cache
 def filterbank() -> np.ndarray:
     """Mel filters on Slaney's scale: float32, shape = (80, 513)."""
-    return mel_filterbank(sr=VOICE_SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_MELS, fmin=0.0, fmax=MAX_HERTZ)
+    return mel_filters(VOICE_SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_MELS, MAX_HERTZ)

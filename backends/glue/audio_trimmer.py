@@ -1,0 +1,84 @@
+"""Last step of speaking: cuts the vocoder's audio to what was said, post-filters it and keeps it from clipping."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from convai.backends.glue.mel_consistency import fit_to_mel
+from convai.backends.glue.mel_padder import valid_frames
+from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH
+from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+
+POST_FILTERS = ("off", "mel_consistent")
+MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
+
+
+def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
+    """Let the last `num_samples` of `audio` fall to zero along half a cosine: a hard cut would click."""
+    num_samples = min(num_samples, len(audio))
+    faded = audio.copy()
+    faded[len(audio) - num_samples :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, num_samples + 1) / max(num_samples, 1))
+    return faded
+
+
+def limit_peak(audio: np.ndarray, peak_dbfs: float) -> np.ndarray:
+    """Scale `audio` down to a peak of `peak_dbfs`; quieter audio stays as it is."""
+    limit = 10 ** (peak_dbfs / 20)
+    peak = float(np.abs(audio).max(initial=0.0))
+    return audio * np.float32(limit / peak) if peak > limit else audio
+
+
+@dataclass(frozen=True)
+class AudioTrimmer:
+    """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, below full scale."""
+
+    post_filter: str = "mel_consistent"  # "off" for a vocoder that needs no help
+    post_filter_strength: float = 1.0  # share of the filtered audio in the result
+    post_filter_iterations: int = 4
+    fade_milliseconds: float = 5.0
+    peak_dbfs: float = -1.0
+
+    def __post_init__(self):
+        if self.post_filter not in POST_FILTERS:
+            raise ValueError(
+                f"post_filter: got {self.post_filter!r}; allowed are {', '.join(map(repr, POST_FILTERS))}"
+            )
+        if not 0 <= self.post_filter_strength <= 1:
+            raise ValueError(f"post_filter_strength: got {self.post_filter_strength}; allowed is 0 to 1")
+        if self.post_filter_iterations < 1:
+            raise ValueError(f"post_filter_iterations: got {self.post_filter_iterations}; allowed is at least 1")
+        if not 0 <= self.fade_milliseconds <= 1000:
+            raise ValueError(f"fade_milliseconds: got {self.fade_milliseconds}; allowed is 0 to 1000")
+        if not -60 <= self.peak_dbfs <= 0:
+            raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
+
+    def __call__(self, *, audio: np.ndarray, padded_mel: np.ndarray, mel_length: np.ndarray) -> dict[str, np.ndarray]:
+        """Audio of one answer.
+
+        Parameters
+        ----------
+        audio : float32, shape = (256 * padded frames,), 22,050 Hz
+        padded_mel : float32, shape = (80, padded frames)
+        mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
+
+        Returns
+        -------
+        answer_audio : float32, shape = (256 * valid frames,)
+        """
+        num_valid = valid_frames(padded_mel, mel_length)
+        if len(audio) < num_valid * HOP_LENGTH:
+            raise ValueError(
+                f"got {len(audio)} samples of audio for {num_valid} valid frames; "
+                f"allowed are at least {num_valid * HOP_LENGTH}"
+            )
+        # Everything below sees the valid part alone, or the bucket would be heard.
+        spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
+        spoken = self._filtered(spoken, padded_mel[:, :num_valid])
+        spoken = fade_out(spoken, round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ))
+        return {"answer_audio": limit_peak(spoken, self.peak_dbfs)}
+
+    def _filtered(self, audio: np.ndarray, mel: np.ndarray) -> np.ndarray:
+        if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
+            return audio
+        filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
+        return audio + np.float32(self.post_filter_strength) * (filtered - audio)

@@ -1,0 +1,169 @@
+"""The answer's audio is cut, brought in line with its mel, faded and kept below full scale."""
+
+import numpy as np
+import pytest
+import torch
+from librosa.filters import mel as librosa_mel
+
+from convai.backends.glue.audio_trimmer import AudioTrimmer, fade_out, limit_peak
+from convai.backends.glue.mel_consistency import fit_to_mel
+from convai.backends.glue.mel_filters import mel_filters
+from convai.backends.glue.voice_mel import istft, mel_spectrogram, stft
+
+FRAMES = 60
+
+
+def voice(frames=FRAMES, amplitude=0.3):
+    """A gliding tone with overtones that swells and dies away."""
+    time = np.arange(frames * 256) / 22_050
+    phase = 2 * np.pi * (150 * time + 40 * time**2)
+    tone = sum(np.sin(number * phase) / number for number in range(1, 12))
+    return (amplitude * tone * np.hanning(len(time))).astype(np.float32)
+
+
+def mel_of(audio):
+    return mel_spectrogram(audio)[:, : len(audio) // 256]
+
+
+def rough(audio):
+    """What a poor vocoder makes of `audio`: wrong levels and noise."""
+    spectrum = stft(audio)
+    rng = np.random.default_rng(0)
+    gain = np.exp(rng.normal(size=spectrum.shape)).astype(np.float32)
+    return istft(spectrum * gain) + rng.normal(scale=0.01, size=len(audio)).astype(np.float32)
+
+
+def run(audio, mel, length=None, **parameters):
+    length = mel.shape[1] if length is None else length
+    step = AudioTrimmer(**parameters)
+    return step(audio=audio, padded_mel=mel, mel_length=np.array([length], np.int32))["answer_audio"]
+
+
+def mel_error(audio, mel):
+    return np.abs(mel_of(audio) - mel).mean()
+
+
+def test_the_mel_equals_the_definition_of_nvidia_within_1e_3():
+    audio = voice() + np.random.default_rng(0).normal(scale=1e-3, size=FRAMES * 256).astype(np.float32)
+    window = torch.hann_window(1024)
+    spectrum = torch.stft(torch.from_numpy(audio), 1024, hop_length=256, window=window, return_complex=True).abs()
+    filters = torch.from_numpy(librosa_mel(sr=22_050, n_fft=1024, n_mels=80, fmin=0, fmax=8_000))
+    expected = torch.log(torch.clamp(filters @ spectrum, min=1e-5))
+    np.testing.assert_allclose(mel_spectrogram(audio), expected.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(("sample_rate", "fft_length", "num_mels"), [(16_000, 512, 64), (22_050, 1024, 80)])
+def test_the_mel_filters_are_those_of_librosa(sample_rate, fft_length, num_mels):
+    expected = librosa_mel(sr=sample_rate, n_fft=fft_length, n_mels=num_mels, fmin=0.0, fmax=8_000.0)
+    np.testing.assert_allclose(mel_filters(sample_rate, fft_length, num_mels, 8_000.0), expected, atol=1e-8)
+
+
+def test_the_spectrum_can_be_turned_back_into_audio():
+    audio = voice()
+    np.testing.assert_allclose(istft(stft(audio)), audio, atol=1e-6)
+
+
+def test_the_post_filter_brings_rough_audio_close_to_its_mel():
+    audio, mel = voice(), mel_of(voice())
+    once, often = (mel_error(fit_to_mel(rough(audio), mel, iterations), mel) for iterations in (1, 4))
+    assert often < once < 0.5 * mel_error(rough(audio), mel)
+    assert often < 0.3 * mel_error(rough(audio), mel)
+
+
+def test_the_post_filter_leaves_audio_that_fits_its_mel_alone():
+    audio = voice()
+    np.testing.assert_allclose(fit_to_mel(audio, mel_of(audio), 4), audio, atol=2e-3)
+
+
+def test_the_post_filter_silences_noise_where_the_mel_is_silent():
+    noise = np.random.default_rng(0).normal(scale=0.01, size=FRAMES * 256).astype(np.float32)
+    filtered = fit_to_mel(noise, np.full((80, FRAMES), np.log(1e-5), np.float32), 4)
+    assert np.sqrt(np.mean(filtered**2)) < 10 ** (-80 / 20)
+
+
+def test_silence_stays_finite():
+    mel = np.full((80, FRAMES), np.log(1e-5), np.float32)
+    assert np.isfinite(run(np.zeros(FRAMES * 256, np.float32), mel)).all()
+
+
+def test_the_strength_goes_from_the_vocoder_to_the_filtered_audio():
+    audio = rough(voice(amplitude=0.02))  # too quiet for the peak limit to interfere
+    mel = mel_of(audio[::-1])
+    plain, half, full = (run(audio, mel, post_filter_strength=strength) for strength in (0.0, 0.5, 1.0))
+    assert np.abs(full - plain).max() > 0.01
+    np.testing.assert_allclose(half, (plain + full) / 2, atol=1e-6)
+    np.testing.assert_array_equal(plain, run(audio, mel, post_filter="off"))
+
+
+@pytest.mark.parametrize("post_filter", ["off", "mel_consistent"])
+def test_the_bucket_cannot_be_heard(post_filter):
+    audio, mel = rough(voice()), mel_of(voice())
+    alone = run(audio, mel, post_filter=post_filter)
+    rng = np.random.default_rng(2)
+    longer = np.append(audio, rng.normal(size=40 * 256).astype(np.float32))
+    padded = np.append(mel, rng.normal(size=(80, 40)).astype(np.float32), axis=1)
+    np.testing.assert_array_equal(run(longer, padded, length=FRAMES, post_filter=post_filter), alone)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, FRAMES])
+def test_every_valid_frame_becomes_256_samples(frames):
+    audio = run(voice(), mel_of(voice()), length=frames)
+    assert audio.shape == (frames * 256,)
+    assert audio.dtype == np.float32
+
+
+def test_no_valid_frame_is_spoken_as_one_frame_of_silence():
+    audio = run(voice(), mel_of(voice()), length=0)
+    assert audio.shape == (256,)
+    assert not audio.any()
+
+
+def test_the_end_fades_to_zero_and_the_rest_stays():
+    faded = fade_out(np.ones(1_000, np.float32), 100)
+    assert np.all(faded[:900] == 1)
+    assert np.all(np.diff(faded[899:]) <= 0)
+    assert faded[-1] == 0
+
+
+def test_a_fade_longer_than_the_audio_covers_all_of_it():
+    assert fade_out(np.ones(10, np.float32), 100)[-1] == 0
+    assert fade_out(np.ones(10, np.float32), 0).tolist() == [1] * 10
+
+
+def test_loud_audio_is_brought_down_to_minus_1_dbfs_and_quiet_audio_stays():
+    loud, quiet = voice(amplitude=3), voice(amplitude=0.1)
+    assert np.abs(limit_peak(loud, -1)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-6)
+    np.testing.assert_array_equal(limit_peak(quiet, -1), quiet)
+
+
+def test_the_audio_handed_in_is_not_changed():
+    audio = voice(amplitude=3)
+    before = audio.copy()
+    run(audio, mel_of(audio), post_filter="off")
+    np.testing.assert_array_equal(audio, before)
+
+
+@pytest.mark.parametrize("length", [-1, FRAMES + 1])
+def test_a_length_outside_the_mel_is_refused(length):
+    with pytest.raises(ValueError, match=f"got mel_length {length}; allowed is 0 to {FRAMES}"):
+        run(voice(), mel_of(voice()), length)
+
+
+def test_audio_shorter_than_its_mel_is_refused():
+    with pytest.raises(ValueError, match="got 256 samples of audio for 60 valid frames; allowed are at least 15360"):
+        run(np.zeros(256, np.float32), mel_of(voice()))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("post_filter", "magic"),
+        ("post_filter_strength", 1.5),
+        ("post_filter_iterations", 0),
+        ("fade_milliseconds", -1),
+        ("peak_dbfs", 3),
+    ],
+)
+def test_a_wrong_parameter_is_named(field, value):
+    with pytest.raises(ValueError, match=f"^{field}: got {value!r}; allowed"):
+        AudioTrimmer(**{field: value})
