@@ -1,0 +1,87 @@
+"""Measure the quality of a running server's answers: word error rate, exact match, F1, refusals.
+
+convai evaluate text --squad dev-v1.1.json --questions 500
+convai evaluate speech --manifest recordings/manifest.jsonl
+convai evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken/
+convai evaluate pipeline --manifest spoken/manifest.jsonl
+"""
+
+import argparse
+from pathlib import Path
+
+from convai.client.connection import DEFAULT_ADDRESS
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="text|speech|pipeline|speak")
+    text = kinds.add_parser("text", help="text questions: exact match, F1, refusals when the context lacks the answer")
+    add_squad_arguments(text)
+    speech = kinds.add_parser("speech", help="recordings: word error rate")
+    pipeline = kinds.add_parser("pipeline", help="spoken questions about contexts, and the same questions as text")
+    for one in (speech, pipeline):
+        one.add_argument(
+            "--manifest", type=Path, required=True, help="JSON lines: audio, text (question, context, answers)"
+        )
+        one.add_argument("--limit", type=int, help="measure the first so many recordings (default: all)")
+    for one in (text, speech, pipeline):
+        one.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
+        one.add_argument(
+            "--timeout", type=float, default=60.0, metavar="SECONDS", help="per request, default %(default)g"
+        )
+        one.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    speak = kinds.add_parser("speak", help="make spoken questions for `pipeline` with a synthesiser")
+    add_squad_arguments(speak)
+    speak.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice, such as flite:slt")
+    speak.add_argument("--out", type=Path, required=True, help="folder for the recordings and their manifest.jsonl")
+
+
+def add_squad_arguments(parser: argparse.ArgumentParser):
+    parser.add_argument("--squad", type=Path, required=True, help="questions in SQuAD format, may be gzipped")
+    parser.add_argument("--questions", type=int, default=500, help="how many to draw, default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other questions")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.kind == "speak":
+        return make_spoken(args)
+    # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
+    from convai.benchmarks.measurement import as_json, as_table
+    from convai.client.client import ConvaiClient
+
+    items = read_items(args)
+    with ConvaiClient(args.server, timeout_seconds=args.timeout) as client:
+        measurements = measure_of(args.kind)(client, items)
+    print(as_table(measurements))
+    if args.json:
+        args.json.write_text(as_json(measurements) + "\n")
+    return 0
+
+
+def make_spoken(args: argparse.Namespace) -> int:
+    from convai.benchmarks.spoken_questions import make_spoken_questions
+
+    print(make_spoken_questions(args.squad, positive(args.questions), args.voices, args.out, args.seed))
+    return 0
+
+
+def read_items(args: argparse.Namespace) -> list:
+    if args.kind == "text":
+        from convai.benchmarks.question_answering import read_questions, sample
+
+        answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
+        return sample(answerable, positive(args.questions), args.seed)
+    from convai.benchmarks.recordings import read_manifest
+
+    return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
+
+
+def positive(count: int) -> int:
+    if count < 1:
+        raise ValueError(f"got {count} to measure; --questions and --limit must be at least 1")
+    return count
+
+
+def measure_of(kind: str):
+    from convai.benchmarks import quality
+
+    return {"text": quality.reading, "speech": quality.hearing, "pipeline": quality.conversation}[kind]

@@ -1,0 +1,55 @@
+"""Makes a set of spoken questions from a SQuAD-format file with a chosen synthesiser."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from convai.benchmarks.question_answering import AskedQuestion, read_questions
+from convai.benchmarks.question_answering import sample as drawn
+from convai.networks.bert.questions import spoken_form
+from convai.networks.jasper.voices import speak
+
+MAX_LETTERS = 200  # some 14 seconds of speech
+PEAK = 0.7
+
+
+def make_spoken_questions(squad_file: Path, count: int, voices: list[str], folder: Path, seed: int = 0) -> Path:
+    """Speak `count` questions, taking turns among `voices`; write FLAC files and their manifest.
+
+    Raises ValueError if the file holds no answerable question short enough, or a voice cannot speak.
+    """
+    usable = [asked for asked in read_questions(squad_file) if asked.accepted and is_short(asked)]
+    if not usable:
+        raise ValueError(f"{squad_file} holds no answerable question of at most {MAX_LETTERS} letters")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / "manifest.jsonl"
+    with open(manifest, "w", encoding="utf-8") as lines:
+        for index, asked in enumerate(tqdm(drawn(usable, count, seed), desc="speaking", mininterval=2, disable=None)):
+            entry = spoken_question(asked, voices[index % len(voices)], folder / f"{index:05}.flac")
+            print(json.dumps(entry, ensure_ascii=False), file=lines)
+    return manifest
+
+
+def is_short(asked: AskedQuestion) -> bool:
+    return 0 < len(spoken_form(asked.question)) <= MAX_LETTERS
+
+
+def spoken_question(asked: AskedQuestion, voice: str, file: Path) -> dict:
+    """Speak one question; return its line of the manifest."""
+    text = spoken_form(asked.question)
+    try:
+        audio, sample_rate_hertz = speak(voice, text)
+    except (subprocess.SubprocessError, OSError, KeyError) as error:
+        raise ValueError(f"voice {voice} cannot speak {text!r}: {error!r}") from error
+    soundfile.write(file, audio * (PEAK / max(abs(audio).max(), 1e-3)), sample_rate_hertz)
+    return {
+        "audio": file.name,
+        "text": text,
+        "speaker": voice,
+        "question": asked.question,
+        "context": asked.context,
+        "answers": list(asked.accepted),
+    }
