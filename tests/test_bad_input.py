@@ -21,7 +21,7 @@ BAD = {
     "low rate": ({"rate": 4_000}, "speech_features", ["4000", "8000", "48000"]),
     "high rate": ({"rate": 96_000}, "speech_features", ["96000", "48000"]),
     "negative rate": ({"rate": -1}, "speech_features", ["-1", "8000"]),
-    "empty context": ({"context": ""}, "qa_tokenizer", ["context", "empty"]),
+    "empty context": ({"context": ""}, "qa_tokenizer", ["context", "0 characters"]),
     "blank context": ({"context": " \n\t "}, "qa_tokenizer", ["context"]),
     "long context": ({"context": "a" * 32_769}, "qa_tokenizer", ["32769", "32768"]),
     "too many tokens": ({"context": "!" * 32_768}, "qa_tokenizer", ["windows", "128"]),
