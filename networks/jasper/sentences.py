@@ -1,17 +1,11 @@
-"""Sentences to train on: read from text or SQuAD files, kept only if their spoken form is beyond doubt."""
+"""Sentences to train on: read from text or SQuAD files and spelled out as serving spells them."""
 
 import gzip
 import json
-import re
 from pathlib import Path
 
+from convai.backends.glue.text_normalizer import normalize
 from convai.generator.pipeline import LABELS
-
-MAX_LETTERS = 120  # about eight seconds of speech
-CURLY_QUOTES = str.maketrans("‘’“”–—", "''\"\"--")
-SPEAKABLE = re.compile(r"[A-Za-z' ,.?!;:\"-]+")
-# Synthesisers disagree on whether to spell, expand or pronounce these.
-ABBREVIATION = re.compile(r"\b[A-Z]{2,}|\b(Mr|Mrs|Ms|Dr|St|Jr|Sr|vs|etc|Inc|Ltd|Co|Prof|Gen|Col|Lt)\b\.?|\w\.\w")
 
 
 def read_sentences(file: Path) -> list[str]:
@@ -29,12 +23,13 @@ def read_sentences(file: Path) -> list[str]:
     ]
 
 
-def speakable(sentence: str) -> str | None:
-    """The sentence as it is handed to a synthesiser; None if it holds digits, symbols or abbreviations."""
-    plain = " ".join(sentence.translate(CURLY_QUOTES).split())
-    if not SPEAKABLE.fullmatch(plain) or ABBREVIATION.search(plain) or len(plain) > MAX_LETTERS:
-        return None
-    return plain if transcript(plain) else None
+def speakable(sentence: str) -> str:
+    """The sentence as it is handed to a synthesiser, numbers and abbreviations in words; empty if nothing is spoken.
+
+    Synthesisers would otherwise disagree with the transcript on how to read `1905` or `Dr.`.
+    """
+    spoken = normalize(sentence).replace("(", ", ").replace(")", ", ")
+    return spoken if transcript(spoken) else ""
 
 
 def transcript(sentence: str) -> str:

@@ -37,10 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def choose_sentences(files: list[Path], count: int, longest: int, rng: random.Random) -> list[str]:
-    """Draw `count` sentences, from every file as many."""
+    """Draw `count` sentences, from every file as many; `longest` is in characters of the spoken form."""
     chosen = []
     for file in files:
-        usable = [text for line in read_sentences(file) if (text := speakable(line)) and len(text) <= longest]
+        usable = [text for line in read_sentences(file) if 0 < len(text := speakable(line)) <= longest]
         rng.shuffle(usable)
         chosen += usable[: -(-count // len(files))]
     rng.shuffle(chosen)

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from convai.networks.jasper.augment import (
+    AugmentConfig,
+    add_echo,
+    add_noise,
+    augment,
+    change_tempo,
+    vocal_tract_warp,
+    white_noise,
+)
+
+
+@pytest.fixture
+def log_mel():
+    return np.random.default_rng(1).normal(-8, 3, (150, 64)).astype(np.float16)
+
+
+def test_the_same_generator_changes_a_clip_the_same_way(log_mel):
+    first, again = (augment(log_mel, AugmentConfig(), np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, augment(log_mel, AugmentConfig(), np.random.default_rng(8))[:, : first.shape[1]])
+
+
+def test_changed_clips_are_finite_features_even_out_of_digital_silence():
+    silence = np.full((50, 64), -46.0, np.float16)
+    for seed in range(30):
+        features = augment(silence, AugmentConfig(), np.random.default_rng(seed))
+        assert features.shape[0] == 64
+        assert np.isfinite(features).all()
+
+
+def test_a_faster_tempo_leaves_fewer_frames_and_the_same_ends():
+    ramp = np.tile(np.arange(100, dtype=np.float32), (64, 1))
+    faster = change_tempo(ramp, 1.25)
+    assert faster.shape == (64, 80)
+    assert faster[0, 0] == 0
+    assert faster[0, -1] == 99
+
+
+def test_a_shorter_vocal_tract_moves_formants_up():
+    formant = np.zeros(64, np.float32)
+    formant[30] = 1
+    assert (vocal_tract_warp(1.1) @ formant).argmax() > 30
+    assert (vocal_tract_warp(0.9) @ formant).argmax() < 30
+    assert np.allclose(vocal_tract_warp(1.0), np.eye(64))
+
+
+def test_an_echo_lasts_as_long_and_weighs_as_much_as_asked():
+    clap = np.zeros((64, 400), np.float32)
+    clap[:, 0] = 1
+    heard = add_echo(clap, reverberation_seconds=0.5, echo_decibels=-10)
+    assert heard[0, 0] == pytest.approx(1)
+    assert heard[0, 1:].sum() == pytest.approx(0.1, rel=1e-3)
+    assert heard[0, 51] / heard[0, 1] == pytest.approx(1e-6, rel=1e-2)
+
+
+def test_noise_is_no_louder_than_asked():
+    speech = np.ones((64, 200), np.float32)
+    noise = add_noise(speech, 20, np.random.default_rng(0)) - speech
+    assert 0 < noise.mean() <= 0.011
+
+
+def test_white_noise_has_unit_power_in_every_feature():
+    assert np.allclose(white_noise().mean(axis=0), 1, atol=0.1)
+
+
+def test_shares_outside_zero_to_one_are_refused():
+    with pytest.raises(ValueError, match="noise_share must be from 0 to 1, got 1.5"):
+        AugmentConfig(noise_share=1.5)

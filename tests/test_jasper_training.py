@@ -1,0 +1,151 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from convai.networks.jasper import train
+from convai.networks.jasper.augment import AugmentConfig
+from convai.networks.jasper.data import Clip, batches_of_epoch, is_held_out, read_clips
+from convai.networks.jasper.recipe import Recipe
+from convai.networks.jasper.training import Training
+
+QUICK = Recipe(steps=40, warm_up_steps=5, batch_seconds=8.0, first_epoch_steps=2, bfloat16=False)
+NO_CHANGE = AugmentConfig(
+    tempo=(1.0, 1.0),
+    vocal_tract=(1.0, 1.0),
+    room_share=0,
+    margin_share=0,
+    noise_share=0,
+    narrow_share=0,
+    frequency_masks=0,
+    time_masks_per_second=0,
+)
+
+
+def whistle(text: str, frames_per_letter: int = 12) -> Clip:
+    """A made-up language: every letter is a band of its own, parted from the next by a pause."""
+    log_mel = np.full((frames_per_letter * len(text), 64), -12.0, np.float16)
+    for index, letter in enumerate(text):
+        band = 2 * (ord(letter) - ord("a") + 1) if letter != " " else 0
+        log_mel[index * frames_per_letter : (index + 1) * frames_per_letter - 4, band : band + 4] = 0.0
+    return Clip(log_mel, text, speaker="whistler")
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [whistle(text) for text in ("a cab", "bead", "fade", "gag", "ace", "dice bag", "hide", "jig")]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_training_lowers_the_loss_on_speech_it_hears_again(clips):
+    training = Training(QUICK, clips, NO_CHANGE)
+    losses = [training.step() for _ in range(QUICK.steps)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(clips, tmp_path):
+    training = Training(QUICK, clips, AugmentConfig())
+    for _ in range(3):
+        training.step()
+    training.save(tmp_path / "state.pt")
+    uninterrupted = [training.step() for _ in range(3)]
+    resumed = Training(QUICK, clips, AugmentConfig())
+    resumed.resume(tmp_path / "state.pt")
+    assert [resumed.step() for _ in range(3)] == uninterrupted
+
+
+def test_exported_weights_alone_can_start_a_run(clips, tmp_path):
+    training = Training(QUICK, clips, NO_CHANGE)
+    training.step()
+    training.export(tmp_path / "jasper.safetensors")
+    started = Training(QUICK, clips, NO_CHANGE)
+    started.start_from(tmp_path / "jasper.safetensors")
+    for name, tensor in load_file(tmp_path / "jasper.safetensors").items():
+        torch.testing.assert_close(started.network.state_dict()[name].float(), tensor.float())
+    assert started.epoch == 1
+
+
+def test_the_rate_rises_stays_level_and_ends_at_zero():
+    recipe = replace(QUICK, steps=100, warm_up_steps=10, decay_share=0.25, peak_rate=1.0)
+    assert recipe.rate(0) == pytest.approx(0.1)
+    assert recipe.rate(10) == recipe.rate(75) == 1.0
+    assert recipe.rate(87) == pytest.approx(0.53, abs=0.01)
+    assert recipe.rate(100) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"size": "huge"}, "size must be one of mini"), ({"steps": 0}, "steps"), ({"decay_share": 2}, "decay_share")],
+)
+def test_impossible_recipes_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(QUICK, **changes)
+
+
+def test_an_epoch_holds_every_clip_once_in_batches_within_the_budget(clips):
+    batches = batches_of_epoch(clips, batch_seconds=2.0, longest_seconds=9.0, rng=np.random.default_rng(0))
+    assert sorted(np.concatenate(batches)) == list(range(len(clips)))
+    assert all(len(batch) * max(clips[index].frames for index in batch) <= 200 for batch in batches)
+
+
+def test_clips_longer_than_the_limit_are_left_out(clips):
+    batches = batches_of_epoch(clips, batch_seconds=2.0, longest_seconds=0.5, rng=np.random.default_rng(0))
+    assert {clips[index].text for index in np.concatenate(batches)} == {"bead", "fade", "gag", "ace", "hide", "jig"}
+
+
+def test_about_a_tenth_of_the_speakers_is_held_out():
+    assert 70 < sum(is_held_out(f"speaker{index}") for index in range(1000)) < 130
+
+
+def save_speech(folder, text="go on"):
+    """A second of a tone as audio with its manifest."""
+    folder.mkdir()
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050)
+    soundfile.write(folder / "tone.flac", tone, 22_050)
+    line = {"audio": "tone.flac", "text": text, "speaker": "tuner", "seconds": 1.0, "sample_rate": 22_050}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    return folder / "manifest.jsonl"
+
+
+def test_recordings_are_read_as_log_mels_and_a_faster_scale_shortens_them(tmp_path):
+    manifest = save_speech(tmp_path / "speech")
+    (clip,) = read_clips(manifest, tmp_path / "cache")
+    (faster,) = read_clips(manifest, tmp_path / "cache", scale=1.25)
+    assert clip.log_mel.shape == (100, 64)
+    assert faster.log_mel.shape == (80, 64)
+    assert faster.log_mel.mean(axis=0).argmax() > clip.log_mel.mean(axis=0).argmax()
+
+
+def test_a_cached_recording_needs_no_audio_any_more(tmp_path):
+    manifest = save_speech(tmp_path / "speech")
+    (clip,) = read_clips(manifest, tmp_path / "cache")
+    (manifest.parent / "tone.flac").unlink()
+    (cached,) = read_clips(manifest, tmp_path / "cache")
+    assert np.array_equal(clip.log_mel, cached.log_mel)
+
+
+def test_a_transcript_with_letters_outside_the_alphabet_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds \['7'\]"):
+        read_clips(save_speech(tmp_path / "speech", text="7 up"), tmp_path / "cache")
+
+
+def test_the_program_leaves_log_state_and_weights_and_can_go_on(tmp_path):
+    manifest = str(save_speech(tmp_path / "speech"))
+    arguments = ["--manifest", manifest, "--dev", manifest, "--out", str(tmp_path / "run")]
+    assert train.main([*arguments, "--steps", "1"]) == 0
+    assert train.main([*arguments, "--steps", "2", "--resume"]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert "speech" in lines[-1]["word_error_rate"]
+    assert (tmp_path / "run" / "jasper.safetensors").exists()
