@@ -1,86 +1,114 @@
 """Exports networks into the model repository, each checked against the network it came from before it is installed."""
 
+import copy
 import os
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from convai.networks.formats import FORMATS
+from convai.networks.formats import FORMATS, Format
 from convai.networks.parity import CaseParity, ParityError, compare
-from convai.networks.registry import Network
-from convai.networks.weights import Weights, build, config_of
+from convai.networks.registry import PRECISIONS, Network, Tolerance
+from convai.networks.weights import Weights, build
 
-RECORDED_PACKAGES = ("convai", "torch", "onnx", "onnxruntime")
+RECORDED_PACKAGES = ("convai", "torch", "onnx")
 
 
 @dataclass(frozen=True)
-class Export:
-    """An export that has been made and compared, whether or not it passed."""
+class Job:
+    """What to export and as what. `seed` draws the weights where there are none."""
 
     network: Network
     weights: Weights
-    config: object
-    format: str
-    parity: tuple[CaseParity, ...]
-    path: Path
+    format_name: str
+    precision: str = "fp32"
+    seed: int = 0
 
-    precision = "fp32"
+    def __post_init__(self):
+        formats = self.network.formats
+        if self.format_name not in formats:
+            raise ValueError(f"{self.network.name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}")
 
     @property
-    def largest_difference(self) -> float:
-        return max(case.largest_difference for case in self.parity)
+    def format(self) -> Format:
+        return FORMATS[self.format_name]
 
     @property
-    def passed(self) -> bool:
-        return self.largest_difference <= self.network.tolerance
+    def tolerance(self) -> Tolerance:
+        return self.network.tolerances[self.precision]
+
+    def destination(self, model_repository: Path) -> Path:
+        return model_repository / self.network.name / "1" / self.format.file_name
 
     def record(self) -> dict:
-        """What the file says about itself."""
+        """What the exported file says about itself, apart from its parity."""
         return {
             "network": self.network.name,
             "config_name": self.weights.config_name,
-            "config": asdict(self.config),
-            "format": self.format,
+            "config": asdict(self.weights.config),
+            "format": self.format_name,
             "precision": self.precision,
             "weights": {"origin": self.weights.origin, "sha256": self.weights.sha256},
-            "parity": {
-                "largest_difference": self.largest_difference,
-                "tolerance": self.network.tolerance,
-                "cases": [asdict(case) for case in self.parity],
-            },
             "versions": {package: version(package) for package in RECORDED_PACKAGES},
         }
 
 
-def export(network: Network, weights: Weights, format_name: str, model_repository: Path, seed: int = 0) -> Export:
+@dataclass(frozen=True)
+class Export:
+    """An installed file and how it compares with its network."""
+
+    job: Job
+    path: Path
+    parity: tuple[CaseParity, ...]
+
+    @property
+    def worst(self) -> CaseParity:
+        return max(self.parity, key=lambda case: case.largest_difference)
+
+    def record(self) -> dict:
+        parity = {
+            "largest_difference": self.worst.largest_difference,
+            "tolerance": self.job.tolerance.largest_difference,
+            "cases": [asdict(case) for case in self.parity],
+        }
+        return self.job.record() | {"parity": parity}
+
+
+def export(job: Job, model_repository: Path) -> Export:
     """Export a network, compare it with itself, and install it as model_repository/<network>/1/<file of the format>.
 
     Raises ParityError, and leaves what was installed before untouched, if the difference exceeds the tolerance.
     """
-    if format_name not in network.formats:
-        raise ValueError(f"{network.name} cannot be exported as {format_name}; it can as {', '.join(network.formats)}")
-    config, module = config_of(network, weights.config_name), build(network, weights, seed)
-    kind = FORMATS[format_name]
-    destination = model_repository / network.name / "1" / kind.file_name
+    module = build(job.network, job.weights, job.seed)
+    destination = job.destination(model_repository)
     destination.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, for only within one file system is a rename atomic.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as folder:
-        draft = Path(folder) / kind.file_name
-        kind.write(network, module, network.example_inputs(config, **network.traced_case), draft)
-        parity = tuple(compare(network, config, module, kind.open(network, draft)))
-        result = Export(network, weights, config, format_name, parity, destination)
+        draft = Path(folder) / destination.name
+        traced_inputs = job.network.example_inputs(job.weights.config, **job.network.traced_case)
+        job.format.write(job.network, at_precision(module, job.precision), traced_inputs, draft)
+        parity = compare(job.network, job.weights.config, module, job.format.open(job.network, draft))
+        result = Export(job, destination, tuple(parity))
         refuse_beyond_tolerance(result)
-        kind.add_record(draft, result.record())
+        job.format.add_record(draft, result.record())
         os.replace(draft, destination)
     return result
 
 
+def at_precision(module, precision: str):
+    """The network to export; lengths, masks and everything on the wire keep their dtypes at any precision."""
+    return copy.deepcopy(module).half() if precision == "fp16" else module
+
+
 def refuse_beyond_tolerance(result: Export) -> None:
-    if not result.passed:
-        worst = max(result.parity, key=lambda case: case.largest_difference)
+    job, worst = result.job, result.worst
+    if worst.largest_difference > job.tolerance.largest_difference:
         sizes = ", ".join(f"{name} {size}" for name, size in worst.case.items())
         raise ParityError(
-            f"{result.network.name} as {result.format} differs from the network by {worst.largest_difference:.1e} "
-            f"({sizes}); allowed is {result.network.tolerance:.0e}, {result.network.reason}; not installed"
+            f"{job.network.name} as {job.format_name} {job.precision} differs from the network by "
+            f"{worst.largest_difference:.1e} ({sizes}); allowed is {job.tolerance.largest_difference:.0e} "
+            f"({job.tolerance.reason}); not installed"
         )

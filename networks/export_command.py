@@ -2,24 +2,28 @@
 
     convai export                                       all four, each in its default format
     convai export --network jasper --format torchscript
-    convai export --network bert --weights bert.safetensors --report parity.json
+    convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.json
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from convai.networks.export import Export, export
-from convai.networks.registry import FORMATS, NETWORKS, Network
+from convai.networks.checkpoint import read_checkpoint
+from convai.networks.export import Export, Job, export
+from convai.networks.registry import FORMATS, NETWORKS, PRECISIONS
 from convai.networks.weights import Weights, find_weights, read_weights
 
 
 def add_arguments(parser) -> None:
     parser.add_argument(
-        "--network", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME",
+        "--network", nargs="+", choices=NETWORKS, metavar="NAME",
         help=f"which to export, of {', '.join(NETWORKS)} (default: all)",
     )
     parser.add_argument("--config", metavar="NAME", help="size of the network (default: that of its weights, or mini)")
     parser.add_argument("--format", choices=FORMATS, help="default: torchscript for tacotron2, onnx for the others")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
     parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights where there is no file (default: 0)")
@@ -28,27 +32,41 @@ def add_arguments(parser) -> None:
 
 
 def run(args) -> None:
-    if args.weights and len(args.network) != 1:
-        raise ValueError("--weights belongs to one network; name it with --network")
-    exports = []
-    for name in args.network:
+    results = []
+    for name, weights in chosen_weights(args):
         network = NETWORKS[name]
-        weights = chosen_weights(network, args)
-        exports.append(export(network, weights, args.format or network.formats[0], args.model_repository, args.seed))
-        print(summary(exports[-1]), flush=True)
+        job = Job(network, weights, args.format or network.formats[0], args.precision, args.seed)
+        results.append(export(job, args.model_repository))
+        print(summary(results[-1]), flush=True)
     if args.report:
-        args.report.write_text(json.dumps([result.record() for result in exports], indent=2) + "\n")
+        args.report.write_text(json.dumps([result.record() for result in results], indent=2) + "\n")
 
 
-def chosen_weights(network: Network, args) -> Weights:
-    if args.weights:
-        return read_weights(args.weights, args.config)
-    return find_weights(network, args.weights_folder, args.config, args.seed)
+def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
+    """Name each network to export, with its weights."""
+    if args.checkpoint:
+        yield checkpoint_weights(args)
+    elif args.weights:
+        if not args.network or len(args.network) != 1:
+            raise ValueError("--weights belongs to one network; name it with --network")
+        yield args.network[0], read_weights(NETWORKS[args.network[0]], args.weights, args.config)
+    else:
+        for name in args.network or NETWORKS:
+            yield name, find_weights(NETWORKS[name], args.weights_folder, args.config, args.seed)
+
+
+def checkpoint_weights(args) -> tuple[str, Weights]:
+    checkpoint = read_checkpoint(args.checkpoint)
+    print(f"{args.checkpoint}: {checkpoint.reading.layout}", flush=True)
+    if args.network and args.network != [checkpoint.network]:
+        raise ValueError(f"{args.checkpoint} is of {checkpoint.network}; --network says {', '.join(args.network)}")
+    return checkpoint.network, checkpoint.weights()
 
 
 def summary(result: Export) -> str:
+    job = result.job
     return (
-        f"{result.network.name:<10}{result.weights.config_name}, {result.format}, {result.precision}, "
-        f"{result.weights.origin}: differs by at most {result.largest_difference:.1e} "
-        f"(allowed {result.network.tolerance:.0e}) -> {result.path}"
+        f"{job.network.name:<10}{job.weights.config_name}, {job.format_name}, {job.precision}, {job.weights.origin}: "
+        f"differs by at most {result.worst.largest_difference:.1e} "
+        f"(allowed {job.tolerance.largest_difference:.0e}) -> {result.path}"
     )

@@ -37,7 +37,7 @@ class Jasper(nn.Module):
         log_probs : float32, shape = (batch, ceil(frames / stride), labels)
         log_probs_length : int32, shape = (batch, 1)
         """
-        hidden, _ = self.encoder(features, features_length)
+        hidden, _ = self.encoder(features.to(self.decoder.layers[0].weight.dtype), features_length)
         # A decoder that upsamples makes whole groups of frames, so the last group may reach past the end.
         frames = (features.shape[2] + self.stride - 1) // self.stride
         return self.decoder(hidden)[:, :frames], ceil_div(features_length, self.stride)

@@ -43,7 +43,7 @@ class Tacotron2(nn.Module):
         mel_length = decoded.mel_steps * self.n_frames_per_step
         mel = decoded.mel + self.postnet(decoded.mel, seen)
         valid = length_mask(mel_length, mel.size(2)).unsqueeze(1)
-        return mel * valid, mel_length.unsqueeze(1).int()
+        return (mel * valid).float(), mel_length.unsqueeze(1).int()
 
     @torch.jit.export
     def teacher_forced(
