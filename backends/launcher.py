@@ -5,24 +5,25 @@
 """
 
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from convai.backends.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
-from convai.backends.ports import resolve_port
-from convai.backends.processes import remove_regions, stubs_of
+from convai.backends.ports import resolve_ports
+from convai.backends.processes import Stub, stubs_of
 from convai.backends.repository import DEFAULT_PROFILE, check_profile, models_in
+from convai.backends.run_folder import RunFolder, remove_abandoned
+from convai.backends.server_log import reasons
 from convai.backends.tritonserver import check_stub, find_triton, prepare_backends, server_environment
 
 POLL_SECONDS = 0.1
-STOP_SECONDS = 30  # Triton's own limit for requests in flight is set below it
+IN_FLIGHT_SECONDS = 20  # how long Triton lets requests finish when it is told to stop
+STOP_SECONDS = 30
 # Runs in the new process before tritonserver takes its place: the kernel stops it when the launcher dies.
 DIE_WITH_LAUNCHER = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
@@ -57,6 +58,8 @@ class Server:
 
     Ports of 0 are picked. `models` defaults to all of the repository. With `tls`, gRPC is encrypted and HTTP, which
     Triton cannot encrypt, stays on the local address. Without `log_file` the log is kept only while the server runs.
+    Model control, shared memory, traces and logging need a key that is made up here; other users of this machine can
+    read it in the list of processes. The thread that calls `start` has to live on: the server ends with it.
     """
 
     def __init__(
@@ -80,17 +83,15 @@ class Server:
         self.models = list(models or models_in(self.model_repository))
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
-        self.grpc_port = resolve_port(host, grpc_port, "--grpc-port")
-        self.http_port = resolve_port(self.http_host, http_port, "--http-port")
-        self.metrics_port = resolve_port(self.http_host, metrics_port, "--metrics-port")
+        wanted = {"--grpc-port": grpc_port, "--http-port": http_port, "--metrics-port": metrics_port}
+        self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, wanted)
         self.tls = tls
         self.extra_args = list(extra_args)
         self.log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
         self.control = ControlClient(f"{reachable(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
         self.process = None
-        self._directory = None
-        self._regions = set()
+        self._folder = None
 
     def __enter__(self) -> "Server":
         self.start()
@@ -109,27 +110,18 @@ class Server:
 
     @property
     def metrics_url(self) -> str:
-        return f"http://{reachable(self.http_host)}:{self.metrics_port}/metrics"
+        return f"http://{reachable(self.host)}:{self.metrics_port}/metrics"
 
     def start(self) -> None:
         """Start the server and return when all its models are ready; raise ServerError if they do not become so."""
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
-        self._directory = Path(tempfile.mkdtemp(prefix="convai-"))
-        self.log_file = self.log_file or self._directory / "tritonserver.log"
+        remove_abandoned()
+        self._folder = RunFolder()
         try:
-            prepare_backends(triton, self._directory / "backends")
-            with open(self.log_file, "ab") as log:
-                self.process = subprocess.Popen(
-                    [sys.executable, "-ISc", DIE_WITH_LAUNCHER, str(triton.binary), *self._options()],
-                    env=environment,
-                    cwd=self._directory,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # Ctrl-C in the terminal reaches the launcher alone, which stops in order
-                )
+            prepare_backends(triton, self._folder.backends)
+            self._launch([str(triton.binary), f"--cache-directory={triton.home / 'caches'}"], environment)
             self._wait_until_ready()
         except BaseException:
             self.stop()
@@ -138,44 +130,55 @@ class Server:
     def stop(self) -> None:
         """Stop the server, waiting for requests in flight; whatever happened before, nothing of it is left."""
         if self.process is not None:
-            self.remember_regions()
+            self.note_stubs()
             self._end_process()
-            remove_regions(self._regions)
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
-    def remember_regions(self) -> None:
-        """Note the shared memory of the stubs that run now, so that `stop` removes it even if they get killed."""
-        for stub in stubs_of(self.process.pid):
-            self._regions |= stub.regions
+    def note_stubs(self) -> list[Stub]:
+        """The stubs that run now; their shared memory will be removed by `stop` even if they get killed."""
+        stubs = stubs_of(self.process.pid)
+        self._folder.note_regions({region for stub in stubs for region in stub.regions})
+        return stubs
 
-    def _end_process(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    def check_running(self) -> None:
+        """Raise ServerError if the server has ended by itself."""
+        if self.process.poll() is not None:
+            raise ServerError(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
+
+    def _launch(self, command: list[str], environment: dict[str, str]) -> None:
+        self.log_file = self.log_file or self._folder.log_file
+        with open(self.log_file, "ab") as log:
+            self._log_start = log.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, "-ISc", DIE_WITH_LAUNCHER, *command, *self._options()],
+                env=environment,
+                cwd=self._folder.path,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal reaches the launcher alone, which stops in order
+            )
 
     def _options(self) -> list[str]:
-        profile = [] if self.profile == DEFAULT_PROFILE else [f"--model-config-name={self.profile}"]
+        restricted = f"{RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}"
         return [
             f"--model-repository={self.model_repository}",
-            f"--backend-directory={self._directory / 'backends'}",
-            f"--cache-directory={find_triton().home / 'caches'}",
+            f"--backend-directory={self._folder.backends}",
             "--model-control-mode=explicit",
             *[f"--load-model={model}" for model in self.models],
             "--disable-auto-complete-config",  # it would start every stub twice
-            *profile,
-            f"--exit-timeout-secs={STOP_SECONDS - 5}",
+            *([] if self.profile == DEFAULT_PROFILE else [f"--model-config-name={self.profile}"]),
+            f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
             f"--grpc-address={self.host}",
             f"--grpc-port={self.grpc_port}",
+            f"--grpc-restricted-protocol={restricted}",
             f"--http-address={self.http_host}",
             f"--http-port={self.http_port}",
+            f"--http-restricted-api={restricted}",
+            f"--metrics-address={self.host}",
             f"--metrics-port={self.metrics_port}",
-            f"--grpc-restricted-protocol={RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}",
-            f"--http-restricted-api={RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}",
             *(self.tls.options() if self.tls else []),
             *self.extra_args,
         ]
@@ -185,19 +188,22 @@ class Server:
         while not self.control.is_ready():
             self.check_running()
             if time.monotonic() > deadline:
-                raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s\n{self.log_errors()}")
+                raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
             time.sleep(POLL_SECONDS)
-        self.remember_regions()
+        self.note_stubs()
 
-    def check_running(self) -> None:
-        """Raise ServerError if the server has ended by itself."""
-        if self.process.poll() is not None:
-            raise ServerError(f"tritonserver ended with status {self.process.returncode}\n{self.log_errors()}")
+    def _end_process(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
-    def log_errors(self) -> str:
-        """The last lines of the log that report errors."""
-        lines = self.log_file.read_text(errors="replace").splitlines()
-        return "\n".join([line for line in lines if line.startswith(("E", "error"))][-10:])
+    def _reasons(self) -> str:
+        with open(self.log_file, "rb") as log:
+            log.seek(self._log_start)
+            return reasons(log.read().decode(errors="replace"))
 
 
 def reachable(host: str) -> str:

@@ -1,4 +1,4 @@
-"""TCP ports: pick a free one, or make sure that a wanted one is free."""
+"""TCP ports: pick free ones, or make sure that the wanted ones are free."""
 
 import random
 import socket
@@ -6,13 +6,13 @@ import socket
 PORTS_TO_PICK_FROM = range(20_000, 32_000)  # below the ports that Linux hands to outgoing connections
 
 
-def resolve_port(host: str, port: int, option: str) -> int:
-    """`port` itself if it is free, or any free port for 0. `option` is the flag that the error tells to change."""
-    if port == 0:
-        return next(port for port in random.sample(PORTS_TO_PICK_FROM, 1000) if is_free(host, port))
-    if not is_free(host, port):
-        raise OSError(f"{host}:{port} is not available; choose another port with {option} (0 picks a free one)")
-    return port
+def resolve_ports(host: str, wanted: dict[str, int]) -> list[int]:
+    """For each wanted port that port if it is free, or one that is for 0. The keys are the flags that set them."""
+    free = (port for port in random.sample(PORTS_TO_PICK_FROM, len(PORTS_TO_PICK_FROM)) if is_free(host, port))
+    for option, port in wanted.items():
+        if port and not is_free(host, port):
+            raise OSError(f"{host}:{port} is not available; choose another port with {option} (0 picks a free one)")
+    return [port or next(free) for port in wanted.values()]
 
 
 def is_free(host: str, port: int) -> bool:

@@ -5,14 +5,14 @@
 
 import argparse
 import signal
-import threading
+import time
 from pathlib import Path
 
 from convai.backends.launcher import Server, Tls
 from convai.backends.repository import DEFAULT_PROFILE
 from convai.backends.watchdog import Watchdog
 
-SERVER_CHECK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +31,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    with server_from(args) as server, Watchdog(server):
-        print(f"gRPC     {server.grpc_address}{' (TLS)' if server.tls else ''}")
-        print(f"HTTP     {server.http_address}")
-        print(f"metrics  {server.metrics_url}")
-        print(f"models   {', '.join(sorted(server.control.models()))}", flush=True)
-        while not stopping.wait(SERVER_CHECK_SECONDS):
-            server.check_running()
-        print("stopping")
+        signal.signal(number, interrupt)
+    try:
+        with server_from(args) as server, Watchdog(server):
+            print(description(server), flush=True)
+            while True:
+                server.check_running()
+                time.sleep(CHECK_SECONDS)
+    except KeyboardInterrupt:
+        print("stopped")
+
+
+def interrupt(*_) -> None:
+    """Leave the server in order; once, since a second signal would break off the leaving."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def description(server: Server) -> str:
+    encryption = "" if server.tls is None else " (mutual TLS)" if server.tls.root_cert else " (TLS)"
+    return (
+        f"gRPC     {server.grpc_address}{encryption}\n"
+        f"HTTP     {server.http_address}\n"
+        f"metrics  {server.metrics_url}\n"
+        f"models   {', '.join(sorted(server.control.models()))}\n"
+        "ready; Ctrl-C stops"
+    )
 
 
 def server_from(args: argparse.Namespace) -> Server:

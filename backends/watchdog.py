@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from convai.backends.launcher import Server
-from convai.backends.processes import is_zombie, stubs_of
+from convai.backends.processes import is_zombie
 
 CHECK_SECONDS = 0.5
 MAX_RETRY_SECONDS = 30.0
@@ -54,12 +55,14 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self.stopping.wait(CHECK_SECONDS):
-            self.check()
+            try:
+                self.check()
+            except OSError as error:  # a full disk, say, must not end the watch
+                self.report(f"watchdog: this check failed: {error}")
 
     def check(self) -> None:
         """Look once at all stubs, and start to revive the models of those that died."""
-        self.server.remember_regions()
-        self.model_of |= {stub.pid: stub.model for stub in stubs_of(self.server.process.pid)}
+        self.model_of |= {stub.pid: stub.model for stub in self.server.note_stubs()}
         for model in self.models_with_a_dead_stub():
             if model not in self.reviving:
                 self.reviving.add(model)
@@ -97,7 +100,7 @@ class Watchdog:
         self.server.control.load(model)
 
 
-def touch(model_folder) -> None:
+def touch(model_folder: Path) -> None:
     """Make the versions of a model look changed, without which Triton's load does nothing."""
     for version in model_folder.iterdir():
         if version.name.isdecimal():

@@ -1,24 +1,11 @@
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from tiny_repository import write_repository
+from triton_requests import infer, infer_together, largest_batch
 from tritonclient.utils import InferenceServerException
 
-from convai.backends.control import ADMIN_HEADER
 from convai.backends.launcher import Server
-from convai.backends.processes import SHARED_MEMORY, stubs_of
-
-TRITON_TYPES = {np.dtype(np.float32): "FP32", np.dtype(np.int64): "INT64", np.dtype(np.object_): "BYTES"}
 
 
 @pytest.fixture(scope="module")
@@ -36,36 +23,6 @@ def server(repository):
 def client(server):
     with triton.InferenceServerClient(server.grpc_address) as client:
         yield client
-
-
-def infer(client, model, outputs=None, parameters=None, **inputs):
-    """Outputs by name for one request; inputs are rows without their batch axis, or arrays of several rows."""
-    tensors = []
-    for name, value in inputs.items():
-        array = np.array([[value]], dtype=np.object_) if isinstance(value, bytes) else np.atleast_2d(value)
-        tensors.append(triton.InferInput(name, array.shape, TRITON_TYPES[array.dtype]))
-        tensors[-1].set_data_from_numpy(array)
-    wanted = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
-    answer = client.infer(model, tensors, outputs=wanted, parameters=parameters, client_timeout=30)
-    return {output.name: answer.as_numpy(output.name) for output in answer.get_response().outputs}
-
-
-def infer_together(client, model, requests):
-    """The outputs of each request or the exception it met, all sent at once."""
-
-    def answer(inputs):
-        try:
-            return infer(client, model, **inputs)
-        except InferenceServerException as error:
-            return error
-
-    with ThreadPoolExecutor(len(requests)) as pool:
-        return list(pool.map(answer, requests))
-
-
-def largest_batch(client, model):
-    statistics = client.get_inference_statistics(model).model_stats[0]
-    return max(batch.batch_size for batch in statistics.batch_stats)
 
 
 def floats(*values):
@@ -92,10 +49,11 @@ def test_request_parameters_reach_the_step(client):
 
 
 def test_the_rows_of_a_request_are_answered_each(client):
-    assert infer(client, "amplifier", x=floats([1], [2]), note=np.array([[b"a"], [b"b"]], np.object_))["echo"].tolist() == [
-        [b"a"],
-        [b"b"],
-    ]
+    notes = np.array([[b"a"], [b"b"]], np.object_)
+    outputs = infer(client, "amplifier", x=floats([1], [2]), note=notes)
+
+    assert outputs["amplified"].tolist() == [[2.5], [5]]
+    assert outputs["echo"].tolist() == notes.tolist()
 
 
 def test_requests_of_different_length_share_a_batch_and_a_guilty_one_fails_alone(client):
@@ -105,8 +63,8 @@ def test_requests_of_different_length_share_a_batch_and_a_guilty_one_fails_alone
     answers = infer_together(client, "amplifier", requests)
 
     assert largest_batch(client, "amplifier") >= 3
-    assert "INVALID_ARGUMENT" in str(answers[2]) and "amplifier: x holds NaN" in str(answers[2])
-    assert "INVALID_ARGUMENT" in str(answers[4]) and "note is not valid UTF-8: byte 0xff at position 0" in str(answers[4])
+    assert "INVALID_ARGUMENT] amplifier: x holds NaN" in str(answers[2])
+    assert "INVALID_ARGUMENT] amplifier: note is not valid UTF-8: byte 0xff at position 0" in str(answers[4])
     for index in (0, 1, 3, 5):
         assert answers[index]["amplified"].tolist() == [[2.5 * (index + 1)] * (index + 1)]
 

@@ -1,0 +1,17 @@
+"""Pick out of tritonserver's log the lines that say why it did not start."""
+
+import re
+
+# 'E1122 18:47:12.58 13900 model_lifecycle.cc:642] "failed to load ..."', or 'error: creating server: ...' at the end.
+ERROR = re.compile(r'^E\d{4} [^\]]*\] "?(?P<logged>.*?)"?$|^error: (?P<printed>.*)$', re.MULTILINE)
+TRACEBACK = r"\n\nAt:"  # as the log spells line breaks
+HARMLESS = ("CudaDriverHelper", "unable to create stream")  # what Triton says on any machine without a GPU
+MOST_LINES = 10
+
+
+def reasons(log: str) -> str:
+    """The errors in the log, one a line; those about models alone if there are any, since the rest follow from them."""
+    errors = [match["logged"] or match["printed"] for match in ERROR.finditer(log)]
+    errors = [error.partition(TRACEBACK)[0] for error in errors if not any(text in error for text in HARMLESS)]
+    of_models = [error for error in errors if error.startswith(("failed to load", "Poll failed"))]
+    return "\n".join(list(dict.fromkeys(of_models or errors))[-MOST_LINES:]) or "its log holds no error"
