@@ -1,6 +1,5 @@
 """Walks an ensemble from the client, one call per step: for debugging, and to compare with the ensemble's one call."""
 
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from convai.client.requests import Request, ask_request
 from convai.generator.graph import wiring_of
 from convai.generator.pipeline import Call
 
-LIBTORCH_INDEX = re.compile(r"__\d+$")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class StepByStep:
                 step, client_timeout=self.client.connection.timeout_seconds
             )
         names = [tensor.name for tensor in (*metadata.inputs, *metadata.outputs)]
-        return {LIBTORCH_INDEX.sub("", name): name for name in names}
+        return {plain_name(name): name for name in names}
 
 
 def needed_calls(ensemble: str, outputs: Iterable[str]) -> tuple[Call, ...]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import jinja2
 
-from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step
 from convai.generator.profiles import PROFILES
 from convai.generator.settings import MODEL_FILES, Profile
+from convai.generator.wire_names import wire_name
 from convai.generator.wiring import Wiring, WiringError, check_every_output_is_used, wire
 
 DATA_TYPES = {"FP32": "TYPE_FP32", "INT32": "TYPE_INT32", "INT64": "TYPE_INT64", "BYTES": "TYPE_STRING"}
@@ -48,17 +49,6 @@ def write(files: dict[str, str], model_repository: Path) -> list[Path]:
             version.mkdir()
             (version / ".gitkeep").touch()
     return changed
-
-
-def wire_name(tensor: Tensor, index: int, engine: str) -> str:
-    """Name of a step's output in Triton: the LibTorch backend finds outputs by position, written `name__index`."""
-    return f"{tensor.name}__{index}" if engine == "pytorch" else tensor.name
-
-
-def plain_name(name: str) -> str:
-    """The reverse of `wire_name`: `mel_length__1` -> `mel_length`."""
-    head, separator, index = name.rpartition("__")
-    return head if separator and index.isdigit() else name
 
 
 def _render_step(step: Step, profile: Profile) -> str:

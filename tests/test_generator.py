@@ -9,8 +9,9 @@ from convai.generator import graph
 from convai.generator.check import check_all, check_buckets, check_configs, check_repository
 from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
 from convai.generator.profiles import PROFILES
-from convai.generator.render import plain_name, render, wire_name, write
+from convai.generator.render import render, write
 from convai.generator.settings import ShapeRange
+from convai.generator.wire_names import plain_name, wire_name
 from convai.generator.wiring import WiringError, wire
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
