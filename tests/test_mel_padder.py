@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from convai.backends.glue.mel_padder import SILENT_LOG_MEL, MelPadder, noise
+from convai.backends.glue.mel_padder import MelPadder, noise
+from convai.backends.glue.voice_mel import SILENT_LOG_MEL
 
 
 def mel_of(frames):

@@ -28,6 +28,7 @@ SPOKEN = [
     ("10:30 a.m., 9:05 PM, 12:00", "ten thirty a m, nine oh five p m, twelve o'clock"),
     ("½ or 2½", "one half or two and a half"),
     ("-5°C, 100 km/h, 6'2\"", "minus five degrees celsius, one hundred kilometers per hour, six feet two inches"),
+    ("6 ft. tall, 5 KG, 6 lbs.", "six feet tall, five kilograms, six pounds."),
     ("Dr. Smith vs. Mrs. O'Brien Jr.", "doctor smith versus missus o'brien junior"),
     ("Is he a st. or a drs.?", "is he a saint or a doctors?"),
     ("World War II, Louis XIV's, Malcolm X", "world war two, louis fourteen's, malcolm x"),

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
+from convai.backends.glue.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.generator.pipeline import NUM_MELS
 
-SILENT_LOG_MEL = float(np.log(1e-5))
 MAX_SEED = 2**63 - 1
 
 
@@ -36,10 +36,10 @@ class MelPadder:
 
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
-    buckets: Sequence[int] = (228, 292, 356, 484, 612, 868, 1124, 1636, 2148, 3172, 4196)  # frames, padding included
-    receptive_field_frames: int = 100  # the vocoder hears this far ahead; NVIDIA's needs 100
+    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)  # frames, padding included
+    receptive_field_frames: int = 100  # how far ahead the vocoder hears: 12 flows of 8 frames, and 4 of upsampling
     n_group: int = 8  # samples that WaveGlow makes at once
-    hop_length: int = 256  # samples per frame
+    hop_length: int = HOP_LENGTH  # samples per frame
     default_seed: int = 0
     padding_value: float = SILENT_LOG_MEL
 
@@ -78,7 +78,9 @@ class MelPadder:
         """
         seed = self.default_seed if seed is None else check_seed("seed", seed)
         num_valid = valid_frames(decoded_mel, mel_length)
-        mel = decoded_mel[:, :num_valid] if mel_length[0] else np.full((NUM_MELS, 1), self.padding_value, np.float32)
+        mel = np.ascontiguousarray(decoded_mel[:, :num_valid])
+        if not mel_length[0]:
+            mel = np.full((NUM_MELS, 1), self.padding_value, np.float32)
         bucket = smallest_bucket(
             num_valid + self.receptive_field_frames, self.buckets, "frames of mel, with the padding of the vocoder"
         )

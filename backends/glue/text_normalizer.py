@@ -39,11 +39,12 @@ NAMED_CHARACTERS = {
 _braces = re.compile(r"(\{[^{}]*\})")
 _abbreviation = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)", re.IGNORECASE)
 _phrase = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, PHRASES))})(?!\w)", re.IGNORECASE)
-_unit = re.compile(rf"(?<=\d)\s?({'|'.join(map(re.escape, sorted(UNITS, key=len, reverse=True)))})(?!\w)", re.IGNORECASE)
+_unit_names = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
+_unit = re.compile(rf"(?<=\d)\s?({_unit_names})(?!\w)(?:\.(?= (?-i:[a-z])))?", re.IGNORECASE)
 _initials = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 _unpronounceable = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{2,5}\b")  # capitals without a vowel are read letter by letter
 _roman = re.compile(r"(?<=[a-z] )(?:X{1,3}(?:IX|IV|V?I{0,3})|IX|IV|VI{0,3}|I{2,3})\b")
-_half_of_day = re.compile(r"(?<=\d) ?([ap])\.?m\b", re.IGNORECASE)
+_half_of_day = re.compile(r"(?<=\d) ?([ap])(?:\.m\.|\.?m\b)", re.IGNORECASE)
 _height = re.compile(r"(?<=\d)'\s?(\d{1,2})\"")
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
 _emoji = re.compile(r":(\w+):")
@@ -129,8 +130,8 @@ def _tidy(text: str) -> str:
 REWRITES: tuple[Callable[[str], str], ...] = (
     _plain_characters,
     _roman_numerals,
+    _units,  # before abbreviations: 6 ft. is no fort
     _abbreviations,
-    _units,
     spoken_numbers,
     _named_characters,
     _ascii,
