@@ -1,6 +1,8 @@
 """Exports networks into the model repository, each checked against the network it came from before it is installed."""
 
 import copy
+import hashlib
+import json
 import os
 import tempfile
 from dataclasses import asdict, dataclass
@@ -52,6 +54,7 @@ class Job:
             "format": self.format_name,
             "precision": self.precision,
             "weights": {"origin": self.weights.origin, "sha256": self.weights.sha256},
+            "code_sha256": code_sha256(self.network),
             "versions": {package: version(package) for package in RECORDED_PACKAGES},
         }
 
@@ -75,6 +78,25 @@ class Export:
             "cases": [asdict(case) for case in self.parity],
         }
         return self.job.record() | {"parity": parity}
+
+
+def code_sha256(network: Network) -> str:
+    """Digest of the source files of a network and of the exporter."""
+    files = sorted([*network.folder.glob("*.py"), *Path(__file__).parent.glob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def installed_export(job: Job, model_repository: Path) -> Export | None:
+    """The installed export, if it was made of the same weights by the same code as this job would be."""
+    path = job.destination(model_repository)
+    try:
+        record = dict(job.format.read_record(path))
+    except (FileNotFoundError, ValueError):
+        return None
+    parity = record.pop("parity", {"cases": ()})
+    if record != json.loads(json.dumps(job.record())):
+        return None
+    return Export(job, path, tuple(CaseParity(**case) for case in parity["cases"]))
 
 
 def export(job: Job, model_repository: Path) -> Export:

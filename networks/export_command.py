@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convai.networks.checkpoint import read_checkpoint
-from convai.networks.export import Export, Job, export
-from convai.networks.registry import FORMATS, NETWORKS, PRECISIONS
+from convai.networks.export import Export, Job, export, installed_export
+from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
 from convai.networks.weights import Weights, find_weights, read_weights
 
 
@@ -21,13 +21,14 @@ def add_arguments(parser) -> None:
         help=f"which to export, of {', '.join(NETWORKS)} (default: all)",
     )
     parser.add_argument("--config", metavar="NAME", help="size of the network (default: that of its weights, or mini)")
-    parser.add_argument("--format", choices=FORMATS, help="default: torchscript for tacotron2, onnx for the others")
+    parser.add_argument("--format", choices=FORMAT_NAMES, help="default: torchscript for tacotron2, onnx for the others")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
     parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights where there is no file (default: 0)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
+    parser.add_argument("--force", action="store_true", help="export again what is installed and up to date")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write every figure as JSON")
 
 
@@ -36,8 +37,9 @@ def run(args) -> None:
     for name, weights in chosen_weights(args):
         network = NETWORKS[name]
         job = Job(network, weights, args.format or network.formats[0], args.precision, args.seed)
-        results.append(export(job, args.model_repository))
-        print(summary(results[-1]), flush=True)
+        installed = None if args.force else installed_export(job, args.model_repository)
+        results.append(installed or export(job, args.model_repository))
+        print(summary(results[-1]) + (" (was up to date)" if installed else ""), flush=True)
     if args.report:
         args.report.write_text(json.dumps([result.record() for result in results], indent=2) + "\n")
 

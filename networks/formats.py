@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import onnxruntime
 import torch
+from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
 from convai.generator.settings import MODEL_FILES
@@ -24,7 +25,10 @@ Runner = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of exported file: the engine it is for, and how it is written, opened to run, and read."""
+    """One kind of exported file: the engine it is for, and how it is written, opened to run, and read.
+
+    read_record raises ValueError if the file is damaged, and gives an empty record if it carries none.
+    """
 
     engine: str
     write: Callable[[Network, nn.Module, tuple[Tensor, ...], Path], None]
@@ -71,7 +75,10 @@ def add_onnx_record(path: Path, record: Mapping) -> None:
 
 
 def read_onnx_record(path: Path) -> Mapping:
-    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    try:
+        properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    except DecodeError as error:
+        raise ValueError(f"{path} is no ONNX file: {error}") from error
     return json.loads(properties.get(RECORD, "{}"))
 
 
@@ -98,8 +105,11 @@ def add_torchscript_record(path: Path, record: Mapping) -> None:
 
 def read_torchscript_record(path: Path) -> Mapping:
     files = {RECORD: ""}
-    with quiet_exporter():
-        torch.jit.load(path, _extra_files=files)
+    try:
+        with quiet_exporter():
+            torch.jit.load(path, _extra_files=files)
+    except RuntimeError as error:
+        raise ValueError(f"{path} is no TorchScript file: {error}") from error
     return json.loads(files[RECORD] or "{}")
 
 
@@ -109,10 +119,12 @@ def quiet_exporter():
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
     registration.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    registration.setLevel(level)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        registration.setLevel(level)
 
 
 FORMATS = {

@@ -3,12 +3,13 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
 from convai.generator.pipeline import STEPS, Step
 
-FORMATS = ("onnx", "torchscript")
+FORMAT_NAMES = ("onnx", "torchscript")
 PRECISIONS = ("fp32", "fp16")
 
 
@@ -43,9 +44,9 @@ class Network:
     tolerances: Mapping[str, Tolerance]
 
     def __post_init__(self):
-        unknown = set(self.formats) - set(FORMATS)
+        unknown = set(self.formats) - set(FORMAT_NAMES)
         if unknown or not self.formats:
-            raise ValueError(f"formats must be some of {', '.join(FORMATS)}, got {', '.join(self.formats) or 'none'}")
+            raise ValueError(f"formats must be some of {', '.join(FORMAT_NAMES)}, got {', '.join(self.formats) or 'none'}")
         if set(self.tolerances) != set(PRECISIONS):
             raise ValueError(f"tolerances must be given for {', '.join(PRECISIONS)}, got {', '.join(self.tolerances)}")
 
@@ -60,6 +61,11 @@ class Network:
 
     def build(self, config: object) -> nn.Module:
         return getattr(self._module, self.class_name)(config)
+
+    @property
+    def folder(self) -> Path:
+        """Where the network's own source files are."""
+        return Path(self._module.__file__).parent
 
     def example_inputs(self, config: object, **case: int) -> tuple[Tensor, ...]:
         return self._module.example_inputs(config, **case)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from convai.networks import export_command, formats
 from convai.networks.bert.model import BertConfig
-from convai.networks.export import Job, export
+from convai.networks.export import Job, export, installed_export
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
 from convai.networks.parity import ParityError, largest_difference
@@ -85,6 +85,24 @@ def test_an_onnx_file_carries_the_pipelines_names_and_suits_the_released_triton(
     # ONNX Runtime 1.19, which Triton 24.10 carries, reads IR 10 and opset 21 at most.
     assert model.ir_version <= 10
     assert {opset.domain: opset.version for opset in model.opset_import} == {"": 18}
+
+
+def test_what_is_installed_and_up_to_date_is_not_exported_again(tmp_path):
+    job = tiny_job("bert", "torchscript")
+    assert installed_export(job, tmp_path) is None
+    exported = export(job, tmp_path)
+    assert installed_export(job, tmp_path) == exported
+    other_weights = replace(job, weights=replace(job.weights, sha256="0" * 64))
+    assert installed_export(other_weights, tmp_path) is None
+
+
+@pytest.mark.parametrize("format_name", formats.FORMATS)
+def test_a_damaged_file_is_not_up_to_date(format_name, tmp_path):
+    job = tiny_job("bert", format_name)
+    path = job.destination(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\x0f not a network")
+    assert installed_export(job, tmp_path) is None
 
 
 def write_with_a_changed_weight(network, module, inputs, path):
