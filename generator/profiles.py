@@ -46,7 +46,7 @@ def _ranges(n_group: int) -> dict[str, dict[str, ShapeRange]]:
     }
 
 
-def _python_steps(n_group: int, receptive_field_frames: int) -> dict[str, Settings]:
+def _python_steps(n_group: int, receptive_field_frames: int, post_filter: str) -> dict[str, Settings]:
     return {
         # The first steps wait a moment for company; later ones receive what they made together.
         "speech_features": Settings(max_queue_delay_microseconds=1000, parameters={"buckets": FRAME_BUCKETS}),
@@ -63,7 +63,7 @@ def _python_steps(n_group: int, receptive_field_frames: int) -> dict[str, Settin
                 "receptive_field_frames": receptive_field_frames,
             },
         ),
-        "audio_trimmer": Settings(),
+        "audio_trimmer": Settings(parameters={"post_filter": post_filter}),
     }
 
 
@@ -85,7 +85,7 @@ def _cpu() -> Profile:
         "tacotron2": _pytorch(1, ranges["tacotron2"]),
         "waveglow": _onnxruntime(2, ranges["waveglow"]),
     }
-    return Profile("cpu", _python_steps(n_group=64, receptive_field_frames=32) | networks)
+    return Profile("cpu", _python_steps(n_group=64, receptive_field_frames=48, post_filter="mel_consistent") | networks)
 
 
 def _gpu() -> Profile:
@@ -96,7 +96,7 @@ def _gpu() -> Profile:
     }
     # Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
     networks["tacotron2"] = replace(_pytorch(1, ranges["tacotron2"]), kind="KIND_GPU")
-    return Profile("gpu", _python_steps(n_group=8, receptive_field_frames=64) | networks)
+    return Profile("gpu", _python_steps(n_group=8, receptive_field_frames=100, post_filter="off") | networks)
 
 
 def _gpu_onnx() -> Profile:

@@ -7,7 +7,6 @@ from librosa.filters import mel as librosa_mel
 
 from convai.backends.glue.audio_trimmer import AudioTrimmer, fade_out, limit_peak
 from convai.backends.glue.mel_consistency import fit_to_mel
-from convai.backends.glue.mel_filters import mel_filters
 from convai.backends.glue.voice_mel import istft, mel_spectrogram, stft
 
 FRAMES = 60
@@ -50,12 +49,6 @@ def test_the_mel_equals_the_definition_of_nvidia_within_1e_3():
     filters = torch.from_numpy(librosa_mel(sr=22_050, n_fft=1024, n_mels=80, fmin=0, fmax=8_000))
     expected = torch.log(torch.clamp(filters @ spectrum, min=1e-5))
     np.testing.assert_allclose(mel_spectrogram(audio), expected.numpy(), atol=1e-3)
-
-
-@pytest.mark.parametrize(("sample_rate", "fft_length", "num_mels"), [(16_000, 512, 64), (22_050, 1024, 80)])
-def test_the_mel_filters_are_those_of_librosa(sample_rate, fft_length, num_mels):
-    expected = librosa_mel(sr=sample_rate, n_fft=fft_length, n_mels=num_mels, fmin=0.0, fmax=8_000.0)
-    np.testing.assert_allclose(mel_filters(sample_rate, fft_length, num_mels, 8_000.0), expected, atol=1e-8)
 
 
 def test_the_spectrum_can_be_turned_back_into_audio():

@@ -13,6 +13,7 @@ from convai.generator.render import render, write
 from convai.generator.settings import ShapeRange
 from convai.generator.wire_names import plain_name, wire_name
 from convai.generator.wiring import WiringError, wire
+from convai.networks.waveglow.config import CONFIGS
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
@@ -157,6 +158,13 @@ def test_no_exposed_tensor_of_the_pipeline_is_consumed():
     for wiring in (wire(ensemble, steps) for ensemble in ENSEMBLES):
         consumed = {edge for call in wiring.calls for edge in call.inputs.values()}
         assert not consumed & {tensor.name for tensor in wiring.outputs}
+
+
+@pytest.mark.parametrize("profile, config", [("cpu", "mini"), ("gpu", "waveglow-256"), ("gpu-onnx", "waveglow-256")])
+def test_the_mel_is_padded_by_at_least_the_receptive_field_of_the_vocoder(profile, config):
+    parameters = PROFILES[profile].settings["mel_padder"].parameters
+    assert parameters["receptive_field_frames"] >= CONFIGS[config].receptive_field_frames
+    assert parameters["n_group"] == CONFIGS[config].n_group
 
 
 def test_shape_ranges_must_rise():

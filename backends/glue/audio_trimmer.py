@@ -6,7 +6,7 @@ import numpy as np
 
 from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.mel_padder import valid_frames
-from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH
+from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 POST_FILTERS = ("off", "mel_consistent")
@@ -51,6 +51,8 @@ class AudioTrimmer:
             raise ValueError(f"fade_milliseconds: got {self.fade_milliseconds}; allowed is 0 to 1000")
         if not -60 <= self.peak_dbfs <= 0:
             raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
+        if self.post_filter != "off":
+            filterbank()  # at load rather than with the first request
 
     def __call__(self, *, audio: np.ndarray, padded_mel: np.ndarray, mel_length: np.ndarray) -> dict[str, np.ndarray]:
         """Audio of one answer.

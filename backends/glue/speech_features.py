@@ -9,7 +9,6 @@ import scipy.fft
 import soxr
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
-from convai.backends.glue.mel_filters import mel_filters
 from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 HOP_LENGTH = 160  # 10 ms
@@ -78,7 +77,9 @@ def _window() -> np.ndarray:
 
 @cache
 def _filterbank() -> np.ndarray:
-    return mel_filters(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=8_000.0)
+    from librosa.filters import mel  # costs seconds and 100 MB, so only where filters are needed
+
+    return mel(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class SpeechFeatures:
             )
         if not self.silence_floor_dbfs < 0:
             raise ValueError(f"silence_floor_dbfs: got {self.silence_floor_dbfs}; allowed is below 0")
+        _filterbank()  # at load rather than with the first request
 
     def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, np.ndarray]:
         """Features of one question.

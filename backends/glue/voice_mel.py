@@ -5,7 +5,6 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from convai.backends.glue.mel_filters import mel_filters
 from convai.generator.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
@@ -58,4 +57,6 @@ def _window() -> np.ndarray:
 @cache
 def filterbank() -> np.ndarray:
     """Mel filters on Slaney's scale: float32, shape = (80, 513)."""
-    return mel_filters(VOICE_SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_MELS, MAX_HERTZ)
+    from librosa.filters import mel  # costs seconds and 100 MB, so only where filters are needed
+
+    return mel(sr=VOICE_SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_MELS, fmin=0.0, fmax=MAX_HERTZ)
