@@ -57,6 +57,7 @@ class WN(nn.Module):
     def __init__(self, config: WaveGlowConfig, half_channels: int):
         super().__init__()
         channels, layers = config.n_channels, range(config.n_layers)
+        self.repeats = config.groups_per_frame if config.conditioning == "repeated" else 1
         self.start = nn.Conv1d(half_channels, channels, 1)
         self.in_layers = nn.ModuleList(dilated_convolution(config, 2**i) for i in layers)
         self.cond_layers = nn.ModuleList(conditioning_convolution(config) for _ in layers)
@@ -75,16 +76,23 @@ class WN(nn.Module):
 
         Returns shift and log-scale, each of x's shape.
         """
-        x = self.start(x)
-        skips = []
-        for in_layer, cond_layer, res_skip_layer in zip(
-            self.in_layers, self.cond_layers, self.res_skip_layers, strict=True
-        ):
-            gated = gate(add_per_frame(in_layer(x), cond_layer(conditions)))
-            *residual, skip = res_skip_layer(gated).split(x.size(1), 1)
-            skips.append(skip)
-            x = x + residual[0] if residual else x
-        return self.end(sum(skips)).chunk(2, 1)
+        hidden = self.start(x)
+        total: Tensor | float = 0.0
+        for i, condition in enumerate(self.layer_conditions(conditions)):
+            seen = self.in_layers[i](hidden if i > 0 else self.first_input(x, hidden))
+            output = self.res_skip_layers[i](gate(seen + condition))
+            if i < len(self.in_layers) - 1:
+                residual, output = split(output, self.start.out_channels)
+                hidden = hidden + residual
+            total = total + output
+        return self.end(total).chunk(2, 1)
+
+    def first_input(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """What the first of the dilated convolutions reads."""
+        return hidden
+
+    def layer_conditions(self, conditions: Tensor) -> list[Tensor]:
+        return [repeat(cond_layer(conditions), self.repeats) for cond_layer in self.cond_layers]
 
 
 def dilated_convolution(config: WaveGlowConfig, dilation: int) -> nn.Conv1d:
@@ -100,12 +108,16 @@ def conditioning_convolution(config: WaveGlowConfig) -> nn.Conv1d:
     )
 
 
+def split(x: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """The first channels, and those that follow."""
+    return x[:, :channels], x[:, channels:]
+
+
 def gate(x: Tensor) -> Tensor:
     content, openness = x.chunk(2, 1)
     return torch.tanh(content) * torch.sigmoid(openness)
 
 
-def add_per_frame(groups: Tensor, frames: Tensor) -> Tensor:
-    """Adds to the groups of each frame what was computed for the frame; one and the same where the rates are equal."""
-    batch, channels, n_frames = frames.shape
-    return (groups.reshape(batch, channels, n_frames, -1) + frames.unsqueeze(3)).flatten(2)
+def repeat(frames: Tensor, repeats: int) -> Tensor:
+    """Each frame as often as it has groups; on ONNX Runtime much cheaper than an addition that broadcasts."""
+    return F.interpolate(frames, scale_factor=float(repeats), mode="nearest") if repeats > 1 else frames

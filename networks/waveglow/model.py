@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.waveglow.config import CONFIGS, HOP_LENGTH, UPSAMPLE_KERNEL_SIZE, WaveGlowConfig
-from convai.networks.waveglow.layers import WN, Invertible1x1Conv
+from convai.networks.waveglow.layers import WN, Invertible1x1Conv, split
 
 __all__ = ["CONFIGS", "WaveGlow", "WaveGlowConfig", "example_inputs"]
 
@@ -25,23 +25,24 @@ class WaveGlow(nn.Module):
 
     def forward(self, padded_mel: Tensor, z: Tensor) -> Tensor:
         """
-        padded_mel : float, shape = (batch, n_mel_channels, frames)
-        z : float, standard normal noise, shape = (batch, n_group, frames * 256 / n_group); the last flow's channels
+        padded_mel : float32, shape = (batch, n_mel_channels, frames)
+        z : float32, standard normal noise, shape = (batch, n_group, frames * 256 / n_group); the last flow's channels
             come first, then those that left early, last ones first
 
         Returns audio, float, shape = (batch, frames * 256).
         """
-        conditions = self.conditions(padded_mel)
-        z = z * self.config.sigma
-        x, early = z.tensor_split([self.config.flow_channels(self.config.n_flows - 1)], 1)
+        dtype = self.WN[0].start.weight.dtype
+        conditions = self.conditions(padded_mel.to(dtype))
+        z = z.to(dtype) * self.config.sigma
+        x, early = split(z, self.config.flow_channels(self.config.n_flows - 1))
         for flow in reversed(range(self.config.n_flows)):
             unchanged, changed = x.chunk(2, 1)
             shift, log_scale = self.WN[flow](unchanged, conditions)
             x = self.convinv[flow].inverse(torch.cat((unchanged, (changed - shift) * torch.exp(-log_scale)), 1))
             if self.config.leaves_early(flow):
-                rejoining, early = early.tensor_split([self.config.n_early_size], 1)
+                rejoining, early = split(early, self.config.n_early_size)
                 x = torch.cat((rejoining, x), 1)
-        return x.transpose(1, 2).flatten(1)
+        return x.transpose(1, 2).flatten(1).float()
 
     def encode(self, audio: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of `forward`, for training by likelihood.
@@ -58,7 +59,7 @@ class WaveGlow(nn.Module):
         early = []
         for flow in range(self.config.n_flows):
             if self.config.leaves_early(flow):
-                leaving, x = x.tensor_split([self.config.n_early_size], 1)
+                leaving, x = split(x, self.config.n_early_size)
                 early.insert(0, leaving)
             x, mixing = self.convinv[flow](x)
             unchanged, changed = x.chunk(2, 1)
