@@ -6,6 +6,7 @@ import urllib.request
 from dataclasses import dataclass
 
 ADMIN_HEADER = "admin-key"
+LOAD_TIMEOUT_SECONDS = 600.0  # large networks take minutes from a slow disk
 RESTRICTED_PROTOCOLS = "model-repository,model-config,shared-memory,trace,logging"
 
 
@@ -33,11 +34,23 @@ class ControlClient:
         index = self._request("POST", "/v2/repository/index", timeout_seconds)
         return {model["name"]: model["state"] for model in index if "state" in model}
 
-    def load(self, model: str, timeout_seconds: float = 120.0) -> None:
+    def ensembles(self, timeout_seconds: float = 10.0) -> dict[str, set[str]]:
+        """The steps of every loaded ensemble, itself not counted."""
+        configs = [self._request("GET", f"/v2/models/{model}/config", timeout_seconds) for model in self.ready_models()]
+        return {
+            config["name"]: {step["model_name"] for step in config["ensemble_scheduling"]["step"]}
+            for config in configs
+            if "ensemble_scheduling" in config
+        }
+
+    def ready_models(self) -> list[str]:
+        return [model for model, state in self.models().items() if state == "READY"]
+
+    def load(self, model: str, timeout_seconds: float = LOAD_TIMEOUT_SECONDS) -> None:
         """Load a model, or load it anew if its files have changed since."""
         self._request("POST", f"/v2/repository/models/{model}/load", timeout_seconds)
 
-    def unload(self, model: str, timeout_seconds: float = 120.0) -> None:
+    def unload(self, model: str, timeout_seconds: float = LOAD_TIMEOUT_SECONDS) -> None:
         self._request("POST", f"/v2/repository/models/{model}/unload", timeout_seconds)
 
     def _request(self, method: str, path: str, timeout_seconds: float) -> dict | list | None:

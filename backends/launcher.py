@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from convai.backends.server_log import reasons
 from convai.backends.tritonserver import check_stub, find_triton, prepare_backends, server_environment
 
 POLL_SECONDS = 0.1
-IN_FLIGHT_SECONDS = 20  # how long Triton lets requests finish when it is told to stop
-STOP_SECONDS = 30
+IN_FLIGHT_SECONDS = 8  # how long Triton lets requests finish when told to stop; Docker kills after 10 s
+STOP_SECONDS = 12
 # Runs in the new process before tritonserver takes its place: the kernel stops it when the launcher dies.
 DIE_WITH_LAUNCHER = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
@@ -87,11 +88,13 @@ class Server:
         self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, wanted)
         self.tls = tls
         self.extra_args = list(extra_args)
-        self.log_file = Path(log_file) if log_file else None
+        self.log_file = self._own_log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
         self.control = ControlClient(f"{reachable(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
         self.process = None
         self._folder = None
+        self._lock = threading.RLock()  # held while the process starts or stops
+        self._stopping = threading.Event()
 
     def __enter__(self) -> "Server":
         self.start()
@@ -114,6 +117,38 @@ class Server:
 
     def start(self) -> None:
         """Start the server and return when all its models are ready; raise ServerError if they do not become so."""
+        self._stopping.clear()
+        with self._lock:
+            self._start()
+
+    def restart(self) -> None:
+        """Start anew on the same ports, dropping the requests in flight; for a server that no longer works."""
+        with self._lock:
+            self.process.kill()
+            self._stop()
+            self._start()
+
+    def stop(self) -> None:
+        """Stop the server, waiting for requests in flight; whatever happened before, nothing of it is left."""
+        self._stopping.set()
+        with self._lock:
+            self._stop()
+
+    def note_stubs(self) -> list[Stub]:
+        """The stubs that run now; their shared memory will be removed by `stop` even if they get killed."""
+        if self._folder is None:
+            return []
+        stubs = stubs_of(self.process.pid)
+        self._folder.note_regions({region for stub in stubs for region in stub.regions})
+        return stubs
+
+    def check_running(self) -> None:
+        """Raise ServerError if the server has ended by itself."""
+        with self._lock:
+            if self.process.poll() is not None:
+                raise ServerError(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
+
+    def _start(self) -> None:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
@@ -124,31 +159,20 @@ class Server:
             self._launch([str(triton.binary), f"--cache-directory={triton.home / 'caches'}"], environment)
             self._wait_until_ready()
         except BaseException:
-            self.stop()
+            self._stop()
             raise
 
-    def stop(self) -> None:
-        """Stop the server, waiting for requests in flight; whatever happened before, nothing of it is left."""
+    def _stop(self) -> None:
+        if self._folder is None:
+            return
         if self.process is not None:
             self.note_stubs()
             self._end_process()
-        if self._folder is not None:
-            self._folder.remove()
-            self._folder = None
-
-    def note_stubs(self) -> list[Stub]:
-        """The stubs that run now; their shared memory will be removed by `stop` even if they get killed."""
-        stubs = stubs_of(self.process.pid)
-        self._folder.note_regions({region for stub in stubs for region in stub.regions})
-        return stubs
-
-    def check_running(self) -> None:
-        """Raise ServerError if the server has ended by itself."""
-        if self.process.poll() is not None:
-            raise ServerError(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
+        self._folder.remove()
+        self._folder = None
 
     def _launch(self, command: list[str], environment: dict[str, str]) -> None:
-        self.log_file = self.log_file or self._folder.log_file
+        self.log_file = self._own_log_file or self._folder.log_file
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
@@ -187,6 +211,8 @@ class Server:
         deadline = time.monotonic() + self.ready_timeout_seconds
         while not self.control.is_ready():
             self.check_running()
+            if self._stopping.is_set():
+                raise ServerError("the server was stopped before it was ready")
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
             time.sleep(POLL_SECONDS)
@@ -201,6 +227,8 @@ class Server:
             self.process.wait()
 
     def _reasons(self) -> str:
+        if not self.log_file.is_file():  # it went with the folder, or it is a terminal
+            return "see above"
         with open(self.log_file, "rb") as log:
             log.seek(self._log_start)
             return reasons(log.read().decode(errors="replace"))

@@ -29,9 +29,18 @@ class Stub:
 
 
 def stubs_of(server_pid: int) -> list[Stub]:
-    """The live stubs of a tritonserver; one that died but was not reaped counts as dead."""
-    children = [Stub(pid, command_line(pid)) for pid in process_ids() if parent_of(pid) == server_pid]
-    return [child for child in children if child.arguments and Path(child.arguments[0]).name == STUB]
+    """The live stubs of a tritonserver."""
+    stubs = [Stub(pid, command_line(pid)) for pid in children_of(server_pid)]
+    return [stub for stub in stubs if stub.arguments and Path(stub.arguments[0]).name == STUB]
+
+
+def dead_children_of(pid: int) -> set[int]:
+    """Children that have died, whose parent has not taken notice."""
+    return {child for child in children_of(pid) if is_zombie(child)}
+
+
+def children_of(pid: int) -> list[int]:
+    return [other for other in process_ids() if parent_of(other) == pid]
 
 
 def process_ids() -> list[int]:

@@ -4,19 +4,16 @@
         ...
 """
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from convai.backends.launcher import Server
-from convai.backends.processes import is_zombie
+from convai.backends.processes import dead_children_of
+from convai.backends.revival import Revival
 
 CHECK_SECONDS = 0.5
-MAX_RETRY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
@@ -29,13 +26,14 @@ class Watchdog:
 
     def __init__(self, server: Server, *, report: Callable[[str], None] = print_to_stderr):
         self.server = server
-        self.report = report
-        self.model_of = {}  # process id -> model, for every stub that was seen alive and not yet seen dead
-        self.suspects = set()  # process ids found dead by the last check
-        self.reviving = set()
+        self.report = lambda line: report(f"watchdog: {line}")
+        self.model_of = {}  # process id -> model, for every stub that was seen alive
+        self.suspects = set()  # process ids that the last check found dead
+        self.crashed = set()  # process ids of stubs known to have crashed; they stay zombies until the server ends
+        self.dead = set()  # models that wait to be revived
+        self.revival = None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self.revivals = ThreadPoolExecutor(thread_name_prefix="revival")
 
     def __enter__(self) -> "Watchdog":
         self.start()
@@ -50,58 +48,60 @@ class Watchdog:
 
     def stop(self) -> None:
         self.stopping.set()
+        if self.revival is not None:
+            self.revival.cancel()
         self.thread.join(STOP_SECONDS)
-        self.revivals.shutdown(wait=False, cancel_futures=True)
 
     def _watch(self) -> None:
         while not self.stopping.wait(CHECK_SECONDS):
             try:
                 self.check()
             except OSError as error:  # a full disk, say, must not end the watch
-                self.report(f"watchdog: this check failed: {error}")
+                self.report(f"this check failed: {error}")
 
     def check(self) -> None:
-        """Look once at all stubs, and start to revive the models of those that died."""
-        self.model_of |= {stub.pid: stub.model for stub in self.server.note_stubs()}
-        for model in self.models_with_a_dead_stub():
-            if model not in self.reviving:
-                self.reviving.add(model)
-                self.report(f"watchdog: {model}: its Python process died; reviving it")
-                self.revivals.submit(self.revive, model)
+        """Look once at all stubs; revive the models of those that died, one round of models after the other."""
+        self.note_stubs()
+        for pid in self.newly_crashed():
+            self.mourn(self.model_of.get(pid))
+        if self.reviving and self.revival.is_stuck:
+            self.restart()
+        if self.dead and not self.reviving:
+            self.revival = Revival(self.server, self.dead, self.report)
+            self.dead = set()
 
-    def models_with_a_dead_stub(self) -> set[str]:
+    def mourn(self, model: str | None) -> None:
+        """Take note that a stub crashed; its model is unknown if it died before any check saw it alive."""
+        if self.reviving and (model is None or model in self.revival.models):
+            self.revival.crashed = time.monotonic()
+        if model is not None and model not in self.dead:
+            self.report(f"{model}: its Python process died; reviving it")
+            self.dead.add(model)
+
+    @property
+    def reviving(self) -> bool:
+        return self.revival is not None and self.revival.is_running
+
+    def note_stubs(self) -> None:
+        for stub in self.server.note_stubs():
+            if stub.pid not in self.model_of and self.reviving and stub.model in self.revival.models:
+                self.revival.last_sign = time.monotonic()
+            self.model_of[stub.pid] = stub.model
+
+    def newly_crashed(self) -> set[int]:
         # Triton reaps the stubs that it ends itself, so one that stays a zombie has crashed. A reload may be about to
         # reap it, hence the second look.
-        dead = {pid for pid in self.model_of if is_zombie(pid)}
+        dead = dead_children_of(self.server.process.pid) - self.crashed
         crashed = dead & self.suspects
         self.suspects = dead - crashed
-        return {self.model_of.pop(pid) for pid in crashed}
+        self.crashed |= crashed
+        return crashed
 
-    def revive(self, model: str) -> None:
-        """Load the model anew until that succeeds, waiting longer after each failure."""
+    def restart(self) -> None:
         started = time.monotonic()
-        wait_seconds = CHECK_SECONDS
-        while not self.stopping.is_set():
-            try:
-                self.reload(model)
-                self.report(f"watchdog: {model}: back after {time.monotonic() - started:.1f} s")
-                break
-            except OSError as error:
-                self.report(f"watchdog: {model}: not revived, next try in {wait_seconds:.0f} s: {error}")
-                self.stopping.wait(wait_seconds)
-                wait_seconds = min(2 * wait_seconds, MAX_RETRY_SECONDS)
-        self.reviving.discard(model)
-
-    def reload(self, model: str) -> None:
-        try:
-            touch(self.server.model_repository / model)
-        except OSError:  # a read-only repository; the ensembles of this model are away while it is unloaded
-            self.server.control.unload(model)
-        self.server.control.load(model)
-
-
-def touch(model_folder: Path) -> None:
-    """Make the versions of a model look changed, without which Triton's load does nothing."""
-    for version in model_folder.iterdir():
-        if version.name.isdecimal():
-            os.utime(version)
+        self.report(f"{self.revival}: Triton waits for a process that died; restarting the server")
+        self.revival.cancel()
+        self.model_of, self.suspects, self.crashed = {}, set(), set()
+        self.dead, self.revival = set(), None
+        self.server.restart()
+        self.report(f"server back after {time.monotonic() - started:.1f} s")
