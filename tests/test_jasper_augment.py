@@ -69,3 +69,11 @@ def test_white_noise_has_unit_power_in_every_feature():
 def test_shares_outside_zero_to_one_are_refused():
     with pytest.raises(ValueError, match="noise_share must be from 0 to 1, got 1.5"):
         AugmentConfig(noise_share=1.5)
+
+
+def test_weakened_to_nothing_only_speakers_and_tempo_vary():
+    nothing = AugmentConfig().weakened(0)
+    assert nothing.room_share == nothing.noise_share == nothing.time_masks_per_second == 0
+    assert nothing.frequency_mask_features == 0
+    assert nothing.vocal_tract == AugmentConfig().vocal_tract
+    assert AugmentConfig().weakened(1) == AugmentConfig()

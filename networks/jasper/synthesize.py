@@ -1,4 +1,4 @@
-"""Make training speech: python -m convai.networks.jasper.synthesize --texts train-v1.1.json.gz --voice flite:slt --out DIR
+"""Make training speech: python -m convai.networks.jasper.synthesize --texts FILE --voice flite:slt --out DIR
 
 Writes FLAC files of 16 kHz and a manifest.jsonl with one line per clip: audio, text, speaker, seconds, sample_rate.
 """
@@ -26,7 +26,7 @@ SCALE_RANGE = (0.86, 1.16)  # of pitch and formants together: a smaller or a lar
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)")
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
     parser.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice; clips rotate over them")
     parser.add_argument("--clips", type=int, default=1000, help="how many clips to make")
     parser.add_argument("--longest", type=int, default=90, help="longest sentence in characters")

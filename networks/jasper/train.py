@@ -30,7 +30,7 @@ CLIPS_PER_DEV_BATCH = 8
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="manifest.jsonl files to train on")
-    parser.add_argument("--real", type=Path, nargs="*", default=[], help="the same, but a tenth of the speakers is kept out")
+    parser.add_argument("--real", type=Path, nargs="*", default=[], help="likewise, less a tenth of the speakers")
     parser.add_argument("--real-scales", type=float, nargs="*", default=[1.0], help="speeds at which --real is heard")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="manifest.jsonl files to measure on")
     parser.add_argument("--dev-clips", type=int, default=80, help="clips measured per set")
@@ -38,8 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, help="folder for log-mels (default: OUT/cache)")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="optimiser steps in all, earlier runs included")
     parser.add_argument("--rate", type=float, default=Recipe.peak_rate, help="highest learning rate")
+    parser.add_argument("--augmentation", type=float, default=1.0, help="share of rooms, noises and masks, 0 to 1")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop, ready to resume, after so long")
-    parser.add_argument("--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints")
+    parser.add_argument("--minutes-between-checks", type=float, default=6.0, help="minutes between checkpoints")
     parser.add_argument("--threads", type=int, default=1)
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
@@ -125,8 +126,9 @@ def main(argv: list[str] | None = None) -> int:
     cache = args.cache or args.out / "cache"
     clips, dev_sets = read_training_clips(args, cache), read_dev_sets(args, cache)
     hours = sum(clip.frames for clip in clips) / 360_000
-    print(f"{len(clips)} clips, {hours:.1f} hours; " + ", ".join(f"{name} {len(set_)}" for name, set_ in dev_sets.items()))
-    training = Training(replace(Recipe(), steps=args.steps, peak_rate=args.rate), clips, AugmentConfig())
+    print(f"{len(clips)} clips, {hours:.1f} hours; dev sets: {', '.join(dev_sets) or 'none'}")
+    recipe = replace(Recipe(), steps=args.steps, peak_rate=args.rate)
+    training = Training(recipe, clips, AugmentConfig().weakened(args.augmentation))
     if args.resume:
         training.resume(args.out / "state.pt")
     if args.init:
