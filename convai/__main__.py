@@ -21,7 +21,7 @@ COMMANDS = {
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
     "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
     "export": Command("convai.networks.export_command", "export the networks into the model repository"),
-    "deploy": Command("convai.networks.deploy", "roll an exported network out to a running server"),
+    "deploy": Command("convai.networks.deploy", "export a PyTorch network of your own into the model repository"),
     "weights": Command("convai.networks.weights_command", "convert and inspect the networks' weights"),
     "evaluate": Command("convai.benchmarks.evaluate", "measure the quality of the answers"),
     "bench": Command("convai.benchmarks.bench", "measure latency and throughput"),

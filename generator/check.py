@@ -6,7 +6,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from convai.generator.pipeline import Call, Ensemble, Step, Tensor
+from convai.generator.pipeline import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
 from convai.generator.profiles import BUCKETED_AXES, PROFILES
 from convai.generator.render import DATA_TYPES
 from convai.generator.settings import Profile
@@ -16,15 +16,17 @@ DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
 
 
 def check_repository(model_repository: Path, profile: Profile) -> dict[str, ModelConfig]:
-    """Parse every model's file for a profile and check all of them together; returns the parsed configurations.
+    """Parse every model's file for a profile and check the pipeline's together; returns the parsed configurations.
 
+    Models beside the pipeline, such as deployed ones, need only be what Triton can read.
     Raises ValueError (WiringError for wiring) naming the model and tensor that is wrong.
     """
-    folders = sorted(folder for folder in model_repository.iterdir() if folder.is_dir())
-    configs = {folder.name: parse(folder / profile.config_file) for folder in folders}
+    configs = {name: parse(model_repository / name / profile.config_file) for name in MODEL_NAMES}
     check_configs(configs)
     check_buckets(profile)
-    return configs
+    others = sorted({folder.name for folder in model_repository.iterdir()} - configs.keys())
+    files = {name: model_repository / name / profile.config_file for name in others}
+    return configs | {name: parse(path) for name, path in files.items() if path.is_file()}
 
 
 def parse(path: Path) -> ModelConfig:
@@ -76,9 +78,9 @@ def check_all(model_repository: Path) -> list[str]:
     """Check every profile; returns one line per profile that says what was checked."""
     lines = []
     for profile in PROFILES.values():
-        configs = check_repository(model_repository, profile)
-        ensembles = sum(config.HasField("ensemble_scheduling") for config in configs.values())
-        lines.append(f"{profile.name}: {len(configs) - ensembles} steps and {ensembles} ensembles, wiring correct")
+        others = sorted(check_repository(model_repository, profile).keys() - set(MODEL_NAMES))
+        beside = f"; beside them {', '.join(others)}" if others else ""
+        lines.append(f"{profile.name}: {len(STEPS)} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
     return lines
 
 

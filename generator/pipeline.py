@@ -12,7 +12,8 @@ NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
 
-DTYPES = ("FP32", "INT32", "INT64", "BYTES")  # names of the KServe v2 protocol
+# Names of the KServe v2 protocol. The pipeline itself needs FP32, INT32, INT64 and BYTES; deployed models the rest.
+DTYPES = ("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES")
 
 
 @dataclass(frozen=True)
@@ -174,3 +175,5 @@ ENSEMBLES = (
     ),
     Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),
 )
+
+MODEL_NAMES = tuple(model.name for model in (*STEPS, *ENSEMBLES))

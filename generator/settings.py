@@ -29,6 +29,7 @@ class Settings:
     engine: str = "python"
     instances: int = 1
     kind: str = "KIND_CPU"
+    joins_requests: bool = True  # several requests run as one batch; only if rows do not influence each other
     max_queue_delay_microseconds: int = 0
     parameters: Mapping[str, object] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network

@@ -1,0 +1,61 @@
+"""Deploy a PyTorch network of your own: export it, check the export against it, and write its Triton model folder.
+
+    convai deploy --module my_models:build --inputs example.npz --to torchscript-script --name my_model
+
+The npz file holds an array per argument of forward, under its name, with the batch axis first. Several files say which
+other axes vary: those whose sizes differ between the files; any other axis is fixed. Each row is checked alone, in the
+batch as given and in the largest one; inputs that take every branch of the code make that check worth something.
+"""
+
+from pathlib import Path
+
+from convai.networks.deployment import TARGETS, Deployed, Deployment, deploy
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("--module", required=True, metavar="PACKAGE:FACTORY", help="callable that makes the nn.Module")
+    parser.add_argument("--inputs", required=True, nargs="+", type=Path, metavar="NPZ", help="examples, of all sizes")
+    parser.add_argument("--to", required=True, choices=TARGETS, help="script keeps control flow, trace does not")
+    parser.add_argument("--name", required=True, help="of the model in the server")
+    parser.add_argument("--outputs", nargs="+", metavar="NAME", help="of what forward returns (default: output...)")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
+    parser.add_argument("--max-batch-size", type=int, default=8, metavar="ROWS", help="default: %(default)s")
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-4, metavar="DIFFERENCE",
+        help="largest absolute difference of an output from the network's (default: %(default)s)",
+    )
+    parser.add_argument("--allow-fixed-branches", action="store_true", help="install a trace that fixed a decision")
+    parser.add_argument("--replace", action="store_true", help="replace a model folder of this name, whole")
+
+
+def run(args) -> None:
+    job = Deployment(
+        module=args.module,
+        inputs=args.inputs,
+        target=args.to,
+        name=args.name,
+        model_repository=args.model_repository,
+        outputs=args.outputs,
+        max_batch_size=args.max_batch_size,
+        tolerance=args.tolerance,
+        allow_fixed_branches=args.allow_fixed_branches,
+        replace=args.replace,
+    )
+    print(description(job, deploy(job)))
+
+
+def description(job: Deployment, deployed: Deployed) -> str:
+    step = deployed.interface.step
+    sizes = sorted({len(answer.case.rows) for answer in deployed.answers})
+    tensors = [
+        f"{kind:<8}{tensor.name} {tensor.dtype} {list(tensor.dims)}"
+        for kind, group in (("input", step.inputs), ("output", step.outputs))
+        for tensor in group
+    ]
+    return "\n".join([
+        f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) in {len(deployed.answers)} "
+        f"runs on batches of {', '.join(map(str, sizes))}",
+        *tensors,
+        *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
+        f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",
+    ])
