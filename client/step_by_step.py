@@ -11,6 +11,7 @@ from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
 from convai.generator.graph import wiring_of
 from convai.generator.pipeline import Call
+from convai.generator.wire_names import plain_name
 
 
 

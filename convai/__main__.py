@@ -24,7 +24,6 @@ COMMANDS = {
     "deploy": Command("convai.networks.deploy", "export a PyTorch network of your own into the model repository"),
     "weights": Command("convai.networks.weights_command", "convert and inspect the networks' weights"),
     "evaluate": Command("convai.benchmarks.evaluate", "measure the quality of the answers"),
-    "bench": Command("convai.benchmarks.bench", "measure latency and throughput"),
 }
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
