@@ -7,6 +7,7 @@ missing, the engine of the same name from `convai.backends.engines` takes its pl
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTAINER_HOME = Path("/opt/tritonserver")
+STUB = "triton_python_backend_stub"
+WHEEL_RELEASE = "2.51.0"  # of Triton, in nvidia-pytriton 0.7.0
 ENGINES = Path(__file__).parent / "engines"
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -40,15 +43,17 @@ class TritonFiles:
         return self.home / "backends" / "python"
 
 
-def find_triton() -> TritonFiles:
+def find_triton(container: Path = CONTAINER_HOME) -> TritonFiles:
     """Triton's files in NVIDIA's container if we run there, otherwise in the nvidia-pytriton wheel."""
-    if CONTAINER_HOME.is_dir():
-        return TritonFiles(CONTAINER_HOME, CONTAINER_HOME / "backends" / "python" / "triton_python_backend_stub")
-    wheel = importlib.util.find_spec("pytriton")
-    if wheel is None:
-        raise FileNotFoundError("no Triton server here: install the package nvidia-pytriton")
-    home = Path(wheel.origin).parent / "tritonserver"
-    return TritonFiles(home, home / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub")
+    spec = importlib.util.find_spec("pytriton")
+    wheel = Path(spec.origin).parent / "tritonserver"
+    stub_of_wheel = wheel / "python_backend_stubs" / PYTHON_VERSION / STUB
+    if not container.is_dir():
+        return TritonFiles(wheel, stub_of_wheel)
+    # The container has a stub for its own Python alone. The wheel has one for each, but server and stub understand
+    # each other only within one release.
+    release = (container / "TRITON_VERSION").read_text().strip()
+    return TritonFiles(container, stub_of_wheel if release == WHEEL_RELEASE else container / "backends/python" / STUB)
 
 
 def prepare_backends(triton: TritonFiles, directory: Path) -> None:
@@ -58,7 +63,7 @@ def prepare_backends(triton: TritonFiles, directory: Path) -> None:
     # Triton refuses a libtriton_python.so that points outside the backend directory; the other files may, and the
     # stub must: it finds its libraries relative to where it really is.
     link_or_copy(triton.python_backend / "libtriton_python.so", python / "libtriton_python.so")
-    (python / "triton_python_backend_stub").symlink_to(triton.stub)
+    (python / STUB).symlink_to(triton.stub)
     (python / "triton_python_backend_utils.py").symlink_to(triton.python_backend / "triton_python_backend_utils.py")
     for backend in (triton.home / "backends").iterdir():
         if (backend / f"libtriton_{backend.name}.so").is_file() and backend.name != "python":
@@ -82,14 +87,16 @@ def server_environment() -> dict[str, str]:
     # A stub runs the first python3 on PATH, and needs the system's tools to find it.
     environment["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ.get("PATH", ""), "/usr/bin", "/bin"])
     # The directory of libpython, which interpreters outside the system's own keep to themselves.
-    libraries = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
+    libraries = [os.environ.get("LD_LIBRARY_PATH"), sysconfig.get_config_var("LIBDIR")]
     environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
     return environment
 
 
 def check_stub(stub: Path, environment: dict[str, str]) -> None:
-    """Raise if the stub lacks a library: tritonserver would then hang without a word instead of starting."""
-    report = subprocess.run(["ldd", stub], env=environment, capture_output=True, text=True, timeout=30, check=True)
+    """Raise if the stub cannot start: tritonserver would then hang without a word."""
+    report = subprocess.run(["ldd", stub], env=environment, capture_output=True, text=True, timeout=30)
+    if report.returncode != 0:
+        raise OSError(f"Triton's Python stub {stub} is not a program for this machine: {report.stderr.strip()}")
     missing = [line.split()[0] for line in report.stdout.splitlines() if "not found" in line]
     if any(name.startswith("libpython") for name in missing):
         raise FileNotFoundError(
@@ -98,3 +105,9 @@ def check_stub(stub: Path, environment: dict[str, str]) -> None:
         )
     if missing:
         raise FileNotFoundError(f"Triton's Python stub {stub} needs {', '.join(missing)}, found nowhere")
+    versions = set(re.findall(r"libpython(\d\.\d+)\.so", report.stdout))
+    if versions - {PYTHON_VERSION}:
+        raise OSError(
+            f"Triton's Python stub {stub} runs Python {', '.join(versions)} but convai is installed for"
+            f" {PYTHON_VERSION}: use Triton {WHEEL_RELEASE}, or build its stub for Python {PYTHON_VERSION}"
+        )

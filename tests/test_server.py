@@ -40,6 +40,15 @@ def test_outputs_of_torchscript_are_found_by_their_index(client):
     assert outputs["length__1"].tolist() == [[3]]
 
 
+def test_an_onnx_network_answers(client):
+    assert infer(client, "lookup", index=np.array([1, 2, 0]))["value"].tolist() == [[10, 20, 0]]
+
+
+def test_denormal_numbers_are_flushed_to_zero(client):
+    assert infer(client, "lookup", index=np.array([3]))["value"] == 0
+    assert infer(client, "halver", amplified=floats(2e-39))["half__0"] == 0
+
+
 def test_only_the_requested_outputs_come_back(client):
     assert list(infer(client, "amplifier", outputs=["echo"], x=floats(1), note=b"n")) == ["echo"]
 
