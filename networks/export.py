@@ -111,12 +111,14 @@ def export(job: Job, model_repository: Path) -> Export:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as folder:
         draft = Path(folder) / destination.name
         traced_inputs = job.network.example_inputs(job.weights.config, **job.network.traced_case)
-        job.format.write(job.network, at_precision(module, job.precision), traced_inputs, draft)
+        exported = at_precision(job.network.fold(module), job.precision)
+        job.format.write(job.network, exported, traced_inputs, draft)
         parity = compare(job.network, job.weights.config, module, job.format.open(job.network, draft))
         result = Export(job, destination, tuple(parity))
         refuse_beyond_tolerance(result)
         job.format.add_record(draft, result.record())
-        os.replace(draft, destination)
+        for file in Path(folder).iterdir():
+            os.replace(file, destination.with_name(file.name))
     return result
 
 

@@ -21,7 +21,7 @@ def add_arguments(parser) -> None:
         help=f"which to export, of {', '.join(NETWORKS)} (default: all)",
     )
     parser.add_argument("--config", metavar="NAME", help="size of the network (default: that of its weights, or mini)")
-    parser.add_argument("--format", choices=FORMAT_NAMES, help="default: torchscript for tacotron2, onnx for the others")
+    parser.add_argument("--to", "--format", dest="format", choices=FORMAT_NAMES, help="default: torchscript for tacotron2, onnx for the others")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")

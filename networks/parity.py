@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convai.networks.formats import Runner
-from convai.networks.registry import Network
+from convai.networks.registry import Network, Runner
 
 
 @dataclass(frozen=True)

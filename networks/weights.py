@@ -15,6 +15,7 @@ from convai.networks.renames import check_keys
 
 DEFAULT_CONFIG = "mini"
 HASHED_BYTES = 2**20  # at a time
+SMALL_DEVIATION = 0.02
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,17 @@ def build(network: Network, weights: Weights, seed: int) -> nn.Module:
     if weights.tensors:
         check_keys(module.state_dict(), weights.tensors, weights.origin)
         module.load_state_dict(weights.tensors)
+    else:
+        fill_zeros(module)
     return module.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def fill_zeros(module: nn.Module) -> None:
+    """Give parameters that start as zeros random values: what they multiply would never be checked by an export."""
+    for parameter in module.parameters():
+        if not parameter.any():
+            parameter.normal_(std=SMALL_DEVIATION)
 
 
 def sha256_of(path: Path) -> str:

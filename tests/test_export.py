@@ -1,18 +1,21 @@
 import json
 from argparse import ArgumentParser
 from dataclasses import replace
+from importlib.util import find_spec
 
 import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from convai.networks import export_command, formats
+from convai.generator.profiles import PROFILES
+from convai.networks import export_command, formats, torchscript_file
 from convai.networks.bert.model import BertConfig
 from convai.networks.export import Job, export, installed_export
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
 from convai.networks.parity import ParityError, largest_difference
+from convai.networks.plan_file import shape_ranges
 from convai.networks.registry import NETWORKS
 from convai.networks.weights import build, random_weights, read_weights
 
@@ -96,7 +99,7 @@ def test_what_is_installed_and_up_to_date_is_not_exported_again(tmp_path):
     assert installed_export(other_weights, tmp_path) is None
 
 
-@pytest.mark.parametrize("format_name", formats.FORMATS)
+@pytest.mark.parametrize("format_name", NETWORKS["bert"].formats)
 def test_a_damaged_file_is_not_up_to_date(format_name, tmp_path):
     job = tiny_job("bert", format_name)
     path = job.destination(tmp_path)
@@ -107,7 +110,7 @@ def test_a_damaged_file_is_not_up_to_date(format_name, tmp_path):
 
 def write_with_a_changed_weight(network, module, inputs, path):
     changed = build(network, random_weights(network, "tiny", seed=1), seed=1)
-    formats.write_torchscript(network, changed, inputs, path)
+    torchscript_file.write(network, changed, inputs, path)
 
 
 def test_a_wrong_export_is_refused_and_the_installed_file_stays(tmp_path, monkeypatch):
@@ -196,5 +199,29 @@ def test_a_file_that_is_no_safetensors_file_is_named(tmp_path):
 
 
 def test_a_network_needs_a_format_that_exists():
-    with pytest.raises(ValueError, match="formats must be some of onnx, torchscript, got caffe"):
+    with pytest.raises(ValueError, match="formats must be some of onnx, torchscript, tensorrt, got caffe"):
         replace(NETWORKS["bert"], formats=("caffe",))
+
+
+def test_a_plan_takes_the_shapes_of_the_gpu_profiles_buckets():
+    bert, profile = NETWORKS["bert"], PROFILES["gpu"]
+    inputs = bert.example_inputs(TINY_CONFIGS["bert"], **bert.traced_case)
+    ranges = shape_ranges(bert, inputs, profile)
+    assert ranges.keys() == {"input_ids", "token_type_ids", "attention_mask"}
+    smallest, usual, largest = ranges["input_ids"]
+    assert smallest[0] == usual[0] == 1
+    assert largest[0] == profile.max_batch_size
+    assert largest[1:] == profile.settings["bert"].shapes["input_ids"].largest
+
+
+def test_a_plan_of_another_size_than_the_profile_is_for_is_refused():
+    waveglow = NETWORKS["waveglow"]
+    inputs = waveglow.example_inputs(waveglow.configs["mini"], **waveglow.traced_case)
+    with pytest.raises(ValueError, match="axis 1 of z is 64 in this network, but 8 in profile gpu"):
+        shape_ranges(waveglow, inputs, PROFILES["gpu"])
+
+
+@pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is here")
+def test_without_tensorrt_a_plan_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match="a TensorRT plan needs the package tensorrt and a GPU"):
+        export(tiny_job("jasper", "tensorrt"), tmp_path)
