@@ -49,9 +49,10 @@ class Tls:
                 raise FileNotFoundError(f"TLS file {path} does not exist")
 
     def options(self) -> list[str]:
-        mutual = ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.root_cert}"] if self.root_cert else []
-        certificate = [f"--grpc-server-cert={self.cert}", f"--grpc-server-key={self.key}"]
-        return ["--grpc-use-ssl=true", *certificate, *mutual]
+        certificate = [f"--grpc-server-cert={self.cert.resolve()}", f"--grpc-server-key={self.key.resolve()}"]
+        if self.root_cert is None:
+            return ["--grpc-use-ssl=true", *certificate]
+        return ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.root_cert.resolve()}", *certificate]
 
 
 class Server:
@@ -178,7 +179,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-ISc", DIE_WITH_LAUNCHER, *command, *self._options()],
                 env=environment,
-                cwd=self._folder.path,
+                cwd=self._folder.path,  # an empty place, since stubs import from where they are
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

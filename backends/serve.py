@@ -19,9 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
-    parser.add_argument("--grpc-port", type=int, default=8001, metavar="PORT", help="default %(default)s; 0 picks one")
-    parser.add_argument("--http-port", type=int, default=8000, metavar="PORT", help="default %(default)s; 0 picks one")
-    parser.add_argument("--metrics-port", type=int, default=8002, metavar="PORT", help="default %(default)s; 0 picks one")
+    for name, port in {"grpc": 8001, "http": 8000, "metrics": 8002}.items():
+        parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help=f"default {port}; 0 picks one")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="server certificate (PEM): gRPC only over TLS")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of --tls-cert")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")

@@ -90,7 +90,8 @@ def test_a_taken_port_is_refused_before_anything_starts(server):
         Server(server.model_repository, grpc_port=server.grpc_port)
 
 
-def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path):
+def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     authority = trustme.CA()
     files = {name: tmp_path / f"{name}.pem" for name in ("ca", "server", "server_key", "client", "client_key")}
     authority.cert_pem.write_to_path(files["ca"])
@@ -99,7 +100,7 @@ def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path)
         certificate.cert_chain_pems[0].write_to_path(files[name])
         certificate.private_key_pem.write_to_path(files[f"{name}_key"])
     own = {"private_key": str(files["client_key"]), "certificate_chain": str(files["client"])}
-    tls = Tls(files["server"], files["server_key"], files["ca"])
+    tls = Tls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
 
     with Server(repository, models=["amplifier"], tls=tls) as server:
         address = f"localhost:{server.grpc_port}"
