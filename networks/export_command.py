@@ -3,16 +3,17 @@
     convai export                                       all four, each in its default format
     convai export --network jasper --format torchscript
     convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.json
+    convai export --checkpoint waveglow_256.pt --set sigma=0.6
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from convai.networks.checkpoint import read_checkpoint
 from convai.networks.export import Export, Job, export, installed_export
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
-from convai.networks.weights import Weights, find_weights, read_weights
+from convai.networks.report import as_json, table
+from convai.networks.weights import Weights, find_weights, read_weights, with_options
 
 
 def add_arguments(parser) -> None:
@@ -26,31 +27,37 @@ def add_arguments(parser) -> None:
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
     parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="options",
+        help="change fields of the one network's configuration, such as sigma or prenet_dropout_seed",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random weights where there is no file (default: 0)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
     parser.add_argument("--force", action="store_true", help="export again what is installed and up to date")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write every figure as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="print every parity figure, and write them as JSON")
 
 
 def run(args) -> None:
     results = []
     for name, weights in chosen_weights(args):
         network = NETWORKS[name]
-        job = Job(network, weights, args.format or network.formats[0], args.precision, args.seed)
+        job = Job(network, with_options(weights, args.options), args.format or network.formats[0], args.precision, args.seed)
         installed = None if args.force else installed_export(job, args.model_repository)
         results.append(installed or export(job, args.model_repository))
         print(summary(results[-1]) + (" (was up to date)" if installed else ""), flush=True)
     if args.report:
-        args.report.write_text(json.dumps([result.record() for result in results], indent=2) + "\n")
+        print(table(results))
+        args.report.write_text(as_json(results))
 
 
 def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
     """Name each network to export, with its weights."""
+    one_network = args.network and len(args.network) == 1
     if args.checkpoint:
         yield checkpoint_weights(args)
+    elif (args.weights or args.options) and not one_network:
+        raise ValueError("--weights and --set belong to one network; name it with --network")
     elif args.weights:
-        if not args.network or len(args.network) != 1:
-            raise ValueError("--weights belongs to one network; name it with --network")
         yield args.network[0], read_weights(NETWORKS[args.network[0]], args.weights, args.config)
     else:
         for name in args.network or NETWORKS:

@@ -1,8 +1,9 @@
 """Fills a network with weights: those of a safetensors file, or seeded random ones if there is none."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -51,6 +52,28 @@ def read_weights(network: Network, path: Path, config_name: str | None = None) -
         raise ValueError(f"{path} is no safetensors file: {error}") from error
     name = config_name or metadata.get("config", DEFAULT_CONFIG)
     return Weights(name, config_of(network, name), str(path), sha256_of(path), restore(tensors))
+
+
+def with_options(weights: Weights, options: Iterable[str]) -> Weights:
+    """Change fields of the configuration by texts like "sigma=0.6", whose values are JSON."""
+    changes = dict(parsed_option(weights.config, option) for option in options)
+    return replace(weights, config=replace(weights.config, **changes))
+
+
+def parsed_option(config: object, option: str) -> tuple[str, object]:
+    name, _, text = option.partition("=")
+    if name not in vars(config):
+        raise ValueError(f"{name!r} is no field of the configuration; allowed are {', '.join(vars(config))}")
+    kind = type(getattr(config, name))
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{option!r} must be NAME=VALUE, with a value of type {kind.__name__} as in JSON") from error
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r}")
+    return name, value
 
 
 def config_of(network: Network, name: str) -> object:

@@ -1,4 +1,5 @@
 import json
+import re
 from argparse import ArgumentParser
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from convai.networks.jasper.model import BlockConfig, JasperConfig
 from convai.networks.parity import ParityError, largest_difference
 from convai.networks.plan_file import shape_ranges
 from convai.networks.registry import NETWORKS
-from convai.networks.weights import build, random_weights, read_weights
+from convai.networks.weights import build, random_weights, read_weights, with_options
 
 TINY_CONFIGS = {
     "jasper": JasperConfig(blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1))),
@@ -172,16 +173,29 @@ def test_the_command_exports_and_reports(tmp_path, capsys):
             "--model-repository", str(tmp_path), "--report", str(report),
         )
     )
-    assert "random, seed 5: differs by at most" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "random, seed 5: differs by at most" in printed
+    assert re.search(r"^jasper +tiny +torchscript +fp32 +batch 4 length 192 +\S+ +1e-03$", printed, re.MULTILINE)
     [record] = json.loads(report.read_text())
     assert (record["network"], record["format"], record["precision"]) == ("jasper", "torchscript", "fp32")
     assert [case["case"]["batch"] for case in record["parity"]["cases"]] == [1, 4, 3]
 
 
+def test_an_option_is_used_and_recorded():
+    weights = with_options(random_weights(NETWORKS["waveglow"], "mini", seed=0), ["sigma=0.5"])
+    assert build(NETWORKS["waveglow"], weights, seed=0).config.sigma == 0.5
+    assert Job(NETWORKS["waveglow"], weights, "onnx").record()["config"]["sigma"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "a.safetensors"], "--weights belongs to one network"),
+        (["--weights", "a.safetensors"], "--weights and --set belong to one network"),
+        (["--set", "sigma=0.6"], "--weights and --set belong to one network"),
+        (["--network", "waveglow", "--set", "sigma=-1"], "sigma must be above 0, got -1"),
+        (["--network", "waveglow", "--set", "volume=2"], "'volume' is no field of the configuration; allowed are"),
+        (["--network", "waveglow", "--set", "sigma=loud"], "'sigma=loud' must be NAME=VALUE, with a value of type float"),
+        (["--network", "waveglow", "--set", "n_flows=1.5"], "n_flows must be of type int, got 1.5"),
         (["--network", "jasper", "--config", "huge"], "jasper has no configuration 'huge'; it has mini, jasper10x5dr"),
         (["--network", "waveglow", "--format", "torchscript"], "waveglow cannot be exported as torchscript"),
     ],
