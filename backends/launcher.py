@@ -85,6 +85,7 @@ class Server:
         self.models = list(models or models_in(self.model_repository))
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
+        remove_abandoned()  # it may hold the ports
         wanted = {"--grpc-port": grpc_port, "--http-port": http_port, "--metrics-port": metrics_port}
         self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, wanted)
         self.tls = tls
@@ -153,7 +154,6 @@ class Server:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
-        remove_abandoned()
         self._folder = RunFolder()
         try:
             prepare_backends(triton, self._folder.backends)

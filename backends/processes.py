@@ -1,13 +1,14 @@
 """What /proc tells about a running tritonserver: its stubs, and the shared memory it holds."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 SHARED_MEMORY = Path("/dev/shm")
 STUB = "triton_python_backend_stub"
-REGION_PREFIX = "triton_python_backend_shm_region_"
+REGION = re.compile(r"triton_\w+_backend_shm_region_.+")  # one word inside is the backend: python, pytorch, ...
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Stub:
     @property
     def regions(self) -> set[str]:
         """Names of its shared memory files."""
-        return {word.lstrip("/") for word in self.arguments if REGION_PREFIX in word}
+        return {word for word in self.arguments if REGION.fullmatch(word)}
 
 
 def stubs_of(server_pid: int) -> list[Stub]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from convai.backends.processes import command_line, process_ids, remove_regions
 
 PREFIX = "convai-server-"
-SECONDS_TO_START = 60  # a younger folder may belong to a launcher that has not locked it yet
+SECONDS_TO_LOCK = 5  # a younger folder may belong to a launcher that has not locked it yet
+SECONDS_TO_DIE = 5
 
 
 class RunFolder:
@@ -42,9 +43,7 @@ class RunFolder:
 
 
 def clear(folder: Path) -> None:
-    for pid in processes_of(folder):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    kill(processes_of(folder))
     regions = folder / "regions"
     if regions.is_file():
         remove_regions(set(regions.read_text().split()))
@@ -52,7 +51,7 @@ def clear(folder: Path) -> None:
 
 
 def remove_abandoned() -> None:
-    """Clear the folders of servers that were killed together with their launcher."""
+    """Clear the folders of servers whose launcher was killed; such a server may hang in its attempt to stop."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if is_abandoned(folder):
             clear(folder)
@@ -62,17 +61,26 @@ def is_abandoned(folder: Path) -> bool:
     try:
         with open(folder / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        age_seconds = time.time() - folder.stat().st_mtime
+        return time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK
     except OSError:  # its launcher lives, it belongs to someone else, or it is just being removed
         return False
-    return age_seconds > SECONDS_TO_START and not server_runs(folder)
-
-
-def server_runs(folder: Path) -> bool:
-    """Whether a tritonserver still uses the folder; it takes a while to stop when its launcher has died."""
-    return any(f"--backend-directory={folder / 'backends'}" in command_line(pid) for pid in process_ids())
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Stubs that were started from the folder."""
-    return [pid for pid in process_ids() if command_line(pid)[:1] and command_line(pid)[0].startswith(f"{folder}/")]
+    """The tritonserver and the stubs that were started from the folder."""
+    return [pid for pid in process_ids() if is_of(folder, command_line(pid))]
+
+
+def is_of(folder: Path, arguments: tuple[str, ...]) -> bool:
+    is_stub = bool(arguments) and arguments[0].startswith(f"{folder}/")
+    return is_stub or f"--backend-directory={folder / 'backends'}" in arguments
+
+
+def kill(pids: list[int]) -> None:
+    """Kill the processes and wait until they are gone."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + SECONDS_TO_DIE
+    while any(command_line(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.01)

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from convai.backends.ports import resolve_ports
-from convai.backends.processes import REGION_PREFIX, SHARED_MEMORY
+from convai.backends.processes import REGION, SHARED_MEMORY, Stub, is_zombie
 from convai.backends.revival import load_targets
-from convai.backends.run_folder import SECONDS_TO_START, RunFolder, remove_abandoned
+from convai.backends.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abandoned
 from convai.backends.server_log import reasons
 from convai.backends.tritonserver import TritonFiles, check_stub, find_triton, prepare_backends, server_environment
 
@@ -41,6 +41,14 @@ def test_a_taken_port_is_refused_with_its_flag():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(OSError, match="is not available; choose another port with --http-port"):
             resolve_ports("127.0.0.1", {"--grpc-port": 0, "--http-port": taken.getsockname()[1]})
+
+
+def test_a_stub_tells_its_model_and_its_shared_memory_for_each_backend():
+    arguments = ("stub", "model.pt", "triton_pytorch_backend_shm_region_1-2", "1", "1", "7", "python", "3", "bert_qa_0_1")
+    stub = Stub(1, arguments)
+
+    assert stub.model == "bert_qa"
+    assert stub.regions == {"triton_pytorch_backend_shm_region_1-2"}
 
 
 def test_a_single_model_is_loaded_by_itself_and_several_through_an_ensemble_of_them_all():
@@ -117,10 +125,11 @@ def folder(tmp_path, monkeypatch):
     """A server's folder, old enough to be abandoned, that notes one shared memory file."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = RunFolder()
-    region = f"{REGION_PREFIX}of-a-test-{os.getpid()}"
+    region = f"triton_python_backend_shm_region_of-a-test-{os.getpid()}"
+    assert REGION.fullmatch(region)
     (SHARED_MEMORY / region).touch()
     folder.note_regions({region})
-    old = time.time() - 2 * SECONDS_TO_START
+    old = time.time() - 2 * SECONDS_TO_LOCK
     os.utime(folder.path, (old, old))
     yield folder
     folder.remove()
@@ -128,9 +137,12 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_launcher_left_is_removed_by_the_next(folder):
+    server = subprocess.Popen(["sh", "-c", "sleep 60", f"--backend-directory={folder.backends}"])
     folder._lock.close()  # as the kernel does when a process dies
     remove_abandoned()
 
+    assert is_zombie(server.pid)
+    assert server.wait(5) == -9
     assert not folder.path.exists()
     assert not any((SHARED_MEMORY / region).exists() for region in folder.regions)
 
