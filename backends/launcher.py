@@ -16,7 +16,7 @@ from pathlib import Path
 
 from convai.backends.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
 from convai.backends.ports import resolve_ports
-from convai.backends.processes import Stub, stubs_of
+from convai.backends.processes import regions_of
 from convai.backends.repository import DEFAULT_PROFILE, check_profile, models_in
 from convai.backends.run_folder import RunFolder, remove_abandoned
 from convai.backends.server_log import reasons
@@ -136,13 +136,10 @@ class Server:
         with self._lock:
             self._stop()
 
-    def note_stubs(self) -> list[Stub]:
-        """The stubs that run now; their shared memory will be removed by `stop` even if they get killed."""
-        if self._folder is None:
-            return []
-        stubs = stubs_of(self.process.pid)
-        self._folder.note_regions({region for stub in stubs for region in stub.regions})
-        return stubs
+    def note_regions(self) -> None:
+        """Note the shared memory in use now; `stop` will remove it even if the server gets killed."""
+        if self._folder is not None:
+            self._folder.note_regions(regions_of(self.process.pid))
 
     def check_running(self) -> None:
         """Raise ServerError if the server has ended by itself."""
@@ -167,7 +164,7 @@ class Server:
         if self._folder is None:
             return
         if self.process is not None:
-            self.note_stubs()
+            self.note_regions()
             self._end_process()
         self._folder.remove()
         self._folder = None
@@ -217,7 +214,7 @@ class Server:
             if time.monotonic() > deadline:
                 raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
             time.sleep(POLL_SECONDS)
-        self.note_stubs()
+        self.note_regions()
 
     def _end_process(self) -> None:
         self.process.send_signal(signal.SIGTERM)

@@ -8,7 +8,7 @@ from pathlib import Path
 PROC = Path("/proc")
 SHARED_MEMORY = Path("/dev/shm")
 STUB = "triton_python_backend_stub"
-REGION = re.compile(r"triton_\w+_backend_shm_region_.+")  # one word inside is the backend: python, pytorch, ...
+REGION = re.compile(rf"{SHARED_MEMORY}/(triton_\w+_backend_shm_region_\S+)")  # \w+ is python, pytorch, ...
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,14 @@ class Stub:
         """The model that it runs: its ninth argument is the instance's name, <model>_<group>_<index>."""
         return self.arguments[8].rsplit("_", 2)[0]
 
-    @property
-    def regions(self) -> set[str]:
-        """Names of its shared memory files."""
-        return {word for word in self.arguments if REGION.fullmatch(word)}
+
+def regions_of(server_pid: int) -> set[str]:
+    """Names of the shared memory files through which a tritonserver talks to its stubs."""
+    try:
+        maps = (PROC / str(server_pid) / "maps").read_text()
+    except OSError:  # it has ended
+        return set()
+    return set(REGION.findall(maps))
 
 
 def stubs_of(server_pid: int) -> list[Stub]:
@@ -76,6 +80,6 @@ def command_line(pid: int) -> tuple[str, ...]:
 
 
 def remove_regions(regions: set[str]) -> None:
-    """Delete shared memory files that a killed server left behind."""
+    """Delete what a killed server left behind in shared memory."""
     for region in regions:
         (SHARED_MEMORY / region).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from convai.backends.launcher import Server
-from convai.backends.processes import dead_children_of
+from convai.backends.processes import dead_children_of, stubs_of
 from convai.backends.revival import Revival
 
 CHECK_SECONDS = 0.5
@@ -61,6 +61,7 @@ class Watchdog:
 
     def check(self) -> None:
         """Look once at all stubs; revive the models of those that died, one round of models after the other."""
+        self.server.note_regions()
         self.note_stubs()
         for pid in self.newly_crashed():
             self.mourn(self.model_of.get(pid))
@@ -83,7 +84,7 @@ class Watchdog:
         return self.revival is not None and self.revival.is_running
 
     def note_stubs(self) -> None:
-        for stub in self.server.note_stubs():
+        for stub in stubs_of(self.server.process.pid):
             if stub.pid not in self.model_of and self.reviving and stub.model in self.revival.models:
                 self.revival.last_sign = time.monotonic()
             self.model_of[stub.pid] = stub.model

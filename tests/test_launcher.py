@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException
 
 from convai.backends.control import ADMIN_HEADER, ControlClient, ControlError
 from convai.backends.launcher import Server, ServerError, Tls
-from convai.backends.processes import SHARED_MEMORY, is_zombie, process_ids, status_of, stubs_of
+from convai.backends.processes import SHARED_MEMORY, is_zombie, process_ids, regions_of, status_of, stubs_of
 
 
 @pytest.fixture
@@ -24,10 +24,6 @@ def repository(tmp_path):
 def server(tmp_path_factory):
     with Server(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
         yield server
-
-
-def regions_of(server_pid):
-    return {region for stub in stubs_of(server_pid) for region in stub.regions}
 
 
 def is_gone(server_pid, regions):
@@ -162,7 +158,7 @@ def test_stopping_leaves_nothing_even_after_a_stub_was_killed(repository):
         pid, regions = server.process.pid, regions_of(server.process.pid)
         os.kill(stubs_of(pid)[0].pid, signal.SIGKILL)
 
-    assert len(regions) == 2
+    assert len(regions) == 2  # one for each instance
     assert is_gone(pid, regions)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_repository import write_repository
 
 from convai.__main__ import main
-from convai.backends.processes import SHARED_MEMORY, command_line, is_zombie, process_ids, status_of, stubs_of
+from convai.backends.processes import SHARED_MEMORY, command_line, is_zombie, process_ids, regions_of, status_of
 from convai.backends.repository import models_in
 
 
@@ -36,7 +36,7 @@ class Serving:
             if line.startswith("ready"):
                 break
         self.server_pid = next(pid for pid in process_ids() if f"--http-port={self.http_port}" in command_line(pid))
-        self.regions = {region for stub in stubs_of(self.server_pid) for region in stub.regions}
+        self.regions = regions_of(self.server_pid)
 
     @property
     def http_port(self):

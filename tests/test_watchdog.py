@@ -131,8 +131,8 @@ class FixedServer:
     def process(self):
         return self.server.process
 
-    def note_stubs(self):
-        return self.server.note_stubs()
+    def note_regions(self):
+        self.server.note_regions()
 
 
 def test_a_server_that_waits_for_a_dead_stub_is_restarted(tmp_path):
