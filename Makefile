@@ -29,12 +29,24 @@ generate: setup ## write every config.pbtxt from the pipeline's description
 check: setup ## check that the configurations are up to date and wired correctly
 	$(CONVAI) generate --check
 
+FULL_SIZE := build/full_size
+EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)
+
+full-size: setup ## ask one question of NVIDIA's network sizes with random weights: minutes, 15 GB of memory
+	mkdir -p $(FULL_SIZE)
+	cp -r model_repository/* $(FULL_SIZE)
+	$(EXPORT_FULL_SIZE) --network jasper --config jasper10x5dr
+	$(EXPORT_FULL_SIZE) --network bert --config bert-large
+	$(EXPORT_FULL_SIZE) --network tacotron2 --config tacotron2
+	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
+	.venv/bin/python -m convai.demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
+
 clean: ## remove the environment and the exports
-	rm -rf .venv answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt
+	rm -rf .venv build answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
-.PHONY: help setup demo test export serve ask generate check clean
+.PHONY: help setup demo test export serve ask generate check full-size clean

@@ -1,30 +1,39 @@
 """The whole pipeline once: start the server, ask the example question, write answer.wav and answer.png, stop.
 
     python -m convai.demo
+    python -m convai.demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 from convai.__main__ import main as convai
 from convai.backends.launcher import Server, ServerError
+from convai.generator.profiles import PROFILES
 
 EXAMPLES = Path(__file__).parent.parent / "client" / "examples"
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default="cpu", choices=PROFILES, help="default %(default)s")
+    parser.add_argument("--timeout", default="60", metavar="SECONDS", help="for the answer, default %(default)s")
+    args = parser.parse_args(argv)
     print("starting the server ...", flush=True)
     try:
-        with Server(Path("model_repository")) as server:
-            return convai(["ask", str(EXAMPLES / "question.wav"), *_options(server.grpc_address)])
+        with Server(args.model_repository, profile=args.profile) as server:
+            return convai(question(server.grpc_address, args.timeout))
     except (ServerError, ValueError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
 
 
-def _options(address: str) -> list[str]:
-    context = str(EXAMPLES / "context.txt")
-    return ["--context", context, "--out", "answer.wav", "--plot", "answer.png", "--steps", "--server", address]
+def question(address: str, timeout: str) -> list[str]:
+    """The command that asks the example question."""
+    files = [str(EXAMPLES / "question.wav"), "--context", str(EXAMPLES / "context.txt")]
+    return ["ask", *files, "--out=answer.wav", "--plot=answer.png", "--steps", "--server", address, "--timeout", timeout]
 
 
 if __name__ == "__main__":

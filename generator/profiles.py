@@ -78,14 +78,23 @@ def _pytorch(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
 
 
 def _cpu() -> Profile:
-    ranges = _ranges(n_group=64)
-    networks = {
+    steps = _python_steps(n_group=64, receptive_field_frames=48, post_filter="mel_consistent")
+    return Profile("cpu", steps | _cpu_networks(_ranges(n_group=64)))
+
+
+def _cpu_nvidia() -> Profile:
+    """As `cpu`, for networks of NVIDIA's sizes: to try its checkpoints where there is no GPU. Slow."""
+    steps = _python_steps(n_group=8, receptive_field_frames=100, post_filter="off")
+    return Profile("cpu-nvidia", steps | _cpu_networks(_ranges(n_group=8)))
+
+
+def _cpu_networks(ranges: dict[str, dict[str, ShapeRange]]) -> dict[str, Settings]:
+    return {
         "jasper": _onnxruntime(2, ranges["jasper"]),
         "bert": _onnxruntime(2, ranges["bert"]),
         "tacotron2": _pytorch(1, ranges["tacotron2"]),
         "waveglow": _onnxruntime(2, ranges["waveglow"]),
     }
-    return Profile("cpu", _python_steps(n_group=64, receptive_field_frames=48, post_filter="mel_consistent") | networks)
 
 
 def _gpu() -> Profile:
@@ -110,4 +119,4 @@ def _gpu_onnx() -> Profile:
     return replace(gpu, name="gpu-onnx", settings=gpu.settings | networks)
 
 
-PROFILES = {profile.name: profile for profile in (_cpu(), _gpu(), _gpu_onnx())}
+PROFILES = {profile.name: profile for profile in (_cpu(), _cpu_nvidia(), _gpu(), _gpu_onnx())}
