@@ -3,6 +3,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -15,6 +16,7 @@ from convai.backends.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abando
 from convai.backends.server_log import reasons
 from convai.backends.tritonserver import TritonFiles, check_stub, find_triton, prepare_backends, server_environment
 
+SLEEP = "import time; time.sleep(60)"
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
 E1122 18:46:55.733981 1 server.cc:241] "CudaDriverHelper has not been initialized."
 E1122 18:46:55.733990 1 backend_model.cc:692] "ERROR: Failed to create instance: ValueError: bert: no\n\nAt:\n  x.py(1)"
@@ -142,7 +144,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_what_a_killed_launcher_left_is_removed_by_the_next(folder):
-    server = subprocess.Popen(["sh", "-c", "sleep 60", f"--backend-directory={folder.backends}"])
+    server = subprocess.Popen([sys.executable, "-c", SLEEP, f"--backend-directory={folder.backends}"])
     folder._lock.close()  # as the kernel does when a process dies
     remove_abandoned()
 
