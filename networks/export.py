@@ -28,9 +28,9 @@ class Job:
     seed: int = 0
 
     def __post_init__(self):
-        formats = self.network.formats
+        name, formats = self.network.name, self.network.formats
         if self.format_name not in formats:
-            raise ValueError(f"{self.network.name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
+            raise ValueError(f"{name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}")
 

@@ -34,8 +34,8 @@ class Network:
     `class_name` stands in `convai.networks.<name>.model`, beside CONFIGS and example_inputs. The first of `formats` is
     the default. `variable_axes` names, per input, the axes whose size may differ from one call to the next.
     `parity_cases` are arguments of example_inputs: batch 1, a mixed batch of 4, and sizes unlike those of
-    `traced_case`; for a plan they must be within the buckets. `tolerances` are by precision. `folded_class`, in `fold.py`, makes of the
-    network one that answers the same for less work; it is what is exported.
+    `traced_case`; for a plan they must be within the buckets. `tolerances` are by precision. `folded_class`, in
+    `fold.py`, makes of the network one that answers the same for less work; it is what is exported.
     """
 
     name: str
@@ -50,7 +50,8 @@ class Network:
     def __post_init__(self):
         unknown = set(self.formats) - set(FORMAT_NAMES)
         if unknown or not self.formats:
-            raise ValueError(f"formats must be some of {', '.join(FORMAT_NAMES)}, got {', '.join(self.formats) or 'none'}")
+            got = ", ".join(self.formats) or "none"
+            raise ValueError(f"formats must be some of {', '.join(FORMAT_NAMES)}, got {got}")
         if set(self.tolerances) != set(PRECISIONS):
             raise ValueError(f"tolerances must be given for {', '.join(PRECISIONS)}, got {', '.join(self.tolerances)}")
 
@@ -135,7 +136,7 @@ NETWORKS = {
             ),
             tolerances={
                 "fp32": Tolerance(1e-3, "a log amplitude this far off is a hundredth of a decibel"),
-                "fp16": Tolerance(5e-2, "FP16 keeps three digits, and every frame is made from the one before; it is half a decibel"),
+                "fp16": Tolerance(5e-2, "half a decibel; FP16 keeps three digits, and a frame is made from the last"),
             },
         ),
         Network(
