@@ -10,7 +10,7 @@ import time
 import pytest
 
 from convai.backends.ports import resolve_ports
-from convai.backends.processes import SHARED_MEMORY, Stub, regions_of
+from convai.backends.processes import SHARED_MEMORY, Stub, command_line, regions_of
 from convai.backends.revival import load_targets
 from convai.backends.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abandoned
 from convai.backends.server_log import reasons
@@ -145,6 +145,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_what_a_killed_launcher_left_is_removed_by_the_next(folder):
     server = subprocess.Popen([sys.executable, "-c", SLEEP, f"--backend-directory={folder.backends}"])
+    while not command_line(server.pid):  # for a moment a new process has no arguments yet
+        assert server.poll() is None
     folder._lock.close()  # as the kernel does when a process dies
     remove_abandoned()
 
