@@ -39,7 +39,9 @@ def test_the_files_own_config_is_honoured(tmp_path):
 
 def test_mixed_dtypes_become_single_precision(tmp_path):
     tensors = {
-        name: tensor if "running" in name or "attention_rnn" in name or not tensor.is_floating_point() else tensor.half()
+        name: tensor
+        if "running" in name or "attention_rnn" in name or not tensor.is_floating_point()
+        else tensor.half()
         for name, tensor in network().state_dict().items()
     }
     read = read_checkpoint(save(tmp_path / "tacotron2.pt", tensors))

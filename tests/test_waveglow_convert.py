@@ -20,7 +20,7 @@ CONFIG = {
 
 
 def with_weight_norm(waveglow):
-    """The network as NVIDIA trains it: weight norm on every layer of WN but `end`, norms away from those of the start."""
+    """The network as NVIDIA trains it: weight norm on every layer of WN but `end`, with norms of its own."""
     published = copy.deepcopy(waveglow)
     for wavenet in published.WN:
         for layer in (wavenet.start, *wavenet.in_layers, *wavenet.cond_layers, *wavenet.res_skip_layers):

@@ -27,7 +27,9 @@ def lively_network(config):
 
 def multiply_adds(waveglow, config):
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        waveglow(torch.zeros(1, config.n_mel_channels, 50), torch.zeros(1, config.n_group, 50 * config.groups_per_frame))
+        waveglow(
+            torch.zeros(1, config.n_mel_channels, 50), torch.zeros(1, config.n_group, 50 * config.groups_per_frame)
+        )
     return counter.get_total_flops() / 2
 
 
@@ -60,7 +62,8 @@ def test_a_network_folded_in_single_can_be_rounded_to_half_precision():
 
 
 @pytest.mark.parametrize(
-    ("name", "keep_upsampling", "share"), [("mini", True, 0.83), ("waveglow-256", True, 0.88), ("waveglow-256", False, 0.68)]
+    ("name", "keep_upsampling", "share"),
+    [("mini", True, 0.83), ("waveglow-256", True, 0.88), ("waveglow-256", False, 0.68)],
 )
 def test_folding_saves_multiply_adds(name, keep_upsampling, share):
     config = replace(CONFIGS[name], n_flows=4)

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from convai.generator.pipeline import NUM_MELS
 
 ODD_SIZES = ("encoder_kernel_size", "attention_location_kernel_size", "postnet_kernel_size")
-PROBABILITIES = ("p_encoder_dropout", "p_prenet_dropout", "p_attention_dropout", "p_decoder_dropout", "p_postnet_dropout")
+PROBABILITIES = (
+    "p_encoder_dropout",
+    "p_prenet_dropout",
+    "p_attention_dropout",
+    "p_decoder_dropout",
+    "p_postnet_dropout",
+)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ class Tacotron2(nn.Module):
         symbol_ids : int64, shape = (batch, symbols), zero past each row's length
         symbols_length : int32, shape = (batch, 1)
 
-        Returns decoded_mel, float32 even of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each row's length, and
-        mel_length, int32, shape = (batch, 1). As at NVIDIA, the step whose gate fires is not part of the mel.
+        Returns decoded_mel, float32 even of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each
+        row's length, and mel_length, int32, shape = (batch, 1). As at NVIDIA, the step whose gate fires is not part of
+        the mel.
         """
         self.check_symbols(symbol_ids, symbols_length)
         lengths = symbols_length.flatten().long()

@@ -47,7 +47,9 @@ class WaveGlowConfig:
             if getattr(self, name) % 2 == 0:
                 raise ValueError(f"{name} must be odd, got {getattr(self, name)}")
         if self.flow_channels(self.n_flows - 1) < 2:
-            raise ValueError(f"n_early_size {self.n_early_size} leaves no channels of n_group {self.n_group} to the last flow")
+            raise ValueError(
+                f"n_early_size {self.n_early_size} leaves no channels of n_group {self.n_group} to the last flow"
+            )
         if self.sigma <= 0:
             raise ValueError(f"sigma must be above 0, got {self.sigma}")
         self._check_conditioning()

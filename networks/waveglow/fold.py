@@ -20,8 +20,8 @@ from convai.networks.waveglow.model import WaveGlow
 class FoldedWaveGlow(WaveGlow):
     """Answers as the given network does, whose weights it holds multiplied out. For inference only.
 
-    Of NVIDIA's layout the upsampling stays apart unless keep_upsampling is false. Folding it too saves most multiply-adds,
-    but makes the weights so large (2.2 GB in FP32 for 256 channels, not 0.3 GB) that a CPU gets slower by it.
+    Of NVIDIA's layout the upsampling stays apart unless keep_upsampling is false. Folding it too saves the most
+    multiply-adds, but makes the weights so large (2.2 GB in FP32 for 256 channels, not 0.3 GB) that a CPU gets slower.
     """
 
     def __init__(self, waveglow: WaveGlow, keep_upsampling: bool = True):

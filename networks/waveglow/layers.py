@@ -8,7 +8,7 @@ from convai.networks.waveglow.config import WaveGlowConfig
 
 
 class Invertible1x1Conv(nn.Module):
-    """Mixes the channels of a group. The inverse is kept beside the weight, computed in FP32 even for a network in FP16.
+    """Mixes the channels of a group. The inverse is kept beside the weight, computed in FP32 even for FP16.
 
     It is renewed when weights are loaded and when training ends; during training it is computed from the weight at
     each call, so that gradients reach it.
@@ -103,9 +103,7 @@ def dilated_convolution(config: WaveGlowConfig, dilation: int) -> nn.Conv1d:
 def conditioning_convolution(config: WaveGlowConfig) -> nn.Conv1d:
     samples = config.n_group if config.conditioning == "upsampled" else 1
     kernel_size = config.conditioning_kernel_size
-    return nn.Conv1d(
-        config.n_mel_channels * samples, 2 * config.n_channels, kernel_size, padding=kernel_size // 2
-    )
+    return nn.Conv1d(config.n_mel_channels * samples, 2 * config.n_channels, kernel_size, padding=kernel_size // 2)
 
 
 def split(x: Tensor, channels: int) -> tuple[Tensor, Tensor]:
