@@ -33,7 +33,7 @@ _arpabet_symbols = (
     | OTHER_SPELLINGS
 )
 _sound = re.compile("|".join(sorted(map(re.escape, _arpabet_symbols), key=len, reverse=True)))
-_flapped = re.compile("(?<=[AIOWYiuæɑəɛɪɹʊʌ])t(?=[AIOWYiuæɑəɛɜɪʊʌᵊᵻ])")
+_flapped = re.compile("(?<=[AIOWYiuæɑɔəɛɪɹʊʌ])t(?=[AIOWYiuæɑəɛɜɪʊʌᵊᵻ])")
 
 
 def arpabet(teacher_word: str) -> str | None:

@@ -1,0 +1,160 @@
+"""Speech to learn the voice from: clips with their symbols and mels, grouped into batches of like length."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from convai.backends.glue.text_encoder import symbol_ids
+from convai.backends.glue.voice_mel import SILENT_LOG_MEL, mel_spectrogram
+from convai.generator.pipeline import NUM_MELS
+from convai.networks.tacotron2.alignment import target_attention
+
+BATCHES_SORTED_TOGETHER = 30
+HELD_OUT_EVERY = 50  # clips
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One text as it was spoken.
+
+    symbols : ids, as serving makes them
+    ends : seconds at which each symbol ends
+    log_mel : float16, shape = (frames, 80)
+    """
+
+    symbols: list[int]
+    ends: list[float]
+    log_mel: np.ndarray
+
+    def __post_init__(self):
+        if len(self.symbols) != len(self.ends) or not self.symbols:
+            raise ValueError(f"ends must be as many as symbols ({len(self.symbols)}), at least 1, got {len(self.ends)}")
+
+    @property
+    def frames(self) -> int:
+        return len(self.log_mel)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    symbol_ids : int64, shape = (batch, symbols); symbols_length : int32, shape = (batch, 1)
+    mels : float32, shape = (batch, 80, frames); mels_length : int32, shape = (batch, 1)
+    gates : float32, shape = (batch, steps), 1 at each row's last step
+    attention : float32, shape = (batch, steps, symbols), the teacher's; zero past a row's last step
+    """
+
+    symbol_ids: Tensor
+    symbols_length: Tensor
+    mels: Tensor
+    mels_length: Tensor
+    gates: Tensor
+    attention: Tensor
+
+    @property
+    def step_mask(self) -> Tensor:
+        """Which decoder steps are valid: bool, shape = (batch, steps)."""
+        return self.attention.sum(2) > 0
+
+
+def read_clips(manifest: Path, cache: Path) -> list[Clip]:
+    """Read every clip of a manifest.jsonl as `synthesize` writes it; mels are computed once and kept in `cache`."""
+    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    if not lines:
+        raise ValueError(f"{manifest} is empty; it needs one line per clip")
+    key = hashlib.sha256(f"{manifest.resolve()} {lines}".encode()).hexdigest()[:16]
+    file, ends_file = cache / f"mels-{key}.npy", cache / f"mels-{key}.ends.npy"
+    if not ends_file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        mels = [read_log_mel(manifest.parent / line["audio"]) for line in tqdm(lines, desc="mels", mininterval=10)]
+        np.save(file, np.concatenate(mels))
+        np.save(ends_file, np.cumsum([len(mel) for mel in mels]))
+    mels = np.split(np.load(file, mmap_mode="r"), np.load(ends_file)[:-1])
+    return [Clip(symbol_ids(line["spoken"]), line["ends"], mel) for line, mel in zip(lines, mels, strict=True)]
+
+
+def read_log_mel(file: Path) -> np.ndarray:
+    audio, _ = soundfile.read(file, dtype="float32")
+    return mel_spectrogram(audio).T.astype(np.float16)
+
+
+def split_held_out(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """Clips to learn from, and those kept for measuring."""
+    kept = [clip for number, clip in enumerate(clips) if number % HELD_OUT_EVERY]
+    return kept, clips[::HELD_OUT_EVERY]
+
+
+class Batches:
+    """Which clips each step sees: every epoch is shuffled anew, clips of like length share a batch.
+
+    In the first steps clips are short: sounds are learnt sooner where there is less to mix them up with.
+    """
+
+    def __init__(self, clips: list[Clip], batch_frames: int, first_steps: int, first_longest_frames: int, seed: int):
+        self.frames = np.array([clip.frames for clip in clips])
+        self.batch_frames, self.seed = batch_frames, seed
+        self.first_steps, self.first_longest_frames = first_steps, first_longest_frames
+        if not (self.frames <= first_longest_frames).any():
+            raise ValueError(f"first_longest_frames must admit a clip, the shortest has {self.frames.min()} frames")
+        self.epoch, self.begin, self.batches = -1, 0, []
+
+    def at(self, step: int) -> np.ndarray:
+        """Indices of the clips of a step."""
+        if step < self.begin:
+            self.epoch, self.begin, self.batches = -1, 0, []
+        while step >= self.begin + len(self.batches):
+            self.begin += len(self.batches)
+            self.epoch += 1
+            self.batches = self._of_epoch(np.random.default_rng((self.seed, self.epoch)))
+        return self.batches[step - self.begin]
+
+    def _of_epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
+        is_first = self.begin < self.first_steps
+        allowed = self.frames <= (self.first_longest_frames if is_first else self.frames.max())
+        chosen = rng.permutation(np.flatnonzero(allowed))
+        pool_size = max(1, round(BATCHES_SORTED_TOGETHER * self.batch_frames / self.frames[chosen].mean()))
+        batches = []
+        for start in range(0, len(chosen), pool_size):
+            pool = chosen[start : start + pool_size]
+            batches += self._filled(pool[np.argsort(self.frames[pool], kind="stable")])
+        return [batches[index] for index in rng.permutation(len(batches))]
+
+    def _filled(self, ordered: np.ndarray) -> list[np.ndarray]:
+        """Cut clips in ascending length into batches that hold `batch_frames`, padding included."""
+        batches, start = [], 0
+        for end in range(1, len(ordered) + 1):
+            if end == len(ordered) or self.frames[ordered[end]] * (end + 1 - start) > self.batch_frames:
+                batches.append(ordered[start:end])
+                start = end
+        return batches
+
+
+def collate(clips: list[Clip], frames_per_step: int) -> Batch:
+    """Join clips; each mel ends with silence to a whole decoder step and one step more, at which the gate fires."""
+    steps = [-(-clip.frames // frames_per_step) + 1 for clip in clips]
+    symbols = [len(clip.symbols) for clip in clips]
+    mels = np.full((len(clips), max(steps) * frames_per_step, NUM_MELS), SILENT_LOG_MEL, np.float32)
+    ids = np.zeros((len(clips), max(symbols)), np.int64)
+    gates = np.zeros((len(clips), max(steps)), np.float32)
+    attention = np.zeros((len(clips), max(steps), max(symbols)), np.float32)
+    for row, clip in enumerate(clips):
+        mels[row, : clip.frames] = clip.log_mel
+        mels[row, steps[row] * frames_per_step :] = 0
+        ids[row, : symbols[row]] = clip.symbols
+        gates[row, steps[row] - 1] = 1
+        attention[row, : steps[row], : symbols[row]] = target_attention(clip.ends, steps[row], frames_per_step)
+    return Batch(
+        torch.from_numpy(ids),
+        torch.tensor(symbols, dtype=torch.int32)[:, None],
+        torch.from_numpy(mels.transpose(0, 2, 1).copy()),
+        torch.tensor(steps, dtype=torch.int32)[:, None] * frames_per_step,
+        torch.from_numpy(gates),
+        torch.from_numpy(attention),
+    )

@@ -1,0 +1,64 @@
+"""What Tacotron 2 is told about a batch: how far mel, gate and attention are from the teacher's."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convai.networks.tacotron2.data import Batch
+from convai.networks.tacotron2.forced import Prediction, predict
+from convai.networks.tacotron2.layers import length_mask
+from convai.networks.tacotron2.model import Tacotron2
+from convai.networks.tacotron2.recipe import Recipe
+
+
+def batch_losses(network: Tacotron2, batch: Batch, recipe: Recipe, step: int) -> dict[str, Tensor]:
+    """The losses of a training step; "loss" is their weighted sum."""
+    attention = batch.attention
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        if hears_itself(recipe, step):
+            with torch.no_grad():
+                attention = told(network, batch, attention).log_attention.exp()
+        prediction = told(network, batch, attention)
+    losses = parts(prediction, batch, recipe.gate_positive_weight)
+    total = losses["mel"] + recipe.delta_weight * losses["delta"] + recipe.gate_weight * losses["gate"]
+    return {"loss": total + recipe.attention_weight * losses["attention"], **losses}
+
+
+def hears_itself(recipe: Recipe, step: int) -> bool:
+    """Whether a step is told the network's own attention."""
+    draw = np.random.default_rng((recipe.schedule.seed, step)).random()
+    return step >= recipe.own_attention_from and draw < recipe.own_attention_share
+
+
+def told(network: Tacotron2, batch: Batch, attention: Tensor) -> Prediction:
+    return predict(
+        network, batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length, attention.to(batch.mels.dtype)
+    )
+
+
+def parts(prediction: Prediction, batch: Batch, gate_positive_weight: float) -> dict[str, Tensor]:
+    """Mean losses over valid frames or steps.
+
+    mel : absolute difference of the log-mels, before and after the postnet
+    delta : the same of the change from frame to frame, which blurred mels lack
+    gate : cross-entropy of ending
+    attention : cross-entropy with the teacher's attention, in nats
+    """
+    frame_mask = length_mask(batch.mels_length.flatten().long(), batch.mels.size(2)).unsqueeze(1)
+    step_mask = batch.step_mask
+    differences = [mel.float() - batch.mels for mel in (prediction.decoded, prediction.mel)]
+    gate = F.binary_cross_entropy_with_logits(
+        prediction.gates.float(), batch.gates, reduction="none", pos_weight=torch.tensor(gate_positive_weight)
+    )
+    heard = batch.attention * prediction.log_attention.float().masked_fill(batch.attention == 0, 0)
+    return {
+        "mel": sum(masked_mean(difference.abs(), frame_mask) for difference in differences),
+        "delta": masked_mean(differences[1].diff(dim=2).abs(), frame_mask[:, :, 1:]),
+        "gate": masked_mean(gate, step_mask),
+        "attention": masked_mean(-heard.sum(2), step_mask),
+    }
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum() / mask.expand_as(values).sum()

@@ -1,0 +1,45 @@
+"""The recipe of Tacotron 2's default weights: every number that training depends on, besides the recordings."""
+
+from dataclasses import dataclass, field
+
+from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME
+from convai.networks.tacotron2.config import CONFIGS
+from convai.networks.training import Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    first_steps, first_longest_seconds : at first, for so many steps, no clip is longer
+    own_attention_from, own_attention_share : from this step on, this share of batches is told the attention that the
+        network itself pays instead of the teacher's, because in service nobody else tells it
+    delta_weight, gate_weight, attention_weight : of the losses beside the mel's
+    """
+
+    size: str = "mini"
+    batch_frames: int = 3_000  # 35 seconds, padding included
+    first_steps: int = 1_000
+    first_longest_seconds: float = 2.5
+    own_attention_from: int = 1_000
+    own_attention_share: float = 0.5
+    delta_weight: float = 0.5
+    gate_weight: float = 0.5
+    gate_positive_weight: float = 5.0  # one step in a hundred ends a clip
+    attention_weight: float = 0.2
+    bfloat16: bool = True  # on processors with AVX512-BF16
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=40_000, peak_rate=1.5e-3, decay_share=0.4))
+
+    def __post_init__(self):
+        if self.size not in CONFIGS:
+            raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
+        if not 0 <= self.own_attention_share <= 1:
+            raise ValueError(f"own_attention_share must be from 0 to 1, got {self.own_attention_share}")
+        if self.batch_frames < 1 or self.first_longest_seconds <= 0:
+            raise ValueError(
+                "batch_frames and first_longest_seconds must be above 0, "
+                f"got {self.batch_frames}, {self.first_longest_seconds}"
+            )
+
+    @property
+    def first_longest_frames(self) -> int:
+        return round(self.first_longest_seconds / SECONDS_PER_FRAME)

@@ -1,0 +1,85 @@
+"""Runs a training for some time: options of its command line, its log, and a check with a checkpoint now and then."""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from convai.networks.training import Schedule, Training
+
+STATE_NAME = "state.pt"
+LOG_NAME = "log.jsonl"
+STEPS_PER_LOG_LINE = 25
+
+Measure = Callable[[nn.Module], dict]
+"""Measures a network, for the log."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule):
+    parser.add_argument("--out", type=Path, required=True, help="folder for log, state and weights")
+    parser.add_argument("--steps", type=int, default=schedule.steps, help="steps in all, earlier runs included")
+    parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop, ready to resume, after so long")
+    parser.add_argument("--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints")
+    parser.add_argument("--threads", type=int, default=1)
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
+    start.add_argument("--init", type=Path, help="start from these weights, such as those in weights/")
+
+
+def prepare(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+
+class Log:
+    """Prints a line and appends it to a file, as JSON."""
+
+    def __init__(self, file: Path):
+        self.file, self.start = file, time.monotonic()
+
+    def __call__(self, **fields) -> None:
+        line = json.dumps({"minutes": round((time.monotonic() - self.start) / 60, 2), **fields})
+        print(line, flush=True)
+        with open(self.file, "a", encoding="utf-8") as stream:
+            print(line, file=stream)
+
+
+def run(training: Training, args: argparse.Namespace, network_name: str, config_name: str, measure: Measure) -> None:
+    """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors."""
+    if args.resume:
+        training.resume(args.out / STATE_NAME)
+    if args.init:
+        training.start_from(args.init)
+    log = Log(args.out / LOG_NAME)
+    for losses in spans(training, args.minutes, args.minutes_between_checks, log):
+        # Saved first: measuring may take long, and must not cost what was learnt.
+        training.save(args.out / STATE_NAME)
+        training.export(args.out / f"{network_name}.safetensors", config_name)
+        log(step=training.steps_done, **losses, measured=measure(training.average.eval()))
+
+
+def spans(training: Training, minutes: float, minutes_between: float, log: Log) -> Iterator[dict]:
+    """Train on, and stop for a check every so often, and at the end."""
+    stop = time.monotonic() + 60 * minutes
+    while training.steps_done < training.schedule.steps and time.monotonic() < stop:
+        pause = min(stop, time.monotonic() + 60 * minutes_between)
+        history: list[dict[str, float]] = []
+        while training.steps_done < training.schedule.steps and time.monotonic() < pause:
+            history.append(training.step())
+            if training.steps_done % STEPS_PER_LOG_LINE == 0:
+                log(step=training.steps_done, **mean(history[-STEPS_PER_LOG_LINE:]))
+        yield mean(history)
+
+
+def mean(history: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of every loss over the steps that have it."""
+    names = sorted({name for losses in history for name in losses})
+    return {name: round(float(np.mean([losses[name] for losses in history if name in losses])), 4) for name in names}

@@ -1,0 +1,159 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from convai.backends.glue.symbols import SYMBOL_IDS
+from convai.networks.tacotron2 import train
+from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, target_attention
+from convai.networks.tacotron2.data import Batches, Clip, collate, read_clips
+from convai.networks.tacotron2.forced import predict
+from convai.networks.tacotron2.measure import measure
+from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
+from convai.networks.tacotron2.recipe import Recipe
+from convai.networks.training import Schedule
+from convai.networks.weights import build, read_weights
+from convai.networks.registry import NETWORKS
+
+QUICK = Recipe(
+    batch_frames=200,
+    first_steps=2,
+    own_attention_from=2,
+    bfloat16=False,
+    schedule=Schedule(steps=25, warm_up_steps=3, peak_rate=3e-3),
+)
+FRAMES_PER_LETTER = 8
+
+
+def whistle(text: str) -> Clip:
+    """A made-up language: every letter is a band of its own."""
+    log_mel = np.full((FRAMES_PER_LETTER * len(text), 80), -11.5, np.float16)
+    for index, letter in enumerate(text):
+        band = 3 * (ord(letter) - ord("a"))
+        log_mel[index * FRAMES_PER_LETTER : (index + 1) * FRAMES_PER_LETTER, band : band + 4] = 0.0
+    ends = [(index + 1) * FRAMES_PER_LETTER * SECONDS_PER_FRAME for index in range(len(text))]
+    return Clip([SYMBOL_IDS[letter] for letter in text], ends, log_mel)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [whistle(text) for text in ("abc", "cab", "bead", "fade", "gag", "ace", "dice", "hide")]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_training_lowers_every_loss_on_speech_it_hears_again(clips):
+    training = train.training_of(QUICK, clips)
+    losses = [training.step() for _ in range(QUICK.schedule.steps)]
+    for name in ("mel", "gate", "attention"):
+        last, first = (np.mean([one[name] for one in some]) for some in (losses[-4:], losses[:4]))
+        assert last < 0.8 * first, name
+
+
+def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(clips, tmp_path):
+    training = train.training_of(QUICK, clips)
+    for _ in range(3):
+        training.step()
+    training.save(tmp_path / "state.pt")
+    uninterrupted = [training.step() for _ in range(3)]
+    resumed = train.training_of(QUICK, clips)
+    resumed.resume(tmp_path / "state.pt")
+    assert [resumed.step() for _ in range(3)] == uninterrupted
+
+
+def test_all_steps_at_once_agree_with_step_by_step_when_told_the_same_attention():
+    torch.manual_seed(0)
+    # The prenet's dropout, which never rests, would differ.
+    network = Tacotron2(replace(CONFIGS["mini"], p_prenet_dropout=0.0)).eval()
+    symbols = example_inputs(network_config := CONFIGS["mini"], 3, 20)
+    mels = torch.randn(3, network_config.n_mel_channels, 60)
+    lengths = torch.tensor([[60], [45], [60]], dtype=torch.int32)
+    with torch.no_grad():
+        decoded, mel, gates, attention = network.teacher_forced(*symbols, mels, lengths)
+        prediction = predict(network, *symbols, mels, lengths, attention)
+    torch.testing.assert_close(prediction.decoded, decoded, atol=1e-5, rtol=0)
+    torch.testing.assert_close(prediction.mel, mel, atol=1e-5, rtol=0)
+    torch.testing.assert_close(prediction.gates, gates, atol=1e-5, rtol=0)
+    torch.testing.assert_close(prediction.log_attention.exp(), attention, atol=1e-5, rtol=0)
+
+
+def test_attention_is_shared_among_the_symbols_that_a_step_speaks():
+    ends = np.array([2.5, 3.0, 8.5]) * SECONDS_PER_FRAME
+    attention = target_attention(ends, steps=4, frames_per_step=3)
+    np.testing.assert_allclose(attention.sum(1), 1, rtol=1e-6)
+    np.testing.assert_allclose(attention[0], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(attention[1], [0, 1 / 6, 5 / 6], atol=1e-6)
+    np.testing.assert_allclose(attention[3], [0, 0, 1], atol=1e-6)
+
+
+def test_the_gate_fires_one_step_after_the_last_frame_of_each_clip(clips):
+    batch = collate([clips[0], clips[2]], frames_per_step=3)
+    assert batch.mels_length.flatten().tolist() == [27, 36]
+    assert batch.gates.argmax(1).tolist() == [8, 11]
+    assert batch.gates.sum(1).tolist() == [1, 1]
+    assert batch.step_mask.sum(1).tolist() == [9, 12]
+
+
+def test_first_steps_hear_short_clips_and_later_ones_all(clips):
+    batches = Batches(clips, batch_frames=64, first_steps=1, first_longest_frames=24, seed=0)
+    first_epoch = [index for step in range(2) for index in batches.at(step)]
+    assert {clips[index].frames for index in first_epoch} == {24}
+    later = {index for step in range(2, 10) for index in batches.at(step).tolist()}
+    assert later == set(range(len(clips)))
+
+
+def test_the_clips_of_a_step_depend_on_its_number_alone(clips):
+    visited, fresh = (Batches(clips, 64, 1, 24, seed=0) for _ in range(2))
+    expected = [visited.at(step).tolist() for step in range(7)]
+    assert fresh.at(6).tolist() == expected[6]
+    assert visited.at(1).tolist() == expected[1]
+
+
+def test_the_program_writes_weights_that_export_can_load(tmp_path):
+    write_speech(tmp_path / "speech")
+    options = ["--manifest", str(tmp_path / "speech" / "manifest.jsonl"), "--out", str(tmp_path / "out")]
+    assert train.main([*options, "--steps", "2", "--measured-clips", "1"]) == 0
+    assert train.main([*options, "--steps", "3", "--measured-clips", "1", "--resume"]) == 0
+    log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [2, 3]
+    assert log[0]["measured"].keys() == {"mel", "focus", "off_symbols", "runaways", "length"}
+    build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], tmp_path / "out" / "tacotron2.safetensors"), seed=0)
+
+
+def write_speech(folder):
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    lines = []
+    for number, spoken in enumerate(("{HH AY1}.", "{B AY1}.", "hi.")):
+        soundfile.write(folder / f"{number}.flac", 0.1 * rng.standard_normal(8_000), 22_050)
+        count = {"{HH AY1}.": 3, "{B AY1}.": 3, "hi.": 3}[spoken]
+        ends = [8_000 / 22_050 * (index + 1) / count for index in range(count)]
+        lines.append(json.dumps({"audio": f"{number}.flac", "spoken": spoken, "ends": ends}))
+    (folder / "manifest.jsonl").write_text("\n".join(lines))
+
+
+def test_symbols_without_their_moments_are_refused():
+    with pytest.raises(ValueError, match=r"ends must be as many as symbols \(2\), at least 1, got 1"):
+        Clip([3, 4], [0.5], np.zeros((8, 80), np.float16))
+
+
+def test_measuring_tells_a_runaway_from_a_text_that_ends(clips):
+    torch.manual_seed(0)
+    figures = measure(Tacotron2(CONFIGS["mini"]).eval(), clips[:2])
+    assert figures["runaways"] == 1
+    assert 0 < figures["focus"] < 0.9
+
+
+def test_an_empty_manifest_is_refused(tmp_path):
+    (tmp_path / "manifest.jsonl").write_text("")
+    with pytest.raises(ValueError, match="empty"):
+        read_clips(tmp_path / "manifest.jsonl", tmp_path)
