@@ -67,8 +67,8 @@ def _python_steps(n_group: int, receptive_field_frames: int, post_filter: str) -
     }
 
 
-def _onnxruntime(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
-    parameters = {"intra_op_thread_count": threads, "inter_op_thread_count": 1}
+def _onnxruntime(threads: int, shapes: dict[str, ShapeRange], **parameters: int) -> Settings:
+    parameters |= {"intra_op_thread_count": threads, "inter_op_thread_count": 1}
     return Settings(engine="onnxruntime", max_queue_delay_microseconds=500, parameters=parameters, shapes=shapes)
 
 
@@ -91,7 +91,8 @@ def _cpu_nvidia() -> Profile:
 def _cpu_networks(ranges: dict[str, dict[str, ShapeRange]]) -> dict[str, Settings]:
     return {
         "jasper": _onnxruntime(2, ranges["jasper"]),
-        "bert": _onnxruntime(2, ranges["bert"]),
+        # Attention needs some 30 MB per window, so a run joins requests only up to 16 windows.
+        "bert": _onnxruntime(2, ranges["bert"], max_elements_per_run=16 * TOKEN_BUCKETS[-1]),
         "tacotron2": _pytorch(1, ranges["tacotron2"]),
         "waveglow": _onnxruntime(2, ranges["waveglow"]),
     }
