@@ -1,0 +1,159 @@
+"""Have texts spoken and judge the speech: python -m convai.benchmarks.speech --texts dev-v1.1.json --server 127.0.0.1:8001
+
+Voices: the teacher, always, since others are judged beside it; with --server, what a running server says; with
+--waveglow, the teacher's mels through that vocoder, with and without post-filter; with --tacotron2 as well, these
+two networks. Packages: hibari-tts and moonshine-voice.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+from convai.backends.glue.text_encoder import TextEncoder
+from convai.benchmarks.listener import Listener
+from convai.benchmarks.measurement import Measurement, as_json, as_table
+from convai.benchmarks.voices import (
+    Spoken,
+    Vocoder,
+    Voice,
+    resynthesis,
+    served_voice,
+    tacotron2_voice,
+    teacher_voice,
+)
+from convai.client.client import ConvaiClient
+from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.networks.bert.questions import spoken_form
+from convai.networks.tacotron2.texts import draw_texts
+
+LEVEL_SECONDS = 0.02  # over which loudness is measured
+PAUSE_PERCENTILE = 5  # of these stretches, the quietest are pauses
+EMPTY_DBFS = -50.0
+RUNAWAY_RATIO, CUT_RATIO = 2.0, 0.6  # of the teacher's length
+LOUD_END_DBFS = -30.0  # speech that stops at such a level is cut
+SILENT_DBFS = -120.0
+
+
+def levels(audio: np.ndarray) -> np.ndarray:
+    """Loudness of each stretch of 20 ms: float, dB of full scale."""
+    length = round(LEVEL_SECONDS * VOICE_SAMPLE_RATE_HERTZ)
+    whole = audio[: len(audio) // length * length].reshape(-1, length)
+    return decibels(np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=1)))
+
+
+def decibels(amplitude: np.ndarray | float) -> np.ndarray:
+    return 20 * np.log10(np.maximum(amplitude, 10 ** (SILENT_DBFS / 20)))
+
+
+def peak_dbfs(spoken: Spoken) -> float:
+    return float(decibels(np.abs(spoken.audio).max(initial=0)))
+
+
+def is_empty(spoken: Spoken) -> bool:
+    return peak_dbfs(spoken) < EMPTY_DBFS
+
+
+def is_runaway(spoken: Spoken, teacher: Spoken) -> bool:
+    return spoken.seconds > RUNAWAY_RATIO * teacher.seconds + 1
+
+
+def is_cut(spoken: Spoken, teacher: Spoken) -> bool:
+    """Whether speech ends much too soon, or in the middle of a sound; the last 20 ms may be a fade-out."""
+    loudness = levels(spoken.audio)
+    return spoken.seconds < CUT_RATIO * teacher.seconds or (len(loudness) > 1 and loudness[-2] > LOUD_END_DBFS)
+
+
+def judged(name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]) -> Measurement:
+    """Everything in percent, but the levels, in dB of full scale."""
+    said = [spoken_form(text) for text in texts]
+    peaks = [peak_dbfs(one) for one in spoken]
+    pairs = list(zip(spoken, teacher, strict=True))
+    return Measurement(
+        name,
+        len(texts),
+        {
+            "WER": 100 * jiwer.wer(said, heard),
+            "runaways": percent([is_runaway(*pair) for pair in pairs]),
+            "cut": percent([is_cut(*pair) for pair in pairs]),
+            "empty": percent([is_empty(one) for one in spoken]),
+            "lowest peak": min(peaks),
+            "highest peak": max(peaks),
+            "pauses": float(np.median([np.percentile(levels(one.audio), PAUSE_PERCENTILE) for one in spoken])),
+        },
+    )
+
+
+def percent(flags: list[bool]) -> float:
+    return 100 * sum(flags) / len(flags)
+
+
+def voices_of(args: argparse.Namespace) -> dict[str, Voice]:
+    encoder = encoder_of(args.dictionary)
+    voices = {"teacher": teacher_voice(encoder)}
+    if args.server:
+        voices["server"] = served_voice(ConvaiClient(args.server))
+    for post_filter in ("off", "mel_consistent") if args.waveglow or args.tacotron2 else ():
+        vocoder = Vocoder(args.waveglow, post_filter)
+        voices[f"WaveGlow, post-filter {post_filter}"] = resynthesis(voices["teacher"], vocoder)
+        if args.tacotron2:
+            voices[f"both networks, post-filter {post_filter}"] = tacotron2_voice(args.tacotron2, encoder, vocoder)
+    return voices
+
+
+def encoder_of(dictionary: Path | None) -> TextEncoder:
+    return TextEncoder(pronunciation="arpabet", pronunciations_file=str(dictionary)) if dictionary else TextEncoder()
+
+
+def speak_all(voices: dict[str, Voice], texts: Sequence[str], out: Path | None) -> dict[str, list[Spoken]]:
+    spoken = {}
+    for name, voice in voices.items():
+        spoken[name] = [voice(text) for text in tqdm(texts, desc=name, mininterval=5)]
+        for number, one in enumerate(spoken[name] if out else ()):
+            (out / name).mkdir(parents=True, exist_ok=True)
+            soundfile.write(out / name / f"{number:03}.wav", one.audio, VOICE_SAMPLE_RATE_HERTZ)
+    return spoken
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m convai.benchmarks.speech", description=__doc__)
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD files, not learnt from")
+    parser.add_argument("--count", type=int, default=200, help="how many texts to draw (default: 200)")
+    parser.add_argument("--max-words", type=int, default=40, help="longest text in words (default: 40)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dictionary", type=Path, help="pronunciations for teacher and --tacotron2 (default: letters)")
+    parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server")
+    parser.add_argument("--waveglow", type=Path, help="weights; without them --tacotron2 is heard through a random one")
+    parser.add_argument("--tacotron2", type=Path, help="weights")
+    parser.add_argument("--out", type=Path, help="folder for the recordings and pictures")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    texts = draw_texts(args.texts, args.count, args.max_words, random.Random(args.seed))
+    spoken = speak_all(voices_of(args), texts, args.out)
+    listener = Listener()
+    measurements = []
+    for name, ones in spoken.items():
+        heard = [listener(one.audio, VOICE_SAMPLE_RATE_HERTZ) for one in ones]
+        measurements.append(judged(name, texts, ones, spoken["teacher"], heard))
+    print(as_table(measurements))
+    if args.out:
+        from convai.benchmarks.speech_pictures import draw
+
+        draw(args.out, texts, spoken)
+    if args.json:
+        args.json.write_text(as_json(measurements) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

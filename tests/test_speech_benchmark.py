@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from convai.backends.glue.text_encoder import TextEncoder
+from convai.backends.glue.voice_mel import mel_spectrogram
+from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, peak_dbfs
+from convai.benchmarks.speech_pictures import draw
+from convai.benchmarks.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
+from convai.networks.compact import save
+from convai.networks.tacotron2.model import CONFIGS, Tacotron2
+
+RATE = 22_050
+
+
+def tone(seconds: float, amplitude: float = 0.5, pause_seconds: float = 0.1) -> Spoken:
+    """A tone between two pauses."""
+    pause = np.zeros(round(pause_seconds * RATE), np.float32)
+    sounding = amplitude * np.sin(2 * np.pi * 300 * np.arange(round(seconds * RATE)) / RATE)
+    audio = np.concatenate((pause, sounding.astype(np.float32), pause))
+    return Spoken(audio, mel_spectrogram(audio))
+
+
+def test_speech_much_longer_than_the_teacher_is_a_runaway():
+    assert is_runaway(tone(6), tone(2))
+    assert not is_runaway(tone(3), tone(2))
+
+
+def test_speech_that_ends_too_soon_or_inside_a_sound_is_cut():
+    assert is_cut(tone(1), tone(2))
+    assert is_cut(tone(2, pause_seconds=0), tone(2))
+    assert not is_cut(tone(2), tone(2))
+
+
+def test_silence_is_empty():
+    assert is_empty(tone(1, amplitude=0))
+    assert not is_empty(tone(1))
+
+
+def test_levels_are_in_decibels_of_full_scale():
+    np.testing.assert_allclose(peak_dbfs(tone(1)), -6.02, atol=0.05)
+    np.testing.assert_allclose(levels(tone(1).audio).max(), -9.03, atol=0.05)
+
+
+def test_a_voice_is_judged_by_what_is_heard_of_it():
+    texts = ["In 1944.", "Anna"]
+    spoken = [tone(1), tone(1)]
+    measured = judged("someone", texts, spoken, spoken, ["in nineteen forty four", "hannah"])
+    assert measured.figures["WER"] == pytest.approx(100 / 5)
+    assert measured.figures["runaways"] == measured.figures["cut"] == measured.figures["empty"] == 0
+    assert measured.figures["pauses"] < -100
+
+
+def test_networks_speak_between_the_steps_of_serving(tmp_path):
+    torch.manual_seed(0)
+    save(tmp_path / "tacotron2.safetensors", Tacotron2(CONFIGS["mini"]).state_dict(), metadata={"config": "mini"})
+    vocoder = Vocoder(None, "mel_consistent")
+    spoken = tacotron2_voice(tmp_path / "tacotron2.safetensors", TextEncoder(), vocoder)("Hi.")
+    assert spoken.mel.shape == (80, len(spoken.audio) // 256)
+    again = resynthesis(lambda text: tone(0.3), vocoder)("Hi.")
+    assert len(again.audio) == again.mel.shape[1] * 256
+
+
+def test_pictures_show_every_voice(tmp_path):
+    draw(tmp_path, ["Price: $5 or $6"], {"teacher": [tone(0.3)], "pupil": [tone(0.4)]})
+    assert (tmp_path / "000.png").stat().st_size > 10_000
