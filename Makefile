@@ -46,7 +46,7 @@ clean: ## remove the environment and the exports
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,export,test]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
 .PHONY: help setup demo test export serve ask generate check full-size clean
