@@ -9,11 +9,15 @@ from safetensors.torch import load_file
 
 from convai.networks.jasper import train
 from convai.networks.jasper.augment import AugmentConfig
+from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, residual_blocks
 from convai.networks.jasper.data import Clip, batches_of_epoch, is_held_out, read_clips
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import Training
 
-QUICK = Recipe(steps=40, warm_up_steps=5, batch_seconds=8.0, first_epoch_steps=2, bfloat16=False)
+TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
+QUICK = Recipe(
+    steps=50, warm_up_steps=5, peak_rate=1e-2, batch_seconds=8.0, first_epoch_steps=2, bfloat16=False
+)
 NO_CHANGE = AugmentConfig(
     tempo=(1.0, 1.0),
     vocal_tract=(1.0, 1.0),
@@ -40,6 +44,12 @@ def clips():
     return [whistle(text) for text in ("a cab", "bead", "fade", "gag", "ace", "dice bag", "hide", "jig")]
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setitem(CONFIGS, "tiny", TINY)
+    return replace(QUICK, size="tiny")
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     threads = torch.get_num_threads()
@@ -48,28 +58,28 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_training_lowers_the_loss_on_speech_it_hears_again(clips):
-    training = Training(QUICK, clips, NO_CHANGE)
-    losses = [training.step() for _ in range(QUICK.steps)]
+def test_training_lowers_the_loss_on_speech_it_hears_again(quick, clips):
+    training = Training(quick, clips, NO_CHANGE)
+    losses = [training.step() for _ in range(quick.steps)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
-def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(clips, tmp_path):
-    training = Training(QUICK, clips, AugmentConfig())
+def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(quick, clips, tmp_path):
+    training = Training(quick, clips, AugmentConfig())
     for _ in range(3):
         training.step()
     training.save(tmp_path / "state.pt")
     uninterrupted = [training.step() for _ in range(3)]
-    resumed = Training(QUICK, clips, AugmentConfig())
+    resumed = Training(quick, clips, AugmentConfig())
     resumed.resume(tmp_path / "state.pt")
     assert [resumed.step() for _ in range(3)] == uninterrupted
 
 
-def test_exported_weights_alone_can_start_a_run(clips, tmp_path):
-    training = Training(QUICK, clips, NO_CHANGE)
+def test_exported_weights_alone_can_start_a_run(quick, clips, tmp_path):
+    training = Training(quick, clips, NO_CHANGE)
     training.step()
     training.export(tmp_path / "jasper.safetensors")
-    started = Training(QUICK, clips, NO_CHANGE)
+    started = Training(quick, clips, NO_CHANGE)
     started.start_from(tmp_path / "jasper.safetensors")
     for name, tensor in load_file(tmp_path / "jasper.safetensors").items():
         torch.testing.assert_close(started.network.state_dict()[name].float(), tensor.float())

@@ -14,6 +14,7 @@ from convai.networks.jasper.augment import AugmentConfig, augment
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.jasper.data import Clip, batches_of_epoch
 from convai.networks.jasper.model import Jasper
+from convai.networks.jasper.optimizer import MuonAndAdamW
 from convai.networks.jasper.recipe import Recipe
 
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up
@@ -27,9 +28,7 @@ class Training:
         self.recipe, self.clips, self.augmentation = recipe, clips, augmentation
         self.network = Jasper(replace(CONFIGS[recipe.size], dropout=recipe.dropout)).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
-        )
+        self.optimizer = MuonAndAdamW(self.network, recipe.weight_decay)
         self.steps_done, self.epoch, self.batches_done = 0, 0, 0
         self._batches = self._batches_of_epoch()
 
@@ -47,12 +46,8 @@ class Training:
         return loss.item()
 
     def _update(self, loss: torch.Tensor) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.steps_done)
-        self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.largest_gradient)
-        self.optimizer.step()
+        self.optimizer.step(self.recipe.rate(self.steps_done), self.recipe.largest_gradient)
         # A young average would remember the random start for too long.
         share = 1 - min(self.recipe.average_decay, (1 + self.steps_done) / (10 + self.steps_done))
         for average, current in zip(tensors(self.average), tensors(self.network), strict=True):
