@@ -71,6 +71,12 @@ def test_no_requests_no_runs():
     assert network.runs == []
 
 
+def test_a_request_without_any_element_is_answered_beside_its_neighbours():
+    answers = run_requests(Doubler(), [request(1, 3), request(1, 0), request(1, 0), request(1, 3)], NO_LIMIT)
+
+    assert [answer["y"].shape for answer in answers] == [(1, 3), (1, 0), (1, 0), (1, 3)]
+
+
 def test_a_network_that_loses_rows_fails_instead_of_mixing_up_answers():
     answers = run_requests(lambda inputs: {"y": inputs["x"][:1]}, [request(2, 3)], NO_LIMIT)
 

@@ -93,6 +93,16 @@ def test_a_network_fails_only_the_guilty_request_of_a_batch(client, model, good,
     assert sum(isinstance(answer, dict) for answer in answers) == 4
 
 
+def test_a_mistake_that_a_torchscript_network_reports_is_the_callers(client):
+    mistake = r"INVALID_ARGUMENT\] halver: the network failed: amplified is above 1e6$"
+    with pytest.raises(InferenceServerException, match=mistake):
+        infer(client, "halver", amplified=floats(1e9))
+
+
+def test_an_empty_request_to_a_network_gets_an_answer_of_its_own(client):
+    assert infer(client, "halver", amplified=np.zeros((1, 0), np.float32))["half__0"].shape == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("model", "inputs"),
     [

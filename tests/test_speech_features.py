@@ -65,7 +65,7 @@ def test_resampling_keeps_a_tone_where_it_was(sample_rate):
     assert abs(spectrum.argmax() - 440) <= 1
 
 
-@pytest.mark.parametrize("sample_rate", [8_000, 44_100, 48_000])
+@pytest.mark.parametrize("sample_rate", [8_000, 11_025, 44_100, 48_000])
 def test_the_shortest_and_the_longest_audio_work_at_every_sample_rate(sample_rate):
     assert run(tone(0.1, sample_rate), sample_rate)["features_length"][0] in (10, 11)
     assert run(tone(30, sample_rate), sample_rate)["features_length"][0] in (3_000, 3_001)
@@ -107,6 +107,11 @@ def test_nan_and_infinite_samples_are_counted():
 def test_audio_too_short_or_too_long_is_refused_with_its_length(seconds):
     with pytest.raises(ValueError, match=rf"got {seconds:.3f} s of audio .*allowed is 0.1 to 30.0 s"):
         run(tone(seconds))
+
+
+def test_audio_one_sample_too_short_is_told_how_many_samples_it_needs():
+    with pytest.raises(ValueError, match=r"799 samples at 8000 Hz.*allowed is .*\(800 to 240000 samples\)"):
+        run(tone()[:799], 8_000)
 
 
 @pytest.mark.parametrize("sample_rate", [-1, 0, 7_999, 48_001])

@@ -50,8 +50,8 @@ def join(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int
     for index, request in enumerate(requests):
         shape = row_shape(request)
         size = max(array.size for array in request.values())
-        group, elements = open_groups.get(shape, ([], max_elements_per_run))
-        if elements + size > max_elements_per_run:
+        group, elements = open_groups.get(shape, (None, 0))
+        if group is None or elements + size > max_elements_per_run:
             group, elements = [], 0
             groups.append(group)
         group.append(index)

@@ -1,5 +1,6 @@
 """First step of hearing: the question's audio becomes the normalised log-mel features that Jasper reads."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -138,13 +139,19 @@ class SpeechFeatures:
             )
         if audio.ndim != 1:
             raise ValueError(f"got audio of shape {list(audio.shape)}; allowed is one axis, [samples] of one channel")
-        seconds = len(audio) / sample_rate_hertz
-        if not self.min_seconds <= seconds <= self.max_seconds:
-            raise ValueError(
-                f"got {seconds:.3f} s of audio ({len(audio)} samples at {sample_rate_hertz} Hz); "
-                f"allowed is {self.min_seconds} to {self.max_seconds} s"
-            )
+        self._check_length(len(audio), sample_rate_hertz)
         self._check_samples(audio)
+
+    def _check_length(self, num_samples: int, sample_rate_hertz: int) -> None:
+        # At 11,025 Hz nobody can send exactly 0.1 s, so the sample on either side will do.
+        fewest = math.floor(self.min_seconds * sample_rate_hertz)
+        most = math.ceil(self.max_seconds * sample_rate_hertz)
+        if not fewest <= num_samples <= most:
+            raise ValueError(
+                f"got {num_samples / sample_rate_hertz:.3f} s of audio ({num_samples} samples at "
+                f"{sample_rate_hertz} Hz); allowed is {self.min_seconds} to {self.max_seconds} s "
+                f"({fewest} to {most} samples)"
+            )
 
     def _check_samples(self, audio: np.ndarray) -> None:
         num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())

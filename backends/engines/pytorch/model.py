@@ -11,6 +11,8 @@ import torch
 from convai.backends.engines.engine import NetworkModel, positive_integer
 from convai.backends.engines.runs import Arrays
 
+RAISED_VALUE_ERROR = "builtins.ValueError: "  # how TorchScript tells that the network itself raised one
+
 
 class TritonPythonModel(NetworkModel):
     def load(self, file: Path, config: dict) -> None:
@@ -22,7 +24,13 @@ class TritonPythonModel(NetworkModel):
     @torch.inference_mode()
     def run(self, inputs: Arrays) -> Arrays:
         torch.set_flush_denormal(True)  # it holds for the calling thread, which Triton chooses
-        outputs = self.network(**{name: torch.from_numpy(array) for name, array in inputs.items()})
+        try:
+            outputs = self.network(**{name: torch.from_numpy(array) for name, array in inputs.items()})
+        except torch.jit.Error as error:
+            reason = str(error).strip().splitlines()[-1]
+            if reason.startswith(RAISED_VALUE_ERROR):
+                raise ValueError(reason.removeprefix(RAISED_VALUE_ERROR)) from error
+            raise
         outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
         return {name: outputs[index].numpy() for name, index in self.output_indices.items()}
 
