@@ -70,7 +70,9 @@ def is_cut(spoken: Spoken, teacher: Spoken) -> bool:
     return spoken.seconds < CUT_RATIO * teacher.seconds or (len(loudness) > 1 and loudness[-2] > LOUD_END_DBFS)
 
 
-def judged(name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]) -> Measurement:
+def judged(
+    name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]
+) -> Measurement:
     """Everything in percent, but the levels, in dB of full scale."""
     said = [spoken_form(text) for text in texts]
     peaks = [peak_dbfs(one) for one in spoken]

@@ -15,7 +15,9 @@ MEL_RANGE = (-11.5, 2.0)  # log magnitudes
 def draw(folder: Path, texts: Sequence[str], spoken: Mapping[str, Sequence[Spoken]]) -> None:
     """Write the first few texts as <folder>/000.png and so on."""
     for number, text in enumerate(texts[:PICTURES]):
-        picture(text, {name: ones[number] for name, ones in spoken.items()}).savefig(folder / f"{number:03}.png", dpi=80)
+        picture(text, {name: ones[number] for name, ones in spoken.items()}).savefig(
+            folder / f"{number:03}.png", dpi=80
+        )
 
 
 def picture(text: str, voices: Mapping[str, Spoken]) -> Figure:

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule):
     parser.add_argument("--steps", type=int, default=schedule.steps, help="steps in all, earlier runs included")
     parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, ready to resume, after so long")
-    parser.add_argument("--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints")
+    parser.add_argument(
+        "--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints"
+    )
     parser.add_argument("--threads", type=int, default=1)
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")

@@ -7,8 +7,9 @@ import soundfile
 import torch
 
 from convai.backends.glue.symbols import SYMBOL_IDS
+from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import train
-from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, target_attention
+from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, swung, target_attention
 from convai.networks.tacotron2.data import Batches, Clip, collate, read_clips
 from convai.networks.tacotron2.forced import predict
 from convai.networks.tacotron2.measure import measure
@@ -16,12 +17,11 @@ from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 from convai.networks.tacotron2.recipe import Recipe
 from convai.networks.training import Schedule
 from convai.networks.weights import build, read_weights
-from convai.networks.registry import NETWORKS
 
 QUICK = Recipe(
     batch_frames=200,
     first_steps=2,
-    own_attention_from=2,
+    sequential_from=2,
     bfloat16=False,
     schedule=Schedule(steps=25, warm_up_steps=3, peak_rate=3e-3),
 )
@@ -73,9 +73,10 @@ def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(clips, tmp_path):
 def test_all_steps_at_once_agree_with_step_by_step_when_told_the_same_attention():
     torch.manual_seed(0)
     # The prenet's dropout, which never rests, would differ.
-    network = Tacotron2(replace(CONFIGS["mini"], p_prenet_dropout=0.0)).eval()
-    symbols = example_inputs(network_config := CONFIGS["mini"], 3, 20)
-    mels = torch.randn(3, network_config.n_mel_channels, 60)
+    config = replace(CONFIGS["mini"], p_prenet_dropout=0.0)
+    network = Tacotron2(config).eval()
+    symbols = example_inputs(config, 3, 20)
+    mels = torch.randn(3, config.n_mel_channels, 60)
     lengths = torch.tensor([[60], [45], [60]], dtype=torch.int32)
     with torch.no_grad():
         decoded, mel, gates, attention = network.teacher_forced(*symbols, mels, lengths)
@@ -93,6 +94,22 @@ def test_attention_is_shared_among_the_symbols_that_a_step_speaks():
     np.testing.assert_allclose(attention[0], [1, 0, 0], atol=1e-6)
     np.testing.assert_allclose(attention[1], [0, 1 / 6, 5 / 6], atol=1e-6)
     np.testing.assert_allclose(attention[3], [0, 0, 1], atol=1e-6)
+
+
+def test_swung_attention_is_the_teachers_a_few_steps_off(clips):
+    attention = collate(clips, frames_per_step=3).attention
+    moved = swung(attention, 2, np.random.default_rng(0))
+    assert not torch.equal(moved, attention)
+    for row, told in zip(attention, moved, strict=True):
+        valid = int((row.sum(1) > 0).sum())
+        for step in range(valid):
+            nearby = row[max(0, step - 2) : min(valid, step + 3)]
+            assert any(torch.equal(told[step], one) for one in nearby)
+
+
+def test_attention_that_does_not_swing_stays_the_teachers(clips):
+    attention = collate(clips[:1], frames_per_step=3).attention
+    assert torch.equal(swung(attention, 0, np.random.default_rng(0)), attention)
 
 
 def test_the_gate_fires_one_step_after_the_last_frame_of_each_clip(clips):
@@ -126,7 +143,8 @@ def test_the_program_writes_weights_that_export_can_load(tmp_path):
     log = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [2, 3]
     assert log[0]["measured"].keys() == {"mel", "focus", "off_symbols", "runaways", "length"}
-    build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], tmp_path / "out" / "tacotron2.safetensors"), seed=0)
+    network = NETWORKS["tacotron2"]
+    build(network, read_weights(network, tmp_path / "out" / "tacotron2.safetensors"), seed=0)
 
 
 def write_speech(folder):

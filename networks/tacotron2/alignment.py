@@ -2,10 +2,14 @@
 
 import numpy as np
 
+import torch
+from torch import Tensor
+
 from convai.backends.glue.voice_mel import HOP_LENGTH
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 SECONDS_PER_FRAME = HOP_LENGTH / VOICE_SAMPLE_RATE_HERTZ
+PERIOD_STEPS = (15, 60)  # of the swing in `swung`
 
 
 def target_attention(ends: np.ndarray, steps: int, frames_per_step: int) -> np.ndarray:
@@ -27,3 +31,19 @@ def target_attention(ends: np.ndarray, steps: int, frames_per_step: int) -> np.n
     shared = np.minimum(edges[1:, None], stops) - np.maximum(edges[:-1, None], starts)
     shared = np.maximum(shared, 0)
     return (shared / shared.sum(1, keepdims=True)).astype(np.float32)
+
+
+def swung(attention: Tensor, largest_swing: float, rng: np.random.Generator) -> Tensor:
+    """Attention that now runs ahead and now lags behind, by up to so many steps, differently in every row.
+
+    A network that is told of it, and still has to attend where the teacher does, learns to find its way back.
+
+    attention : float32, shape = (batch, steps, symbols), zero past each row's last step; the result stays where it was
+    """
+    batch, steps, _ = attention.shape
+    swing, phase = rng.uniform(0, largest_swing, (batch, 1)), rng.uniform(0, 2 * np.pi, (batch, 1))
+    period = rng.uniform(*PERIOD_STEPS, (batch, 1))
+    shift = np.rint(swing * np.sin(2 * np.pi * np.arange(steps) / period + phase)).astype(np.int64)
+    last = (attention.sum(2) > 0).sum(1, keepdim=True) - 1
+    source = torch.from_numpy(np.arange(steps) + shift).clamp(min=0).minimum(last)
+    return attention.gather(1, source.unsqueeze(2).expand_as(attention))

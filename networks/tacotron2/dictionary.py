@@ -51,9 +51,13 @@ def alone(g2p, words: Iterable[str]) -> dict[str, str]:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)")
+    parser.add_argument(
+        "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
+    )
     parser.add_argument("--sentences", type=int, default=20_000, help="how many to read for words in running text")
-    parser.add_argument("--min-count", type=int, default=2, help="leave out words that are rarer than this in the texts")
+    parser.add_argument(
+        "--min-count", type=int, default=2, help="leave out words that are rarer than this in the texts"
+    )
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser
 

@@ -5,36 +5,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convai.networks.tacotron2.alignment import swung
 from convai.networks.tacotron2.data import Batch
 from convai.networks.tacotron2.forced import Prediction, predict
 from convai.networks.tacotron2.layers import length_mask
 from convai.networks.tacotron2.model import Tacotron2
 from convai.networks.tacotron2.recipe import Recipe
 
+LEAST_ATTENTION = 1e-8  # whose logarithm is finite
+
 
 def batch_losses(network: Tacotron2, batch: Batch, recipe: Recipe, step: int) -> dict[str, Tensor]:
     """The losses of a training step; "loss" is their weighted sum."""
-    attention = batch.attention
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-        if hears_itself(recipe, step):
-            with torch.no_grad():
-                attention = told(network, batch, attention).log_attention.exp()
-        prediction = told(network, batch, attention)
+    rng = np.random.default_rng((recipe.schedule.seed, step))
+    if step >= recipe.sequential_from and rng.random() < recipe.sequential_share:
+        prediction = step_by_step(network, batch)
+    else:
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            prediction = told(network, batch, swung(batch.attention, recipe.largest_swing, rng))
     losses = parts(prediction, batch, recipe.gate_positive_weight)
     total = losses["mel"] + recipe.delta_weight * losses["delta"] + recipe.gate_weight * losses["gate"]
     return {"loss": total + recipe.attention_weight * losses["attention"], **losses}
 
 
-def hears_itself(recipe: Recipe, step: int) -> bool:
-    """Whether a step is told the network's own attention."""
-    draw = np.random.default_rng((recipe.schedule.seed, step)).random()
-    return step >= recipe.own_attention_from and draw < recipe.own_attention_share
-
-
 def told(network: Tacotron2, batch: Batch, attention: Tensor) -> Prediction:
-    return predict(
-        network, batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length, attention.to(batch.mels.dtype)
+    return predict(network, batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length, attention)
+
+
+def step_by_step(network: Tacotron2, batch: Batch) -> Prediction:
+    decoded, mel, gates, attention = network.teacher_forced(
+        batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length
     )
+    return Prediction(decoded, mel, gates, attention.clamp(min=LEAST_ATTENTION).log())
 
 
 def parts(prediction: Prediction, batch: Batch, gate_positive_weight: float) -> dict[str, Tensor]:

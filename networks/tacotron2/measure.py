@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from convai.networks.tacotron2.data import Clip, collate
-from convai.networks.tacotron2.losses import masked_mean
 from convai.networks.tacotron2.layers import length_mask
+from convai.networks.tacotron2.losses import masked_mean
 from convai.networks.tacotron2.model import Tacotron2
 
 CLIPS_PER_BATCH = 8
@@ -27,9 +27,7 @@ def measure(network: Tacotron2, clips: list[Clip]) -> dict[str, float]:
 def figures_of(network: Tacotron2, clips: list[Clip]) -> dict[str, float]:
     batch = collate(clips, network.n_frames_per_step)
     torch.manual_seed(0)  # of the prenet's dropout
-    _, mel, _, attention = network.teacher_forced(
-        batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length
-    )
+    _, mel, _, attention = network.teacher_forced(batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length)
     frame_mask = length_mask(batch.mels_length.flatten().long(), batch.mels.size(2)).unsqueeze(1)
     places = torch.arange(batch.symbol_ids.size(1)).float()
     _, frames = network(batch.symbol_ids, batch.symbols_length)

@@ -11,8 +11,9 @@ from convai.networks.training import Schedule
 class Recipe:
     """
     first_steps, first_longest_seconds : at first, for so many steps, no clip is longer
-    own_attention_from, own_attention_share : from this step on, this share of batches is told the attention that the
-        network itself pays instead of the teacher's, because in service nobody else tells it
+    largest_swing : decoder steps by which the attention that a batch is told of may be off, see `swung`
+    sequential_from, sequential_share : from this step on, this share of batches is decoded step by step, attention the
+        network's own, as in service; costs four times as much
     delta_weight, gate_weight, attention_weight : of the losses beside the mel's
     """
 
@@ -20,8 +21,9 @@ class Recipe:
     batch_frames: int = 3_000  # 35 seconds, padding included
     first_steps: int = 1_000
     first_longest_seconds: float = 2.5
-    own_attention_from: int = 1_000
-    own_attention_share: float = 0.5
+    largest_swing: float = 3.0
+    sequential_from: int = 1_000
+    sequential_share: float = 0.2
     delta_weight: float = 0.5
     gate_weight: float = 0.5
     gate_positive_weight: float = 5.0  # one step in a hundred ends a clip
@@ -32,8 +34,8 @@ class Recipe:
     def __post_init__(self):
         if self.size not in CONFIGS:
             raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
-        if not 0 <= self.own_attention_share <= 1:
-            raise ValueError(f"own_attention_share must be from 0 to 1, got {self.own_attention_share}")
+        if not 0 <= self.sequential_share <= 1:
+            raise ValueError(f"sequential_share must be from 0 to 1, got {self.sequential_share}")
         if self.batch_frames < 1 or self.first_longest_seconds <= 0:
             raise ValueError(
                 "batch_frames and first_longest_seconds must be above 0, "

@@ -56,8 +56,12 @@ def make_clip(teacher: Teacher, text: str, spoken: str, folder: Path, number: in
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)")
-    parser.add_argument("--dictionary", type=Path, required=True, help="pronunciations, as networks.tacotron2.dictionary makes")
+    parser.add_argument(
+        "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
+    )
+    parser.add_argument(
+        "--dictionary", type=Path, required=True, help="pronunciations, as networks.tacotron2.dictionary makes"
+    )
     parser.add_argument("--clips", type=int, default=4000, help="how many clips to make (4,000 are some five hours)")
     parser.add_argument("--max-words", type=int, default=40, help="longest text in words")
     parser.add_argument("--seed", type=int, default=0)

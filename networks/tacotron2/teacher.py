@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from convai.backends.glue.audio_trimmer import limit_peak
 from convai.backends.glue.symbols import PUNCTUATION
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400
-GAIN = 1.5  # the teacher is quiet: brings most peaks to -7 to -2 dBFS, the loudest below 0
+GAIN = 1.5  # the teacher is quiet: brings most peaks to -7 to -1 dBFS
+PEAK_DBFS = -1.0  # that the loudest sentences are turned down to
 SILENCE = 6e-4  # after the gain; between breath and the digital silence around a sentence
 MARGIN_SECONDS = 0.05  # kept of the silence around a sentence
 
@@ -123,4 +125,4 @@ class Teacher:
         *spectra, durations = self.session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
         audio = dsp.synth(*(spectrum[0] for spectrum in spectra), np.random.default_rng(seed))
         audio = soxr.resample(audio * np.float32(GAIN), dsp.SR, VOICE_SAMPLE_RATE_HERTZ)
-        return trimmed(audio, symbol_ends(pairs, durations))
+        return trimmed(limit_peak(audio, PEAK_DBFS), symbol_ends(pairs, durations))

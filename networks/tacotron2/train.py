@@ -37,9 +37,7 @@ def training_of(recipe: Recipe, clips: list[Clip]) -> Training:
     torch.manual_seed(recipe.schedule.seed)
     network = Tacotron2(CONFIGS[recipe.size])
     start_from_mean(network, clips)
-    batches = Batches(
-        clips, recipe.batch_frames, recipe.first_steps, recipe.first_longest_frames, recipe.schedule.seed
-    )
+    batches = Batches(clips, recipe.batch_frames, recipe.first_steps, recipe.first_longest_frames, recipe.schedule.seed)
 
     def losses(network: Tacotron2, step: int) -> dict[str, Tensor]:
         batch = collate([clips[index] for index in batches.at(step)], network.n_frames_per_step)

@@ -78,7 +78,7 @@ def training_of(recipe: Recipe, recordings: Recordings) -> Training:
     return Training(WaveGlow(CONFIGS[recipe.size]), recipe.schedule, losses)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: windows made here are kept, and training uses them again
 def measure(network: WaveGlow, recordings: Recordings) -> dict[str, float]:
     """The losses at inference, of longer stretches and always the same ones."""
     torch.manual_seed(0)
@@ -89,9 +89,7 @@ def measure(network: WaveGlow, recordings: Recordings) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     training_run.prepare(args)
-    recipe = Recipe(
-        weights=LossWeights(args.likelihood, args.spectrum, args.mel), bfloat16=not args.full_precision
-    )
+    recipe = Recipe(weights=LossWeights(args.likelihood, args.spectrum, args.mel), bfloat16=not args.full_precision)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
     recordings = Recordings.read(args.manifest, args.cache or args.out / "cache")
     training = training_of(recipe, recordings)
