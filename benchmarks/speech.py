@@ -1,4 +1,6 @@
-"""Have texts spoken and judge the speech: python -m convai.benchmarks.speech --texts dev-v1.1.json --server 127.0.0.1:8001
+"""Have texts spoken and judge the speech.
+
+    python -m convai.benchmarks.speech --texts dev-v1.1.json --server 127.0.0.1:8001
 
 Voices: the teacher, always, since others are judged beside it; with --server, what a running server says; with
 --waveglow, the teacher's mels through that vocoder, with and without post-filter; with --tacotron2 as well, these

@@ -35,7 +35,8 @@ class Schedule:
             )
         if not 0 <= self.decay_share <= 1 or not 0 <= self.average_decay < 1:
             raise ValueError(
-                f"decay_share must be from 0 to 1 and average_decay below 1, got {self.decay_share}, {self.average_decay}"
+                "decay_share must be from 0 to 1 and average_decay below 1, "
+                f"got {self.decay_share}, {self.average_decay}"
             )
 
     def rate(self, step: int) -> float:

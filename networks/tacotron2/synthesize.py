@@ -1,4 +1,6 @@
-"""Make speech to learn the voice from: python -m convai.networks.tacotron2.synthesize --texts FILES --dictionary FILE --out DIR
+"""Make speech to learn the voice from.
+
+    python -m convai.networks.tacotron2.synthesize --texts FILES --dictionary FILE --out DIR
 
 Writes FLAC files of 22,050 Hz and a manifest.jsonl with one line per clip: audio, text, spoken (the symbols), ends
 (seconds at which each symbol ends), seconds, sample_rate. Goes on where an earlier run with the same options stopped.
