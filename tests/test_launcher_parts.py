@@ -34,6 +34,10 @@ def test_without_a_failed_model_the_log_gives_the_last_word_of_the_server():
     assert reasons("I1122 18:46:55.700000 1 server.cc:300] fine") == "its log holds no error"
 
 
+def test_a_request_that_failed_is_not_why_the_server_ended():
+    assert reasons('E1122 20:02:29.8 16818 adapter.py:103] "bert: Traceback"') == "its log holds no error"
+
+
 def test_port_zero_picks_free_ports_that_differ():
     ports = resolve_ports("127.0.0.1", {"--grpc-port": 0, "--http-port": 0, "--metrics-port": 0})
 

@@ -154,6 +154,11 @@ def test_a_context_past_its_limit_is_refused_in_bytes(step):
         step(question="who", context="x" * 32_766 + "語")
 
 
+def test_a_question_past_its_limit_is_refused_before_it_costs_time(step):
+    with pytest.raises(ValueError, match="got a question of 32769 bytes; allowed are at most 32768"):
+        step(question="x" * 32_769, context="word")
+
+
 def test_a_context_of_too_many_windows_is_refused(step):
     with pytest.raises(ValueError, match="got 255 windows of context; allowed are at most 128"):
         step(question="who", context="." * 32_768)
@@ -167,6 +172,7 @@ def test_a_context_of_too_many_windows_is_refused(step):
         ({"token_buckets": []}, "token_buckets"),
         ({"window_buckets": [2, 1]}, "window_buckets"),
         ({"max_context_bytes": 0}, "max_context_bytes"),
+        ({"max_question_bytes": 0}, "max_question_bytes"),
     ],
 )
 def test_a_wrong_parameter_is_named(parameters, field):

@@ -117,6 +117,7 @@ class QaTokenizer:
     max_question_tokens: int = 64  # of a longer question the rest is ignored
     doc_stride: int = 128
     max_context_bytes: int = 32 * 1024
+    max_question_bytes: int = 32 * 1024
 
     def __post_init__(self):
         check_buckets("token_buckets", self.token_buckets)
@@ -131,8 +132,9 @@ class QaTokenizer:
             raise ValueError(
                 f"doc_stride: got {self.doc_stride}; allowed is 1 to {room}, so that no token falls between windows"
             )
-        if self.max_context_bytes < 1:
-            raise ValueError(f"max_context_bytes: got {self.max_context_bytes}; allowed is at least 1")
+        for name in ("max_context_bytes", "max_question_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}; allowed is at least 1")
         self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
 
     @cached_property
@@ -147,7 +149,7 @@ class QaTokenizer:
         input_ids, token_type_ids, attention_mask : int64, shape = (windows, tokens)
         token_spans : int32, shape = (windows, tokens, 2), characters in `context`; (0, 0) = not of the context
         """
-        windows = self._windows(question, self._context_pieces(context))
+        windows = self._windows(self._question_pieces(question), self._context_pieces(context))
         num_windows, num_tokens = windows.input_ids.shape
         if num_windows == 1:
             num_tokens = smallest_bucket(num_tokens, self.token_buckets, "tokens")
@@ -157,19 +159,26 @@ class QaTokenizer:
         return pad_windows(windows, num_windows, num_tokens)._asdict()
 
     def _context_pieces(self, context: str) -> Pieces:
-        num_bytes = len(context.encode())
-        if num_bytes > self.max_context_bytes:
-            raise ValueError(f"got a context of {num_bytes} bytes; allowed are at most {self.max_context_bytes}")
+        check_size("context", context, self.max_context_bytes)
         pieces = split_pieces(self.tokenizer, context)
         if not len(pieces.ids):
             raise ValueError(f"got a context of {len(context)} characters without a word; allowed is any other text")
         return pieces
 
-    def _windows(self, question: str, context: Pieces) -> Windows:
-        asked = split_pieces(self.tokenizer, question)
-        asked = Pieces(*(array[: self.max_question_tokens] for array in asked))
+    def _question_pieces(self, question: str) -> Pieces:
+        check_size("question", question, self.max_question_bytes)
+        return Pieces(*(array[: self.max_question_tokens] for array in split_pieces(self.tokenizer, question)))
+
+    def _windows(self, asked: Pieces, context: Pieces) -> Windows:
         if not len(asked.ids):
             context = asked  # nothing was asked, so nothing may be answered
         return make_windows(
             self.tokenizer, asked, context, window_tokens=self.token_buckets[-1], doc_stride=self.doc_stride
         )
+
+
+def check_size(name: str, text: str, max_bytes: int) -> None:
+    """Raise ValueError if `text` is larger as UTF-8."""
+    num_bytes = len(text.encode())
+    if num_bytes > max_bytes:
+        raise ValueError(f"got a {name} of {num_bytes} bytes; allowed are at most {max_bytes}")
