@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
     for name, port in {"grpc": 8001, "http": 8000, "metrics": 8002}.items():
-        parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help=f"default {port}; 0 picks one")
+        text = f"default {port}; 0 picks one"
+        parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help=text)
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="server certificate (PEM): gRPC only over TLS")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of --tls-cert")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")

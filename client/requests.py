@@ -11,8 +11,8 @@ from convai.client.errors import InvalidInput
 from convai.generator.pipeline import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
-INT32 = np.iinfo(np.int32)
-INT64 = np.iinfo(np.int64)
+SAMPLE_RATES = range(-(2**31), 2**31)  # what travels as INT32; the server knows which are allowed
+SEEDS = range(2**63)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def speak_request(text: str, seed: int | None = None) -> Request:
 
 
 def heard(audio: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
-    rate = whole_number("sample_rate", sample_rate, INT32)
+    rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
     return {"question_audio": pcm(audio)[np.newaxis], "sample_rate": np.array([[rate]], np.int32)}
 
 
@@ -118,10 +118,10 @@ def chosen_outputs(model: str, outputs: Iterable[str] | None) -> tuple[str, ...]
 
 
 def parameters(seed: int | None) -> dict[str, int]:
-    return {} if seed is None else {"seed": whole_number("seed", seed, INT64)}
+    return {} if seed is None else {"seed": whole_number("seed", seed, SEEDS)}
 
 
-def whole_number(name: str, value: int, limits: np.iinfo) -> int:
-    if isinstance(value, (int, np.integer)) and limits.min <= value <= limits.max:
+def whole_number(name: str, value: int, allowed: range) -> int:
+    if isinstance(value, (int, np.integer)) and int(value) in allowed:
         return int(value)
-    raise InvalidInput(f"{name} is {value!r}; allowed is a whole number from {limits.min} to {limits.max}")
+    raise InvalidInput(f"{name} is {value!r}; allowed is a whole number from {allowed.start} to {allowed.stop - 1}")

@@ -59,6 +59,12 @@ def test_a_single_output_may_be_named_without_a_list():
     assert ask(outputs="question").outputs == ("question",)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, "7"])
+def test_a_seed_that_the_server_would_refuse_is_refused_at_once(seed):
+    with pytest.raises(InvalidInput, match="seed is .*; allowed is a whole number from 0 to 9223372036854775807"):
+        speak_request("Ada", seed)
+
+
 def test_text_that_is_no_text_is_refused():
     with pytest.raises(InvalidInput, match="context is of type bytes"):
         ask(context=b"Ada")

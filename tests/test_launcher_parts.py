@@ -50,6 +50,24 @@ def test_a_taken_port_is_refused_with_its_flag():
             resolve_ports("127.0.0.1", {"--grpc-port": 0, "--http-port": taken.getsockname()[1]})
 
 
+def test_one_port_cannot_serve_two_protocols():
+    (port,) = resolve_ports("127.0.0.1", {"--grpc-port": 0})
+    with pytest.raises(OSError, match=f"127.0.0.1:{port} is not available; choose another port with --http-port"):
+        resolve_ports("127.0.0.1", {"--grpc-port": port, "--http-port": port})
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_out_of_range_is_refused(port):
+    with pytest.raises(ValueError, match=rf"--grpc-port is {port}; allowed is 0 \(picks a free one\) to 65535"):
+        resolve_ports("127.0.0.1", {"--grpc-port": port})
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::1", "no host"])
+def test_a_host_to_listen_on_that_is_not_this_machine_is_refused(host):
+    with pytest.raises(OSError, match=f"{host} is not available .*; choose an IPv4 address of this machine with --host"):
+        resolve_ports(host, {"--grpc-port": 0})
+
+
 def test_a_stub_tells_its_model():
     assert Stub(1, ("stub", "model.pt", "region", "1", "1", "7", "python", "3", "bert_qa_0_1")).model == "bert_qa"
 

@@ -100,7 +100,7 @@ def test_options_after_two_dashes_reach_tritonserver_and_the_log_is_kept(reposit
         (["--profile", "gpus"], "profile 'gpus' has no configuration for amplifier; profiles that every"),
         (["--tls-cert", "cert.pem"], "TLS needs both --tls-cert and --tls-key"),
         (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "TLS file /nowhere/cert.pem does not"),
-        (["--host", "192.0.2.1"], "192.0.2.1:8001 is not available"),
+        (["--host", "192.0.2.1"], "192.0.2.1 is not available"),
         (["--", "--no-such-option"], "tritonserver ended with status"),
     ],
 )
