@@ -24,13 +24,21 @@ HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apa
 
 
 def words_of(files: list[Path], min_count: int) -> list[str]:
-    """Words that occur at least so often, in alphabetical order."""
+    """Words that occur at least so often."""
     counts = Counter()
     for file in files:
         for texts in read_texts(file).values():
             for text in texts:
                 counts.update(_word.findall(text.lower().replace("’", "'")))
-    return sorted(word for word, count in counts.items() if count >= min_count)
+    return [word for word, count in counts.items() if count >= min_count]
+
+
+def words_of_lexicon() -> set[str]:
+    """Words that somebody wrote a pronunciation down for."""
+    from hibari.g2p import _load_json
+
+    entries = [word.lower() for part in ("gold", "silver") for word in _load_json(f"lexicon_us_{part}.json.gz")]
+    return {word for word in entries if _word.fullmatch(word)}
 
 
 def in_running_text(g2p, texts: Iterable[str]) -> dict[str, str]:
@@ -56,7 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sentences", type=int, default=20_000, help="how many to read for words in running text")
     parser.add_argument(
-        "--min-count", type=int, default=2, help="leave out words that are rarer than this in the texts"
+        "--min-count",
+        type=int,
+        default=2,
+        help="leave out words that are rarer than this in the texts and stand in no lexicon",
     )
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser
@@ -69,7 +80,8 @@ def main(argv: list[str] | None = None) -> int:
     g2p = G2P()
     sentences = draw_texts(args.texts, args.sentences, 40, random.Random(0))
     pronunciations = in_running_text(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
-    rest = [word for word in words_of(args.texts, args.min_count) if word not in pronunciations]
+    words = words_of_lexicon().union(words_of(args.texts, args.min_count))
+    rest = sorted(words - pronunciations.keys())
     pronunciations |= alone(g2p, tqdm(rest, mininterval=10))
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]
     args.out.write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
