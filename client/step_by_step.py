@@ -14,7 +14,6 @@ from convai.generator.pipeline import Call
 from convai.generator.wire_names import plain_name
 
 
-
 @dataclass(frozen=True)
 class RoundTrip:
     """One step called from the client; the time includes sending its inputs and receiving its outputs."""

@@ -133,5 +133,6 @@ def _check_batch_size(config: ModelConfig, configs: Mapping[str, ModelConfig]) -
         allowed = configs[step.model_name].max_batch_size
         if config.max_batch_size > allowed:
             raise WiringError(
-                f"{config.name}: max_batch_size {config.max_batch_size} exceeds that of step {step.model_name}, {allowed}"
+                f"{config.name}: max_batch_size {config.max_batch_size} "
+                f"exceeds that of step {step.model_name}, {allowed}"
             )

@@ -80,6 +80,5 @@ def _draw_edge(axes, maker: int, consumer: int, tensors: list[str]) -> None:
     arrow = {"arrowstyle": "->", "color": "#999999", "shrinkB": 14}
     axes.annotate("", xy=(consumer, -consumer), xytext=(consumer, -maker), arrowprops=arrow, zorder=1)
     label = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    axes.text(
-        consumer, -maker, "\n".join(tensors), ha="center", va="center", fontsize=8, color="#1a4d8f", bbox=label, zorder=2
-    )
+    text = {"ha": "center", "va": "center", "fontsize": 8, "color": "#1a4d8f", "bbox": label}
+    axes.text(consumer, -maker, "\n".join(tensors), zorder=2, **text)

@@ -43,7 +43,8 @@ class Settings:
         if self.instances < 1:
             raise ValueError(f"instances must be at least 1, got {self.instances}")
         if self.max_queue_delay_microseconds < 0:
-            raise ValueError(f"max_queue_delay_microseconds must not be negative, got {self.max_queue_delay_microseconds}")
+            got = self.max_queue_delay_microseconds
+            raise ValueError(f"max_queue_delay_microseconds must not be negative, got {got}")
 
 
 @dataclass(frozen=True)

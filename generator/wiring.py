@@ -61,7 +61,8 @@ def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied
             raise WiringError(f"{ensemble.name}: step {step.name} has no {direction} {name}; it has {', '.join(names)}")
     if implied:
         inputs = {tensor.name: tensor.name for tensor in step.inputs} | call.inputs
-        return replace(call, inputs=inputs, outputs={tensor.name: tensor.name for tensor in step.outputs} | call.outputs)
+        outputs = {tensor.name: tensor.name for tensor in step.outputs} | call.outputs
+        return replace(call, inputs=inputs, outputs=outputs)
     for tensor in step.inputs:
         if tensor.name not in call.inputs:
             raise WiringError(f"{ensemble.name}: input {tensor.name} of step {step.name} is wired to nothing")
@@ -114,7 +115,9 @@ def _check_edge(ensemble, edge, sources, step, tensor) -> None:
         raise WiringError(f"{ensemble.name}: step {step} needs tensor {edge}, which no step makes and no caller gives")
     maker, source = sources[edge]
     if source.dtype != tensor.dtype:
-        raise WiringError(f"{ensemble.name}: tensor {edge} leaves {maker} as {source.dtype}, {step} takes {tensor.dtype}")
+        raise WiringError(
+            f"{ensemble.name}: tensor {edge} leaves {maker} as {source.dtype}, {step} takes {tensor.dtype}"
+        )
     if not _dims_agree(source.dims, tensor.dims):
         raise WiringError(
             f"{ensemble.name}: tensor {edge} leaves {maker} with dims {list(source.dims)}, "
@@ -129,5 +132,6 @@ def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
 def _without_unused_outputs(ensemble, call, used) -> Call:
     outputs = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
     if not outputs:
-        raise WiringError(f"{ensemble.name}: nothing uses what step {call.step} makes ({', '.join(call.outputs.values())})")
+        made = ", ".join(call.outputs.values())
+        raise WiringError(f"{ensemble.name}: nothing uses what step {call.step} makes ({made})")
     return replace(call, outputs=outputs)
