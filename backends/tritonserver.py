@@ -45,15 +45,27 @@ class TritonFiles:
 
 def find_triton(container: Path = CONTAINER_HOME) -> TritonFiles:
     """Triton's files in NVIDIA's container if we run there, otherwise in the nvidia-pytriton wheel."""
-    spec = importlib.util.find_spec("pytriton")
-    wheel = Path(spec.origin).parent / "tritonserver"
-    stub_of_wheel = wheel / "python_backend_stubs" / PYTHON_VERSION / STUB
+    wheel = find_wheel()
     if not container.is_dir():
-        return TritonFiles(wheel, stub_of_wheel)
+        if wheel is None:
+            raise FileNotFoundError(f"there is no Triton: neither {container} nor nvidia-pytriton; install convai[cpu]")
+        return TritonFiles(wheel, stub_of_wheel(wheel))
     # The container has a stub for its own Python alone. The wheel has one for each, but server and stub understand
     # each other only within one release.
     release = (container / "TRITON_VERSION").read_text().strip()
-    return TritonFiles(container, stub_of_wheel if release == WHEEL_RELEASE else container / "backends/python" / STUB)
+    if wheel is not None and release == WHEEL_RELEASE:
+        return TritonFiles(container, stub_of_wheel(wheel))
+    return TritonFiles(container, container / "backends" / "python" / STUB)
+
+
+def find_wheel() -> Path | None:
+    """Triton's home in the nvidia-pytriton wheel, if that is installed."""
+    spec = importlib.util.find_spec("pytriton")
+    return Path(spec.origin).parent / "tritonserver" if spec else None
+
+
+def stub_of_wheel(wheel: Path) -> Path:
+    return wheel / "python_backend_stubs" / PYTHON_VERSION / STUB
 
 
 def prepare_backends(triton: TritonFiles, directory: Path) -> None:

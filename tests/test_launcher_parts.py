@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from convai.backends import tritonserver
 from convai.backends.ports import resolve_ports
 from convai.backends.processes import SHARED_MEMORY, Stub, command_line, regions_of
 from convai.backends.revival import load_targets
@@ -108,19 +109,36 @@ def test_a_stub_for_another_python_is_refused():
         check_stub(find_triton().stub.parent.parent / "3.10" / "triton_python_backend_stub", server_environment())
 
 
+def make_container(folder, release):
+    (folder / "bin").mkdir()
+    (folder / "bin" / "tritonserver").touch()
+    shutil.copytree(find_triton().python_backend, folder / "backends" / "python")
+    (folder / "backends" / "python" / "triton_python_backend_stub").touch()
+    (folder / "TRITON_VERSION").write_text(f"{release}\n")
+
+
 @pytest.mark.parametrize(("release", "from_wheel"), [("2.51.0", True), ("2.60.0", False)])
 def test_the_container_gets_a_stub_for_this_python_if_it_has_the_release_of_the_wheel(tmp_path, release, from_wheel):
     wheel = find_triton(tmp_path / "nowhere")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "tritonserver").touch()
-    shutil.copytree(wheel.python_backend, tmp_path / "backends" / "python")
-    (tmp_path / "backends" / "python" / "triton_python_backend_stub").touch()
-    (tmp_path / "TRITON_VERSION").write_text(f"{release}\n")
+    make_container(tmp_path, release)
 
     triton = find_triton(tmp_path)
 
     assert triton.home == tmp_path
     assert (triton.stub == wheel.stub) == from_wheel
+
+
+def test_the_container_needs_no_wheel(tmp_path, monkeypatch):
+    make_container(tmp_path, "2.51.0")
+    monkeypatch.setattr(tritonserver, "find_wheel", lambda: None)
+
+    assert find_triton(tmp_path).stub == tmp_path / "backends" / "python" / "triton_python_backend_stub"
+
+
+def test_a_machine_without_triton_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(tritonserver, "find_wheel", lambda: None)
+    with pytest.raises(FileNotFoundError, match=r"there is no Triton: .*; install convai\[cpu\]"):
+        find_triton(tmp_path / "nowhere")
 
 
 def test_an_incomplete_installation_is_named(tmp_path):
