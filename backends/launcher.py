@@ -23,7 +23,7 @@ from convai.backends.server_log import reasons
 from convai.backends.tritonserver import check_stub, find_triton, prepare_backends, server_environment
 
 POLL_SECONDS = 0.1
-IN_FLIGHT_SECONDS = 8  # how long Triton lets requests finish when told to stop; Docker kills after 10 s
+IN_FLIGHT_SECONDS = 8  # how long Triton lets running steps finish when told to stop; Docker kills after 10 s
 STOP_SECONDS = 12
 # Runs in the new process before tritonserver takes its place: the kernel stops it when the launcher dies.
 DIE_WITH_LAUNCHER = (
@@ -131,7 +131,10 @@ class Server:
             self._start()
 
     def stop(self) -> None:
-        """Stop the server, waiting for requests in flight; whatever happened before, nothing of it is left."""
+        """Stop the server; whatever happened before, nothing of it is left.
+
+        Steps that are running finish, but Triton lets no ensemble begin its next one: such a request is refused.
+        """
         self._stopping.set()
         with self._lock:
             self._stop()
