@@ -87,6 +87,11 @@ class Training:
         ):
             average.lerp_(current, 1 - decay) if average.is_floating_point() else average.copy_(current)
 
+    def averaged(self) -> nn.Module:
+        """The averaged network, ready for inference."""
+        # Leaving training renews what a network derives from its weights, such as WaveGlow's inverses.
+        return self.average.train().eval()
+
     def save(self, file: Path) -> None:
         """Write everything that `resume` needs; an interruption leaves the old file whole."""
         unfinished = file.with_suffix(".part")

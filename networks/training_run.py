@@ -65,7 +65,7 @@ def run(training: Training, args: argparse.Namespace, network_name: str, config_
         # Saved first: measuring may take long, and must not cost what was learnt.
         training.save(args.out / STATE_NAME)
         training.export(args.out / f"{network_name}.safetensors", config_name)
-        log(step=training.steps_done, **losses, measured=measure(training.average.eval()))
+        log(step=training.steps_done, **losses, measured=measure(training.averaged()))
 
 
 def spans(training: Training, minutes: float, minutes_between: float, log: Log) -> Iterator[dict]:

@@ -65,6 +65,17 @@ def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(recordings, tmp_p
     assert [resumed.step() for _ in range(2)] == uninterrupted
 
 
+def test_the_averaged_network_turns_audio_into_noise_and_back(recordings):
+    training = train.training_of(replace(QUICK, weights=LossWeights(1, 0, 0)), recordings)
+    for _ in range(2):
+        training.step()
+    network = training.averaged()
+    audio, mel = recordings.batch(1, 16, np.random.default_rng(0))
+    with torch.no_grad():
+        z, _ = network.encode(audio, mel)
+        torch.testing.assert_close(network(mel, z / network.config.sigma), audio, atol=1e-3, rtol=0)
+
+
 def test_the_mel_of_a_crop_is_the_crop_of_the_mel(recordings):
     clip = recordings.samples[: recordings.ends[0]].astype(np.float32) / 32_768
     whole = mel_spectrogram(clip)

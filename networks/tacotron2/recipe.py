@@ -22,7 +22,7 @@ class Recipe:
     first_steps: int = 1_000
     first_longest_seconds: float = 2.5
     largest_swing: float = 3.0
-    sequential_from: int = 1_000
+    sequential_from: int = 300
     sequential_share: float = 0.2
     delta_weight: float = 0.5
     gate_weight: float = 0.5

@@ -38,7 +38,7 @@ class Recipe:
     likelihood_alone_steps: int = 300
     likelihood_every: int = 2  # steps
     bfloat16: bool = True
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=60_000, peak_rate=1e-3, decay_share=0.4))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=60_000, peak_rate=7e-4, decay_share=0.4))
 
     def __post_init__(self):
         if self.size not in CONFIGS:
