@@ -144,6 +144,11 @@ class Server:
         if self._folder is not None:
             self._folder.note_regions(regions_of(self.process.pid))
 
+    @property
+    def has_crashed(self) -> bool:
+        """Whether a signal ended the server; one that ends in order, or cannot start, has a status of its own."""
+        return (self.process.poll() or 0) < 0
+
     def check_running(self) -> None:
         """Raise ServerError if the server has ended by itself."""
         with self._lock:

@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int | None:
         with server_from(args) as server, Watchdog(server):
             print(description(server), flush=True)
             while True:
-                server.check_running()
+                if not server.has_crashed:  # then the watchdog starts it again
+                    server.check_running()
                 time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
         print("stopped")

@@ -1,4 +1,4 @@
-"""Revive Python stubs that die: Triton would go on failing their requests for ever, while reporting itself healthy.
+"""Revive Python stubs that die, of which Triton takes no notice, and the server itself if it crashes.
 
     with Server(repository) as server, Watchdog(server):
         ...
@@ -22,7 +22,7 @@ def print_to_stderr(line: str) -> None:
 
 
 class Watchdog:
-    """Watches the stubs of a running server from `start` (or `with`) to `stop`, reporting a line per event."""
+    """Watches a running server and its stubs from `start` (or `with`) to `stop`, reporting a line per event."""
 
     def __init__(self, server: Server, *, report: Callable[[str], None] = print_to_stderr):
         self.server = server
@@ -61,12 +61,14 @@ class Watchdog:
 
     def check(self) -> None:
         """Look once at all stubs; revive the models of those that died, one round of models after the other."""
+        if self.server.has_crashed:
+            self.restart("tritonserver crashed")
         self.server.note_regions()
         self.note_stubs()
         for pid in self.newly_crashed():
             self.mourn(self.model_of.get(pid))
         if self.reviving and self.revival.is_stuck:
-            self.restart()
+            self.restart(f"{self.revival}: Triton waits for a process that died")
         if self.dead and not self.reviving:
             self.revival = Revival(self.server, self.dead, self.report)
             self.dead = set()
@@ -98,10 +100,11 @@ class Watchdog:
         self.crashed |= crashed
         return crashed
 
-    def restart(self) -> None:
+    def restart(self, reason: str) -> None:
         started = time.monotonic()
-        self.report(f"{self.revival}: Triton waits for a process that died; restarting the server")
-        self.revival.cancel()
+        self.report(f"{reason}; restarting the server")
+        if self.revival is not None:
+            self.revival.cancel()
         self.model_of, self.suspects, self.crashed = {}, set(), set()
         self.dead, self.revival = set(), None
         self.server.restart()

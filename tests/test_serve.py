@@ -53,6 +53,14 @@ class Serving:
         return False
 
 
+def is_ready(http_address):
+    try:
+        with urllib.request.urlopen(f"http://{http_address}/v2/health/ready", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_says_where_it_is_and_stops_cleanly_on_a_signal(repository, signal_number):
     serving = Serving(repository)
@@ -75,13 +83,18 @@ def test_the_server_ends_with_its_launcher_even_if_that_is_killed(repository):
     assert serving.leaves_nothing()
 
 
-def test_serve_ends_with_an_error_when_the_server_dies(repository):
+def test_a_server_that_crashes_is_started_again_on_the_same_ports(repository):
     serving = Serving(repository)
     os.kill(serving.server_pid, signal.SIGKILL)
+    while is_ready(serving.said["HTTP"]):
+        time.sleep(0.05)
 
-    assert serving.process.wait(20) == 1
-    assert "convai serve: tritonserver ended with status -9" in serving.process.stdout.read()
-    assert serving.leaves_nothing()
+    assert any(is_ready(serving.said["HTTP"]) or time.sleep(0.1) for _ in range(300))
+    serving.process.terminate()
+    assert serving.process.wait(20) == 0
+    said = serving.process.stdout.read()
+    assert "watchdog: tritonserver crashed; restarting the server" in said
+    assert "watchdog: server back after" in said
 
 
 def test_options_after_two_dashes_reach_tritonserver_and_the_log_is_kept(repository, tmp_path):

@@ -131,6 +131,10 @@ class FixedServer:
     def process(self):
         return self.server.process
 
+    @property
+    def has_crashed(self):
+        return self.server.has_crashed
+
     def note_regions(self):
         self.server.note_regions()
 
