@@ -41,7 +41,7 @@ class Calibration:
 
 
 def calibrate(
-    answerable: np.ndarray, unanswerable: np.ndarray, right: np.ndarray, wrongly_refused: float = 0.05
+    answerable: np.ndarray, unanswerable: np.ndarray, right: np.ndarray, wrongly_refused: float
 ) -> Calibration:
     """Fit the score to how often an answer is right, and the threshold to a share of answerable questions refused.
 
@@ -73,7 +73,7 @@ def fit_logistic(values: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(weights[0]), float(weights[1])
 
 
-def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: int) -> dict:
+def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: int, wrongly_refused: float) -> dict:
     """Measure quality per form of the questions, then calibrate on the spoken forms."""
     asked = sample(read_questions(squad_file), count)
     rng = np.random.default_rng(0)
@@ -97,6 +97,7 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
     chosen = calibrate(
         *(np.concatenate([odds[name][group][:half] for name in spoken]) for group in (0, 1)),
         np.concatenate([right[name][:half] for name in spoken]),
+        wrongly_refused,
     )
     refused = {
         name: {
@@ -116,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m convai.benchmarks.calibration", description=__doc__)
     parser.add_argument("--squad", type=Path, required=True, help="questions, SQuAD format, may be gzipped")
     parser.add_argument("--questions", type=int, default=1000, help="how many questions to draw (default: 1000)")
+    parser.add_argument("--wrongly-refused", type=float, default=0.05, help="share of answerable ones (default: 0.05)")
     parser.add_argument("--model", type=Path, default=MODEL_FILE, help="exported BERT (default: the installed one)")
     parser.add_argument("--vocabulary", type=Path, default=VOCABULARY_FILE, help="file of word pieces")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -125,7 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     tokenizer = QaTokenizer(vocabulary_file=str(args.vocabulary))
-    report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions)
+    report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
     return 0
 

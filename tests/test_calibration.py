@@ -73,7 +73,7 @@ def test_measuring_a_perfect_reader_gives_full_marks(tokenizer, tmp_path):
 
     articles = [{"paragraphs": [paragraph("Anna"), paragraph("Bert")]}] * 4
     (tmp_path / "squad.json").write_text(json.dumps({"data": articles}))
-    report = measure(tokenizer, name_finder, tmp_path / "squad.json", 8)
+    report = measure(tokenizer, name_finder, tmp_path / "squad.json", 8, 0.05)
     assert report["quality"]["written"] == {"exact_match": 100, "f1": 100}
     assert report["questions"] == 8 and report["other_half"]["spoken"]["wrongly_refused_percent"] == 0
 
