@@ -1,7 +1,7 @@
 """Start a Triton server over a model repository, wait until it answers, and stop it cleanly.
 
-    with Server(Path("model_repository"), grpc_port=0) as server:
-        tritonclient.grpc.InferenceServerClient(server.grpc_address)
+with Server(Path("model_repository"), grpc_port=0) as server:
+    tritonclient.grpc.InferenceServerClient(server.grpc_address)
 """
 
 import secrets

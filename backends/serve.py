@@ -1,6 +1,6 @@
 """Serve the model repository: start Triton, wait until every model is ready, and watch over it until Ctrl-C.
 
-    convai serve --profile cpu --grpc-port 8001 -- --log-verbose=1
+convai serve --profile cpu --grpc-port 8001 -- --log-verbose=1
 """
 
 import argparse

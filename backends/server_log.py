@@ -4,7 +4,9 @@ import re
 
 # 'E1122 18:47:12.58 13900 model_lifecycle.cc:642] "failed to load ..."', or 'error: creating server: ...' at the end;
 # not what our steps log about a single request, from adapter.py.
-ERROR = re.compile(r'^E\d{4} (?![^\]]*adapter\.py:)[^\]]*\] "?(?P<logged>.*?)"?$|^error: (?P<printed>.*)$', re.MULTILINE)
+ERROR = re.compile(
+    r'^E\d{4} (?![^\]]*adapter\.py:)[^\]]*\] "?(?P<logged>.*?)"?$|^error: (?P<printed>.*)$', re.MULTILINE
+)
 TRACEBACK = r"\n\nAt:"  # as the log spells line breaks
 HARMLESS = ("CudaDriverHelper", "unable to create stream")  # what Triton says on any machine without a GPU
 MOST_LINES = 10

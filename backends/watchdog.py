@@ -1,7 +1,7 @@
 """Revive Python stubs that die, of which Triton takes no notice, and the server itself if it crashes.
 
-    with Server(repository) as server, Watchdog(server):
-        ...
+with Server(repository) as server, Watchdog(server):
+    ...
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Ask a running server spoken questions about a text.
 
-    convai ask question.wav --context text.txt --out answer.wav --plot answer.png
-    convai ask questions/ --context text.txt --out answers/ --json
+convai ask question.wav --context text.txt --out answer.wav --plot answer.png
+convai ask questions/ --context text.txt --out answers/ --json
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The pipeline as awaitable calls.
 
-    async with AsyncConvaiClient("127.0.0.1:8001") as client:
-        answer = await client.ask(audio, sample_rate=16_000, context=text)
+async with AsyncConvaiClient("127.0.0.1:8001") as client:
+    answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
 from collections.abc import Iterable

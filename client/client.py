@@ -1,7 +1,7 @@
 """The pipeline as Python calls.
 
-    with ConvaiClient("127.0.0.1:8001") as client:
-        answer = client.ask(audio, sample_rate=16_000, context=text)
+with ConvaiClient("127.0.0.1:8001") as client:
+    answer = client.ask(audio, sample_rate=16_000, context=text)
 """
 
 from collections.abc import Iterable

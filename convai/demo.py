@@ -1,7 +1,7 @@
 """The whole pipeline once: start the server, ask the example question, write answer.wav and answer.png, stop.
 
-    python -m convai.demo
-    python -m convai.demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
+python -m convai.demo
+python -m convai.demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
 """
 
 import argparse
@@ -33,7 +33,17 @@ def main(argv: list[str] | None = None) -> int:
 def question(address: str, timeout: str) -> list[str]:
     """The command that asks the example question."""
     files = [str(EXAMPLES / "question.wav"), "--context", str(EXAMPLES / "context.txt")]
-    return ["ask", *files, "--out=answer.wav", "--plot=answer.png", "--steps", "--server", address, "--timeout", timeout]
+    return [
+        "ask",
+        *files,
+        "--out=answer.wav",
+        "--plot=answer.png",
+        "--steps",
+        "--server",
+        address,
+        "--timeout",
+        timeout,
+    ]
 
 
 if __name__ == "__main__":

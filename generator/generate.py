@@ -1,9 +1,9 @@
 """Write every config.pbtxt of the model repository from the pipeline's description.
 
-    convai generate                      write what has changed
-    convai generate --check              write nothing; fail if a file is stale or the wiring is wrong
-    convai generate --graph              print the pipeline as a Mermaid flowchart
-    convai generate --graph picture.svg  draw it instead
+convai generate                      write what has changed
+convai generate --check              write nothing; fail if a file is stale or the wiring is wrong
+convai generate --graph              print the pipeline as a Mermaid flowchart
+convai generate --graph picture.svg  draw it instead
 """
 
 from pathlib import Path

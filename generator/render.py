@@ -55,14 +55,20 @@ def write(files: dict[str, str], model_repository: Path) -> list[Path]:
 def render_step(step: Step, profile: Profile, origin: str = ORIGIN) -> str:
     """Text of one step's configuration under a profile; `origin` is the comment at its head."""
     settings = _settings(step, profile)
-    return _environment().get_template("step.pbtxt.j2").render(
-        origin=origin,
-        step=step,
-        profile=profile,
-        settings=settings,
-        model_file=MODEL_FILES[settings.engine],
-        inputs=step.inputs,
-        outputs=[replace(tensor, name=wire_name(tensor, i, settings.engine)) for i, tensor in enumerate(step.outputs)],
+    return (
+        _environment()
+        .get_template("step.pbtxt.j2")
+        .render(
+            origin=origin,
+            step=step,
+            profile=profile,
+            settings=settings,
+            model_file=MODEL_FILES[settings.engine],
+            inputs=step.inputs,
+            outputs=[
+                replace(tensor, name=wire_name(tensor, i, settings.engine)) for i, tensor in enumerate(step.outputs)
+            ],
+        )
     )
 
 

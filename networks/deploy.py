@@ -21,7 +21,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
     parser.add_argument("--max-batch-size", type=int, default=8, metavar="ROWS", help="default: %(default)s")
     parser.add_argument(
-        "--tolerance", type=float, default=1e-4, metavar="DIFFERENCE",
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        metavar="DIFFERENCE",
         help="largest absolute difference of an output from the network's (default: %(default)s)",
     )
     parser.add_argument("--allow-fixed-branches", action="store_true", help="install a trace that fixed a decision")
@@ -52,10 +55,12 @@ def description(job: Deployment, deployed: Deployed) -> str:
         for kind, group in (("input", step.inputs), ("output", step.outputs))
         for tensor in group
     ]
-    return "\n".join([
-        f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) in {len(deployed.answers)} "
-        f"runs on batches of {', '.join(map(str, sizes))}",
-        *tensors,
-        *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
-        f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",
-    ])
+    return "\n".join(
+        [
+            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) in {len(deployed.answers)} "
+            f"runs on batches of {', '.join(map(str, sizes))}",
+            *tensors,
+            *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
+            f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",
+        ]
+    )

@@ -1,9 +1,9 @@
 """Export networks into the model repository, each checked against the network it came from.
 
-    convai export                                       all four, each in its default format
-    convai export --network jasper --format torchscript
-    convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.json
-    convai export --checkpoint waveglow_256.pt --set sigma=0.6
+convai export                                       all four, each in its default format
+convai export --network jasper --format torchscript
+convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.json
+convai export --checkpoint waveglow_256.pt --set sigma=0.6
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,30 @@ from convai.networks.weights import Weights, find_weights, read_weights, with_op
 
 def add_arguments(parser) -> None:
     parser.add_argument(
-        "--network", nargs="+", choices=NETWORKS, metavar="NAME",
+        "--network",
+        nargs="+",
+        choices=NETWORKS,
+        metavar="NAME",
         help=f"which to export, of {', '.join(NETWORKS)} (default: all)",
     )
     parser.add_argument("--config", metavar="NAME", help="size of the network (default: that of its weights, or mini)")
-    parser.add_argument("--to", "--format", dest="format", choices=FORMAT_NAMES, help="default: torchscript for tacotron2, onnx for the others")
+    parser.add_argument(
+        "--to",
+        "--format",
+        dest="format",
+        choices=FORMAT_NAMES,
+        help="default: torchscript for tacotron2, onnx for the others",
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
     parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", dest="options",
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="options",
         help="change fields of the one network's configuration, such as sigma or prenet_dropout_seed",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the random weights where there is no file (default: 0)")
@@ -41,7 +54,9 @@ def run(args) -> None:
     results = []
     for name, weights in chosen_weights(args):
         network = NETWORKS[name]
-        job = Job(network, with_options(weights, args.options), args.format or network.formats[0], args.precision, args.seed)
+        job = Job(
+            network, with_options(weights, args.options), args.format or network.formats[0], args.precision, args.seed
+        )
         installed = None if args.force else installed_export(job, args.model_repository)
         results.append(installed or export(job, args.model_repository))
         print(summary(results[-1]) + (" (was up to date)" if installed else ""), flush=True)

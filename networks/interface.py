@@ -49,7 +49,9 @@ def answer(module: nn.Module, case: Case) -> Answer:
     outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(output, Tensor) for output in outputs):
         kinds = f"({', '.join(type(item).__name__ for item in outputs)})" if isinstance(outputs, tuple) else ""
-        raise ValueError(f"forward returned a {type(outputs).__name__}{kinds}; allowed are a tensor or a tuple of tensors")
+        raise ValueError(
+            f"forward returned a {type(outputs).__name__}{kinds}; allowed are a tensor or a tuple of tensors"
+        )
     for index, output in enumerate(outputs):
         if not output.ndim or len(output) != len(case.rows):
             raise ValueError(

@@ -34,7 +34,9 @@ def import_tensorrt():
     try:
         import tensorrt
     except ModuleNotFoundError as error:
-        raise ValueError("a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server") from error
+        raise ValueError(
+            "a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server"
+        ) from error
     return tensorrt
 
 

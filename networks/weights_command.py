@@ -1,6 +1,6 @@
 """Say what a file of weights holds: its layout, network, sizes, number of parameters and dtypes.
 
-    convai weights inspect bert_large_qa.pt
+convai weights inspect bert_large_qa.pt
 """
 
 from dataclasses import asdict

@@ -15,7 +15,11 @@ BAD = {
     "empty audio": ({"audio": chirp(0)}, "speech_features", ["0", "0.1"]),
     "too short": ({"audio": chirp(0.05)}, "speech_features", ["0.05", "0.1"]),
     "too long": ({"audio": chirp(31)}, "speech_features", ["31", "30"]),
-    "NaN": ({"audio": np.where(np.arange(16_000) == 7, np.nan, chirp(1.0)).astype(np.float32)}, "speech_features", ["NaN"]),
+    "NaN": (
+        {"audio": np.where(np.arange(16_000) == 7, np.nan, chirp(1.0)).astype(np.float32)},
+        "speech_features",
+        ["NaN"],
+    ),
     "infinite": ({"audio": np.full(16_000, np.inf, np.float32)}, "speech_features", ["inf"]),
     "int16 scale": ({"audio": chirp(1.0) * 32768}, "speech_features", ["32768"]),
     "low rate": ({"rate": 4_000}, "speech_features", ["4000", "8000", "48000"]),
@@ -86,7 +90,9 @@ def test_a_wrong_dtype_is_refused_with_what_was_got_and_what_is_allowed(triton):
 
 
 STEP_REQUESTS = {
-    "bert": {name: np.full((1, 1, 64), 1_000_000, np.int64) for name in ("input_ids", "token_type_ids", "attention_mask")},
+    "bert": {
+        name: np.full((1, 1, 64), 1_000_000, np.int64) for name in ("input_ids", "token_type_ids", "attention_mask")
+    },
     "tacotron2": {"symbol_ids": np.full((1, 32), 1_000_000, np.int64), "symbols_length": np.array([[32]], np.int32)},
     "text_encoder": {"text": np.array([["\u200b"]], np.object_)},
     "mel_padder": {"decoded_mel": np.zeros((1, 80, 9000), np.float32), "mel_length": np.array([[9000]], np.int32)},

@@ -50,7 +50,10 @@ def stored(path, contents):
 
 def first_version(tensors):
     """Key names of the file that NVIDIA published first, with the preprocessing it carries along."""
-    names = ((r"^encoder\.layers\.", "jasper_encoder.encoder."), (r"^decoder\.layers\.", "jasper_decoder.decoder_layers."))
+    names = (
+        (r"^encoder\.layers\.", "jasper_encoder.encoder."),
+        (r"^decoder\.layers\.", "jasper_decoder.decoder_layers."),
+    )
     return rename(tensors, names) | {"audio_preprocessor.featurizer.fb": torch.zeros(1, 64, 257)}
 
 
@@ -87,7 +90,9 @@ def test_jaspers_averaged_weights_are_preferred(jasper_tensors, tmp_path):
     assert_reads(path, "jasper", layout, JASPER, averaged)
 
 
-@pytest.mark.parametrize(("contents", "layout"), [(lambda t: {"model": t, "step": 3}, "under the key `model`"), (dict, "bare")])
+@pytest.mark.parametrize(
+    ("contents", "layout"), [(lambda t: {"model": t, "step": 3}, "under the key `model`"), (dict, "bare")]
+)
 def test_bert_of_nvidia_is_read_with_its_padded_vocabulary(contents, layout, bert_tensors, tmp_path):
     path = stored(tmp_path / "bert_qa.pt", contents(bert_tensors))
     assert_reads(path, "bert", f"NVIDIA DeepLearningExamples, BERT {layout}", BERT, bert_tensors)
@@ -142,7 +147,9 @@ def test_every_key_that_does_not_fit_is_listed(network, jasper_tensors, bert_ten
     tensors["surplus.weight"] = torch.zeros(1)
     with pytest.raises(ValueError) as raised:
         read_checkpoint(stored(tmp_path / "broken.pt", tensors))
-    assert re.search(rf"missing {missing}\n.*unexpected surplus.weight\n.*{misshapen} has shape \(1, 2, 3\)", str(raised.value))
+    assert re.search(
+        rf"missing {missing}\n.*unexpected surplus.weight\n.*{misshapen} has shape \(1, 2, 3\)", str(raised.value)
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):
 def test_the_console_command_returns_the_status():
     result = subprocess.run(
         [sys.executable, "-m", "convai", "ask", "missing.wav", "--context", "missing.txt"],
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
     )
     assert result.returncode == 1
     assert result.stderr == "convai ask: --context: cannot read missing.txt: No such file or directory\n"

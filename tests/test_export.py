@@ -21,10 +21,10 @@ from convai.networks.registry import NETWORKS
 from convai.networks.weights import build, random_weights, read_weights, with_options
 
 TINY_CONFIGS = {
-    "jasper": JasperConfig(blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1))),
-    "bert": BertConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    "jasper": JasperConfig(
+        blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1))
     ),
+    "bert": BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32),
 }
 
 
@@ -169,8 +169,18 @@ def test_the_command_exports_and_reports(tmp_path, capsys):
     report = tmp_path / "report.json"
     export_command.run(
         parse(
-            "--network", "jasper", "--config", "tiny", "--format", "torchscript", "--seed", "5",
-            "--model-repository", str(tmp_path), "--report", str(report),
+            "--network",
+            "jasper",
+            "--config",
+            "tiny",
+            "--format",
+            "torchscript",
+            "--seed",
+            "5",
+            "--model-repository",
+            str(tmp_path),
+            "--report",
+            str(report),
         )
     )
     printed = capsys.readouterr().out
@@ -194,7 +204,10 @@ def test_an_option_is_used_and_recorded():
         (["--set", "sigma=0.6"], "--weights and --set belong to one network"),
         (["--network", "waveglow", "--set", "sigma=-1"], "sigma must be above 0, got -1"),
         (["--network", "waveglow", "--set", "volume=2"], "'volume' is no field of the configuration; allowed are"),
-        (["--network", "waveglow", "--set", "sigma=loud"], "'sigma=loud' must be NAME=VALUE, with a value of type float"),
+        (
+            ["--network", "waveglow", "--set", "sigma=loud"],
+            "'sigma=loud' must be NAME=VALUE, with a value of type float",
+        ),
         (["--network", "waveglow", "--set", "n_flows=1.5"], "n_flows must be of type int, got 1.5"),
         (["--network", "jasper", "--config", "huge"], "jasper has no configuration 'huge'; it has mini, jasper10x5dr"),
         (["--network", "waveglow", "--format", "torchscript"], "waveglow cannot be exported as torchscript"),

@@ -160,7 +160,10 @@ def test_no_exposed_tensor_of_the_pipeline_is_consumed():
         assert not consumed & {tensor.name for tensor in wiring.outputs}
 
 
-@pytest.mark.parametrize("profile, config", [("cpu", "mini"), ("cpu-nvidia", "waveglow-512"), ("gpu", "waveglow-256"), ("gpu-onnx", "waveglow-256")])
+@pytest.mark.parametrize(
+    "profile, config",
+    [("cpu", "mini"), ("cpu-nvidia", "waveglow-512"), ("gpu", "waveglow-256"), ("gpu-onnx", "waveglow-256")],
+)
 def test_the_mel_is_padded_by_at_least_the_receptive_field_of_the_vocoder(profile, config):
     parameters = PROFILES[profile].settings["mel_padder"].parameters
     assert parameters["receptive_field_frames"] >= CONFIGS[config].receptive_field_frames

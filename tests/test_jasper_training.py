@@ -15,9 +15,7 @@ from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import Training
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
-QUICK = Recipe(
-    steps=50, warm_up_steps=5, peak_rate=1e-2, batch_seconds=8.0, first_epoch_steps=2, bfloat16=False
-)
+QUICK = Recipe(steps=50, warm_up_steps=5, peak_rate=1e-2, batch_seconds=8.0, first_epoch_steps=2, bfloat16=False)
 NO_CHANGE = AugmentConfig(
     tempo=(1.0, 1.0),
     vocal_tract=(1.0, 1.0),

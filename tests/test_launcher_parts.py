@@ -65,7 +65,9 @@ def test_a_port_out_of_range_is_refused(port):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "::1", "no host"])
 def test_a_host_to_listen_on_that_is_not_this_machine_is_refused(host):
-    with pytest.raises(OSError, match=f"{host} is not available .*; choose an IPv4 address of this machine with --host"):
+    with pytest.raises(
+        OSError, match=f"{host} is not available .*; choose an IPv4 address of this machine with --host"
+    ):
         resolve_ports(host, {"--grpc-port": 0})
 
 

@@ -40,7 +40,11 @@ def server_statistics(server, model):
 
 def ran_between(before, after):
     return {
-        step: {size: count - before[step].get(size, 0) for size, count in after[step].items() if count != before[step].get(size, 0)}
+        step: {
+            size: count - before[step].get(size, 0)
+            for size, count in after[step].items()
+            if count != before[step].get(size, 0)
+        }
         for step in after
     }
 
@@ -96,12 +100,20 @@ def test_each_subset_of_outputs_equals_the_same_part_of_the_whole(server):
                     if name not in subset:
                         assert value is None
                     elif name in ("answer_audio", "mel"):
-                        np.testing.assert_allclose(value, getattr(whole, name), atol=1e-2 if name == "mel" else AUDIO_TOLERANCE)
+                        np.testing.assert_allclose(
+                            value, getattr(whole, name), atol=1e-2 if name == "mel" else AUDIO_TOLERANCE
+                        )
                     else:
-                        assert value == (pytest.approx(whole.answer_score, abs=1e-4) if name == "answer_score" else getattr(whole, name))
+                        assert value == (
+                            pytest.approx(whole.answer_score, abs=1e-4)
+                            if name == "answer_score"
+                            else getattr(whole, name)
+                        )
 
 
-@pytest.mark.parametrize("outputs", [("question",), ("answer",), ("mel",), ("question", "answer_span"), ("answer_audio",)])
+@pytest.mark.parametrize(
+    "outputs", [("question",), ("answer",), ("mel",), ("question", "answer_span"), ("answer_audio",)]
+)
 def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
     before = executions(server)
     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXTS[0], outputs=outputs)

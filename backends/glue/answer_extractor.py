@@ -45,9 +45,7 @@ def best_span(
     log_odds = starts + reachable.max(axis=2) - null_scores
     window, first = np.unravel_index(log_odds.argmax(), log_odds.shape)
     last = first + reachable[window, first].argmax()
-    return Span(
-        int(token_spans[window, first, 0]), int(token_spans[window, last, 1]), float(log_odds[window, first])
-    )
+    return Span(int(token_spans[window, first, 0]), int(token_spans[window, last, 1]), float(log_odds[window, first]))
 
 
 def sigmoid(x: float) -> float:

@@ -40,9 +40,7 @@ class AudioTrimmer:
 
     def __post_init__(self):
         if self.post_filter not in POST_FILTERS:
-            raise ValueError(
-                f"post_filter: got {self.post_filter!r}; allowed are {', '.join(map(repr, POST_FILTERS))}"
-            )
+            raise ValueError(f"post_filter: got {self.post_filter!r}; allowed are {', '.join(map(repr, POST_FILTERS))}")
         if not 0 <= self.post_filter_strength <= 1:
             raise ValueError(f"post_filter_strength: got {self.post_filter_strength}; allowed is 0 to 1")
         if self.post_filter_iterations < 1:

@@ -114,9 +114,7 @@ def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[
         if repetition:
             modules += [nn.ReLU(), nn.Dropout(dropout)]
             in_channels = config.filters
-        modules += convolution_and_norm(
-            in_channels, config.filters, config.kernel_size, config.stride, config.dilation
-        )
+        modules += convolution_and_norm(in_channels, config.filters, config.kernel_size, config.stride, config.dilation)
     return modules
 
 
