@@ -48,7 +48,7 @@ def check_configs(configs: Mapping[str, ModelConfig]) -> None:
     """Check that the ensembles among these configurations are wired to the steps among them without a fault."""
     steps = {name: _step(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
     wirings = []
-    for name, config in configs.items():
+    for config in configs.values():
         if config.HasField("ensemble_scheduling"):
             wiring = wire(_ensemble(config), steps, implied=False)
             _check_nothing_unused(config, wiring)
