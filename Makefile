@@ -42,7 +42,7 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	.venv/bin/python -m convai.demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
 clean: ## remove the environment and the exports
-	rm -rf .venv build answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt
+	rm -rf .venv build answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

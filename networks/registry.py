@@ -46,6 +46,7 @@ class Network:
     parity_cases: tuple[Mapping[str, int], ...]
     tolerances: Mapping[str, Tolerance]
     folded_class: str | None = None
+    companion_module: str | None = None
 
     def __post_init__(self):
         unknown = set(self.formats) - set(FORMAT_NAMES)
@@ -72,6 +73,13 @@ class Network:
         if self.folded_class is None:
             return module
         return getattr(importlib.import_module(f"convai.networks.{self.name}.fold"), self.folded_class)(module)
+
+    def write_companion(self, module: nn.Module, model_repository: Path) -> None:
+        """Write into the model repository what another step needs to know of the network, if anything."""
+        if self.companion_module is not None:
+            importlib.import_module(f"convai.networks.{self.name}.{self.companion_module}").write_companion(
+                module, model_repository
+            )
 
     @property
     def folder(self) -> Path:
@@ -155,6 +163,7 @@ NETWORKS = {
                 "fp16": Tolerance(2e-2, "FP16 keeps three digits in each of the flows; of full scale"),
             },
             folded_class="FoldedWaveGlow",
+            companion_module="bias",
         ),
     )
 }

@@ -6,6 +6,7 @@ import torch
 from librosa.filters import mel as librosa_mel
 
 from convai.backends.glue.audio_trimmer import AudioTrimmer, fade_out, limit_peak
+from convai.backends.glue.denoiser import denoise
 from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.voice_mel import istft, mel_spectrogram, stft
 
@@ -160,3 +161,30 @@ def test_audio_shorter_than_its_mel_is_refused():
 def test_a_wrong_parameter_is_named(field, value):
     with pytest.raises(ValueError, match=f"^{field}: got {value!r}; allowed"):
         AudioTrimmer(**{field: value})
+
+
+def test_the_denoiser_takes_a_steady_hum_out_and_leaves_the_voice():
+    hum = 0.02 * np.sin(2 * np.pi * 1_000 * np.arange(FRAMES * 256) / 22_050).astype(np.float32)
+    bias = np.abs(stft(hum))[:, FRAMES // 2]
+    cleaned = denoise(voice() + hum, bias, strength=1.0)
+    assert np.abs(cleaned - voice()).mean() < 0.5 * np.abs(hum).mean()
+
+
+def test_a_denoiser_of_no_strength_changes_nothing():
+    np.testing.assert_allclose(denoise(voice(), np.ones(513, np.float32), strength=0.0), voice(), atol=1e-5)
+
+
+def test_the_denoiser_reads_its_bias_from_a_file(tmp_path):
+    np.save(tmp_path / "bias.npy", np.full(513, 0.5, np.float32))
+    options = {"post_filter": "denoiser", "denoiser_strength": 0.5, "bias_file": str(tmp_path / "bias.npy")}
+    expected = denoise(voice(), np.full(513, 0.5, np.float32), 0.5)
+    heard = run(voice(), mel_of(voice()), fade_milliseconds=0.0, peak_dbfs=0.0, **options)
+    np.testing.assert_allclose(heard, expected, atol=1e-6)
+
+
+def test_a_denoiser_without_its_bias_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="bias_file: got none"):
+        AudioTrimmer(post_filter="denoiser")
+    np.save(tmp_path / "bias.npy", np.zeros(10, np.float32))
+    with pytest.raises(ValueError, match="513"):
+        AudioTrimmer(post_filter="denoiser", bias_file=str(tmp_path / "bias.npy"))

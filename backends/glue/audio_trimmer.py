@@ -1,15 +1,17 @@
 """Last step of speaking: cuts the vocoder's audio to what was said, post-filters it and keeps it from clipping."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from convai.backends.glue.denoiser import denoise
 from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.mel_padder import valid_frames
 from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
-POST_FILTERS = ("off", "mel_consistent")
+POST_FILTERS = ("off", "mel_consistent", "denoiser")
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
@@ -28,13 +30,24 @@ def limit_peak(audio: np.ndarray, peak_dbfs: float) -> np.ndarray:
     return audio * np.float32(limit / peak) if peak > limit else audio
 
 
+@cache
+def load_bias(file: str) -> np.ndarray:
+    """The vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
+    bias = np.load(file, allow_pickle=False)
+    if bias.shape != (FFT_LENGTH // 2 + 1,):
+        raise ValueError(f"bias_file: got shape {bias.shape}; allowed is ({FFT_LENGTH // 2 + 1},)")
+    return bias
+
+
 @dataclass(frozen=True)
 class AudioTrimmer:
     """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, below full scale."""
 
     post_filter: str = "mel_consistent"  # "off" for a vocoder that needs no help
     post_filter_strength: float = 1.0  # share of the filtered audio in the result
-    post_filter_iterations: int = 4
+    post_filter_iterations: int = 4  # of "mel_consistent"
+    denoiser_strength: float = 0.01  # of "denoiser", NVIDIA's own: share of the vocoder's bias to take off
+    bias_file: str | None = None  # for "denoiser"; `convai export` of WaveGlow writes it
     fade_milliseconds: float = 5.0
     peak_dbfs: float = -1.0
 
@@ -49,8 +62,18 @@ class AudioTrimmer:
             raise ValueError(f"fade_milliseconds: got {self.fade_milliseconds}; allowed is 0 to 1000")
         if not -60 <= self.peak_dbfs <= 0:
             raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
-        if self.post_filter != "off":
-            filterbank()  # at load rather than with the first request
+        if self.denoiser_strength < 0:
+            raise ValueError(f"denoiser_strength: got {self.denoiser_strength}; allowed is 0 or more")
+        if self.post_filter == "denoiser" and self.bias_file is None:
+            raise ValueError("bias_file: got none; allowed with denoiser is the file that `convai export` writes")
+        self._load()
+
+    def _load(self) -> None:
+        """Read what the first request would otherwise wait for."""
+        if self.post_filter == "mel_consistent":
+            filterbank()
+        if self.post_filter == "denoiser":
+            load_bias(self.bias_file)
 
     def __call__(self, *, audio: np.ndarray, padded_mel: np.ndarray, mel_length: np.ndarray) -> dict[str, np.ndarray]:
         """Audio of one answer.
@@ -80,5 +103,8 @@ class AudioTrimmer:
     def _filtered(self, audio: np.ndarray, mel: np.ndarray) -> np.ndarray:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
             return audio
-        filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
+        if self.post_filter == "denoiser":
+            filtered = denoise(audio, load_bias(self.bias_file), self.denoiser_strength)
+        else:
+            filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
         return audio + np.float32(self.post_filter_strength) * (filtered - audio)
