@@ -51,7 +51,7 @@ def _ranges(n_group: int) -> dict[str, dict[str, ShapeRange]]:
 
 def _python_steps(n_group: int, receptive_field_frames: int, post_filter: dict[str, object]) -> dict[str, Settings]:
     return {
-        # The first steps wait a moment for company; later ones receive what they made together.
+        # The first step waits longest for company; later ones receive what it made together.
         "speech_features": Settings(max_queue_delay_microseconds=1000, parameters={"buckets": FRAME_BUCKETS}),
         "ctc_decoder": Settings(),
         "qa_tokenizer": Settings(
@@ -72,12 +72,12 @@ def _python_steps(n_group: int, receptive_field_frames: int, post_filter: dict[s
 
 def _onnxruntime(threads: int, shapes: dict[str, ShapeRange], **parameters: int) -> Settings:
     parameters |= {"intra_op_thread_count": threads, "inter_op_thread_count": 1}
-    return Settings(engine="onnxruntime", max_queue_delay_microseconds=500, parameters=parameters, shapes=shapes)
+    return Settings(engine="onnxruntime", parameters=parameters, shapes=shapes)
 
 
 def _pytorch(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
     parameters = {"INTRA_OP_THREAD_COUNT": threads, "INTER_OP_THREAD_COUNT": 1}
-    return Settings(engine="pytorch", max_queue_delay_microseconds=500, parameters=parameters, shapes=shapes)
+    return Settings(engine="pytorch", parameters=parameters, shapes=shapes)
 
 
 def _cpu() -> Profile:

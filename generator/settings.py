@@ -30,7 +30,7 @@ class Settings:
     instances: int = 1
     kind: str = "KIND_CPU"
     joins_requests: bool = True  # several requests run as one batch; only if rows do not influence each other
-    max_queue_delay_microseconds: int = 0
+    max_queue_delay_microseconds: int = 500  # what one step made together reaches the next one after another
     parameters: Mapping[str, object] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
     accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
