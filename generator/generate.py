@@ -10,7 +10,8 @@ from pathlib import Path
 
 from convai.generator import graph
 from convai.generator.check import check_all
-from convai.generator.render import render, write
+from convai.generator.render import differs, render, write
+from convai.generator.wiring import wiring_of
 
 
 def add_arguments(parser) -> None:
@@ -22,9 +23,9 @@ def add_arguments(parser) -> None:
 
 def run(args) -> None:
     if args.graph == "-":
-        print(graph.mermaid(graph.wiring_of(args.ensemble)), end="")
+        print(graph.mermaid(wiring_of(args.ensemble)), end="")
     elif args.graph:
-        graph.draw(graph.wiring_of(args.ensemble), args.graph)
+        graph.draw(wiring_of(args.ensemble), args.graph)
     elif args.check:
         _check(args.model_repository)
     else:
@@ -36,11 +37,7 @@ def run(args) -> None:
 def _check(model_repository: Path) -> None:
     if not model_repository.is_dir():
         raise ValueError(f"{model_repository} is no folder; name the model repository with --model-repository")
-    stale = [name for name, text in render().items() if _differs(model_repository / name, text)]
+    stale = [name for name, text in render().items() if differs(model_repository / name, text)]
     if stale:
         raise ValueError(f"{', '.join(stale)}: not what the pipeline's description says; run `convai generate`")
     print("\n".join(check_all(model_repository)))
-
-
-def _differs(path: Path, text: str) -> bool:
-    return not path.exists() or path.read_text() != text

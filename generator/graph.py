@@ -1,10 +1,11 @@
 """Draws an ensemble: Mermaid text for the README, or a picture."""
 
-from convai.generator.pipeline import ENSEMBLES, STEPS
-from convai.generator.wiring import Wiring, wire
+from convai.generator.pipeline import STEPS
+from convai.generator.wiring import Wiring
 
 CALLER = "caller"
 ANSWER = "answer"
+NETWORKS = {step.name for step in STEPS if step.is_network}
 
 
 def edges(wiring: Wiring) -> list[tuple[str, str, list[str]]]:
@@ -24,22 +25,13 @@ def edges(wiring: Wiring) -> list[tuple[str, str, list[str]]]:
 
 def mermaid(wiring: Wiring) -> str:
     """Flowchart in Mermaid's language; networks are rounded, Python steps square."""
-    networks = {step.name for step in STEPS if step.is_network}
     lines = ["flowchart LR", f"    {CALLER}([the caller])", f"    {ANSWER}([the answer])"]
     for call in wiring.calls:
-        shape = f"({call.step})" if call.step in networks else f"[{call.step}]"
+        shape = f"({call.step})" if call.step in NETWORKS else f"[{call.step}]"
         lines.append(f"    {call.step}{shape}")
     for source, target, tensors in edges(wiring):
         lines.append(f"    {source} -- {'<br>'.join(tensors)} --> {target}")
     return "\n".join(lines) + "\n"
-
-
-def wiring_of(ensemble_name: str) -> Wiring:
-    """The wiring of one of the pipeline's ensembles; ValueError if there is none of that name."""
-    ensembles = {ensemble.name: ensemble for ensemble in ENSEMBLES}
-    if ensemble_name not in ensembles:
-        raise ValueError(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
-    return wire(ensembles[ensemble_name], {step.name: step for step in STEPS})
 
 
 def draw(wiring: Wiring, path: str) -> None:
@@ -69,7 +61,7 @@ def draw(wiring: Wiring, path: str) -> None:
 
 
 def _box(name: str) -> dict:
-    is_network = any(step.name == name and step.is_network for step in STEPS)
+    is_network = name in NETWORKS
     shape = "round" if is_network or name in (CALLER, ANSWER) else "square"
     colour = "#cfe3ff" if is_network else "white" if name in (CALLER, ANSWER) else "#eeeeee"
     return {"boxstyle": f"{shape},pad=0.5", "facecolor": colour, "edgecolor": "#444444"}

@@ -70,6 +70,10 @@ def _python_steps(n_group: int, receptive_field_frames: int, post_filter: dict[s
     }
 
 
+def _nvidia_python_steps() -> dict[str, Settings]:
+    return _python_steps(n_group=8, receptive_field_frames=100, post_filter=DENOISER)
+
+
 def _onnxruntime(threads: int, shapes: dict[str, ShapeRange], **parameters: int) -> Settings:
     parameters |= {"intra_op_thread_count": threads, "inter_op_thread_count": 1}
     return Settings(engine="onnxruntime", parameters=parameters, shapes=shapes)
@@ -90,8 +94,7 @@ def _cpu() -> Profile:
 
 def _cpu_nvidia() -> Profile:
     """As `cpu`, for networks of NVIDIA's sizes: to try its checkpoints where there is no GPU. Slow."""
-    steps = _python_steps(n_group=8, receptive_field_frames=100, post_filter=DENOISER)
-    return Profile("cpu-nvidia", steps | _cpu_networks(_ranges(n_group=8)))
+    return Profile("cpu-nvidia", _nvidia_python_steps() | _cpu_networks(_ranges(n_group=8)))
 
 
 def _cpu_networks(ranges: dict[str, dict[str, ShapeRange]]) -> dict[str, Settings]:
@@ -112,7 +115,7 @@ def _gpu() -> Profile:
     }
     # Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
     networks["tacotron2"] = replace(_pytorch(1, ranges["tacotron2"]), kind="KIND_GPU")
-    return Profile("gpu", _python_steps(n_group=8, receptive_field_frames=100, post_filter=DENOISER) | networks)
+    return Profile("gpu", _nvidia_python_steps() | networks)
 
 
 def _gpu_onnx() -> Profile:

@@ -36,12 +36,17 @@ def render(
     return files
 
 
+def differs(path: Path, text: str) -> bool:
+    """Whether a file holds anything but this text, or is missing."""
+    return not path.exists() or path.read_text() != text
+
+
 def write(files: dict[str, str], model_repository: Path) -> list[Path]:
     """Write rendered files and the version folder each model needs; returns the paths whose text has changed."""
     changed = []
     for name, text in files.items():
         path = model_repository / name
-        if not path.exists() or path.read_text() != text:
+        if differs(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             changed.append(path)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from convai.generator.pipeline import Call, Ensemble, Step, Tensor
+from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
 
 
 class WiringError(ValueError):
@@ -40,6 +40,14 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     used = needed.keys() | set(ensemble.outputs)
     pruned = tuple(_without_unused_outputs(ensemble, call, used) for call in calls)
     return Wiring(ensemble.name, inputs, outputs, pruned)
+
+
+def wiring_of(ensemble_name: str) -> Wiring:
+    """The wiring of one of the pipeline's ensembles; ValueError if there is none of that name."""
+    ensembles = {ensemble.name: ensemble for ensemble in ENSEMBLES}
+    if ensemble_name not in ensembles:
+        raise ValueError(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
+    return wire(ensembles[ensemble_name], {step.name: step for step in STEPS})
 
 
 def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring]) -> None:

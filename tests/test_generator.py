@@ -12,7 +12,7 @@ from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.generator.settings import ShapeRange
 from convai.generator.wire_names import plain_name, wire_name
-from convai.generator.wiring import WiringError, wire
+from convai.generator.wiring import WiringError, wire, wiring_of
 from convai.networks.waveglow.config import CONFIGS
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
@@ -176,7 +176,7 @@ def test_shape_ranges_must_rise():
 
 
 def test_the_graph_names_every_step_and_exposed_tensor():
-    text = graph.mermaid(graph.wiring_of("convai_ensemble"))
+    text = graph.mermaid(wiring_of("convai_ensemble"))
     for name in [*(step.name for step in STEPS), *ENSEMBLES[0].outputs, *ENSEMBLES[0].inputs]:
         assert name in text
 
@@ -184,5 +184,5 @@ def test_the_graph_names_every_step_and_exposed_tensor():
 @pytest.mark.parametrize("suffix, start", [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_the_graph_is_drawn_as_a_picture(tmp_path, suffix, start):
     path = tmp_path / f"pipeline.{suffix}"
-    graph.draw(graph.wiring_of("text_to_speech"), str(path))
+    graph.draw(wiring_of("text_to_speech"), str(path))
     assert path.read_bytes().startswith(start)

@@ -9,7 +9,7 @@ from conftest import chirp
 
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
-from convai.generator.graph import wiring_of
+from convai.generator.wiring import wiring_of
 from convai.generator.pipeline import ENSEMBLES, STEPS
 
 OUTPUTS = ENSEMBLES[0].outputs

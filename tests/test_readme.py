@@ -10,6 +10,7 @@ import pytest
 from convai.__main__ import COMMANDS
 from convai.generator import graph
 from convai.generator.pipeline import ENSEMBLES, STEPS
+from convai.generator.wiring import wiring_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -39,12 +40,12 @@ def files_in_the_tree():
 
 
 def test_the_drawing_is_the_pipeline():
-    assert code_blocks("mermaid") == [graph.mermaid(graph.wiring_of("convai_ensemble"))]
+    assert code_blocks("mermaid") == [graph.mermaid(wiring_of("convai_ensemble"))]
 
 
 def test_the_tensor_table_lists_the_ensembles_inputs_and_outputs():
     rows = re.findall(r"^\| (in|out) `(\w+)` \| (\w+)", README, re.MULTILINE)
-    ensemble = graph.wiring_of("convai_ensemble")
+    ensemble = wiring_of("convai_ensemble")
     expected = [("in", t.name, t.dtype) for t in ensemble.inputs] + [("out", t.name, t.dtype) for t in ensemble.outputs]
     assert rows == expected
 
