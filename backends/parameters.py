@@ -1,4 +1,4 @@
-"""Turn the parameters of a model's configuration into a step: a frozen dataclass whose fields they are."""
+"""Read the parameters of a model's configuration: those of a Python step are the fields of its frozen dataclass."""
 
 import dataclasses
 import json
@@ -45,3 +45,11 @@ def parse_value(step: str, name: str, text: str) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes") from error
     return tuple(value) if isinstance(value, list) else value
+
+
+def positive_integer(model_config: dict, parameter: str, default: int) -> int:
+    """A parameter of a network, whose string_value is written as Triton's own backends want it."""
+    text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", str(default))
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"{model_config['name']}: parameter {parameter} is {text!r}; allowed are whole numbers from 1")
+    return int(text)

@@ -1,32 +1,6 @@
-"""Runs model.onnx with ONNX Runtime on the CPU, under the name and the parameters of Triton's own backend."""
+"""Runs model.onnx on the CPU, under the name of Triton's own ONNX Runtime backend."""
 
-from pathlib import Path
+from convai.backends.engines.engine import network_model
+from convai.backends.engines.onnxruntime.network import OnnxNetwork
 
-import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
-
-from convai.backends.engines.engine import NetworkModel, positive_integer
-from convai.backends.engines.runs import Arrays
-
-
-class TritonPythonModel(NetworkModel):
-    def load(self, file: Path, config: dict) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = positive_integer(config, "intra_op_thread_count", 1)
-        options.inter_op_num_threads = positive_integer(config, "inter_op_thread_count", 1)
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        # Threads that wait for work must sleep: the other steps run on the same cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        self.run_options = onnxruntime.RunOptions()
-        # What a large request needed goes back to the system; it costs no measurable time.
-        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        self.output_names = [output["name"] for output in config["output"]]
-
-    def run(self, inputs: Arrays) -> Arrays:
-        try:
-            outputs = self.session.run(self.output_names, inputs, self.run_options)
-        except InvalidArgument as error:
-            raise ValueError(str(error)) from error
-        return dict(zip(self.output_names, outputs, strict=True))
+TritonPythonModel = network_model(OnnxNetwork)

@@ -1,43 +1,6 @@
-"""Runs model.pt (TorchScript) with PyTorch on the CPU, under the name and the parameters of Triton's own backend.
+"""Runs model.pt (TorchScript) on the CPU, under the name of Triton's own LibTorch backend."""
 
-As in that backend, inputs go by the names of forward's arguments and outputs by `name__index`, with the index into
-the returned tuple.
-"""
+from convai.backends.engines.engine import network_model
+from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
-from pathlib import Path
-
-import torch
-
-from convai.backends.engines.engine import NetworkModel, positive_integer
-from convai.backends.engines.runs import Arrays
-
-RAISED_VALUE_ERROR = "builtins.ValueError: "  # how TorchScript tells that the network itself raised one
-
-
-class TritonPythonModel(NetworkModel):
-    def load(self, file: Path, config: dict) -> None:
-        torch.set_num_threads(positive_integer(config, "INTRA_OP_THREAD_COUNT", 1))
-        torch.set_num_interop_threads(positive_integer(config, "INTER_OP_THREAD_COUNT", 1))
-        self.network = torch.jit.load(file, map_location="cpu").eval()
-        self.output_indices = {output["name"]: output_index(output["name"]) for output in config["output"]}
-
-    @torch.inference_mode()
-    def run(self, inputs: Arrays) -> Arrays:
-        torch.set_flush_denormal(True)  # it holds for the calling thread, which Triton chooses
-        try:
-            outputs = self.network(**{name: torch.from_numpy(array) for name, array in inputs.items()})
-        except torch.jit.Error as error:
-            reason = str(error).strip().splitlines()[-1]
-            if reason.startswith(RAISED_VALUE_ERROR):
-                raise ValueError(reason.removeprefix(RAISED_VALUE_ERROR)) from error
-            raise
-        outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
-        return {name: outputs[index].numpy() for name, index in self.output_indices.items()}
-
-
-def output_index(name: str) -> int:
-    """2 for "mel_length__2"."""
-    index = name.rpartition("__")[2]
-    if not index.isdecimal():
-        raise ValueError(f"output {name} of a TorchScript network must end in its index, like {name}__0")
-    return int(index)
+TritonPythonModel = network_model(TorchScriptNetwork)
