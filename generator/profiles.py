@@ -49,7 +49,7 @@ def _ranges(n_group: int) -> dict[str, dict[str, ShapeRange]]:
     }
 
 
-def _python_steps(n_group: int, receptive_field_frames: int, post_filter: dict[str, object]) -> dict[str, Settings]:
+def _python_steps(n_group: int, receptive_field_frames: int) -> dict[str, Settings]:
     return {
         # The first step waits longest for company; later ones receive what it made together.
         "speech_features": Settings(max_queue_delay_microseconds=1000, parameters={"buckets": FRAME_BUCKETS}),
@@ -66,12 +66,18 @@ def _python_steps(n_group: int, receptive_field_frames: int, post_filter: dict[s
                 "receptive_field_frames": receptive_field_frames,
             },
         ),
-        "audio_trimmer": Settings(parameters=post_filter),
+        "audio_trimmer": Settings(),
     }
 
 
 def _nvidia_python_steps() -> dict[str, Settings]:
-    return _python_steps(n_group=8, receptive_field_frames=100, post_filter=DENOISER)
+    return _with_parameters(_python_steps(n_group=8, receptive_field_frames=100), {"audio_trimmer": DENOISER})
+
+
+def _with_parameters(settings: dict[str, Settings], added: dict[str, dict[str, object]]) -> dict[str, Settings]:
+    return {
+        step: replace(one, parameters={**one.parameters, **added.get(step, {})}) for step, one in settings.items()
+    }
 
 
 def _onnxruntime(threads: int, shapes: dict[str, ShapeRange], **parameters: int) -> Settings:
@@ -85,11 +91,18 @@ def _pytorch(threads: int, shapes: dict[str, ShapeRange]) -> Settings:
 
 
 def _cpu() -> Profile:
-    steps = _python_steps(n_group=64, receptive_field_frames=48, post_filter={"post_filter": "mel_consistent"})
-    # Calibrated for the default weights, as weights/bert.md tells: refuses 99 % of mismatched pairs, wrongly 1 %.
-    calibration = {"score_scale": 0.265, "score_bias": -1.89, "no_answer_threshold": 0.13}
-    steps["answer_extractor"] = Settings(parameters=calibration)
-    return Profile("cpu", steps | _cpu_networks(_ranges(n_group=64)))
+    """For the default weights: every parameter set here belongs to how they were trained or measured."""
+    steps = _python_steps(n_group=64, receptive_field_frames=48)
+    own_parameters = {
+        # As while training; about the floor of a quiet room.
+        "speech_features": {"noise_floor_decibels": -50.0},
+        # Calibrated as weights/bert.md tells: refuses 99 % of mismatched pairs, wrongly 1 %.
+        "answer_extractor": {"score_scale": 0.265, "score_bias": -1.89, "no_answer_threshold": 0.13},
+        # The default weights of Tacotron 2 read phonemes, and letters only of words that the dictionary lacks.
+        "text_encoder": {"pronunciation": "arpabet", "pronunciations_file": "pronunciations.txt"},
+        "audio_trimmer": {"post_filter": "mel_consistent", "lowest_peak_dbfs": -3.0},
+    }
+    return Profile("cpu", _with_parameters(steps, own_parameters) | _cpu_networks(_ranges(n_group=64)))
 
 
 def _cpu_nvidia() -> Profile:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from librosa.filters import mel as librosa_mel
 
-from convai.backends.glue.audio_trimmer import AudioTrimmer, fade_out, limit_peak
+from convai.backends.glue.audio_trimmer import AudioTrimmer, bring_peak_between, fade_out
 from convai.backends.glue.denoiser import denoise
 from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.voice_mel import istft, mel_spectrogram, stft
@@ -126,8 +126,14 @@ def test_a_fade_longer_than_the_audio_covers_all_of_it():
 
 def test_loud_audio_is_brought_down_to_minus_1_dbfs_and_quiet_audio_stays():
     loud, quiet = voice(amplitude=3), voice(amplitude=0.1)
-    assert np.abs(limit_peak(loud, -1)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-6)
-    np.testing.assert_array_equal(limit_peak(quiet, -1), quiet)
+    assert np.abs(bring_peak_between(loud, None, -1)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-6)
+    np.testing.assert_array_equal(bring_peak_between(quiet, None, -1), quiet)
+
+
+def test_with_a_lowest_peak_a_quiet_answer_is_raised_to_it_but_silence_stays_silent():
+    quiet, silence = voice(amplitude=0.1), voice(amplitude=0.001)
+    assert np.abs(bring_peak_between(quiet, -3, -1)).max() == pytest.approx(10 ** (-3 / 20), rel=1e-6)
+    np.testing.assert_array_equal(bring_peak_between(silence, -3, -1), silence)
 
 
 def test_the_audio_handed_in_is_not_changed():
@@ -156,6 +162,7 @@ def test_audio_shorter_than_its_mel_is_refused():
         ("post_filter_iterations", 0),
         ("fade_milliseconds", -1),
         ("peak_dbfs", 3),
+        ("lowest_peak_dbfs", 0.0),
     ],
 )
 def test_a_wrong_parameter_is_named(field, value):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from librosa.filters import mel as mel_filterbank
 
-from convai.backends.glue.speech_features import SpeechFeatures, jasper_features, log_mel, resample
+from convai.backends.glue.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor, resample
 
 
 def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):
@@ -88,6 +88,31 @@ def test_quiet_speech_gives_the_features_of_loud_speech():
     np.testing.assert_allclose(jasper_features(0.01 * audio), jasper_features(audio), atol=1e-3)
 
 
+def words_with_pauses(background):
+    """Noise that comes and goes, on a steady background of the given amplitude."""
+    noise = np.random.default_rng(1).normal(size=(2, 16_000))
+    loudness = np.repeat([0.1, 0, 0.1, 0], 4_000)
+    return (noise[0] * loudness + noise[1] * background).astype(np.float32)
+
+
+def test_with_a_noise_floor_digital_silence_between_words_looks_like_a_quiet_room():
+    clean, quiet_room = words_with_pauses(0), words_with_pauses(0.0001)
+    apart = np.abs(jasper_features(clean) - jasper_features(quiet_room)).mean()
+    with_floor = [run(audio, noise_floor_decibels=-50)["features"] for audio in (clean, quiet_room)]
+    assert np.abs(with_floor[0] - with_floor[1]).mean() < 0.1 * apart
+
+
+def test_a_noise_floor_is_so_many_decibels_below_the_mean_power():
+    raised = raise_noise_floor(log_mel(words_with_pauses(0)), -30)
+    np.testing.assert_allclose(raised.min() - np.log(np.exp(raised).mean()), -3 * np.log(10), atol=0.01)
+
+
+def test_with_a_noise_floor_quiet_speech_gives_the_features_of_loud_speech():
+    audio = words_with_pauses(0.0001)
+    quiet, loud = (run(gain * audio, noise_floor_decibels=-50)["features"] for gain in (0.05, 1))
+    np.testing.assert_allclose(quiet, loud, atol=1e-3)
+
+
 def test_the_input_is_not_changed():
     audio = tone()
     before = audio.copy()
@@ -141,6 +166,7 @@ def test_two_channels_are_refused():
         ({"buckets": [64]}, "max_seconds"),
         ({"min_seconds": 0.0}, "min_seconds"),
         ({"silence_floor_dbfs": 0.0}, "silence_floor_dbfs"),
+        ({"noise_floor_decibels": 3.0}, "noise_floor_decibels"),
     ],
 )
 def test_a_wrong_parameter_is_named(parameters, field):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 
@@ -9,9 +10,11 @@ from convai.backends.glue.denoiser import denoise
 from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.mel_padder import valid_frames
 from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
+from convai.backends.metrics import Counter
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")
+SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would become noise if raised
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
@@ -23,11 +26,12 @@ def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
     return faded
 
 
-def limit_peak(audio: np.ndarray, peak_dbfs: float) -> np.ndarray:
-    """Scale `audio` down to a peak of `peak_dbfs`; quieter audio stays as it is."""
-    limit = 10 ** (peak_dbfs / 20)
+def bring_peak_between(audio: np.ndarray, lowest_dbfs: float | None, highest_dbfs: float) -> np.ndarray:
+    """Scale `audio` so that its peak lies between two levels; without a lowest one, or if silent, it only goes down."""
     peak = float(np.abs(audio).max(initial=0.0))
-    return audio * np.float32(limit / peak) if peak > limit else audio
+    lowest = 0.0 if lowest_dbfs is None or peak < SILENT_PEAK else 10 ** (lowest_dbfs / 20)
+    wanted = min(max(peak, lowest), 10 ** (highest_dbfs / 20))
+    return audio if wanted == peak else audio * np.float32(wanted / peak)
 
 
 @cache
@@ -39,9 +43,18 @@ def load_bias(file: str) -> np.ndarray:
     return bias
 
 
+def answer_seconds(inputs: dict, outputs: dict) -> float:
+    """Length of one spoken answer, as it is given out."""
+    return len(outputs["answer_audio"]) / VOICE_SAMPLE_RATE_HERTZ
+
+
 @dataclass(frozen=True)
 class AudioTrimmer:
-    """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, below full scale."""
+    """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, at a fit level."""
+
+    counters: ClassVar[tuple[Counter, ...]] = (
+        Counter("convai_answer_seconds_total", "Audio of answers spoken, in seconds", answer_seconds),
+    )
 
     post_filter: str = "mel_consistent"  # "off" for a vocoder that needs no help
     post_filter_strength: float = 1.0  # share of the filtered audio in the result
@@ -49,7 +62,8 @@ class AudioTrimmer:
     denoiser_strength: float = 0.01  # of "denoiser", NVIDIA's own: share of the vocoder's bias to take off
     bias_file: str | None = None  # for "denoiser"; `convai export` of WaveGlow writes it
     fade_milliseconds: float = 5.0
-    peak_dbfs: float = -1.0
+    peak_dbfs: float = -1.0  # louder answers are turned down to it
+    lowest_peak_dbfs: float | None = None  # quieter answers are turned up to it
 
     def __post_init__(self):
         if self.post_filter not in POST_FILTERS:
@@ -62,6 +76,8 @@ class AudioTrimmer:
             raise ValueError(f"fade_milliseconds: got {self.fade_milliseconds}; allowed is 0 to 1000")
         if not -60 <= self.peak_dbfs <= 0:
             raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
+        if self.lowest_peak_dbfs is not None and not -60 <= self.lowest_peak_dbfs <= self.peak_dbfs:
+            raise ValueError(f"lowest_peak_dbfs: got {self.lowest_peak_dbfs}; allowed is -60 to peak_dbfs")
         if self.denoiser_strength < 0:
             raise ValueError(f"denoiser_strength: got {self.denoiser_strength}; allowed is 0 or more")
         if self.post_filter == "denoiser" and self.bias_file is None:
@@ -98,7 +114,7 @@ class AudioTrimmer:
         spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
         spoken = self._filtered(spoken, padded_mel[:, :num_valid])
         spoken = fade_out(spoken, round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ))
-        return {"answer_audio": limit_peak(spoken, self.peak_dbfs)}
+        return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
 
     def _filtered(self, audio: np.ndarray, mel: np.ndarray) -> np.ndarray:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import scipy.fft
 import soxr
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
+from convai.backends.metrics import Counter
 from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 HOP_LENGTH = 160  # 10 ms
@@ -66,8 +68,18 @@ def normalize(log_mel: np.ndarray) -> np.ndarray:
     return (log_mel - mean) / (std + np.float32(STD_OFFSET))
 
 
+def raise_noise_floor(log_mel: np.ndarray, decibels: float) -> np.ndarray:
+    """Add a constant power to every feature, given in decibels relative to the mean power of all; same shape.
+
+    Between its words synthetic speech is digital silence, recorded speech is not: without a common floor, normalisation
+    makes two different things of the same sounds. A floor relative to the speech leaves its loudness without effect.
+    """
+    floor = np.log(np.exp(log_mel).mean()) + decibels * np.log(10) / 10
+    return np.logaddexp(log_mel, floor, dtype=np.float32)
+
+
 def jasper_features(audio: np.ndarray) -> np.ndarray:
-    """What Jasper reads: normalised log-mel of `audio` (16 kHz), float32, shape = (64, frames), not padded."""
+    """What NVIDIA's Jasper reads: normalised log-mel of `audio` (16 kHz), float32, shape = (64, frames), not padded."""
     return normalize(log_mel(audio))
 
 
@@ -83,14 +95,24 @@ def _filterbank() -> np.ndarray:
     return mel(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
 
 
+def question_seconds(inputs: dict, outputs: dict) -> float:
+    """Length of one question's audio; silence counts too."""
+    return len(inputs["question_audio"]) / int(inputs["sample_rate"][0])
+
+
 @dataclass(frozen=True)
 class SpeechFeatures:
     """Audio at any sample rate -> normalised log-mel features padded to a bucket, and how many frames are valid."""
+
+    counters: ClassVar[tuple[Counter, ...]] = (
+        Counter("convai_question_seconds_total", "Audio of questions heard, in seconds", question_seconds),
+    )
 
     buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # frames
     min_seconds: float = 0.1
     max_seconds: float = 30.0
     silence_floor_dbfs: float = -60.0  # audio whose peak stays below this has no valid frame
+    noise_floor_decibels: float | None = None  # see `raise_noise_floor`; NVIDIA's networks were trained without
 
     def __post_init__(self):
         check_buckets("buckets", self.buckets)
@@ -106,6 +128,8 @@ class SpeechFeatures:
             )
         if not self.silence_floor_dbfs < 0:
             raise ValueError(f"silence_floor_dbfs: got {self.silence_floor_dbfs}; allowed is below 0")
+        if self.noise_floor_decibels is not None and not -150 <= self.noise_floor_decibels < 0:
+            raise ValueError(f"noise_floor_decibels: got {self.noise_floor_decibels}; allowed is -150 to below 0")
         _filterbank()  # at load rather than with the first request
 
     def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, np.ndarray]:
@@ -125,11 +149,17 @@ class SpeechFeatures:
         self._check_audio(question_audio, sample_rate_hertz)
         valid = np.zeros((NUM_FEATURES, 0), np.float32)
         if np.abs(question_audio).max() >= 10 ** (self.silence_floor_dbfs / 20):
-            valid = jasper_features(resample(question_audio, sample_rate_hertz))
+            valid = self.normalized(log_mel(resample(question_audio, sample_rate_hertz)))
         num_valid = valid.shape[1]
         features = np.zeros((NUM_FEATURES, smallest_bucket(num_valid, self.buckets, "frames")), np.float32)
         features[:, :num_valid] = valid
         return {"features": features, "features_length": np.array([num_valid], np.int32)}
+
+    def normalized(self, log_mel: np.ndarray) -> np.ndarray:
+        """Raise the noise floor, if there is to be one, and normalise; float32, shape = (64, frames >= 2)."""
+        if self.noise_floor_decibels is not None:
+            log_mel = raise_noise_floor(log_mel, self.noise_floor_decibels)
+        return normalize(log_mel)
 
     def _check_audio(self, audio: np.ndarray, sample_rate_hertz: int) -> None:
         if not MIN_SAMPLE_RATE_HERTZ <= sample_rate_hertz <= MAX_SAMPLE_RATE_HERTZ:

@@ -10,8 +10,9 @@ import librosa
 import numpy as np
 import scipy.signal
 
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND, normalize
+from convai.backends.glue.speech_features import FRAMES_PER_SECOND
 from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.networks.jasper.data import SERVED_FEATURES
 
 NOISE_FRAMES = 4096
 LOWEST_LOG_MEL = -46.0  # that of digital silence
@@ -76,7 +77,7 @@ def augment(log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator
     speech = np.log(power + np.float32(np.exp(LOWEST_LOG_MEL)))
     if rng.random() < config.narrow_share:
         speech[rng.integers(42, 47) :] = rng.uniform(-30, -12)
-    return mask(normalize(speech), config, rng)
+    return mask(SERVED_FEATURES.normalized(speech), config, rng)
 
 
 def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:

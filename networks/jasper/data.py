@@ -10,9 +10,11 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND, log_mel
+from convai.backends.glue.speech_features import FRAMES_PER_SECOND, SpeechFeatures, log_mel
 from convai.generator.pipeline import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.generator.profiles import PROFILES
 
+SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
 BATCHES_SORTED_TOGETHER = 50
 HELD_OUT_SHARE = 10  # one speaker in ten
 

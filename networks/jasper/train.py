@@ -15,10 +15,9 @@ import jiwer
 import torch
 
 from convai.backends.glue.ctc_decoder import greedy_decode
-from convai.backends.glue.speech_features import normalize
 from convai.generator.pipeline import LABELS
 from convai.networks.jasper.augment import AugmentConfig
-from convai.networks.jasper.data import Clip, is_held_out, read_clips
+from convai.networks.jasper.data import SERVED_FEATURES, Clip, is_held_out, read_clips
 from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import Training, pad
@@ -72,7 +71,7 @@ def word_error_rate(network: Jasper, clips: list[Clip]) -> float:
     heard = []
     for start in range(0, len(by_length), CLIPS_PER_DEV_BATCH):
         batch = by_length[start : start + CLIPS_PER_DEV_BATCH]
-        log_probs, length = network(*pad([normalize(clip.log_mel.astype("float32").T) for clip in batch]))
+        log_probs, length = network(*pad([SERVED_FEATURES.normalized(clip.log_mel.astype("float32").T) for clip in batch]))
         heard += [
             greedy_decode(row[:frames], LABELS)
             for row, frames in zip(log_probs.numpy(), length[:, 0].tolist(), strict=True)
