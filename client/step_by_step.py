@@ -61,18 +61,17 @@ class StepByStep:
         return Walk(Answer.from_tensors({name: tensors[name] for name in request.outputs}), tuple(times))
 
     def _step_request(self, call: Call, tensors: dict[str, np.ndarray], parameters: dict[str, int]) -> Request:
-        wire_names = self._wire_names(call.step)
+        wire_names = wire_names_of(self.client, call.step)
         inputs = {wire_names[name]: tensors[edge] for name, edge in call.inputs.items()}
         return Request(call.step, inputs, tuple(wire_names[name] for name in call.outputs), parameters)
 
-    def _wire_names(self, step: str) -> dict[str, str]:
-        """The step's tensors as its server knows them: LibTorch calls an output `mel_length__1`."""
-        with self.client.connection.explained():
-            metadata = self.client.triton.get_model_metadata(
-                step, client_timeout=self.client.connection.timeout_seconds
-            )
-        names = [tensor.name for tensor in (*metadata.inputs, *metadata.outputs)]
-        return {plain_name(name): name for name in names}
+
+def wire_names_of(client: ConvaiClient, step: str) -> dict[str, str]:
+    """A step's tensors as the server knows them, by their plain names: LibTorch calls an output `mel_length__1`."""
+    with client.connection.explained():
+        metadata = client.triton.get_model_metadata(step, client_timeout=client.connection.timeout_seconds)
+    names = [tensor.name for tensor in (*metadata.inputs, *metadata.outputs)]
+    return {plain_name(name): name for name in names}
 
 
 def needed_calls(ensemble: str, outputs: Iterable[str]) -> tuple[Call, ...]:

@@ -28,6 +28,7 @@ class Counters:
     """What Triton has added up for one step since it was loaded."""
 
     requests: int = 0
+    executions: int = 0  # each of a batch of requests
     queue_nanoseconds: int = 0
     compute_nanoseconds: int = 0
 
@@ -45,7 +46,7 @@ def counters(client: ConvaiClient) -> dict[str, Counters]:
     """Triton's counters of every model by name."""
     with client.connection.explained():
         response = client.triton.get_inference_statistics(client_timeout=client.connection.timeout_seconds)
-    return {model.name: _read(model.inference_stats) for model in response.model_stats}
+    return {model.name: _read(model) for model in response.model_stats}
 
 
 def _counters_once_settled(client, steps, before) -> dict[str, Counters]:
@@ -63,9 +64,11 @@ def _counters_once_settled(client, steps, before) -> dict[str, Counters]:
         time.sleep(POLL_SECONDS)
 
 
-def _read(statistics) -> Counters:
+def _read(model) -> Counters:
+    statistics = model.inference_stats
     compute = (statistics.compute_input, statistics.compute_infer, statistics.compute_output)
-    return Counters(statistics.success.count, statistics.queue.ns, sum(part.ns for part in compute))
+    compute_nanoseconds = sum(part.ns for part in compute)
+    return Counters(statistics.success.count, model.execution_count, statistics.queue.ns, compute_nanoseconds)
 
 
 def _step_time(step: str, before: Counters, after: Counters) -> StepTime:
