@@ -16,6 +16,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from convai.backends.failures import internal_error, user_mistake
+from convai.backends.metrics import Counter
 from convai.backends.parameters import build_step
 from convai.backends.rows import split_rows, stack_rows
 
@@ -35,6 +36,8 @@ class StepModel:
         self.name = config["name"]
         self.outputs = output_dtypes(config)
         self.step = build_step(self.step_class, config, version_folder(args))
+        counters = getattr(self.step_class, "counters", ())
+        self.counters = [PrometheusCounter(counter, self.name) for counter in counters]
 
     def execute(self, requests: list) -> list:
         return [self.respond(request) for request in requests]
@@ -53,15 +56,32 @@ class StepModel:
     def run(self, request) -> dict[str, np.ndarray]:
         """Every output by name, stacked over the request's rows."""
         given = self.request_parameters(request)
-        rows = [self.step(**row, **given) for row in split_rows(read_inputs(request))]
-        return {
-            name: checked(name, stack_rows([row[name] for row in rows]), dtype) for name, dtype in self.outputs.items()
+        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request))]
+        outputs = {
+            name: checked(name, stack_rows([made[name] for _, made in rows]), dtype)
+            for name, dtype in self.outputs.items()
         }
+        for counter in self.counters:
+            counter.count(rows)
+        return outputs
 
     def request_parameters(self, request) -> dict[str, Any]:
         names = getattr(self.step_class, "request_parameters", ())
         given = json.loads(request.parameters() or "{}") if names else {}
         return {name: given.get(name) for name in names}
+
+
+class PrometheusCounter:
+    """A step's counter as a metric of the server, which all instances of the step share."""
+
+    def __init__(self, counter: Counter, step: str):
+        self.counter = counter
+        # Kept, because Triton forgets a metric together with its family.
+        self.family = pb_utils.MetricFamily(counter.name, counter.help, pb_utils.MetricFamily.COUNTER)
+        self.metric = self.family.Metric(labels={"model": step})
+
+    def count(self, rows: list[tuple[dict, dict]]) -> None:
+        self.metric.increment(self.counter.total(rows))
 
 
 def version_folder(args: dict[str, str]) -> Path:

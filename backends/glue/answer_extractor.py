@@ -1,11 +1,12 @@
 """Last step of understanding: BERT's logits become the answer, its score and the sentence to speak."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from convai.backends.glue.text_normalizer import is_speakable, normalize
+from convai.backends.metrics import Counter
 
 NO_SPAN = (-1, -1)
 
@@ -53,9 +54,23 @@ def sigmoid(x: float) -> float:
     return float(np.exp(-np.logaddexp(0.0, -x)))
 
 
+def answers(inputs: dict, outputs: dict) -> int:
+    """1 for a question that the context answers, 0 for any other."""
+    return int(bool(outputs["answer"]))
+
+
+def no_answers(inputs: dict, outputs: dict) -> int:
+    return 1 - answers(inputs, outputs)
+
+
 @dataclass(frozen=True)
 class AnswerExtractor:
     """Start and end logits -> exact substring of the context, or no answer and a fallback sentence."""
+
+    counters: ClassVar[tuple[Counter, ...]] = (
+        Counter("convai_answers_total", "Questions that their context answers", answers),
+        Counter("convai_no_answers_total", "Questions that their context does not answer", no_answers),
+    )
 
     max_answer_tokens: int = 30
     score_scale: float = 1.0  # answer_score = sigmoid(score_scale * log_odds + score_bias)

@@ -1,0 +1,70 @@
+"""What the Python steps count for Prometheus, where Triton itself counts nothing.
+
+A step lists its `counters`; the adapter adds up what each row adds that it has answered. A refused request counts
+nothing. Instances of a step share their counters, which go on when a process that died is revived.
+
+What to watch, in PromQL, over five minutes:
+
+    requests per second
+        sum(rate(nv_inference_request_success{model="convai_ensemble"}[5m]))
+    share of requests that failed
+        sum(rate(nv_inference_request_failure{model="convai_ensemble"}[5m]))
+        / (sum(rate(nv_inference_request_failure{model="convai_ensemble"}[5m]))
+           + 2 * sum(rate(nv_inference_request_success{model="convai_ensemble"}[5m])))
+    seconds in which 99 % of the requests of the last minute were answered, if the server was started with
+    `convai serve -- --metrics-config=summary_latencies=true`; also 0.5, 0.9, 0.95 and 0.999, and for each step
+        nv_inference_request_summary_us{model="convai_ensemble", quantile="0.99"} / 1e6
+    mean seconds per request, of each step and ensemble
+        sum by (model) (rate(nv_inference_request_duration_us[5m])) / 1e6
+        / sum by (model) (rate(nv_inference_request_success[5m]))
+    share of them spent in the step's queue
+        sum by (model) (rate(nv_inference_queue_duration_us[5m]))
+        / sum by (model) (rate(nv_inference_request_duration_us[5m]))
+    requests in the queue now
+        nv_inference_pending_request_count
+    mean batch size of each step
+        sum by (model) (rate(nv_inference_count[5m])) / sum by (model) (rate(nv_inference_exec_count[5m]))
+    share of questions that their text does not answer
+        sum(rate(convai_no_answers_total[5m]))
+        / (sum(rate(convai_no_answers_total[5m])) + sum(rate(convai_answers_total[5m])))
+    real-time factor of hearing: seconds that a request waits per second of question
+        sum(rate(nv_inference_request_duration_us{model=~"speech_features|jasper|ctc_decoder"}[5m])) / 1e6
+        / sum(rate(convai_question_seconds_total[5m]))
+    real-time factor of speaking: seconds that a request waits per second of speech
+        sum(rate(nv_inference_request_duration_us{
+            model=~"text_encoder|tacotron2|mel_padder|waveglow|audio_trimmer"}[5m])) / 1e6
+        / sum(rate(convai_answer_seconds_total[5m]))
+
+The real-time factor is no metric of its own: a gauge would show the last request of whichever instance wrote last.
+
+Triton 2.51 counts a failed request twice on its ensemble, hence the 2, and not at all if its tensors are not those of
+the model. On the step, it counts one that the step refused as a success, and one that the full queue refused nowhere.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Prometheus's own convention: a prefix for the application, the unit, and _total for what only grows.
+NAME = re.compile(r"convai_[a-z]+(_[a-z]+)*_total")
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A sum over all rows that a step has answered; `amount` tells what one row adds, from its inputs and outputs."""
+
+    name: str
+    help: str
+    amount: Callable[[Mapping[str, Any], Mapping[str, Any]], float]
+
+    def __post_init__(self):
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"name: got {self.name!r}; allowed are lower-case words from convai_ to _total")
+        if not self.help:
+            raise ValueError("help: got none; allowed is a sentence that tells what is counted, and its unit")
+
+    def total(self, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> float:
+        """What several rows, each its inputs and its outputs by name, add together."""
+        return math.fsum(self.amount(inputs, outputs) for inputs, outputs in rows)
