@@ -24,6 +24,7 @@ COMMANDS = {
     "deploy": Command("convai.networks.deploy", "export a PyTorch network of your own into the model repository"),
     "weights": Command("convai.networks.weights_command", "convert and inspect the networks' weights"),
     "evaluate": Command("convai.benchmarks.evaluate", "measure the quality of the answers"),
+    "bench": Command("convai.benchmarks.bench", "measure latency and throughput beside the floor and the way of 2020"),
 }
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 

@@ -1,0 +1,102 @@
+"""Measure how fast spoken questions are answered: by the ensemble, step by step as in 2020, and with no server at all.
+
+convai bench --json speed.json --plot speed.png
+convai bench --loads 1 8 --requests 24 --paths ensemble floor
+convai bench --network-delay 20
+
+Latency is NVIDIA SpeechSquad's: from the end of the question to the first byte of the answer's audio. A question is
+sent when it has ended and its answer arrives whole, so it is the time of one call, until the answer is complete.
+"""
+
+import argparse
+from pathlib import Path
+
+from convai.generator.profiles import PROFILES
+
+PATHS = ("ensemble", "step-by-step", "floor")
+LOADS = (1, 2, 4, 8, 16)
+
+
+def add_arguments(parser: argparse.ArgumentParser):
+    parser.add_argument("--paths", nargs="+", choices=PATHS, default=PATHS, help="what to compare (default: all)")
+    parser.add_argument(
+        "--loads", nargs="+", type=int, default=LOADS, metavar="N", help="requests in flight (default: 1 2 4 8 16)"
+    )
+    parser.add_argument("--requests", type=int, default=48, help="measured per path and load (default %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="send no more after so long, per path and load (default 120)"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="rounds, of which the medians count (default 3)")
+    parser.add_argument(
+        "--network-delay", type=float, default=0.0, metavar="MILLISECONDS", help="round trip to the server (default 0)"
+    )
+    parser.add_argument("--manifest", type=Path, help="questions that `convai evaluate speak` made (default: built in)")
+    parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
+    parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default="cpu", choices=PROFILES, help="default %(default)s")
+    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="per call, default %(default)g")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures there (.png, .svg, .pdf)")
+
+
+def run(args: argparse.Namespace) -> int:
+    check(args)
+    # Imported here, because it takes seconds that `--help` and errors in the arguments need not wait for.
+    from convai.benchmarks.question_set import default_questions, manifest_questions
+
+    questions = manifest_questions(args.manifest, args.limit) if args.manifest else default_questions()
+    result = measure(args, questions)
+    print(result.text())
+    if args.json:
+        args.json.write_text(result.json() + "\n")
+    if args.plot:
+        from convai.benchmarks.load_plot import plot_loads
+
+        plot_loads(args.plot, result.medians, result.title)
+    return 0
+
+
+def check(args: argparse.Namespace):
+    """Refuse now what would only fail after minutes."""
+    for name in ("repeats", "limit"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise ValueError(f"--{name} is {getattr(args, name)}; it must be at least 1")
+    if args.network_delay < 0:
+        raise ValueError(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
+    for file in filter(None, (args.json, args.plot)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def measure(args: argparse.Namespace, questions: list):
+    from convai.benchmarks.closed_loop import Load
+    from convai.benchmarks.load_result import BenchResult
+    from convai.benchmarks.load_run import Bench, opened_paths
+    from convai.benchmarks.measured_server import measured_server
+    from convai.client.client import ConvaiClient
+
+    loads = [Load(in_flight, args.requests, args.seconds) for in_flight in args.loads]
+    with (
+        measured_server(args.server, args.model_repository, args.profile, args.network_delay / 1000) as server,
+        ConvaiClient(server.address, timeout_seconds=args.timeout) as client,
+        opened_paths(args.paths, client, args.model_repository, args.profile) as paths,
+    ):
+        bench = Bench(client, server, paths, questions)
+        rounds = bench.run(loads, args.repeats)
+    differing = sum(len(texts) > 1 for texts in bench.texts.values())
+    return BenchResult(settings(args), questions, differing, server.ready_seconds, rounds)
+
+
+def settings(args: argparse.Namespace) -> dict[str, object]:
+    """What was asked for, as it goes into the JSON."""
+    return {
+        "paths": args.paths,
+        "loads": args.loads,
+        "requests": args.requests,
+        "seconds": args.seconds,
+        "repeats": args.repeats,
+        "network_delay_milliseconds": args.network_delay,
+        "profile": args.profile,
+        "manifest": args.manifest and str(args.manifest),
+        "server": args.server,
+    }

@@ -1,0 +1,87 @@
+"""The figures of a benchmark as text: a line per path and load, and a line per step."""
+
+from collections.abc import Sequence
+
+from convai.benchmarks.load_figures import LoadFigures
+from convai.benchmarks.measurement import aligned
+
+MEGABYTE = 1e6
+HEADINGS = (
+    "path",
+    "in flight",
+    "answers",
+    "p50 [ms]",
+    "p90 [ms]",
+    "p99 [ms]",
+    "p50 / floor",
+    "answers/s",
+    "/ floor",
+    "PSS [MB]",
+    "RSS [MB]",
+)
+
+
+def as_table(lines: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(aligned(list(line), widths)).rstrip() for line in lines)
+
+
+def loads_table(measured: Sequence[LoadFigures]) -> str:
+    return as_table([HEADINGS, *(load_line(figures) for figures in measured)])
+
+
+def load_line(figures: LoadFigures) -> list[str]:
+    memory = figures.memory
+    return [
+        figures.path,
+        str(figures.in_flight),
+        f"{figures.answers:.0f}",
+        *(f"{1000 * seconds:.0f}" for seconds in (figures.p50_seconds, figures.p90_seconds, figures.p99_seconds)),
+        ratio(figures.latency_ratio),
+        f"{figures.answers_per_second:.2f}",
+        ratio(figures.throughput_ratio),
+        *([f"{size / MEGABYTE:.0f}" for size in (memory.pss_bytes, memory.rss_bytes)] if memory else ["", ""]),
+    ]
+
+
+def ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def steps_tables(measured: Sequence[LoadFigures]) -> str:
+    """For each path, a table of its steps with a column per load."""
+    paths = dict.fromkeys(figures.path for figures in measured)
+    return "\n\n".join(steps_table([figures for figures in measured if figures.path == path]) for path in paths)
+
+
+def steps_table(loads: Sequence[LoadFigures]) -> str:
+    path, columns = loads[0].path, [dict(zip(names(figures), cells(figures))) for figures in loads]
+    rows = dict.fromkeys(name for column in columns for name in column)
+    lines = [
+        [f"{path}, in flight:", *(str(figures.in_flight) for figures in loads)],
+        *([name, *(column.get(name, "") for column in columns)] for name in rows),
+    ]
+    return as_table(lines)
+
+
+def names(figures: LoadFigures) -> list[str]:
+    return [*(step.step for step in figures.steps), "between the steps"]
+
+
+def cells(figures: LoadFigures) -> list[str]:
+    """Queue + compute in milliseconds, share of the mean latency, and mean batch size."""
+    inside = sum(step.seconds for step in figures.steps)
+    between = figures.mean_seconds - inside
+    return [
+        *(
+            f"{1000 * step.queue_seconds:.1f} + {1000 * step.compute_seconds:.1f} "
+            f"{percent(step.seconds / figures.mean_seconds)} x{step.mean_batch_size:.1f}"
+            for step in figures.steps
+        ),
+        f"{1000 * between:.1f} {percent(between / figures.mean_seconds)}     ",
+    ]
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:3.0f} %"
