@@ -1,6 +1,6 @@
 """Ask a running server spoken questions about a text.
 
-convai ask question.wav --context text.txt --out answer.wav --plot answer.png
+convai ask question.wav --context text.txt --out answer.wav --plot answer.png --trace timeline.png
 convai ask questions/ --context text.txt --out answers/ --json
 """
 
@@ -16,10 +16,10 @@ from convai.client.audio_files import check_can_be_written, find_questions, read
 from convai.client.client import ConvaiClient
 from convai.client.connection import DEFAULT_ADDRESS, Tls
 from convai.client.errors import ServerUnreachable
-from convai.client.report import Outcome, as_json, as_text, failure_as_json
+from convai.client.report import Outcome, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
-from convai.client.step_by_step import RoundTrip, StepByStep
-from convai.client.step_times import StepTime, answer_with_step_times
+from convai.client.step_by_step import StepByStep, needed_calls
+from convai.client.step_times import timed_answer
 
 TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 
@@ -31,12 +31,16 @@ class Job:
     file: Path
     answer_file: Path | None
     plot_file: Path | None
+    trace_file: Path | None
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        return tuple(filter(None, (self.answer_file, self.plot_file, self.trace_file)))
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What to request: nothing is spoken unless someone wants to hear or see it."""
-        spoken = ("answer_audio",) if self.answer_file or self.plot_file else ()
-        return TEXT_OUTPUTS + spoken + (("mel",) if self.plot_file else ())
+        """What to request: nothing is spoken unless someone wants to hear, see or time it."""
+        return TEXT_OUTPUTS + (("answer_audio",) if self.written else ()) + (("mel",) if self.plot_file else ())
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -44,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser):
     parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
     parser.add_argument("--out", type=Path, help="where to write the spoken answer; a folder for several questions")
     parser.add_argument("--plot", type=Path, help="where to draw question and answer; a folder for several questions")
+    parser.add_argument(
+        "--trace", type=Path, help="where to draw the time of each step; a folder for several questions"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per question")
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--steps", action="store_true", help="show the time of each step inside the server")
@@ -57,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 
 def run(args: argparse.Namespace) -> int:
-    jobs = plan(args.questions, args.out, args.plot)
+    if args.trace and args.step_by_step:
+        raise ValueError("--trace draws times inside the server, of which --step-by-step knows none; leave one out")
+    jobs = plan(args.questions, args.out, args.plot, args.trace)
     context = read_context(args.context)
     with ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args)) as client:
         progress = tqdm(jobs, unit="question", disable=True if len(jobs) == 1 else None)
@@ -65,12 +74,17 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(succeeded) else 1
 
 
-def plan(paths: list[Path], out: Path | None, plot: Path | None) -> list[Job]:
+def plan(paths: list[Path], out: Path | None, plot: Path | None, trace: Path | None) -> list[Job]:
     """Find the questions and name the files to write before anything is asked."""
     questions = find_questions(paths)
     into_folders = len(paths) > 1 or paths[0].is_dir()
     jobs = [
-        Job(file, target(out, file, ".wav", into_folders), target(plot, file, ".png", into_folders))
+        Job(
+            file,
+            target(out, file, ".wav", into_folders),
+            target(plot, file, ".png", into_folders),
+            target(trace, file, "-trace.png", into_folders),
+        )
         for file in questions
     ]
     check_targets(jobs)
@@ -84,15 +98,17 @@ def target(path: Path | None, question: Path, ending: str, into_folder: bool) ->
 
 
 def check_targets(jobs: list[Job]):
-    """No answer may overwrite a question or another answer."""
-    taken = {job.file.resolve(): job.file for job in jobs}
+    """Nothing that is written may overwrite a question or anything else that is written."""
+    taken = {job.file.resolve() for job in jobs}
     for job in jobs:
         if job.answer_file:
             check_can_be_written(job.answer_file)
-        for path in filter(None, (job.answer_file, job.plot_file)):
-            owner = taken.setdefault(path.resolve(), job.file)
-            if owner is not job.file or path.resolve() == job.file.resolve():
-                raise ValueError(f"the answer to {job.file} would overwrite {path}; give --out or --plot another place")
+        for path in job.written:
+            if path.resolve() in taken:
+                raise ValueError(
+                    f"the answer to {job.file} would overwrite {path}; give --out, --plot or --trace another place"
+                )
+            taken.add(path.resolve())
 
 
 def read_context(source: str) -> str:
@@ -131,22 +147,25 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
 
 def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> Outcome:
     audio, sample_rate = read_mono(job.file)
-    answer, times = send(client, ask_request(audio, sample_rate, context, job.outputs, args.seed), args)
+    answer, times = send(client, ask_request(audio, sample_rate, context, job.outputs, args.seed), job, args)
     if job.answer_file:
         write_mono(job.answer_file, answer.answer_audio, answer.sample_rate)
     if job.plot_file:
         from convai.client.plot import plot_answer  # matplotlib takes longer to import than the rest together
 
         plot_answer(job.plot_file, audio, sample_rate, answer)
-    return Outcome(job.file, answer, job.answer_file, job.plot_file, times)
+    return Outcome(job.file, answer, job.answer_file, job.plot_file, job.trace_file, times)
 
 
-def send(
-    client: ConvaiClient, request: Request, args: argparse.Namespace
-) -> tuple[Answer, tuple[StepTime | RoundTrip, ...]]:
+def send(client: ConvaiClient, request: Request, job: Job, args: argparse.Namespace) -> tuple[Answer, Times]:
     if args.step_by_step:
         walk = StepByStep(client).walk(request)
         return walk.answer, walk.times
-    if args.steps:
-        return answer_with_step_times(client, request)
-    return client.answer(request), ()
+    if not (args.steps or job.trace_file):
+        return client.answer(request), ()
+    timed = timed_answer(client, request)
+    if job.trace_file:
+        from convai.client.timeline import draw_timeline
+
+        draw_timeline(job.trace_file, job.file.name, timed, needed_calls(request.model, request.outputs))
+    return timed.answer, timed.steps

@@ -8,6 +8,8 @@ from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
 from convai.client.step_times import StepTime
 
+Times = tuple[StepTime, ...] | tuple[RoundTrip, ...]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -17,7 +19,8 @@ class Outcome:
     answer: Answer
     answer_file: Path | None
     plot_file: Path | None
-    times: tuple[StepTime | RoundTrip, ...]
+    trace_file: Path | None
+    times: Times
 
 
 def as_text(outcome: Outcome) -> str:
@@ -27,6 +30,8 @@ def as_text(outcome: Outcome) -> str:
         lines.append(f"  spoken  {outcome.answer_file}, {answer.answer_audio.size / answer.sample_rate:.2f} s")
     if outcome.plot_file:
         lines.append(f"  drawn   {outcome.plot_file}")
+    if outcome.trace_file:
+        lines.append(f"  traced  {outcome.trace_file}")
     return "\n".join(lines + _time_lines(outcome.times))
 
 
@@ -37,7 +42,7 @@ def _found(answer: Answer) -> str:
     return f"{answer.answer}  score {answer.answer_score:.2f}, characters {start} to {end}"
 
 
-def _time_lines(times: tuple[StepTime | RoundTrip, ...]) -> list[str]:
+def _time_lines(times: Times) -> list[str]:
     if not times:
         return []
     if isinstance(times[0], RoundTrip):
@@ -65,9 +70,15 @@ def as_json(outcome: Outcome) -> str:
         "answer_span": answer.answer_span,
         "answer_file": outcome.answer_file and str(outcome.answer_file),
         "plot_file": outcome.plot_file and str(outcome.plot_file),
-        "steps": [asdict(time) for time in outcome.times],
+        "trace_file": outcome.trace_file and str(outcome.trace_file),
+        "steps": [_time_record(time) for time in outcome.times],
     }
     return json.dumps(record, ensure_ascii=False)
+
+
+def _time_record(time: StepTime | RoundTrip) -> dict:
+    compute = {} if isinstance(time, RoundTrip) else {"compute_seconds": time.compute_seconds}
+    return asdict(time) | compute
 
 
 def failure_as_json(file: Path, error: Exception) -> str:

@@ -20,7 +20,26 @@ class StepTime:
     step: str
     requests: int
     queue_seconds: float
-    compute_seconds: float
+    input_seconds: float  # handing the inputs to the process or GPU that runs the step
+    infer_seconds: float
+    output_seconds: float  # taking the outputs from it
+
+    @property
+    def compute_seconds(self) -> float:
+        return self.input_seconds + self.infer_seconds + self.output_seconds
+
+    @property
+    def seconds(self) -> float:
+        return self.queue_seconds + self.compute_seconds
+
+
+@dataclass(frozen=True)
+class TimedAnswer:
+    """An answer, the time of each step that it took inside the server, and how long the client waited for it."""
+
+    answer: Answer
+    steps: tuple[StepTime, ...]
+    round_trip_seconds: float
 
 
 @dataclass(frozen=True)
@@ -30,16 +49,25 @@ class Counters:
     requests: int = 0
     executions: int = 0  # each of a batch of requests
     queue_nanoseconds: int = 0
-    compute_nanoseconds: int = 0
+    input_nanoseconds: int = 0
+    infer_nanoseconds: int = 0
+    output_nanoseconds: int = 0
+
+    @property
+    def compute_nanoseconds(self) -> int:
+        return self.input_nanoseconds + self.infer_nanoseconds + self.output_nanoseconds
 
 
-def answer_with_step_times(client: ConvaiClient, request: Request) -> tuple[Answer, tuple[StepTime, ...]]:
+def timed_answer(client: ConvaiClient, request: Request) -> TimedAnswer:
     """Send `request` to its ensemble and measure each step that it runs."""
     steps = [call.step for call in needed_calls(request.model, request.outputs)]
     before = counters(client)
+    start = time.perf_counter()
     answer = client.answer(request)
+    round_trip_seconds = time.perf_counter() - start
     after = _counters_once_settled(client, steps, before)
-    return answer, tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in steps if step in after)
+    times = tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in steps if step in after)
+    return TimedAnswer(answer, times, round_trip_seconds)
 
 
 def counters(client: ConvaiClient) -> dict[str, Counters]:
@@ -66,17 +94,24 @@ def _counters_once_settled(client, steps, before) -> dict[str, Counters]:
 
 def _read(model) -> Counters:
     statistics = model.inference_stats
-    compute = (statistics.compute_input, statistics.compute_infer, statistics.compute_output)
-    compute_nanoseconds = sum(part.ns for part in compute)
-    return Counters(statistics.success.count, model.execution_count, statistics.queue.ns, compute_nanoseconds)
+    return Counters(
+        requests=statistics.success.count,
+        executions=model.execution_count,
+        queue_nanoseconds=statistics.queue.ns,
+        input_nanoseconds=statistics.compute_input.ns,
+        infer_nanoseconds=statistics.compute_infer.ns,
+        output_nanoseconds=statistics.compute_output.ns,
+    )
 
 
 def _step_time(step: str, before: Counters, after: Counters) -> StepTime:
     requests = after.requests - before.requests
     unit = requests * NANOSECONDS_PER_SECOND
     return StepTime(
-        step,
-        requests,
-        (after.queue_nanoseconds - before.queue_nanoseconds) / unit,
-        (after.compute_nanoseconds - before.compute_nanoseconds) / unit,
+        step=step,
+        requests=requests,
+        queue_seconds=(after.queue_nanoseconds - before.queue_nanoseconds) / unit,
+        input_seconds=(after.input_nanoseconds - before.input_nanoseconds) / unit,
+        infer_seconds=(after.infer_nanoseconds - before.infer_nanoseconds) / unit,
+        output_seconds=(after.output_nanoseconds - before.output_nanoseconds) / unit,
     )

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 from fake_triton import FakeTriton, serving
+from matplotlib.image import imread
 
 from convai.__main__ import main
+from convai.client.ask import plan
 from convai.client.audio_files import read_mono
+from convai.generator.pipeline import STEPS
 
 TONE = 0.5 * np.sin(np.arange(8_000) / 10)
 NOBODY = "127.0.0.1:1"
@@ -132,6 +135,20 @@ def test_no_answer_overwrites_a_question_or_another_answer(folder, context, tmp_
     assert capsys.readouterr().err.count("would overwrite") == 2
 
 
+def test_a_plot_and_a_timeline_do_not_overwrite_each_other(folder, context, tmp_path, capsys):
+    picture = tmp_path / "answer.png"
+    assert ask(folder / "a.wav", "--context", context, "--plot", picture, "--trace", picture, "--server", NOBODY) == 1
+    assert "would overwrite" in capsys.readouterr().err
+    (job,) = plan([folder / "a.wav"], None, plot=tmp_path, trace=tmp_path)
+    assert job.plot_file != job.trace_file
+
+
+def test_a_timeline_of_steps_called_from_here_is_refused(folder, context, tmp_path, capsys):
+    trace = ["--trace", tmp_path / "timeline.png", "--step-by-step"]
+    assert ask(folder / "a.wav", "--context", context, *trace, "--server", NOBODY) == 1
+    assert "leave one out" in capsys.readouterr().err
+
+
 def test_an_ending_that_is_no_audio_format_is_refused_before_asking(folder, context, capsys):
     assert ask(folder / "a.wav", "--context", context, "--out", folder / "answer.doc", "--server", NOBODY) == 1
     assert "must end in one of .wav" in capsys.readouterr().err
@@ -167,3 +184,15 @@ def test_each_step_is_timed(flag, server, context, example_question, tmp_path, c
     for step in record["steps"]:
         assert step.get("requests", 1) == 1
         assert step.get("compute_seconds", step.get("round_trip_seconds")) > 0
+
+
+def test_a_request_is_drawn_through_all_steps_and_its_times_are_told(
+    server, context, example_question, tmp_path, capsys
+):
+    question, picture = tmp_path / "question.wav", tmp_path / "timeline.png"
+    soundfile.write(question, *example_question)
+    assert ask(question, "--context", context, "--trace", picture, "--server", server.grpc_address) == 0
+    printed = capsys.readouterr().out
+    assert f"traced  {picture}" in printed
+    assert all(f"    {step.name} " in printed for step in STEPS)
+    assert imread(picture).shape[1] == 1440

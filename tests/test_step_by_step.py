@@ -4,7 +4,7 @@ from conftest import chirp
 
 from convai.client.requests import answer_text_request, speak_request
 from convai.client.step_by_step import StepByStep, needed_calls
-from convai.client.step_times import answer_with_step_times
+from convai.client.step_times import timed_answer
 
 
 def steps(ensemble, *outputs):
@@ -46,13 +46,19 @@ def test_only_the_steps_needed_are_called_and_timed(client):
 
 
 def test_tritons_statistics_time_each_step_of_one_request(client):
-    answer, times = answer_with_step_times(client, speak_request("Ada"))
-    assert answer.answer_audio.size > 0
-    assert [time.step for time in times] == ["text_encoder", "tacotron2", "mel_padder", "waveglow", "audio_trimmer"]
-    for time in times:
+    timed = timed_answer(client, speak_request("Ada"))
+    assert timed.answer.answer_audio.size > 0
+    steps = [time.step for time in timed.steps]
+    assert steps == ["text_encoder", "tacotron2", "mel_padder", "waveglow", "audio_trimmer"]
+    for time in timed.steps:
         assert time.requests == 1
-        assert 0 < time.compute_seconds < 60
-        assert 0 <= time.queue_seconds < 60
+        assert min(time.queue_seconds, time.input_seconds, time.output_seconds) >= 0
+        assert 0 < time.infer_seconds < time.compute_seconds < time.seconds
+
+
+def test_the_steps_of_a_request_take_almost_all_of_the_time_that_the_client_waits(client):
+    timed = timed_answer(client, speak_request("Ada wrote the first program."))
+    assert 0.7 < sum(time.seconds for time in timed.steps) / timed.round_trip_seconds < 1.05
 
 
 @pytest.mark.parametrize("seed", [None, 5])
