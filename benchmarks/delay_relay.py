@@ -54,7 +54,10 @@ async def relay(connection: Connection, target: str, one_way_seconds: float):
         except OSError:
             writer.close()
             return
-        await asyncio.gather(pass_on(reader, far_writer, one_way_seconds), pass_on(far_reader, writer, one_way_seconds))
+        with suppress(asyncio.CancelledError):  # the relay has ended
+            await asyncio.gather(
+                pass_on(reader, far_writer, one_way_seconds), pass_on(far_reader, writer, one_way_seconds)
+            )
 
     gone = asyncio.Event()
     asyncio.get_running_loop().add_reader(connection.fileno(), gone.set)

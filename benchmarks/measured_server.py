@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convai.backends.launcher import Server
 from convai.benchmarks.delay_relay import DelayRelay
-from convai.benchmarks.server_memory import Memory, memory_of, server_at
+from convai.benchmarks.server_memory import Memory, memory_of, server_at, with_children
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,14 @@ class MeasuredServer:
     def memory(self) -> Memory | None:
         return memory_of(self.pid)
 
+    def processes(self) -> list[int]:
+        """Process ids of tritonserver and its stubs; none of a server on another machine."""
+        return with_children(self.pid) if self.pid else []
+
 
 @contextmanager
 def measured_server(
-    address: str | None, model_repository: Path, profile: str, round_trip_seconds: float
+    address: str | None, model_repository: Path, profile: str, round_trip_seconds: float = 0.0
 ) -> Iterator[MeasuredServer]:
     """The server at `address`; for None one over `model_repository` that is started and stopped."""
     with ExitStack() as stack:

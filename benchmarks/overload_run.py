@@ -1,0 +1,108 @@
+"""Three phases: each question asked alone, many at once for some time, and each alone again."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from convai.benchmarks.measured_server import MeasuredServer
+from convai.benchmarks.overload_report import Attempt, OverloadReport, Phase, Sample
+from convai.benchmarks.paths import EnsemblePath
+from convai.benchmarks.question_set import Question
+from convai.client.client import ConvaiClient
+from convai.client.errors import ConvaiError, Overloaded
+
+SAMPLE_SECONDS = 1.0
+PAUSE_SECONDS = 0.5  # after a refusal, before the next attempt
+
+
+@dataclass(frozen=True)
+class Overload:
+    """How many requests are kept in flight, and for how long."""
+
+    in_flight: int
+    seconds: float
+
+    def __post_init__(self):
+        if self.in_flight < 1:
+            raise ValueError(f"in_flight is {self.in_flight}; it must be at least 1")
+        if not self.seconds > 0:
+            raise ValueError(f"seconds is {self.seconds}; it must be above 0")
+
+
+def overload(
+    server: MeasuredServer, questions: Sequence[Question], load: Overload, timeout_seconds: float
+) -> OverloadReport:
+    """Every call waits for its answer, since Triton goes on with requests that nobody waits for any more."""
+    with ConvaiClient(server.address, timeout_seconds=timeout_seconds) as client, sampling(server) as samples:
+        ask = EnsemblePath(client).ask
+        ask_alone(ask, questions[:2])  # what the first requests set up is no measure of others
+        processes = server.processes()
+        before = phase("alone, before", lambda: ask_alone(ask, questions), samples)
+        flood = phase(f"{load.in_flight} in flight", lambda: ask_together(ask, questions, load), samples)
+        after = phase("alone, after", lambda: ask_alone(ask, questions), samples)
+        same_processes = processes == server.processes()
+    return OverloadReport(load.in_flight, load.seconds, (before, flood, after), same_processes)
+
+
+def phase(name: str, run: Callable[[], list[Attempt]], samples: list[Sample]) -> Phase:
+    start = time.monotonic()
+    attempts = run()
+    end = time.monotonic()
+    memory = [sample.memory for sample in samples if start <= sample.moment <= end]
+    return Phase(name, end - start, tuple(attempts), tuple(memory))
+
+
+def ask_alone(ask: Callable, questions: Sequence[Question]) -> list[Attempt]:
+    return [attempt(ask, questions, index) for index in range(len(questions))]
+
+
+def ask_together(ask: Callable, questions: Sequence[Question], load: Overload) -> list[Attempt]:
+    deadline = time.monotonic() + load.seconds
+
+    def keep_asking(worker: int) -> list[Attempt]:
+        attempts, number = [], worker
+        while time.monotonic() < deadline:
+            attempts.append(attempt(ask, questions, number % len(questions)))
+            number += load.in_flight
+            if attempts[-1].is_refused:
+                time.sleep(PAUSE_SECONDS)
+        return attempts
+
+    with ThreadPoolExecutor(load.in_flight) as pool:
+        return [one for attempts in pool.map(keep_asking, range(load.in_flight)) for one in attempts]
+
+
+def attempt(ask: Callable, questions: Sequence[Question], index: int) -> Attempt:
+    start = time.perf_counter()
+    text, failure, refused = None, None, False
+    try:
+        reply = ask(questions[index])
+        text = (reply.heard, reply.answer)
+    except Overloaded as error:
+        refused, failure = True, str(error)
+    except ConvaiError as error:
+        failure = str(error)
+    return Attempt(index, time.perf_counter() - start, text, refused, failure)
+
+
+@contextmanager
+def sampling(server: MeasuredServer):
+    """The server's memory, every second while the block runs."""
+    samples, over = [], Event()
+
+    def sample():
+        while not over.wait(SAMPLE_SECONDS):
+            memory = server.memory()
+            if memory:
+                samples.append(Sample(time.monotonic(), memory))
+
+    thread = Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
