@@ -58,11 +58,11 @@ def draw_timeline(path: Path, name: str, timed: TimedAnswer, calls: Iterable[Cal
     """Write a picture to `path`, whose ending chooses the format (.png, .svg, .pdf); `name` is the question's."""
     placed = lanes(timed.steps, calls)
     figure = Figure(figsize=(12, 1.8 + LANE_INCHES * len(placed)), layout="constrained")
-    bar_axes, table_axes = figure.subplots(ncols=2, sharey=True, width_ratios=(2.6, 1))
+    bar_axes, table_axes = figure.subplots(ncols=2, sharey=True, width_ratios=(2.3, 1))
     end = max(lane.end_seconds for lane in placed)
     _draw_bars(bar_axes, placed)
     bar_axes.set(xlim=(0, 1.005 * end), xlabel="time inside the server [s]")
-    bar_axes.set_title(_title(name, timed, end), loc="left", fontsize=11, parse_math=False, linespacing=1.5, pad=14)
+    bar_axes.set_title(_title(name, timed), loc="left", fontsize=11, parse_math=False, linespacing=1.5, pad=14)
     _draw_table(table_axes, placed)
     figure.supxlabel(FOOTNOTE, x=0.005, ha="left", fontsize=8, color="dimgray")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,12 +96,16 @@ def _draw_table(axes: Axes, placed: list[Lane]):
         _write(axes, column, HEAD_ROW, head, color=text_colour, bbox=box)
         for row, value in enumerate([*seconds, sum(seconds)]):
             is_sum = row == len(placed) or head == "total"
-            _write(axes, column, row, f"{1000 * value:.1f}", weight="bold" if is_sum else "normal")
+            _write(axes, column, row, _milliseconds(value), weight="bold" if is_sum else "normal")
     axes.set(xlim=(-0.9, len(columns) - 0.9), xlabel="milliseconds")
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.spines[:].set_visible(False)
     _shade_every_other_row(axes, len(placed))
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f}" if seconds < 1 else f"{1000 * seconds:,.0f}"
 
 
 def _write(axes: Axes, column: int, row: float, text: str, **style):
@@ -114,13 +118,12 @@ def _shade_every_other_row(axes: Axes, num_lanes: int):
         axes.axhspan(row - 0.5, row + 0.5, color="#f3f5f8", zorder=0)
 
 
-def _title(name: str, timed: TimedAnswer, end_seconds: float) -> str:
+def _title(name: str, timed: TimedAnswer) -> str:
     answer = timed.answer
     told = f"{name}: {answer.question or '(nothing heard)'} \N{RIGHTWARDS ARROW} {answer.answer or '(no answer)'}"
-    waited = f"{1000 * timed.round_trip_seconds:.1f} ms until the client had the answer"
     lines = [
         textwrap.shorten(told, TITLE_CHARACTERS, placeholder=" ..."),
-        f"{1000 * end_seconds:.1f} ms in the steps, {waited}",
+        f"{_milliseconds(timed.round_trip_seconds)} ms until the client had the answer",
     ]
     most = max(time.requests for time in timed.steps)
     if most > 1:
