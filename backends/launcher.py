@@ -209,6 +209,7 @@ class Server:
             f"--http-restricted-api={restricted}",
             f"--metrics-address={self.host}",
             f"--metrics-port={self.metrics_port}",
+            "--metrics-config=summary_latencies=true",  # latency quantiles, at no cost that could be measured
             *(self.tls.options() if self.tls else []),
             *self.extra_args,
         ]

@@ -11,8 +11,8 @@ What to watch, in PromQL, over five minutes:
         sum(rate(nv_inference_request_failure{model="convai_ensemble"}[5m]))
         / (sum(rate(nv_inference_request_failure{model="convai_ensemble"}[5m]))
            + 2 * sum(rate(nv_inference_request_success{model="convai_ensemble"}[5m])))
-    seconds in which 99 % of the requests of the last minute were answered, if the server was started with
-    `convai serve -- --metrics-config=summary_latencies=true`; also 0.5, 0.9, 0.95 and 0.999, and for each step
+    seconds in which 99 % of the requests of the last minute were answered; also 0.5, 0.9, 0.95 and 0.999, and for each
+    step
         nv_inference_request_summary_us{model="convai_ensemble", quantile="0.99"} / 1e6
     mean seconds per request, of each step and ensemble
         sum by (model) (rate(nv_inference_request_duration_us[5m])) / 1e6
