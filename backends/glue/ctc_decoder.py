@@ -1,41 +1,79 @@
 """Last step of hearing: Jasper's log-probabilities become the text of the question."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from convai.backends.glue.beam_search import BeamSearch
 from convai.generator.pipeline import LABELS, NUM_LABELS
 
-DECODERS = ("greedy",)
+DECODERS = ("greedy", "beam_search")
 
 
-def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
-    """Take the best label of every frame, merge repeats, then drop the blanks.
+def text_of(path: np.ndarray, labels: str) -> str:
+    """Merge repeated labels, then drop the blanks.
 
     Parameters
     ----------
-    log_probs : float32, shape = (frames, len(labels) + 1); the last column is the blank
-    labels : one character per column
+    path : int64, shape = (frames,), an index into `labels` for every frame; len(labels) is the blank
 
     Returns
     -------
     Text with single spaces between words and none at its ends.
     """
-    best = log_probs.argmax(axis=1)
-    is_new = np.append(True, best[1:] != best[:-1])[: len(best)]
-    kept = best[is_new & (best != len(labels))]
+    is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
+    kept = path[is_new & (path != len(labels))]
     return " ".join("".join(labels[label] for label in kept).split())
+
+
+def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
+    """The text of the best label of every frame.
+
+    Parameters
+    ----------
+    log_probs : float32, shape = (frames, len(labels) + 1); the last column is the blank
+    labels : one character per column
+    """
+    return text_of(log_probs.argmax(axis=1), labels)
 
 
 @dataclass(frozen=True)
 class CtcDecoder:
-    """CTC log-probabilities -> the text that was heard."""
+    """CTC log-probabilities -> the text that was heard.
+
+    Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model.
+    """
 
     decoder: str = "greedy"
+    language_model_file: str | None = None
+    beam_width: int = 100
+    language_model_weight: float = 0.7
+    word_insertion_bonus: float = 1.5
 
     def __post_init__(self):
         if self.decoder not in DECODERS:
             raise ValueError(f"decoder: got {self.decoder!r}; allowed is {', '.join(map(repr, DECODERS))}")
+        if self.decoder == "beam_search" and not self.language_model_file:
+            raise ValueError("language_model_file: got none; allowed with beam_search is a file in the ARPA format")
+        if not 1 <= self.beam_width <= 10000:
+            raise ValueError(f"beam_width: got {self.beam_width}; allowed is 1 to 10000")
+        if not 0 <= self.language_model_weight <= 10:
+            raise ValueError(f"language_model_weight: got {self.language_model_weight}; allowed is 0 to 10")
+        if not -10 <= self.word_insertion_bonus <= 10:
+            raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
+        if self.decoder == "beam_search":
+            self._beam_search  # a missing or wrong file shall fail at start, not at the first request
+
+    @cached_property
+    def _beam_search(self) -> BeamSearch:
+        return BeamSearch(
+            LABELS,
+            self.language_model_file,
+            beam_width=self.beam_width,
+            language_model_weight=self.language_model_weight,
+            word_insertion_bonus=self.word_insertion_bonus,
+        )
 
     def __call__(self, *, log_probs: np.ndarray, log_probs_length: np.ndarray) -> dict[str, str]:
         """Text of one question; empty for silence.
@@ -54,5 +92,11 @@ class CtcDecoder:
             raise ValueError(f"got log_probs_length {num_valid}; allowed is 0 to {num_frames}, the frames of log_probs")
         if log_probs.shape[1] != NUM_LABELS:
             raise ValueError(f"got log_probs of {log_probs.shape[1]} labels; allowed are {NUM_LABELS}")
-        question = greedy_decode(log_probs[:num_valid], LABELS)
+        valid = log_probs[:num_valid]
+        if self.decoder == "greedy":
+            question = greedy_decode(valid, LABELS)
+        elif np.isnan(valid).any():
+            raise ValueError("got log_probs that hold NaN; allowed are numbers")
+        else:
+            question = text_of(self._beam_search(valid), LABELS)
         return {"question": question, "transcript": question}

@@ -1,0 +1,140 @@
+"""Beam search: the labels that fit sound and language best; flashlight-text searches, KenLM knows the language.
+
+The language model is a file in the ARPA format, gzipped or not. A word that it does not hold is spelled: the model
+predicts its letters one by one, as tokens `+t +e +s +l +a`.
+"""
+
+import gzip
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+LETTER_MARK = "+"
+SPACE = " "
+SENTENCE_MARKS = ("<s>", "</s>")
+UNKNOWN = "<unk>"
+BEAM_THRESHOLD = 25.0  # hypotheses whose score is this much below the best one's are dropped
+IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
+
+
+def spelled(word: str) -> list[str]:
+    """The tokens of a word that the language model does not hold."""
+    return [LETTER_MARK + letter for letter in word]
+
+
+def letters_of(token: str) -> str:
+    """What is heard of a token: one letter of a spelled word, or a word and the space after it."""
+    return token.removeprefix(LETTER_MARK) if token.startswith(LETTER_MARK) else token + SPACE
+
+
+def read_unigrams(arpa_file: Path) -> Iterator[tuple[str, float]]:
+    """The tokens of a language model and their log10 probabilities, marks of sentences and unknown words left out."""
+    opener = gzip.open if arpa_file.suffix == ".gz" else open
+    with opener(arpa_file, "rt", encoding="utf-8") as stream:
+        if not any(line.startswith("\\1-grams:") for line in stream):
+            raise ValueError(f"language_model_file: got {arpa_file}; allowed is a file in the ARPA format")
+        for line in stream:
+            if not line.strip():
+                return
+            log_prob, token = line.split()[:2]
+            if token not in (*SENTENCE_MARKS, UNKNOWN):
+                yield token, float(log_prob)
+
+
+@contextmanager
+def silent_stderr():
+    """Discard what native code writes to standard error: KenLM draws a progress bar there."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class BeamSearch:
+    """Finds the label of every frame that makes the likeliest text.
+
+    The score of a text is ln P(sound | text) + language_model_weight * ln P(text) + word_insertion_bonus * its words;
+    each letter of a spelled word counts as a word.
+    """
+
+    def __init__(
+        self,
+        labels: str,
+        language_model_file: str,
+        *,
+        beam_width: int,
+        language_model_weight: float,
+        word_insertion_bonus: float,
+    ):
+        """Read the language model, which takes half a second. The blank is the label after the last of `labels`."""
+        # Imported here, because greedy decoding shall work where the package is missing.
+        from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
+
+        unigrams = list(read_unigrams(Path(language_model_file)))
+        self.space, self.blank = labels.index(SPACE), len(labels)
+        options = LexiconDecoderOptions(
+            beam_size=beam_width,
+            beam_size_token=len(labels) + 1,
+            beam_threshold=BEAM_THRESHOLD,
+            lm_weight=language_model_weight * np.log(10),  # KenLM counts in powers of ten
+            word_score=word_insertion_bonus,
+            unk_score=-np.inf,
+            sil_score=0.0,
+            log_add=False,
+            criterion_type=CriterionType.CTC,
+        )
+        self.decoder = LexiconDecoder(
+            options,
+            _lexicon(unigrams, labels),
+            _language_model(language_model_file, [token for token, _ in unigrams]),
+            self.space,
+            self.blank,
+            len(unigrams),  # of UNKNOWN
+            [],
+            False,
+        )
+
+    def __call__(self, log_probs: np.ndarray) -> np.ndarray:
+        """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
+
+        Parameters
+        ----------
+        log_probs : float32, shape = (frames, len(labels) + 1), without NaN
+        """
+        last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
+        last[0, self.space] = 0
+        emissions = np.ascontiguousarray(np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE), np.float32)
+        best = self.decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
+        return np.array(best.tokens[1:-1], np.int64)  # one more at either end than there are frames
+
+
+def _lexicon(unigrams: Sequence[tuple[str, float]], labels: str):
+    """The tree of all tokens' letters, with the best unigram beneath each node."""
+    from flashlight.lib.text.decoder import SmearingMode, Trie
+
+    trie = Trie(len(labels) + 1, labels.index(SPACE))
+    for index, (token, log_prob) in enumerate(unigrams):
+        letters = letters_of(token)
+        if unknown := set(letters) - set(labels):
+            raise ValueError(f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {labels!r}")
+        trie.insert([labels.index(letter) for letter in letters], index, log_prob)
+    trie.smear(SmearingMode.MAX)
+    return trie
+
+
+def _language_model(arpa_file: str, tokens: Sequence[str]):
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary
+
+    try:
+        with silent_stderr():
+            return KenLM(arpa_file, Dictionary([*tokens, UNKNOWN]))
+    except RuntimeError as error:
+        raise ValueError(f"language_model_file: got {arpa_file}, which KenLM cannot read: {error}") from error

@@ -1,0 +1,108 @@
+"""Make the language model of beam search: python -m convai.networks.jasper.language_model --texts FILES --out lm.arpa.gz
+
+Reads text files and SQuAD files (questions and passages), in the form a listener writes down. A word that is not among
+the most frequent is spelled letter by letter, so that the model knows every word.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from convai.backends.glue.beam_search import LETTER_MARK, spelled
+from convai.networks.jasper.ngrams import NgramModel, estimate
+from convai.networks.jasper.sentences import read_sentences, speakable, transcript
+
+_sentence_end = re.compile(r"[.?!]+(?: |$)")
+
+
+def read_passages(file: Path) -> list[str]:
+    """The passages of a SQuAD file (.json or .json.gz); none of any other file."""
+    if ".json" not in file.suffixes:
+        return []
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rt", encoding="utf-8") as stream:
+        articles = json.load(stream)["data"]
+    return [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
+
+
+def read_transcripts(files: Iterable[Path]) -> Iterator[list[str]]:
+    """The words of every sentence, each text split where a sentence ends."""
+    for file in files:
+        for text in tqdm(chain(read_sentences(file), read_passages(file)), desc=file.name, mininterval=5):
+            for sentence in _sentence_end.split(speakable(text)):
+                if words := transcript(sentence).split():
+                    yield words
+
+
+def frequent_words(sentences: Iterable[list[str]], size: int, min_count: int) -> set[str]:
+    """The `size` most frequent words that occur at least `min_count` times."""
+    counts = Counter(word for sentence in sentences for word in sentence)
+    return {word for word, count in counts.most_common(size) if count >= min_count}
+
+
+def spell_rare_words(sentence: Iterable[str], vocabulary: set[str]) -> list[str]:
+    return [token for word in sentence for token in ([word] if word in vocabulary else spelled(word))]
+
+
+def penalise_letters(model: NgramModel, penalty: float) -> NgramModel:
+    """Lower the log10 probability of each letter of a spelled word by `penalty`.
+
+    A network is surer of mishearings than it should be; without the penalty they would pass for rare words.
+    """
+    is_letter = np.array([word.startswith(LETTER_MARK) for word in model.words])
+    levels = [
+        replace(level, log_probs=level.log_probs - penalty * is_letter[level.keys % len(model.words)])
+        for level in model.levels
+    ]
+    return replace(model, levels=levels)
+
+
+def write(model: NgramModel, arpa_file: Path) -> None:
+    """Write the model, gzipped; the same model makes the same bytes."""
+    with (
+        arpa_file.open("wb") as binary,
+        gzip.GzipFile("", "wb", 9, binary, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="ascii", newline="\n") as stream,
+    ):
+        model.write_arpa(stream)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m convai.networks.jasper.language_model", description=__doc__)
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
+    parser.add_argument("--words", type=int, default=40000, help="size of the vocabulary (default: 40000)")
+    parser.add_argument("--min-word-count", type=int, default=3, help="rarer words are spelled (default: 3)")
+    parser.add_argument(
+        "--min-counts", type=int, nargs="+", default=[1, 2, 2], help="rarer n-grams are left out (default: 1 2 2)"
+    )
+    parser.add_argument(
+        "--letter-penalty", type=float, default=0.5, help="against spelling, powers of ten per letter (default: 0.5)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="gzipped ARPA file")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    sentences = list(read_transcripts(args.texts))
+    vocabulary = frequent_words(sentences, args.words, args.min_word_count)
+    model = estimate((spell_rare_words(sentence, vocabulary) for sentence in sentences), args.min_counts)
+    write(penalise_letters(model, args.letter_penalty), args.out)
+    sizes = ", ".join(f"{len(level.keys)} {order}-grams" for order, level in enumerate(model.levels, start=1))
+    print(f"{args.out}: {sizes}, {args.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Beam search: a language model mends what was misheard, lets unknown words through, and is read once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convai.backends.glue.beam_search import letters_of, read_unigrams, spelled
+from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.generator.pipeline import LABELS
+from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
+from convai.networks.jasper.ngrams import estimate
+
+SENTENCES = [
+    "who wrote the book",
+    "who wrote the song",
+    "where is the book",
+    "the king",
+    "the quick brown fox jumps over a lazy dog",
+]
+VOCABULARY = {"who", "wrote", "the", "book", "song", "where", "is", "king"}
+BLANK = "_"
+
+
+@pytest.fixture(scope="module")
+def language_model_file(tmp_path_factory):
+    sentences = [spell_rare_words(sentence.split(), VOCABULARY) for sentence in SENTENCES * 3]
+    arpa_file = tmp_path_factory.mktemp("language_model") / "five_sentences.arpa.gz"
+    write(penalise_letters(estimate(sentences, [1, 1, 1]), 0.3), arpa_file)
+    return str(arpa_file)
+
+
+@pytest.fixture(scope="module")
+def decoder(language_model_file):
+    return CtcDecoder(decoder="beam_search", language_model_file=language_model_file, word_insertion_bonus=0.5)
+
+
+def sound(path, instead=()):
+    """Log-probabilities of a path of labels; `instead` names (frame, label) pairs that are almost as likely."""
+    columns = LABELS + BLANK
+    probs = np.full((len(path), len(columns)), 1e-4)
+    probs[np.arange(len(path)), [columns.index(label) for label in path]] = 1
+    for frame, label in instead:
+        probs[frame, columns.index(label)] = 0.7
+    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def hear(decoder, log_probs, length=None):
+    length = len(log_probs) if length is None else length
+    return decoder(log_probs=log_probs, log_probs_length=np.array([length], np.int32))["question"]
+
+
+def test_a_misheard_letter_is_mended(decoder):
+    path = "who w_rote the b_o_ok"
+    misheard = path.replace("b_o_ok", "b_u_uk").replace("rote", "rode")
+    log_probs = sound(misheard, [(frame, label) for frame, label in enumerate(path) if label != misheard[frame]])
+    assert hear(CtcDecoder(), log_probs) == "who wrode the buuk"
+    assert hear(decoder, log_probs) == "who wrote the book"
+
+
+def test_a_missing_space_is_found(decoder):
+    log_probs = sound("who_wrote the song", [(3, " ")])
+    assert hear(CtcDecoder(), log_probs) == "whowrote the song"
+    assert hear(decoder, log_probs) == "who wrote the song"
+
+
+def test_context_decides_between_words_that_sound_alike(decoder):
+    assert hear(decoder, sound("who wrote the bong", [(14, "s")])) == "who wrote the song"
+    assert hear(decoder, sound("where is the song", [(13, "b")])) == "where is the song"
+
+
+@pytest.mark.parametrize("text", ["who wrote the zulu quiz", "xylo", "the king is xylo", "jazz book"])
+def test_a_word_outside_the_vocabulary_that_is_clearly_heard_is_kept(decoder, text):
+    path = "".join(letter + BLANK for letter in text)
+    assert hear(decoder, sound(path)) == text
+
+
+def test_the_last_word_needs_no_space_after_it_and_extra_spaces_vanish(decoder):
+    assert hear(decoder, sound("the b_o_ok")) == hear(decoder, sound("__  the  _ b_o_ok _ ")) == "the book"
+
+
+def test_silence_and_no_frames_are_an_empty_question(decoder):
+    assert hear(decoder, sound("______")) == hear(decoder, sound("the", []), length=0) == ""
+
+
+def test_frames_past_the_length_are_ignored(decoder):
+    assert hear(decoder, sound("the king is"), length=8) == "the king"
+
+
+def test_a_result_does_not_depend_on_earlier_requests(decoder):
+    noise = np.log(np.random.default_rng(0).dirichlet(np.ones(29), size=80)).astype(np.float32)
+    before = hear(decoder, noise)
+    hear(decoder, sound("who wrote the book"))
+    assert hear(decoder, noise) == before
+
+
+def test_impossible_labels_are_no_trouble(decoder):
+    log_probs = sound("the king")
+    log_probs[log_probs < -5] = -np.inf
+    assert hear(decoder, log_probs) == "the king"
+
+
+def test_log_probs_that_are_not_numbers_are_refused(decoder):
+    with pytest.raises(ValueError, match="got log_probs that hold NaN"):
+        hear(decoder, np.full((3, 29), np.nan, np.float32))
+
+
+def test_loading_leaves_standard_error_clean_and_working(language_model_file, capfd):
+    CtcDecoder(decoder="beam_search", language_model_file=language_model_file)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_language_model_is_needed():
+    with pytest.raises(ValueError, match="^language_model_file: got none"):
+        CtcDecoder(decoder="beam_search")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("words\n", "allowed is a file in the ARPA format"),
+        ("\\data\\\nngram 1=1\n\n\\1-grams:\n-1\tcafé\n\n\\end\\\n", "word 'café' holds"),
+        ("\\data\\\nngram 1=9\n\n\\1-grams:\n-1\tthe\n\n\\end\\\n", "which KenLM cannot read"),
+    ],
+)
+def test_a_wrong_language_model_is_refused(tmp_path, content, message):
+    (tmp_path / "wrong.arpa").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        CtcDecoder(decoder="beam_search", language_model_file=str(tmp_path / "wrong.arpa"))
+
+
+def test_a_missing_language_model_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        CtcDecoder(decoder="beam_search", language_model_file=str(tmp_path / "none.arpa"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"beam_width": 0}, {"language_model_weight": -0.1}, {"word_insertion_bonus": float("nan")}]
+)
+def test_parameters_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: got"):
+        CtcDecoder(**wrong)
+
+
+def test_tokens_of_a_spelled_word_sound_like_the_word():
+    assert "".join(map(letters_of, spelled("o'hara"))) == "o'hara"
+    assert letters_of("the") == "the "
+
+
+def test_unigrams_are_read_without_marks(language_model_file):
+    tokens = dict(read_unigrams(Path(language_model_file)))
+    assert {"the", "+z"} <= tokens.keys()
+    assert not {"<s>", "</s>", "<unk>"} & tokens.keys()

@@ -1,0 +1,145 @@
+"""The language model's probabilities sum to one, follow the texts, and are read back by KenLM."""
+
+import gzip
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+
+from convai.networks.jasper.language_model import (
+    frequent_words,
+    main,
+    penalise_letters,
+    read_transcripts,
+    spell_rare_words,
+    write,
+)
+from convai.networks.jasper.ngrams import BEGIN, END, estimate, word_ids
+
+
+def random_sentences(count=400, seed=0):
+    """Sentences over a few words, each of which prefers the one after it in the alphabet."""
+    rng = np.random.default_rng(seed)
+    sentences = []
+    for _ in range(count):
+        word, sentence = rng.integers(6), []
+        for _ in range(rng.integers(1, 8)):
+            sentence.append("abcdef"[word])
+            word = (word + 1) % 6 if rng.random() < 0.7 else min(rng.geometric(0.5) - 1, 5)
+        sentences.append(sentence)
+    return sentences
+
+
+def log_probs_of(model):
+    """log10 probability and backoff of every n-gram, by its words."""
+    return {
+        tuple(model.words[word] for word in word_ids(int(key), order, len(model.words))): (log_prob, log_backoff)
+        for order, level in enumerate(model.levels, start=1)
+        for key, log_prob, log_backoff in zip(level.keys, level.log_probs, level.log_backoffs, strict=True)
+    }
+
+
+def log_prob(table, context, word):
+    """As every reader of the format computes it: the longest n-gram there is, after the backoffs of longer contexts."""
+    if (*context, word) in table:
+        return table[(*context, word)][0]
+    return table.get(context, (0, 0))[1] + log_prob(table, context[1:], word)
+
+
+@pytest.mark.parametrize("min_counts", [[1], [1, 1], [1, 1, 1], [1, 2, 3], [1, 5, 20]])
+def test_every_distribution_sums_to_one(min_counts):
+    model = estimate(random_sentences(), min_counts)
+    table = log_probs_of(model)
+    for context in [(), *((word,) for word in model.words), *product(model.words, repeat=2)]:
+        if END not in context and len(context) < len(min_counts):
+            total = sum(10 ** log_prob(table, context, word) for word in model.words)
+            assert total == pytest.approx(1, abs=1e-6), context
+
+
+def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
+    table = log_probs_of(estimate(random_sentences(), [1, 1, 1]))
+    assert log_prob(table, ("a",), "b") > log_prob(table, ("a",), "d") > -4
+    assert log_prob(table, (BEGIN, "c"), "d") > log_prob(table, (BEGIN, "c"), "a")
+
+
+def test_a_word_that_follows_one_word_only_is_unlikely_after_others():
+    sentences = [["san", "francisco"]] * 20 + [[word, "city"] for word in "abcdefgh"]
+    table = log_probs_of(estimate(sentences, [1, 1]))
+    assert log_prob(table, ("san",), "francisco") > np.log10(0.8)
+    assert log_prob(table, (), "city") > log_prob(table, (), "francisco")
+
+
+def test_no_n_gram_reaches_across_sentences():
+    table = log_probs_of(estimate([["a", "b"], ["c", "d"]], [1, 1, 1]))
+    assert all(END not in ngram[:-1] and BEGIN not in ngram[1:] for ngram in table)
+    assert ("b", END) in table and (BEGIN, "c", "d") in table
+
+
+def test_rare_n_grams_are_left_out():
+    model = estimate([["a", "b"]] * 3 + [["a", "c"]], [1, 2, 3])
+    table = log_probs_of(model)
+    assert ("a", "b") in table and ("a", "c") not in table and ("c",) in table
+
+
+@pytest.mark.parametrize("min_counts", [[2, 2], [1, 3, 2]])
+def test_counts_that_would_leave_gaps_are_refused(min_counts):
+    with pytest.raises(ValueError, match="min_counts: got"):
+        estimate([["a"]], min_counts)
+
+
+def test_kenlm_reads_the_same_probabilities(tmp_path):
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary
+
+    model = estimate(random_sentences(), [1, 2, 2])
+    write(model, tmp_path / "model.arpa.gz")
+    kenlm, table = KenLM(str(tmp_path / "model.arpa.gz"), Dictionary([*model.words, "<unk>"])), log_probs_of(model)
+    for sentence in random_sentences(20, seed=1):
+        state, history = kenlm.start(False), (BEGIN,)
+        for word in sentence:
+            state, score = kenlm.score(state, model.words.index(word))
+            assert score == pytest.approx(log_prob(table, history[-2:], word), abs=0.02)
+            history += (word,)
+
+
+def test_the_same_model_makes_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        write(estimate(random_sentences(), [1, 1]), tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_rare_words_are_spelled():
+    vocabulary = frequent_words([["the", "the", "tsar"], ["the", "who", "who"]], size=2, min_count=2)
+    assert vocabulary == {"the", "who"}
+    assert spell_rare_words(["the", "tsar"], vocabulary) == ["the", "+t", "+s", "+a", "+r"]
+
+
+def test_a_penalty_lowers_letters_and_nothing_else():
+    model = estimate([["the", "+t", "+s"], ["the", "the"]], [1, 1])
+    before, after = log_probs_of(model), log_probs_of(penalise_letters(model, 0.5))
+    for ngram, (log_prob_before, backoff) in before.items():
+        lowered = 0.5 if ngram[-1].startswith("+") else 0
+        assert after[ngram] == pytest.approx((log_prob_before - lowered, backoff))
+
+
+def test_questions_and_passages_become_transcripts_sentence_by_sentence(tmp_path):
+    paragraph = {"context": "Dr. Who won 2 prizes. It rained!", "qas": [{"question": "Who won?"}]}
+    file = tmp_path / "squad.json.gz"
+    with gzip.open(file, "wt", encoding="utf-8") as stream:
+        json.dump({"data": [{"paragraphs": [paragraph]}]}, stream)
+    (tmp_path / "lines.txt").write_text("One line.\n\nAnother: it's here\n")
+    transcripts = [" ".join(words) for words in read_transcripts([file, tmp_path / "lines.txt"])]
+    assert transcripts == [
+        "who won", "doctor who won two prizes", "it rained", "one line", "another it's here"
+    ]  # fmt: skip
+
+
+def test_the_command_writes_a_model(tmp_path, capsys):
+    (tmp_path / "lines.txt").write_text("who wrote the book\nwho wrote the song\n" * 3)
+    out = tmp_path / "model.arpa.gz"
+    assert main(["--texts", str(tmp_path / "lines.txt"), "--words", "3", "--out", str(out)]) == 0
+    with gzip.open(out, "rt") as stream:
+        content = stream.read()
+    assert "\twho wrote\t" in content and "\t+k" in content and content.endswith("\\end\\\n")
+    assert "3-grams" in capsys.readouterr().out
