@@ -27,7 +27,7 @@ class Recipe:
     decay_share: float = 0.25  # of all steps, during which the rate falls to zero
     weight_decay: float = 1e-2
     largest_gradient: float = 1.0
-    average_decay: float = 0.999  # of the moving average of weights, which is what gets saved
+    average_decay: float = 0.997  # of the moving average of weights, which is what gets saved
     seed: int = 0
     bfloat16: bool = True  # twice as fast on processors with AVX512-BF16
 

@@ -23,7 +23,7 @@ class Recipe:
     first_longest_seconds: float = 2.5
     largest_swing: float = 3.0
     sequential_from: int = 300
-    sequential_share: float = 0.2
+    sequential_share: float = 0.06
     delta_weight: float = 0.5
     gate_weight: float = 0.5
     gate_positive_weight: float = 5.0  # one step in a hundred ends a clip

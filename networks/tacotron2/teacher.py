@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from convai.backends.glue.audio_trimmer import limit_peak
+from convai.backends.glue.audio_trimmer import bring_peak_between
 from convai.backends.glue.symbols import PUNCTUATION
 from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
@@ -125,4 +125,4 @@ class Teacher:
         *spectra, durations = self.session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
         audio = dsp.synth(*(spectrum[0] for spectrum in spectra), np.random.default_rng(seed))
         audio = soxr.resample(audio * np.float32(GAIN), dsp.SR, VOICE_SAMPLE_RATE_HERTZ)
-        return trimmed(limit_peak(audio, PEAK_DBFS), symbol_ends(pairs, durations))
+        return trimmed(bring_peak_between(audio, None, PEAK_DBFS), symbol_ends(pairs, durations))
