@@ -29,6 +29,13 @@ generate: setup ## write every config.pbtxt from the pipeline's description
 check: setup ## check that the configurations are up to date and wired correctly
 	$(CONVAI) generate --check
 
+bench: setup export ## measure speed beside the floor and the way of 2020: build/speed.json and .png, minutes
+	$(CONVAI) bench --json build/speed.json --plot build/speed.png
+
+overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
+	mkdir -p build
+	.venv/bin/python -m convai.benchmarks.overload --json build/overload.json
+
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)
 
@@ -49,4 +56,4 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
-.PHONY: help setup demo test export serve ask generate check full-size clean
+.PHONY: help setup demo test export serve ask generate check bench overload full-size clean

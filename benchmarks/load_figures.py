@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from statistics import fmean, median
 
 import numpy as np
@@ -83,7 +84,14 @@ def median_of(group: Sequence):
 def middle(column: list):
     first = column[0]
     if isinstance(first, tuple):
-        return tuple(median_of(steps) for steps in zip(*column))
+        return median_steps(column)
     if isinstance(first, Memory):
         return median_of(column)
     return first if all(value == first for value in column) else median(column)
+
+
+def median_steps(repeats: Sequence[tuple[StepShare, ...]]) -> tuple[StepShare, ...]:
+    by_step = {}
+    for share in chain.from_iterable(repeats):
+        by_step.setdefault(share.step, []).append(share)
+    return tuple(median_of(shares) for shares in by_step.values())

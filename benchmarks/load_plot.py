@@ -12,7 +12,7 @@ from convai.benchmarks.load_figures import LoadFigures
 from convai.generator.pipeline import STEPS
 
 COLOURS = {"ensemble": "tab:blue", "step-by-step": "tab:orange", "floor": "black"}
-STEP_COLOURS = dict(zip((step.name for step in STEPS), matplotlib.colormaps["tab20"].colors))
+STEP_COLOURS = dict(zip((step.name for step in STEPS), matplotlib.colormaps["tab20"].colors, strict=False))
 BETWEEN_COLOUR = "lightgrey"
 SERVED_PATHS = ("ensemble", "step-by-step")
 
@@ -88,7 +88,7 @@ def legend_of(axes_list: Sequence[Axes]) -> tuple[list, list[str]]:
     """One entry for each step."""
     entries = {}
     for axes in axes_list:
-        for handle, label in zip(*axes.get_legend_handles_labels()):
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     return list(entries.values()), list(entries)
 

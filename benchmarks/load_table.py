@@ -56,7 +56,7 @@ def steps_tables(measured: Sequence[LoadFigures]) -> str:
 
 
 def steps_table(loads: Sequence[LoadFigures]) -> str:
-    path, columns = loads[0].path, [dict(zip(names(figures), cells(figures))) for figures in loads]
+    path, columns = loads[0].path, [dict(zip(names(figures), cells(figures), strict=True)) for figures in loads]
     rows = dict.fromkeys(name for column in columns for name in column)
     lines = [
         [f"{path}, in flight:", *(str(figures.in_flight) for figures in loads)],

@@ -77,7 +77,7 @@ class OverloadReport:
         half = len(flood.memory) // 2
         early, late = flood.peak_bytes(slice(half)), flood.peak_bytes(slice(half, None))
         slowest = max((attempt.seconds for attempt in flood.refused), default=0.0)
-        recovery = percentile(after.answered, 50) / percentile(before.answered, 50)
+        recovery = p50_ratio(after, before)
         failed = sum(len(phase.failed) for phase in self.phases)
         return [
             Target("no process dies", "all live" if self.same_processes else "some were replaced", self.same_processes),
@@ -144,6 +144,13 @@ def line(phase: Phase) -> list[str]:
         *(f"{values[name]:.2f}" if values[name] is not None else "" for name in seconds),
         f"{phase.peak_bytes() / MEGABYTE:.0f}",
     ]
+
+
+def p50_ratio(after: Phase, before: Phase) -> float:
+    """Infinite if nothing was answered."""
+    if not after.answered or not before.answered:
+        return float("inf")
+    return percentile(after.answered, 50) / percentile(before.answered, 50)
 
 
 def percentile(attempts: Sequence[Attempt], rank: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The spoken questions of a benchmark: those of a manifest, or by default a set made from the examples."""
+"""The spoken questions of a benchmark: those of a manifest, or by default a set made of the example."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from convai.benchmarks.recordings import Recording, read_manifest
-from convai.client.audio_files import find_questions, read_mono
+from convai.client.audio_files import read_mono
 
-EXAMPLES = Path(__file__).parent.parent / "client" / "examples"
+EXAMPLE = Path(__file__).parent.parent / "client" / "examples" / "question.wav"
 CONTEXTS = Path(__file__).with_name("contexts.txt")
 QUESTIONS = 24
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 8.0
-PAUSE_SECONDS = 0.25  # between two repetitions of a recording
+PAUSE_SECONDS = 0.25  # between two repetitions of the recording
 STRIDES = 7, 5  # share no factor with 24: in the one lengths meet contexts, in the other questions are asked
 
 
@@ -33,17 +33,17 @@ class Question:
         return len(self.audio) / self.sample_rate
 
 
-def default_questions(folder: Path = EXAMPLES) -> list[Question]:
+def default_questions(recording: Path = EXAMPLE) -> list[Question]:
     """24 questions of 1 to 8 s about contexts of one sentence to eight paragraphs.
 
-    Each is a recording of `folder`, cut or repeated. All contexts say what someone is often called, as the example
-    asks, so that answers are found and differ in length.
+    Each is the example "What is he often called?", cut or repeated. Every context says what someone is often called,
+    so that answers are found and differ in length.
     """
-    recordings = [read_mono(file) for file in find_questions([folder])]
+    audio, sample_rate = read_mono(recording)
     seconds = np.linspace(SHORTEST_SECONDS, LONGEST_SECONDS, QUESTIONS)
     contexts = default_contexts()
     questions = [
-        question_of(*recordings[index % len(recordings)], seconds[index * STRIDES[0] % QUESTIONS], contexts[index])
+        question_of(audio, sample_rate, seconds[index * STRIDES[0] % QUESTIONS], contexts[index])
         for index in range(QUESTIONS)
     ]
     return [questions[index * STRIDES[1] % QUESTIONS] for index in range(QUESTIONS)]
