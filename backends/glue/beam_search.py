@@ -16,7 +16,7 @@ LETTER_MARK = "+"
 SPACE = " "
 SENTENCE_MARKS = ("<s>", "</s>")
 UNKNOWN = "<unk>"
-BEAM_THRESHOLD = 25.0  # hypotheses whose score is this much below the best one's are dropped
+BEAM_THRESHOLD = 10.0  # hypotheses whose score is this much below the best one's are dropped
 IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
 
 

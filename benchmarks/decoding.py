@@ -1,0 +1,159 @@
+"""Compare greedy decoding with beam search and choose its weights:
+
+python -m convai.benchmarks.decoding --manifest dev/manifest.jsonl --save dev.npz
+python -m convai.benchmarks.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
+
+Every second recording chooses the weights, the others tell how well they do. Times are of one CPU thread.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.benchmarks.measurement import Measurement, as_table
+from convai.benchmarks.recordings import read_manifest
+
+LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
+WEIGHTS_FILE = Path("weights/jasper.safetensors")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What Jasper made of one recording.
+
+    log_probs : float16, shape = (frames, 29)
+    text : what was said
+    group : the manifest it comes from
+    """
+
+    log_probs: np.ndarray
+    text: str
+    group: str
+    seconds: float
+
+
+def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
+    """Run features, as the `cpu` profile has them, and network over a manifest's recordings."""
+    # Imported here, because saved log-probabilities need neither.
+    import torch
+
+    from convai.networks.jasper.data import SERVED_FEATURES
+    from convai.networks.registry import NETWORKS
+    from convai.networks.weights import build, read_weights
+
+    network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
+    heard = []
+    for recording in tqdm(read_manifest(manifest)[:limit], desc=manifest.parent.name, mininterval=5):
+        audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
+        features = SERVED_FEATURES(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
+        with torch.inference_mode():
+            log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
+        log_probs = log_probs[0, : int(length)].numpy().astype(np.float16)
+        heard.append(Heard(log_probs, recording.text, manifest.parent.name, len(audio) / sample_rate))
+    return heard
+
+
+def save(heard: Sequence[Heard], file: Path) -> None:
+    np.savez_compressed(
+        file,
+        log_probs=np.concatenate([one.log_probs for one in heard]),
+        frames=[len(one.log_probs) for one in heard],
+        texts=[one.text for one in heard],
+        groups=[one.group for one in heard],
+        seconds=[one.seconds for one in heard],
+    )
+
+
+def load(file: Path) -> list[Heard]:
+    arrays = np.load(file)
+    log_probs = np.split(arrays["log_probs"], np.cumsum(arrays["frames"])[:-1])
+    columns = (arrays[name].tolist() for name in ("texts", "groups", "seconds"))
+    return [Heard(*one) for one in zip(log_probs, *columns, strict=True)]
+
+
+def measure(name: str, decoder: Callable[..., dict[str, str]], heard: Sequence[Heard]) -> Measurement:
+    """Word error rate in percent, over all and by group, and the decoder's milliseconds per second of audio."""
+    started = time.process_time()
+    texts = [decode(decoder, one) for one in heard]
+    milliseconds = 1000 * (time.process_time() - started) / sum(one.seconds for one in heard)
+    figures = {"WER": 100 * jiwer.wer([one.text for one in heard], texts)}
+    for group in dict.fromkeys(one.group for one in heard):
+        pairs = [(one.text, text) for one, text in zip(heard, texts, strict=True) if one.group == group]
+        figures[group] = 100 * jiwer.wer(*map(list, zip(*pairs, strict=True)))
+    return Measurement(name, len(heard), figures | {"ms/s": milliseconds})
+
+
+def decode(decoder: Callable[..., dict[str, str]], heard: Heard) -> str:
+    log_probs = heard.log_probs.astype(np.float32)
+    return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)]))["question"]
+
+
+def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
+    """Greedy decoding and every beam search of the grid, made when called: each holds a language model."""
+    grid = product(args.beam_width, args.language_model_weight, args.word_insertion_bonus)
+    searches = {
+        f"beam {width}, weight {weight:g}, bonus {bonus:g}": lambda w=width, lm=weight, b=bonus: CtcDecoder(
+            decoder="beam_search",
+            language_model_file=str(args.language_model),
+            beam_width=w,
+            language_model_weight=lm,
+            word_insertion_bonus=b,
+        )
+        for width, weight, bonus in grid
+    }
+    return {"greedy": CtcDecoder} | searches
+
+
+def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) -> tuple[str, list[Measurement]]:
+    """The name of the decoder with the lowest word error rate, and the figures of all."""
+    measurements = [measure(name, make(), heard) for name, make in made.items()]
+    return min(measurements, key=lambda one: one.figures["WER"]).name, measurements
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m convai.benchmarks.decoding",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--manifest", type=Path, nargs="+", help="recordings to hear")
+    source.add_argument("--log-probs", type=Path, help="what --save wrote")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_FILE, help="of Jasper (default: %(default)s)")
+    parser.add_argument("--limit", type=int, help="hear the first so many recordings of each manifest (default: all)")
+    parser.add_argument("--save", type=Path, help="keep the log-probabilities there (.npz)")
+    parser.add_argument("--language-model", type=Path, default=LANGUAGE_MODEL_FILE, help="ARPA file")
+    parser.add_argument("--beam-width", type=int, nargs="+", default=[CtcDecoder.beam_width])
+    for name in ("language_model_weight", "word_insertion_bonus"):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=float, nargs="+", default=[getattr(CtcDecoder, name)])
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    if args.log_probs:
+        heard = load(args.log_probs)
+    else:
+        heard = [one for manifest in args.manifest for one in hear(manifest, args.weights, args.limit)]
+    if args.save:
+        save(heard, args.save)
+    made = decoders(args)
+    best, measurements = choose(made, heard[::2])
+    print(f"{as_table(measurements)}\n\nbest: {best}; on the other recordings:")
+    print(as_table([measure(name, made[name](), heard[1::2]) for name in dict.fromkeys(("greedy", best))]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The benchmark of decoding: half of the recordings choose the weights, the other half measures them."""
+
+import numpy as np
+import pytest
+
+from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.benchmarks.decoding import Heard, choose, decode, load, main, measure, save
+from convai.generator.pipeline import LABELS
+from convai.networks.jasper.language_model import write
+from convai.networks.jasper.ngrams import estimate
+
+
+def heard_as(path, text, group="clear"):
+    log_probs = np.full((len(path), len(LABELS) + 1), -9, np.float16)
+    log_probs[np.arange(len(path)), [LABELS.index(letter) for letter in path]] = -0.2
+    return Heard(log_probs, text, group, seconds=len(path) / 50)
+
+
+HEARD = [
+    heard_as("who wrote it", "who wrote it"),
+    heard_as("where is it", "where is it"),
+    heard_as("wha wrote it", "who wrote it", "noisy"),
+    heard_as("whera is it", "where is it", "noisy"),
+]
+
+
+def test_word_errors_are_counted_over_all_and_by_group():
+    figures = measure("greedy", CtcDecoder(), HEARD).figures
+    assert figures["WER"] == pytest.approx(100 * 2 / 12)
+    assert figures["clear"] == 0
+    assert figures["noisy"] == pytest.approx(100 * 2 / 6)
+    assert figures["ms/s"] >= 0
+
+
+def test_the_decoder_with_the_fewest_errors_is_chosen():
+    def mishearing(**_):
+        return {"question": "nothing"}
+
+    best, measurements = choose({"deaf": lambda: mishearing, "greedy": CtcDecoder}, HEARD)
+    assert best == "greedy"
+    assert [one.name for one in measurements] == ["deaf", "greedy"]
+
+
+def test_log_probabilities_survive_saving(tmp_path):
+    save(HEARD, tmp_path / "heard.npz")
+    again = load(tmp_path / "heard.npz")
+    assert [decode(CtcDecoder(), one) for one in again] == [decode(CtcDecoder(), one) for one in HEARD]
+    assert [(one.text, one.group, one.seconds) for one in again] == [
+        (one.text, one.group, one.seconds) for one in HEARD
+    ]
+
+
+def test_the_command_reports_greedy_and_the_best_search(tmp_path, capsys):
+    save(HEARD, tmp_path / "heard.npz")
+    write(estimate([one.text.split() for one in HEARD], [1, 1]), tmp_path / "model.arpa.gz")
+    arguments = ["--log-probs", str(tmp_path / "heard.npz"), "--language-model", str(tmp_path / "model.arpa.gz")]
+    assert main([*arguments, "--language-model-weight", "0.5", "1", "--beam-width", "20"]) == 0
+    chosen, others = capsys.readouterr().out.split("best: ")
+    assert "greedy" in chosen and "beam 20, weight 1, bonus 0.5" in chosen
+    assert "on the other recordings" in others and "noisy" in others
