@@ -1,5 +1,6 @@
 """Beam search: a language model mends what was misheard, lets unknown words through, and is read once."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,12 @@ def test_unigrams_are_read_without_marks(language_model_file):
     tokens = dict(read_unigrams(Path(language_model_file)))
     assert {"the", "+z"} <= tokens.keys()
     assert not {"<s>", "</s>", "<unk>"} & tokens.keys()
+
+
+def test_the_default_language_model_is_the_one_on_its_card():
+    file = Path(__file__).parent.parent / "model_repository" / "ctc_decoder" / "1" / "english_trigrams.arpa.gz"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() in file.with_name("english_trigrams.md").read_text()
+    decoder = CtcDecoder(decoder="beam_search", language_model_file=str(file))
+    assert (
+        hear(decoder, sound("what is the capitel of franze", [(17, "a"), (27, "c")])) == "what is the capital of france"
+    )
