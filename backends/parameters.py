@@ -47,9 +47,11 @@ def parse_value(step: str, name: str, text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def positive_integer(model_config: dict, parameter: str, default: int) -> int:
+def whole_number(model_config: dict, parameter: str, default: int, lowest: int = 1) -> int:
     """A parameter of a network, whose string_value is written as Triton's own backends want it."""
     text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", str(default))
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{model_config['name']}: parameter {parameter} is {text!r}; allowed are whole numbers from 1")
+    if not text.isdecimal() or int(text) < lowest:
+        raise ValueError(
+            f"{model_config['name']}: parameter {parameter} is {text!r}; allowed are whole numbers from {lowest}"
+        )
     return int(text)

@@ -31,6 +31,7 @@ class Settings:
     kind: str = "KIND_CPU"
     joins_requests: bool = True  # several requests run as one batch; only if rows do not influence each other
     max_queue_delay_microseconds: int = 500  # what one step made together reaches the next one after another
+    max_queue_size: int = 64  # requests waiting; one more is refused with UNAVAILABLE
     parameters: Mapping[str, object] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
     accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
@@ -40,8 +41,9 @@ class Settings:
             raise ValueError(f"engine {self.engine!r} is unknown; allowed are {', '.join(MODEL_FILES)}")
         if self.kind not in ("KIND_CPU", "KIND_GPU"):
             raise ValueError(f"kind must be KIND_CPU or KIND_GPU, got {self.kind!r}")
-        if self.instances < 1:
-            raise ValueError(f"instances must be at least 1, got {self.instances}")
+        for name in ("instances", "max_queue_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.max_queue_delay_microseconds < 0:
             got = self.max_queue_delay_microseconds
             raise ValueError(f"max_queue_delay_microseconds must not be negative, got {got}")
@@ -54,7 +56,6 @@ class Profile:
     name: str
     settings: Mapping[str, Settings]
     max_batch_size: int = 8
-    max_queue_size: int = 64  # requests waiting per model; one more is refused with UNAVAILABLE
 
     @property
     def config_file(self) -> str:

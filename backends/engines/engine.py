@@ -5,6 +5,7 @@ runs it, and that knows nothing of Triton but the parameters of a model's config
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from typing import Protocol
 from convai.backends.adapter import failure, log_exception, read_inputs, success, version_folder
 from convai.backends.engines.runs import Arrays, run_requests
 from convai.backends.failures import engine_error
-from convai.backends.parameters import positive_integer
+from convai.backends.parameters import whole_number
 
 # Holds eight questions of 30 s or answers of 10 s; where memory grows faster than the inputs, configure less.
 DEFAULT_MAX_ELEMENTS_PER_RUN = 2**21
@@ -41,13 +42,15 @@ class NetworkModel:
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         self.name = config["name"]
-        self.max_elements_per_run = positive_integer(config, "max_elements_per_run", DEFAULT_MAX_ELEMENTS_PER_RUN)
+        self.max_elements_per_run = whole_number(config, "max_elements_per_run", DEFAULT_MAX_ELEMENTS_PER_RUN)
         file = version_folder(args) / config["default_model_filename"]
         if not file.is_file():
             raise FileNotFoundError(
                 f"{self.name}: {self.name}/{args['model_version']}/{file.name} is missing from the model repository;"
                 " `convai export` makes it"
             )
+        # Before its threads are made, which inherit it.
+        os.nice(whole_number(config, "niceness", 0, lowest=0))
         self.network = self.network_class(file, config)
 
     def execute(self, requests: list) -> list:

@@ -6,14 +6,14 @@ import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from convai.backends.engines.runs import Arrays
-from convai.backends.parameters import positive_integer
+from convai.backends.parameters import whole_number
 
 
 class OnnxNetwork:
     def __init__(self, file: Path, config: dict):
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = positive_integer(config, "intra_op_thread_count", 1)
-        options.inter_op_num_threads = positive_integer(config, "inter_op_thread_count", 1)
+        options.intra_op_num_threads = whole_number(config, "intra_op_thread_count", 1)
+        options.inter_op_num_threads = whole_number(config, "inter_op_thread_count", 1)
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         # Threads that wait for work must sleep: the other steps run on the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from convai.backends.engines.runs import Arrays
-from convai.backends.parameters import positive_integer
+from convai.backends.parameters import whole_number
 
 RAISED_VALUE_ERROR = "builtins.ValueError: "  # how TorchScript tells that the network itself raised one
 
@@ -18,8 +18,8 @@ class TorchScriptNetwork:
     """Its numbers of threads hold for the whole process, which can set them once."""
 
     def __init__(self, file: Path, config: dict):
-        torch.set_num_threads(positive_integer(config, "INTRA_OP_THREAD_COUNT", 1))
-        torch.set_num_interop_threads(positive_integer(config, "INTER_OP_THREAD_COUNT", 1))
+        torch.set_num_threads(whole_number(config, "INTRA_OP_THREAD_COUNT", 1))
+        torch.set_num_interop_threads(whole_number(config, "INTER_OP_THREAD_COUNT", 1))
         self.network = torch.jit.load(file, map_location="cpu").eval()
         self.output_indices = {output["name"]: output_index(output["name"]) for output in config["output"]}
 
