@@ -23,7 +23,6 @@ from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import wire_names_of
 
 OUTPUTS = ("question", "answer", "answer_score", "answer_span", "answer_audio")
-PATHS = ("ensemble", "step-by-step", "floor")
 
 
 @dataclass(frozen=True)
