@@ -101,6 +101,11 @@ def server_environment() -> dict[str, str]:
     # The directory of libpython, which interpreters outside the system's own keep to themselves.
     libraries = [os.environ.get("LD_LIBRARY_PATH"), sysconfig.get_config_var("LIBDIR")]
     environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
+    # NumPy's threads wait for each other by spinning, which took the Python steps longer than their matrix products.
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Each step keeps up to 64 MB of what it freed: its next request needs just that, and the system is slow to give it.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(64 * 2**20))
     return environment
 
 

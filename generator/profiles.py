@@ -5,6 +5,7 @@ with `convai serve --profile <profile>`.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 from convai.generator.pipeline import NUM_FEATURES, NUM_MELS
 from convai.generator.settings import Profile, Settings, ShapeRange
@@ -14,6 +15,19 @@ WINDOW_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 TOKEN_BUCKETS = (64, 96, 128, 192, 256, 384)
 SYMBOL_BUCKETS = (32, 64, 96, 128, 192, 256, 384, 600)
 MEL_BUCKETS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)  # of 11.6 ms: 1.5 s to 47.6 s
+
+
+def with_midpoints(buckets: tuple[int, ...]) -> tuple[int, ...]:
+    """Twice as many buckets: on a CPU padding costs time, and joining requests saves next to none."""
+    midpoints = [(smaller + larger) // 2 for smaller, larger in pairwise(buckets)]
+    return tuple(sorted([*buckets, *midpoints]))
+
+
+CPU_BUCKETS = {
+    "speech_features": {"buckets": with_midpoints(FRAME_BUCKETS)},
+    "qa_tokenizer": {"token_buckets": with_midpoints(TOKEN_BUCKETS)},
+    "mel_padder": {"buckets": with_midpoints(MEL_BUCKETS)},
+}
 
 # Where bucket sizes end up: (Python step, its parameter) -> (tensor, axis without the batch axis).
 BUCKETED_AXES = {
@@ -109,26 +123,31 @@ def _cpu() -> Profile:
         "audio_trimmer": {"post_filter": "mel_consistent", "lowest_peak_dbfs": -3.0},
     }
     steps = _with_parameters(steps, own_parameters)
-    return Profile("cpu", _refusing_early(steps | _cpu_networks(_ranges(n_group=64))))
+    return Profile("cpu", _on_cpu(steps | _cpu_networks(_ranges(n_group=64))))
 
 
 def _cpu_nvidia() -> Profile:
     """As `cpu`, for networks of NVIDIA's sizes: to try its checkpoints where there is no GPU. Slow."""
-    return Profile("cpu-nvidia", _refusing_early(_nvidia_python_steps() | _cpu_networks(_ranges(n_group=8))))
+    return Profile("cpu-nvidia", _on_cpu(_nvidia_python_steps() | _cpu_networks(_ranges(n_group=8))))
 
 
-def _refusing_early(settings: dict[str, Settings]) -> dict[str, Settings]:
-    niced = _with_parameters(settings, {step: {"niceness": value} for step, value in NICENESS.items()})
+def _on_cpu(settings: dict[str, Settings]) -> dict[str, Settings]:
+    """Finer buckets; steps nearer to the answer go first, so that an overload is refused at the entrance."""
+    niced = _with_parameters(settings, CPU_BUCKETS | {step: {"niceness": value} for step, value in NICENESS.items()})
     return niced | {step: replace(niced[step], max_queue_size=size) for step, size in FIRST_QUEUES.items()}
 
 
 def _cpu_networks(ranges: dict[str, dict[str, ShapeRange]]) -> dict[str, Settings]:
     return {
-        "jasper": _onnxruntime(2, ranges["jasper"]),
+        # Two threads each: one alone would answer a single question a third later, and eight at once no sooner.
+        # Memory is kept for questions of 10 s, contexts of four windows and answers of 6 s.
+        "jasper": _onnxruntime(2, ranges["jasper"], kept_elements=NUM_FEATURES * 1024),
         # Attention needs some 30 MB per window, so a run joins requests only up to 16 windows.
-        "bert": _onnxruntime(2, ranges["bert"], max_elements_per_run=16 * TOKEN_BUCKETS[-1]),
+        "bert": _onnxruntime(
+            2, ranges["bert"], kept_elements=4 * TOKEN_BUCKETS[-1], max_elements_per_run=16 * TOKEN_BUCKETS[-1]
+        ),
         "tacotron2": _pytorch(1, ranges["tacotron2"]),
-        "waveglow": _onnxruntime(2, ranges["waveglow"]),
+        "waveglow": _onnxruntime(2, ranges["waveglow"], kept_elements=256 * 512),
     }
 
 
