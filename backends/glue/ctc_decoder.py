@@ -48,7 +48,7 @@ class CtcDecoder:
     decoder: str = "greedy"
     language_model_file: str | None = None
     beam_width: int = 100  # hypotheses kept from frame to frame
-    language_model_weight: float = 0.6
+    language_model_weight: float = 0.7
     word_insertion_bonus: float = 0.5
 
     def __post_init__(self):
