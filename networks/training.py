@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from convai.networks.compact import load, save
 
+ADAM_BETAS = (0.9, 0.98)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -53,14 +55,25 @@ class Training:
     uninterrupted one would have.
     """
 
-    def __init__(self, network: nn.Module, schedule: Schedule, losses: Callable[[nn.Module, int], dict[str, Tensor]]):
-        """losses(network, step) tells a step's loss as "loss", and under other names what the log shows beside it."""
+    def __init__(
+        self,
+        network: nn.Module,
+        schedule: Schedule,
+        losses: Callable[[nn.Module, int], dict[str, Tensor]],
+        optimizer: torch.optim.Optimizer | None = None,
+        first_steps: int = 0,
+    ):
+        """
+        losses : from the network and the number of a step to its loss, as "loss", and what the log shows beside it
+        optimizer : AdamW by default
+        first_steps : that only a random network needs; a run that starts from weights skips them
+        """
         self.network, self.schedule, self.losses = network.train(), schedule, losses
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), betas=(0.9, 0.98), weight_decay=schedule.weight_decay, fused=True
+        self.optimizer = optimizer or torch.optim.AdamW(
+            network.parameters(), betas=ADAM_BETAS, weight_decay=schedule.weight_decay, fused=True
         )
-        self.steps_done = 0
+        self.first_steps, self.steps_done = first_steps, 0
 
     def step(self) -> dict[str, float]:
         """Take one step. Raises FloatingPointError, before the weights are touched, if the loss is not finite."""
@@ -118,6 +131,7 @@ class Training:
         """Start from exported weights instead of random ones, the optimiser anew."""
         for network in (self.network, self.average):
             network.load_state_dict(load(weights))
+        self.steps_done = self.first_steps
 
     def export(self, file: Path, config_name: str) -> None:
         """Write the averaged weights as FP16, which name their configuration."""

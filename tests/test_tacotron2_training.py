@@ -10,7 +10,7 @@ from convai.backends.glue.symbols import SYMBOL_IDS
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import train
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, swung, target_attention
-from convai.networks.tacotron2.data import Batches, Clip, collate, read_clips
+from convai.networks.tacotron2.data import Clip, collate, read_clips
 from convai.networks.tacotron2.forced import predict
 from convai.networks.tacotron2.measure import measure
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
@@ -118,21 +118,6 @@ def test_the_gate_fires_one_step_after_the_last_frame_of_each_clip(clips):
     assert batch.gates.argmax(1).tolist() == [8, 11]
     assert batch.gates.sum(1).tolist() == [1, 1]
     assert batch.step_mask.sum(1).tolist() == [9, 12]
-
-
-def test_first_steps_hear_short_clips_and_later_ones_all(clips):
-    batches = Batches(clips, batch_frames=64, first_steps=1, first_longest_frames=24, seed=0)
-    first_epoch = [index for step in range(2) for index in batches.at(step)]
-    assert {clips[index].frames for index in first_epoch} == {24}
-    later = {index for step in range(2, 10) for index in batches.at(step).tolist()}
-    assert later == set(range(len(clips)))
-
-
-def test_the_clips_of_a_step_depend_on_its_number_alone(clips):
-    visited, fresh = (Batches(clips, 64, 1, 24, seed=0) for _ in range(2))
-    expected = [visited.at(step).tolist() for step in range(7)]
-    assert fresh.at(6).tolist() == expected[6]
-    assert visited.at(1).tolist() == expected[1]
 
 
 def test_the_program_writes_weights_that_export_can_load(tmp_path):

@@ -1,4 +1,4 @@
-"""Recordings to train on: log-mels read from manifests once, kept in a cache, and grouped into batches by length."""
+"""Recordings to train on: log-mels read from manifests once and kept in a cache."""
 
 import hashlib
 import json
@@ -10,12 +10,11 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND, SpeechFeatures, log_mel
+from convai.backends.glue.speech_features import SpeechFeatures, log_mel
 from convai.generator.pipeline import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.generator.profiles import PROFILES
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
-BATCHES_SORTED_TOGETHER = 50
 HELD_OUT_SHARE = 10  # one speaker in ten
 
 
@@ -67,32 +66,3 @@ def _read_log_mel(file: Path, scale: float) -> np.ndarray:
 def is_held_out(speaker: str) -> bool:
     """Whether a speaker belongs to the tenth that is kept for evaluation; decided by the name alone."""
     return hashlib.sha256(speaker.encode()).digest()[0] % HELD_OUT_SHARE == 0
-
-
-def batches_of_epoch(
-    clips: list[Clip], batch_seconds: float, longest_seconds: float, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Shuffle the clips and group those of like length; a batch holds `batch_seconds` of audio, padding included.
-
-    Returns
-    -------
-    list of int64, shape = (clips of the batch,): indices into `clips`
-    """
-    frames = np.array([clip.frames for clip in clips])
-    chosen = rng.permutation(np.flatnonzero(frames <= longest_seconds * FRAMES_PER_SECOND))
-    budget = batch_seconds * FRAMES_PER_SECOND
-    pool_size = max(1, round(BATCHES_SORTED_TOGETHER * budget / max(frames[chosen].mean(), 1)))
-    batches = []
-    for start in range(0, len(chosen), pool_size):
-        pool = chosen[start : start + pool_size]
-        batches += _fill_batches(pool[np.argsort(frames[pool], kind="stable")], frames, budget)
-    return [batches[index] for index in rng.permutation(len(batches))]
-
-
-def _fill_batches(ordered: np.ndarray, frames: np.ndarray, budget: float) -> list[np.ndarray]:
-    batches, start = [], 0
-    for end in range(1, len(ordered) + 1):
-        if end == len(ordered) or frames[ordered[end]] * (end + 1 - start) > budget:
-            batches.append(ordered[start:end])
-            start = end
-    return batches

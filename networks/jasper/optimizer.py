@@ -4,8 +4,7 @@ import torch
 from torch import nn
 
 from convai.networks.jasper.model import Jasper
-
-ADAM_BETAS = (0.9, 0.98)
+from convai.networks.training import ADAM_BETAS
 
 
 class MuonAndAdamW:
@@ -20,17 +19,19 @@ class MuonAndAdamW:
         self.adamw = torch.optim.AdamW(others, betas=ADAM_BETAS, weight_decay=weight_decay, fused=True)
         self.parameters = [*self.kernels, *others]
 
-    def step(self, rate: float, largest_gradient: float) -> None:
-        """Use up the gradients: clip them together, update at the learning rate, forget them."""
-        nn.utils.clip_grad_norm_(self.parameters, largest_gradient)
-        for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
-            matrix.grad = kernel.grad.flatten(1)
-        for optimizer in (self.muon, self.adamw):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
+    @property
+    def param_groups(self) -> list[dict]:
+        return self.muon.param_groups + self.adamw.param_groups
+
+    def zero_grad(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+    def step(self) -> None:
+        for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            matrix.grad = kernel.grad.flatten(1)
+        self.muon.step()
+        self.adamw.step()
 
     def state_dict(self) -> dict:
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}

@@ -16,7 +16,6 @@ from convai.backends.glue.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.generator.pipeline import NUM_MELS
 from convai.networks.tacotron2.alignment import target_attention
 
-BATCHES_SORTED_TOGETHER = 30
 HELD_OUT_EVERY = 50  # clips
 
 
@@ -89,51 +88,6 @@ def split_held_out(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
     """Clips to learn from, and those kept for measuring."""
     kept = [clip for number, clip in enumerate(clips) if number % HELD_OUT_EVERY]
     return kept, clips[::HELD_OUT_EVERY]
-
-
-class Batches:
-    """Which clips each step sees: every epoch is shuffled anew, clips of like length share a batch.
-
-    In the first steps clips are short: sounds are learnt sooner where there is less to mix them up with.
-    """
-
-    def __init__(self, clips: list[Clip], batch_frames: int, first_steps: int, first_longest_frames: int, seed: int):
-        self.frames = np.array([clip.frames for clip in clips])
-        self.batch_frames, self.seed = batch_frames, seed
-        self.first_steps, self.first_longest_frames = first_steps, first_longest_frames
-        if not (self.frames <= first_longest_frames).any():
-            raise ValueError(f"first_longest_frames must admit a clip, the shortest has {self.frames.min()} frames")
-        self.epoch, self.begin, self.batches = -1, 0, []
-
-    def at(self, step: int) -> np.ndarray:
-        """Indices of the clips of a step."""
-        if step < self.begin:
-            self.epoch, self.begin, self.batches = -1, 0, []
-        while step >= self.begin + len(self.batches):
-            self.begin += len(self.batches)
-            self.epoch += 1
-            self.batches = self._of_epoch(np.random.default_rng((self.seed, self.epoch)))
-        return self.batches[step - self.begin]
-
-    def _of_epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
-        is_first = self.begin < self.first_steps
-        allowed = self.frames <= (self.first_longest_frames if is_first else self.frames.max())
-        chosen = rng.permutation(np.flatnonzero(allowed))
-        pool_size = max(1, round(BATCHES_SORTED_TOGETHER * self.batch_frames / self.frames[chosen].mean()))
-        batches = []
-        for start in range(0, len(chosen), pool_size):
-            pool = chosen[start : start + pool_size]
-            batches += self._filled(pool[np.argsort(self.frames[pool], kind="stable")])
-        return [batches[index] for index in rng.permutation(len(batches))]
-
-    def _filled(self, ordered: np.ndarray) -> list[np.ndarray]:
-        """Cut clips in ascending length into batches that hold `batch_frames`, padding included."""
-        batches, start = [], 0
-        for end in range(1, len(ordered) + 1):
-            if end == len(ordered) or self.frames[ordered[end]] * (end + 1 - start) > self.batch_frames:
-                batches.append(ordered[start:end])
-                start = end
-        return batches
 
 
 def collate(clips: list[Clip], frames_per_step: int) -> Batch:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from convai.networks import training_run
-from convai.networks.tacotron2.data import Batches, Clip, collate, read_clips, split_held_out
+from convai.networks.batches import Batches, BatchLimits
+from convai.networks.tacotron2.data import Clip, collate, read_clips, split_held_out
 from convai.networks.tacotron2.losses import batch_losses
 from convai.networks.tacotron2.measure import measure
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
@@ -37,13 +38,16 @@ def training_of(recipe: Recipe, clips: list[Clip]) -> Training:
     torch.manual_seed(recipe.schedule.seed)
     network = Tacotron2(CONFIGS[recipe.size])
     start_from_mean(network, clips)
-    batches = Batches(clips, recipe.batch_frames, recipe.first_steps, recipe.first_longest_frames, recipe.schedule.seed)
+    limits = BatchLimits(recipe.batch_frames)
+    first_limits = BatchLimits(recipe.batch_frames, recipe.first_longest_frames)
+    frames = [clip.frames for clip in clips]
+    batches = Batches(frames, limits, first_limits, recipe.first_steps, recipe.schedule.seed)
 
     def losses(network: Tacotron2, step: int) -> dict[str, Tensor]:
         batch = collate([clips[index] for index in batches.at(step)], network.n_frames_per_step)
         return batch_losses(network, batch, recipe, step)
 
-    return Training(network, recipe.schedule, losses)
+    return Training(network, recipe.schedule, losses, first_steps=max(recipe.first_steps, recipe.sequential_from))
 
 
 @torch.no_grad()

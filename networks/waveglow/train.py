@@ -75,7 +75,8 @@ def training_of(recipe: Recipe, recordings: Recordings) -> Training:
         audio, mel = recordings.batch(recipe.clips, recipe.frames, rng)
         return batch_losses(network, audio, mel, recipe.weights_at(step), recipe.bfloat16)
 
-    return Training(WaveGlow(CONFIGS[recipe.size]), recipe.schedule, losses)
+    network = WaveGlow(CONFIGS[recipe.size])
+    return Training(network, recipe.schedule, losses, first_steps=recipe.likelihood_alone_steps)
 
 
 @torch.no_grad()  # not inference_mode: windows made here are kept, and training uses them again
