@@ -1,9 +1,10 @@
-"""Measure the quality of a running server's answers: word error rate, exact match, F1, refusals.
+"""Measure the quality of a running server's answers: word error rate, exact match, F1, refusals, the voice.
 
 convai evaluate text --squad dev-v1.1.json --questions 500
 convai evaluate speech --manifest recordings/manifest.jsonl
 convai evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken/
 convai evaluate pipeline --manifest spoken/manifest.jsonl
+convai evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
 """
 
 import argparse
@@ -13,7 +14,7 @@ from convai.client.connection import DEFAULT_ADDRESS
 
 
 def add_arguments(parser: argparse.ArgumentParser):
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="text|speech|pipeline|speak")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="text|speech|pipeline|voice|speak")
     text = kinds.add_parser("text", help="text questions: exact match, F1, refusals when the context lacks the answer")
     add_squad_arguments(text)
     speech = kinds.add_parser("speech", help="recordings: word error rate")
@@ -33,6 +34,26 @@ def add_arguments(parser: argparse.ArgumentParser):
     add_squad_arguments(speak)
     speak.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice, such as flite:slt")
     speak.add_argument("--out", type=Path, required=True, help="folder for the recordings and their manifest.jsonl")
+    voice = kinds.add_parser(
+        "voice", help="spoken answers: an independent listener's word error rate, beside that on the teacher's speech"
+    )
+    add_voice_arguments(voice)
+
+
+def add_voice_arguments(parser: argparse.ArgumentParser):
+    """Voices: always the teacher, beside whom others are judged; what a running server says; networks in training."""
+    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD files, not learnt from")
+    parser.add_argument("--count", type=int, default=200, help="how many texts to draw, default %(default)s")
+    parser.add_argument("--max-words", type=int, default=40, help="longest text in words, default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other texts")
+    parser.add_argument("--dictionary", type=Path, help="pronunciations for teacher and --tacotron2 (default: letters)")
+    parser.add_argument("--server", metavar="HOST:PORT", help="judge what a running server says")
+    parser.add_argument(
+        "--waveglow", type=Path, help="weights: judge the teacher's mels through them, with and without post-filter"
+    )
+    parser.add_argument("--tacotron2", type=Path, help="weights: judge both networks")
+    parser.add_argument("--out", type=Path, help="folder for the recordings and pictures")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
 
 
 def add_squad_arguments(parser: argparse.ArgumentParser):
@@ -44,6 +65,10 @@ def add_squad_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     if args.kind == "speak":
         return make_spoken(args)
+    if args.kind == "voice":
+        from convai.benchmarks import speech
+
+        return speech.run(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
     from convai.benchmarks.measurement import as_json, as_table
     from convai.client.client import ConvaiClient

@@ -1,15 +1,7 @@
-"""Have texts spoken and judge the speech.
-
-    python -m convai.benchmarks.speech --texts dev-v1.1.json --server 127.0.0.1:8001
-
-Voices: the teacher, always, since others are judged beside it; with --server, what a running server says; with
---waveglow, the teacher's mels through that vocoder, with and without post-filter; with --tacotron2 as well, these
-two networks. Packages: hibari-tts and moonshine-voice.
-"""
+"""Have texts spoken and judge the speech: what `convai evaluate voice` does. Packages: hibari-tts, moonshine-voice."""
 
 import argparse
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -125,23 +117,7 @@ def speak_all(voices: dict[str, Voice], texts: Sequence[str], out: Path | None) 
     return spoken
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m convai.benchmarks.speech", description=__doc__)
-    parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD files, not learnt from")
-    parser.add_argument("--count", type=int, default=200, help="how many texts to draw (default: 200)")
-    parser.add_argument("--max-words", type=int, default=40, help="longest text in words (default: 40)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dictionary", type=Path, help="pronunciations for teacher and --tacotron2 (default: letters)")
-    parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server")
-    parser.add_argument("--waveglow", type=Path, help="weights; without them --tacotron2 is heard through a random one")
-    parser.add_argument("--tacotron2", type=Path, help="weights")
-    parser.add_argument("--out", type=Path, help="folder for the recordings and pictures")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+def run(args: argparse.Namespace) -> int:
     texts = draw_texts(args.texts, args.count, args.max_words, random.Random(args.seed))
     spoken = speak_all(voices_of(args), texts, args.out)
     listener = Listener()
@@ -157,7 +133,3 @@ def main(argv: list[str] | None = None) -> int:
     if args.json:
         args.json.write_text(as_json(measurements) + "\n", encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
