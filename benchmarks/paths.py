@@ -45,9 +45,6 @@ class EnsemblePath:
         answer = self.client.answer(request_of(question))
         return reply_of(answer, time.perf_counter() - start, {})
 
-    def close(self):
-        """Nothing here outlives the client."""
-
 
 class StepByStepPath:
     def __init__(self, client: ConvaiClient, model_repository: Path, profile: str):
@@ -63,9 +60,6 @@ class StepByStepPath:
         outputs = tuple(wire_name for name, wire_name in names.items() if name not in inputs)
         made = self.client.infer(Request(network, inputs, outputs, {}))
         return {name: made[wire_name] for name, wire_name in names.items() if wire_name in made}
-
-    def close(self):
-        """Nothing here outlives the client."""
 
 
 class FloorPath:
