@@ -56,7 +56,8 @@ class StepModel:
     def run(self, request) -> dict[str, np.ndarray]:
         """Every output by name, stacked over the request's rows."""
         given = self.request_parameters(request)
-        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request))]
+        hints = getattr(self.step_class, "hints", ())
+        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request), hints)]
         outputs = {
             name: checked(name, stack_rows([made[name] for _, made in rows]), dtype)
             for name, dtype in self.outputs.items()

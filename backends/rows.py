@@ -1,16 +1,17 @@
 """Take a request's arrays apart into rows, and put the rows of its results together again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
 
-def split_rows(batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray | str]]:
+def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Iterator[dict[str, np.ndarray | str]]:
     """The inputs of each row of one request.
 
     Parameters
     ----------
     batch : arrays by input name, shape = (rows, ...); dtype object holds UTF-8 bytes, shape = (rows, 1)
+    hints : names of texts that the step can do without; what is not UTF-8 in them is replaced, not refused
 
     Yields
     ------
@@ -24,15 +25,16 @@ def split_rows(batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray | 
     if len(set(counts.values())) != 1:
         raise ValueError(f"inputs differ in their number of rows: {counts}; allowed is one number for all")
     for row in range(next(iter(counts.values()))):
-        yield {name: row_of(name, array, row) for name, array in batch.items()}
+        yield {name: row_of(name, array, row, name in hints) for name, array in batch.items()}
 
 
-def row_of(name: str, array: np.ndarray, row: int) -> np.ndarray | str:
+def row_of(name: str, array: np.ndarray, row: int, is_hint: bool = False) -> np.ndarray | str:
     if array.dtype != np.object_:
         return array[row]
     if array[row].size != 1:
         raise ValueError(f"{name} has {array[row].size} texts in one row; allowed is 1")
-    return decode_text(name, array[row].item())
+    text = array[row].item()
+    return text.decode("utf-8", errors="replace") if is_hint else decode_text(name, text)
 
 
 def decode_text(name: str, text: bytes) -> str:

@@ -3,14 +3,15 @@
 python -m convai.benchmarks.decoding --manifest dev/manifest.jsonl --save dev.npz
 python -m convai.benchmarks.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
 
-Every second recording chooses the weights, the others tell how well they do. Times are of one CPU thread.
+Every second recording chooses the weights, the others tell how well they do. Recordings whose manifest names the text
+that the question is about are decoded with and without it. Times are of one CPU thread.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -34,12 +35,14 @@ class Heard:
     log_probs : float16, shape = (frames, 29)
     text : what was said
     group : the manifest it comes from
+    context : the text that a question is about, if any
     """
 
     log_probs: np.ndarray
     text: str
     group: str
     seconds: float
+    context: str = ""
 
 
 def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
@@ -59,7 +62,8 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
         with torch.inference_mode():
             log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
         log_probs = log_probs[0, : int(length)].numpy().astype(np.float16)
-        heard.append(Heard(log_probs, recording.text, manifest.parent.name, len(audio) / sample_rate))
+        seconds = len(audio) / sample_rate
+        heard.append(Heard(log_probs, recording.text, manifest.parent.name, seconds, recording.context))
     return heard
 
 
@@ -71,13 +75,14 @@ def save(heard: Sequence[Heard], file: Path) -> None:
         texts=[one.text for one in heard],
         groups=[one.group for one in heard],
         seconds=[one.seconds for one in heard],
+        contexts=[one.context for one in heard],
     )
 
 
 def load(file: Path) -> list[Heard]:
     arrays = np.load(file)
     log_probs = np.split(arrays["log_probs"], np.cumsum(arrays["frames"])[:-1])
-    columns = (arrays[name].tolist() for name in ("texts", "groups", "seconds"))
+    columns = (arrays[name].tolist() for name in ("texts", "groups", "seconds", "contexts"))
     return [Heard(*one) for one in zip(log_probs, *columns, strict=True)]
 
 
@@ -95,7 +100,7 @@ def measure(name: str, decoder: Callable[..., dict[str, str]], heard: Sequence[H
 
 def decode(decoder: Callable[..., dict[str, str]], heard: Heard) -> str:
     log_probs = heard.log_probs.astype(np.float32)
-    return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)]))["question"]
+    return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)]), context=heard.context)["question"]
 
 
 def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
@@ -151,7 +156,11 @@ def main(argv: list[str] | None = None) -> int:
     made = decoders(args)
     best, measurements = choose(made, heard[::2])
     print(f"{as_table(measurements)}\n\nbest: {best}; on the other recordings:")
-    print(as_table([measure(name, made[name](), heard[1::2]) for name in dict.fromkeys(("greedy", best))]))
+    others = heard[1::2]
+    figures = [measure(name, made[name](), others) for name in dict.fromkeys(("greedy", best))]
+    if any(one.context for one in others):
+        figures.append(measure(f"{best}, no context", made[best](), [replace(one, context="") for one in others]))
+    print(as_table(figures))
     return 0
 
 

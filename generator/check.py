@@ -88,7 +88,7 @@ def _tensor(io) -> Tensor:
     name = DataType.Name(io.data_type)
     if name not in DTYPE_OF:
         raise ValueError(f"tensor {io.name}: data type {name} is not used in this pipeline")
-    return Tensor(io.name, DTYPE_OF[name], tuple(io.dims))
+    return Tensor(io.name, DTYPE_OF[name], tuple(io.dims), getattr(io, "optional", False))
 
 
 def _step(config: ModelConfig) -> Step:
@@ -123,9 +123,13 @@ def _check_callers_tensors(config: ModelConfig, wiring: Wiring) -> None:
     for declared, wired in (*zip(config.input, wiring.inputs), *zip(config.output, wiring.outputs)):
         if _tensor(declared) != wired:
             raise WiringError(
-                f"{config.name}: tensor {wired.name} is declared {_tensor(declared).dtype} {list(declared.dims)}, "
-                f"its step has {wired.dtype} {list(wired.dims)}"
+                f"{config.name}: tensor {wired.name} is declared {_described(_tensor(declared))}, "
+                f"its step has {_described(wired)}"
             )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.dims)}" + (", optional" if tensor.optional else "")
 
 
 def _check_batch_size(config: ModelConfig, configs: Mapping[str, ModelConfig]) -> None:

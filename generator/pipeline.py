@@ -18,11 +18,15 @@ DTYPES = ("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "F
 
 @dataclass(frozen=True)
 class Tensor:
-    """One named tensor of a step. `dims` leave out the batch axis; -1 marks an axis of variable length."""
+    """One named tensor of a step. `dims` leave out the batch axis; -1 marks an axis of variable length.
+
+    A caller may leave out an input that is `optional`.
+    """
 
     name: str
     dtype: str
     dims: tuple[int, ...]
+    optional: bool = False
 
     def __post_init__(self):
         if self.dtype not in DTYPES:
@@ -45,7 +49,7 @@ class Step:
 class Call:
     """One step inside an ensemble: for each of the step's tensors, the ensemble tensor it is wired to.
 
-    A tensor left out is wired to the ensemble tensor of its own name.
+    A tensor left out is wired to the ensemble tensor of its own name; an optional input only if there is one.
     """
 
     step: str
@@ -77,7 +81,13 @@ STEPS = (
     ),
     Step(
         "ctc_decoder",
-        inputs=(Tensor("log_probs", "FP32", (-1, NUM_LABELS)), Tensor("log_probs_length", "INT32", (1,))),
+        inputs=(
+            Tensor("log_probs", "FP32", (-1, NUM_LABELS)),
+            Tensor("log_probs_length", "INT32", (1,)),
+            # Optional, because speech_to_text has none. Triton does not join requests with and without it into one
+            # batch, which costs nothing in a step that treats them one by one.
+            Tensor("context", "BYTES", (1,), optional=True),
+        ),
         # Twice the same text: Triton cannot return a subset of outputs if an exposed tensor is also consumed.
         outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
     ),

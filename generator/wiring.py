@@ -24,11 +24,12 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     """Resolve an ensemble's description against its steps.
 
     With `implied`, a tensor left out of a call is wired to the ensemble tensor of its own name; without, as in a
-    config.pbtxt, an output left out is dropped and an input left out is an error.
+    config.pbtxt, an output left out is dropped and an input left out is an error. An optional input may be left out
+    in both.
     Raises WiringError for an unknown step or tensor, a tensor nobody makes, needs or makes alone, an edge whose
     ends differ in dtype or dims, and an exposed tensor that a later step consumes.
     """
-    calls = [_complete(ensemble, call, steps, implied) for call in ensemble.calls]
+    calls = _completed(ensemble, steps, implied)
     made = _made_tensors(ensemble, calls, steps)
     needed = _needed_tensors(ensemble, calls, steps)
     inputs = tuple(_input_tensor(ensemble, name, made, needed) for name in ensemble.inputs)
@@ -59,7 +60,16 @@ def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring])
                 raise WiringError(f"step {step.name}: no ensemble uses its output {tensor.name}; remove or wire it")
 
 
-def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied: bool) -> Call:
+def _completed(ensemble: Ensemble, steps: Mapping[str, Step], implied: bool) -> list[Call]:
+    calls, present = [], set(ensemble.inputs)
+    for call in ensemble.calls:
+        calls.append(_complete(ensemble, call, steps, implied, present))
+        present |= set(calls[-1].outputs.values())
+    return calls
+
+
+def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied: bool, present: set[str]) -> Call:
+    """The call with all its wires; `present` are the ensemble tensors that it may be wired to."""
     if call.step not in steps:
         raise WiringError(f"{ensemble.name}: step {call.step} is not described; steps are {', '.join(steps)}")
     step = steps[call.step]
@@ -68,11 +78,13 @@ def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied
         for name in wires.keys() - set(names):
             raise WiringError(f"{ensemble.name}: step {step.name} has no {direction} {name}; it has {', '.join(names)}")
     if implied:
-        inputs = {tensor.name: tensor.name for tensor in step.inputs} | call.inputs
+        inputs = {
+            tensor.name: tensor.name for tensor in step.inputs if tensor.name in present or not tensor.optional
+        } | call.inputs
         outputs = {tensor.name: tensor.name for tensor in step.outputs} | call.outputs
         return replace(call, inputs=inputs, outputs=outputs)
     for tensor in step.inputs:
-        if tensor.name not in call.inputs:
+        if tensor.name not in call.inputs and not tensor.optional:
             raise WiringError(f"{ensemble.name}: input {tensor.name} of step {step.name} is wired to nothing")
     return call
 
@@ -94,7 +106,8 @@ def _needed_tensors(ensemble, calls, steps) -> dict[str, list[tuple[str, Tensor]
     needed: dict[str, list[tuple[str, Tensor]]] = {}
     for call in calls:
         for tensor in steps[call.step].inputs:
-            needed.setdefault(call.inputs[tensor.name], []).append((call.step, tensor))
+            if tensor.name in call.inputs:
+                needed.setdefault(call.inputs[tensor.name], []).append((call.step, tensor))
     return needed
 
 
@@ -103,7 +116,8 @@ def _input_tensor(ensemble, name, made, needed) -> Tensor:
         raise WiringError(f"{ensemble.name}: input {name} is also made by step {made[name][0]}")
     if name not in needed:
         raise WiringError(f"{ensemble.name}: no step consumes the input {name}")
-    return replace(needed[name][0][1], name=name)
+    optional = all(tensor.optional for _, tensor in needed[name])
+    return replace(needed[name][0][1], name=name, optional=optional)
 
 
 def _output_tensor(ensemble, name, made, needed) -> Tensor:

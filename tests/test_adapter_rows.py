@@ -23,6 +23,11 @@ def test_invalid_utf8_is_refused_with_its_position():
         list(split_rows({"context": texts(b"ab\xffcd")}))
 
 
+def test_invalid_utf8_in_a_hint_is_replaced():
+    (row,) = split_rows({"context": texts(b"ab\xffcd")}, hints=("context",))
+    assert row["context"] == "ab\ufffdcd"
+
+
 def test_inputs_with_different_numbers_of_rows_are_refused():
     with pytest.raises(ValueError, match="'audio': 2, 'context': 1"):
         list(split_rows({"audio": np.zeros((2, 3)), "context": texts(b"")}))

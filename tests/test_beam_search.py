@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.glue.beam_search import letters_of, read_unigrams, spelled
+from convai.backends.glue.beam_search import CONTEXT_WORD, CONTEXTS_KEPT, letters_of, read_unigrams, spelled
 from convai.backends.glue.ctc_decoder import CtcDecoder
 from convai.generator.pipeline import LABELS
 from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
@@ -19,13 +19,14 @@ SENTENCES = [
     "the king",
     "the quick brown fox jumps over a lazy dog",
 ]
-VOCABULARY = {"who", "wrote", "the", "book", "song", "where", "is", "king"}
+ABOUT_A_TEXT = [f"who wrote {CONTEXT_WORD}", f"where is {CONTEXT_WORD}"]
+VOCABULARY = {"who", "wrote", "the", "book", "song", "where", "is", "king", CONTEXT_WORD}
 BLANK = "_"
 
 
 @pytest.fixture(scope="module")
 def language_model_file(tmp_path_factory):
-    sentences = [spell_rare_words(sentence.split(), VOCABULARY) for sentence in SENTENCES * 3]
+    sentences = [spell_rare_words(sentence.split(), VOCABULARY) for sentence in SENTENCES * 3 + ABOUT_A_TEXT * 3]
     arpa_file = tmp_path_factory.mktemp("language_model") / "five_sentences.arpa.gz"
     write(penalise_letters(estimate(sentences, [1, 1, 1]), 0.3), arpa_file)
     return str(arpa_file)
@@ -46,9 +47,9 @@ def sound(path, instead=()):
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def hear(decoder, log_probs, length=None):
-    length = len(log_probs) if length is None else length
-    return decoder(log_probs=log_probs, log_probs_length=np.array([length], np.int32))["question"]
+def hear(decoder, log_probs, length=None, context=""):
+    length = np.array([len(log_probs) if length is None else length], np.int32)
+    return decoder(log_probs=log_probs, log_probs_length=length, context=context)["question"]
 
 
 def test_a_misheard_letter_is_mended(decoder):
@@ -93,6 +94,51 @@ def test_a_result_does_not_depend_on_earlier_requests(decoder):
     before = hear(decoder, noise)
     hear(decoder, sound("who wrote the book"))
     assert hear(decoder, noise) == before
+
+
+def misheard(path, said):
+    """Sounds of `path`, in which what was really said is almost as likely."""
+    return sound(path, [(frame, label) for frame, label in enumerate(said) if label != path[frame]])
+
+
+def test_a_word_of_the_context_is_expected(decoder):
+    log_probs = misheard("where is gublai", "where is kublai")
+    assert hear(decoder, log_probs, context="The throne of Kublai (born 1215).") == "where is kublai"
+    assert hear(decoder, log_probs, context="Nothing of the sort.") == "where is gublai"
+
+
+def test_a_context_is_read_as_it_is_spoken(decoder):
+    log_probs = misheard("who wrote foor_ty two", "who wrote for__ty two")
+    assert hear(decoder, log_probs, context="Chapter 42") == "who wrote forty two"
+
+
+def test_a_context_is_forgotten_after_its_question(decoder):
+    log_probs = misheard("where is gublai", "where is kublai")
+    before = hear(decoder, log_probs)
+    contexts = [f"Kublai, number {number}" for number in range(CONTEXTS_KEPT + 2)]
+    assert {hear(decoder, log_probs, context=context) for context in contexts * 2} == {"where is kublai"}
+    assert hear(decoder, log_probs, context="Genghis") == hear(decoder, log_probs) == before
+
+
+def test_a_question_need_not_hold_words_of_its_context(decoder):
+    assert hear(decoder, sound("who wrote the b_o_ok"), context="Kublai Khan ruled.") == "who wrote the book"
+
+
+@pytest.mark.parametrize("context", ["", " ", "42" * 9000, "!?", "a" * 32_768, "Kublai " * 4682, "x\x00\ufffd"])
+def test_any_context_will_do(decoder, context):
+    assert hear(decoder, sound("who wrote the b_o_ok"), context=context) == "who wrote the book"
+
+
+def test_a_context_that_is_too_long_is_not_looked_at(decoder):
+    log_probs = misheard("where is gublai", "where is kublai")
+    assert hear(decoder, log_probs, context="Kublai " + "x" * 40_000) == hear(decoder, log_probs)
+
+
+def test_a_language_model_without_contexts_takes_no_notice_of_them(tmp_path):
+    write(estimate([spell_rare_words(one.split(), VOCABULARY) for one in SENTENCES], [1, 1]), tmp_path / "lm.arpa.gz")
+    decoder = CtcDecoder(decoder="beam_search", language_model_file=str(tmp_path / "lm.arpa.gz"))
+    log_probs = misheard("where is gublai", "where is kublai")
+    assert hear(decoder, log_probs, context="Kublai") == hear(decoder, log_probs)
 
 
 def test_impossible_labels_are_no_trouble(decoder):

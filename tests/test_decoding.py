@@ -10,17 +10,17 @@ from convai.networks.jasper.language_model import write
 from convai.networks.jasper.ngrams import estimate
 
 
-def heard_as(path, text, group="clear"):
+def heard_as(path, text, group="clear", context=""):
     log_probs = np.full((len(path), len(LABELS) + 1), -9, np.float16)
     log_probs[np.arange(len(path)), [LABELS.index(letter) for letter in path]] = -0.2
-    return Heard(log_probs, text, group, seconds=len(path) / 50)
+    return Heard(log_probs, text, group, seconds=len(path) / 50, context=context)
 
 
 HEARD = [
     heard_as("who wrote it", "who wrote it"),
     heard_as("where is it", "where is it"),
     heard_as("wha wrote it", "who wrote it", "noisy"),
-    heard_as("whera is it", "where is it", "noisy"),
+    heard_as("whera is it", "where is it", "noisy", context="Here it is."),
 ]
 
 
@@ -45,8 +45,8 @@ def test_log_probabilities_survive_saving(tmp_path):
     save(HEARD, tmp_path / "heard.npz")
     again = load(tmp_path / "heard.npz")
     assert [decode(CtcDecoder(), one) for one in again] == [decode(CtcDecoder(), one) for one in HEARD]
-    assert [(one.text, one.group, one.seconds) for one in again] == [
-        (one.text, one.group, one.seconds) for one in HEARD
+    assert [(one.text, one.group, one.seconds, one.context) for one in again] == [
+        (one.text, one.group, one.seconds, one.context) for one in HEARD
     ]
 
 
@@ -58,3 +58,4 @@ def test_the_command_reports_greedy_and_the_best_search(tmp_path, capsys):
     chosen, others = capsys.readouterr().out.split("best: ")
     assert "greedy" in chosen and "beam 20, weight 1, bonus 0.5" in chosen
     assert "on the other recordings" in others and "noisy" in others
+    assert ", no context" in others

@@ -19,6 +19,7 @@ MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
 DOUBLE = Step("double", inputs=(Tensor("x", "FP32", (-1,)),), outputs=(Tensor("y", "FP32", (-1,)),))
 COUNT = Step("count", inputs=(Tensor("y", "FP32", (-1,)),), outputs=(Tensor("n", "INT32", (1,)),))
+COUNT_FROM = replace(COUNT, inputs=(*COUNT.inputs, Tensor("first", "INT32", (1,), optional=True)))
 
 
 def small_ensemble(*calls, inputs=("x",), outputs=("n",), steps=(DOUBLE, COUNT)):
@@ -45,6 +46,27 @@ def test_an_ensemble_wires_equal_names_together():
     wiring = small_ensemble(Call("double"), Call("count"))
     assert wiring.calls[1].inputs == {"y": "y"}
     assert wiring.outputs == (Tensor("n", "INT32", (1,)),)
+
+
+def test_an_optional_input_is_wired_only_where_there_is_such_a_tensor():
+    assert small_ensemble(Call("double"), Call("count"), steps=(DOUBLE, COUNT_FROM)).calls[1].inputs == {"y": "y"}
+    wiring = small_ensemble(Call("double"), Call("count"), inputs=("x", "first"), steps=(DOUBLE, COUNT_FROM))
+    assert wiring.calls[1].inputs == {"y": "y", "first": "first"}
+
+
+def test_the_caller_may_leave_out_what_no_step_insists_on():
+    double_from = replace(DOUBLE, inputs=(*DOUBLE.inputs, Tensor("first", "INT32", (1,))))
+    calls = Call("double"), Call("count")
+    for double, optional in ((DOUBLE, True), (double_from, False)):
+        wiring = small_ensemble(*calls, inputs=("x", "first"), steps=(double, COUNT_FROM))
+        assert wiring.inputs[1] == Tensor("first", "INT32", (1,), optional)
+
+
+def test_only_a_question_about_a_text_is_heard_with_the_text_in_mind():
+    decoders = [call for name in ("convai_ensemble", "speech_to_text") for call in wiring_of(name).calls]
+    heard_with = [set(call.inputs) for call in decoders if call.step == "ctc_decoder"]
+    assert heard_with == [{"log_probs", "log_probs_length", "context"}, {"log_probs", "log_probs_length"}]
+    assert not any(tensor.optional for tensor in wiring_of("convai_ensemble").inputs)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +117,13 @@ def test_a_hand_edited_config_with_another_dtype_is_noticed():
     configs = cpu_configs()
     configs["jasper"].input[1].data_type = DataType.TYPE_INT64
     with pytest.raises(WiringError, match="features_length.*speech_features.*INT32.*jasper.*INT64"):
+        check_configs(configs)
+
+
+def test_a_hand_edited_config_that_insists_on_an_optional_input_is_noticed():
+    configs = cpu_configs()
+    configs["convai_ensemble"].input[2].optional = True
+    with pytest.raises(WiringError, match=r"context is declared BYTES \[1\], optional, its step has BYTES \[1\]$"):
         check_configs(configs)
 
 

@@ -2,20 +2,31 @@
 
 The language model is a file in the ARPA format, gzipped or not. A word that it does not hold is spelled: the model
 predicts its letters one by one, as tokens `+t +e +s +l +a`.
+
+The words of the text that a question is about are expected in it: a token `<context>` stands for any of them in the
+language model, and during the search for that question they all go by that name beside their own.
 """
 
 import gzip
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+
+from convai.backends.glue.transcripts import words_of
 
 LETTER_MARK = "+"
 SPACE = " "
 SENTENCE_MARKS = ("<s>", "</s>")
 UNKNOWN = "<unk>"
+CONTEXT_WORD = "<context>"
+COMMON_WORDS = 500  # so many of the most frequent words say nothing by being in a context
+LONGEST_CONTEXT_WORD = 40  # letters; native code descends into a word recursively
+CONTEXTS_KEPT = 4  # ready for the next question about the same text; each takes 40 MB and a tenth of a second to make
 BEAM_THRESHOLD = 10.0  # hypotheses whose score is this much below the best one's are dropped
 IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
 
@@ -75,11 +86,17 @@ class BeamSearch:
     ):
         """Read the language model, which takes half a second. The blank is the label after the last of `labels`."""
         # Imported here, because greedy decoding shall work where the package is missing.
-        from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
+        from flashlight.lib.text.decoder import CriterionType, LexiconDecoderOptions
 
+        self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
         unigrams = list(read_unigrams(Path(language_model_file)))
-        self.space, self.blank = labels.index(SPACE), len(labels)
-        options = LexiconDecoderOptions(
+        self.unknown = len(unigrams)
+        places = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
+        self.context_place = places.pop(CONTEXT_WORD, None)
+        self.entries = [(self._spelling(token), *place) for token, place in places.items()]
+        self.common_words = most_frequent(unigrams, COMMON_WORDS)
+        self.language_model = _language_model(language_model_file, [token for token, _ in unigrams])
+        self.options = LexiconDecoderOptions(
             beam_size=beam_width,
             beam_size_token=len(labels) + 1,
             beam_threshold=BEAM_THRESHOLD,
@@ -90,43 +107,51 @@ class BeamSearch:
             log_add=False,
             criterion_type=CriterionType.CTC,
         )
-        self.decoder = LexiconDecoder(
-            options,
-            _lexicon(unigrams, labels),
-            _language_model(language_model_file, [token for token, _ in unigrams]),
-            self.space,
-            self.blank,
-            len(unigrams),  # of UNKNOWN
-            [],
-            False,
-        )
+        self.general_decoder = self._decoder([])
+        self._decoder_about = lru_cache(CONTEXTS_KEPT)(self._make_decoder_about)
 
-    def __call__(self, log_probs: np.ndarray) -> np.ndarray:
+    def __call__(self, log_probs: np.ndarray, context: str = "") -> np.ndarray:
         """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
 
         Parameters
         ----------
         log_probs : float32, shape = (frames, len(labels) + 1), without NaN
+        context : text whose words are expected
         """
         last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
         last[0, self.space] = 0
         emissions = np.ascontiguousarray(np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE), np.float32)
-        best = self.decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
+        decoder = self._decoder_about(context) if context else self.general_decoder
+        best = decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
         return np.array(best.tokens[1:-1], np.int64)  # one more at either end than there are frames
 
+    def _make_decoder_about(self, context: str):
+        words = {word for word in words_of(context) if len(word) <= LONGEST_CONTEXT_WORD} - self.common_words
+        if self.context_place is None or not words:
+            return self.general_decoder
+        return self._decoder((self._spelling(word), *self.context_place) for word in sorted(words))
 
-def _lexicon(unigrams: Sequence[tuple[str, float]], labels: str):
-    """The tree of all tokens' letters, with the best unigram beneath each node."""
-    from flashlight.lib.text.decoder import SmearingMode, Trie
+    def _decoder(self, more_entries: Iterable[tuple[list[int], int, float]]):
+        from flashlight.lib.text.decoder import LexiconDecoder, SmearingMode, Trie
 
-    trie = Trie(len(labels) + 1, labels.index(SPACE))
-    for index, (token, log_prob) in enumerate(unigrams):
+        lexicon = Trie(len(self.labels) + 1, self.space)
+        for entry in chain(self.entries, more_entries):
+            lexicon.insert(*entry)
+        lexicon.smear(SmearingMode.MAX)  # each node knows the best unigram beneath it
+        return LexiconDecoder(
+            self.options, lexicon, self.language_model, self.space, self.blank, self.unknown, [], False
+        )
+
+    def _spelling(self, token: str) -> list[int]:
+        """The labels of what is heard of a token."""
         letters = letters_of(token)
-        if unknown := set(letters) - set(labels):
-            raise ValueError(f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {labels!r}")
-        trie.insert([labels.index(letter) for letter in letters], index, log_prob)
-    trie.smear(SmearingMode.MAX)
-    return trie
+        if unknown := set(letters) - set(self.labels):
+            raise ValueError(f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {self.labels!r}")
+        return [self.labels.index(letter) for letter in letters]
+
+
+def most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozenset[str]:
+    return frozenset(token for token, _ in sorted(unigrams, key=lambda unigram: -unigram[1])[:count])
 
 
 def _language_model(arpa_file: str, tokens: Sequence[str]):

@@ -42,14 +42,18 @@ def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
 class CtcDecoder:
     """CTC log-probabilities -> the text that was heard.
 
-    Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model.
+    Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model, and
+    expects words of the text that the question is about.
     """
+
+    hints = ("context",)
 
     decoder: str = "greedy"
     language_model_file: str | None = None
     beam_width: int = 100  # hypotheses kept from frame to frame
     language_model_weight: float = 0.7
     word_insertion_bonus: float = 0.5
+    max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
         if self.decoder not in DECODERS:
@@ -75,13 +79,14 @@ class CtcDecoder:
             word_insertion_bonus=self.word_insertion_bonus,
         )
 
-    def __call__(self, *, log_probs: np.ndarray, log_probs_length: np.ndarray) -> dict[str, str]:
+    def __call__(self, *, log_probs: np.ndarray, log_probs_length: np.ndarray, context: str = "") -> dict[str, str]:
         """Text of one question; empty for silence.
 
         Parameters
         ----------
         log_probs : float32, shape = (frames, 29)
         log_probs_length : int32, shape = (1,), valid frames
+        context : text whose words beam search expects
 
         Returns
         -------
@@ -98,5 +103,6 @@ class CtcDecoder:
         elif np.isnan(valid).any():
             raise ValueError("got log_probs that hold NaN; allowed are numbers")
         else:
-            question = text_of(self._beam_search(valid), LABELS)
+            expected = context if len(context.encode()) <= self.max_context_bytes else ""
+            question = text_of(self._beam_search(valid, expected), LABELS)
         return {"question": question, "transcript": question}

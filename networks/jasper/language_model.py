@@ -1,13 +1,14 @@
 """Make the language model of beam search: python -m convai.networks.jasper.language_model --texts FILES --out lm.arpa.gz
 
 Reads text files and SQuAD files (questions and passages), in the form a listener writes down. A word that is not among
-the most frequent is spelled letter by letter, so that the model knows every word.
+the most frequent is spelled letter by letter, so that the model knows every word. Questions of SQuAD are read twice,
+the second time with `<context>` for every word that the passage holds and that is not of the most common: that is how
+the model knows where in a question to expect words of the text it is about.
 """
 
 import argparse
 import gzip
 import io
-import json
 import re
 import sys
 from collections import Counter
@@ -19,33 +20,43 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.glue.beam_search import LETTER_MARK, spelled
+from convai.backends.glue.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
+from convai.backends.glue.transcripts import speakable, transcript, words_of
+from convai.networks.bert.squad import read_squad
 from convai.networks.jasper.ngrams import NgramModel, estimate
-from convai.networks.jasper.sentences import read_sentences, speakable, transcript
+from convai.networks.jasper.sentences import read_sentences
 
 _sentence_end = re.compile(r"[.?!]+(?: |$)")
 
 
-def read_passages(file: Path) -> list[str]:
-    """The passages of a SQuAD file (.json or .json.gz); none of any other file."""
+def read_paragraphs(file: Path) -> list[dict]:
+    """Passages with their questions, of a SQuAD file (.json or .json.gz); none of any other file."""
     if ".json" not in file.suffixes:
         return []
-    opener = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8") as stream:
-        articles = json.load(stream)["data"]
-    return [paragraph["context"] for article in articles for paragraph in article["paragraphs"]]
+    return [paragraph for article in read_squad(file) for paragraph in article["paragraphs"]]
 
 
 def read_transcripts(files: Iterable[Path]) -> Iterator[list[str]]:
     """The words of every sentence, each text split where a sentence ends."""
     for file in files:
-        for text in tqdm(chain(read_sentences(file), read_passages(file)), desc=file.name, mininterval=5):
+        passages = (paragraph["context"] for paragraph in read_paragraphs(file))
+        for text in tqdm(chain(read_sentences(file), passages), desc=file.name, mininterval=5):
             for sentence in _sentence_end.split(speakable(text)):
                 if words := transcript(sentence).split():
                     yield words
 
 
-def frequent_words(sentences: Iterable[list[str]], size: int, min_count: int) -> set[str]:
+def read_marked_questions(files: Iterable[Path], common_words: set[str]) -> Iterator[list[str]]:
+    """The words of every question about a passage, those of the passage but for common ones marked as such."""
+    for file in files:
+        for paragraph in tqdm(read_paragraphs(file), desc=f"{file.name}, marked", mininterval=5):
+            expected = words_of(paragraph["context"]) - common_words
+            for entry in paragraph["qas"]:
+                words = transcript(speakable(entry["question"])).split()
+                yield [CONTEXT_WORD if word in expected else word for word in words]
+
+
+def frequent_words(sentences: Iterable[list[str]], size: int, min_count: int = 1) -> set[str]:
     """The `size` most frequent words that occur at least `min_count` times."""
     counts = Counter(word for sentence in sentences for word in sentence)
     return {word for word, count in counts.most_common(size) if count >= min_count}
@@ -97,7 +108,9 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     sentences = list(read_transcripts(args.texts))
     vocabulary = frequent_words(sentences, args.words, args.min_word_count)
-    model = estimate((spell_rare_words(sentence, vocabulary) for sentence in sentences), args.min_counts)
+    marked = read_marked_questions(args.texts, frequent_words(sentences, COMMON_WORDS))
+    known = vocabulary | {CONTEXT_WORD}
+    model = estimate((spell_rare_words(words, known) for words in chain(sentences, marked) if words), args.min_counts)
     write(penalise_letters(model, args.letter_penalty), args.out)
     sizes = ", ".join(f"{len(level.keys)} {order}-grams" for order, level in enumerate(model.levels, start=1))
     print(f"{args.out}: {sizes}, {args.out.stat().st_size / 1e6:.1f} MB")

@@ -15,8 +15,9 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from convai.backends.glue.transcripts import speakable, transcript
 from convai.generator.pipeline import SAMPLE_RATE_HERTZ
-from convai.networks.jasper.sentences import read_sentences, speakable, transcript
+from convai.networks.jasper.sentences import read_sentences
 from convai.networks.jasper.voices import speak
 
 PEAK = 0.7

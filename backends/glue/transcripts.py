@@ -1,0 +1,24 @@
+"""Text in the form in which speech recognition writes it down: the letters of Jasper's alphabet, numbers in words."""
+
+from convai.backends.glue.text_normalizer import normalize
+from convai.generator.pipeline import LABELS
+
+
+def speakable(sentence: str) -> str:
+    """The sentence as it is handed to a synthesiser, numbers and abbreviations in words; empty if nothing is spoken.
+
+    Synthesisers would otherwise disagree with the transcript on how to read `1905` or `Dr.`.
+    """
+    spoken = normalize(sentence).replace("(", ", ").replace(")", ", ")
+    return spoken if transcript(spoken) else ""
+
+
+def transcript(sentence: str) -> str:
+    """What a listener writes down: lower case a to z, apostrophes inside words, single spaces."""
+    letters = "".join(letter if letter in LABELS else " " for letter in sentence.lower())
+    return " ".join(stripped for word in letters.split() if (stripped := word.strip("'")))
+
+
+def words_of(text: str) -> set[str]:
+    """The different words of a text, as a listener writes them down."""
+    return set(transcript(speakable(text)).split())
