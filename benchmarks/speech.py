@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jiwer
+import librosa
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
 from convai.backends.glue.text_encoder import TextEncoder
+from convai.backends.glue.voice_mel import mel_spectrogram
 from convai.benchmarks.listener import Listener
 from convai.benchmarks.measurement import Measurement, as_json, as_table
 from convai.benchmarks.voices import (
@@ -33,6 +35,7 @@ EMPTY_DBFS = -50.0
 RUNAWAY_RATIO, CUT_RATIO = 2.0, 0.6  # of the teacher's length
 LOUD_END_DBFS = -30.0  # speech that stops at such a level is cut
 SILENT_DBFS = -120.0
+DECIBELS_PER_NEPER = 20 / np.log(10)
 
 
 def levels(audio: np.ndarray) -> np.ndarray:
@@ -64,10 +67,22 @@ def is_cut(spoken: Spoken, teacher: Spoken) -> bool:
     return spoken.seconds < CUT_RATIO * teacher.seconds or (len(loudness) > 1 and loudness[-2] > LOUD_END_DBFS)
 
 
+def mel_distance(spoken: Spoken, other: Spoken) -> float:
+    """Mean absolute difference of two sounds' log-mels in decibels, loudness and tempo apart.
+
+    The means of both are made equal, and frames are matched by dynamic time warping.
+    """
+    mels = [mel_spectrogram(one.audio) for one in (spoken, other)]
+    levelled = [mel - mel.mean() for mel in mels]
+    _, path = librosa.sequence.dtw(*levelled, metric="cityblock")
+    differences = levelled[0][:, path[:, 0]] - levelled[1][:, path[:, 1]]
+    return float(np.abs(differences).mean() * DECIBELS_PER_NEPER)
+
+
 def judged(
     name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]
 ) -> Measurement:
-    """Everything in percent, but the levels, in dB of full scale."""
+    """Everything in percent, but the distance from the teacher's mels in dB, and the levels in dB of full scale."""
     said = [spoken_form(text) for text in texts]
     peaks = [peak_dbfs(one) for one in spoken]
     pairs = list(zip(spoken, teacher, strict=True))
@@ -79,6 +94,7 @@ def judged(
             "runaways": percent([is_runaway(*pair) for pair in pairs]),
             "cut": percent([is_cut(*pair) for pair in pairs]),
             "empty": percent([is_empty(one) for one in spoken]),
+            "mel distance": float(np.mean([mel_distance(*pair) for pair in pairs])),
             "lowest peak": min(peaks),
             "highest peak": max(peaks),
             "pauses": float(np.median([np.percentile(levels(one.audio), PAUSE_PERCENTILE) for one in spoken])),

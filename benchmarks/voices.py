@@ -1,7 +1,7 @@
 """Ways to have a text spoken, to be compared: the teacher, the served pipeline, networks under training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,12 @@ class Spoken:
     """
     audio : float32, shape = (samples,), 22,050 Hz
     mel : float32, shape = (80, frames)
+    attention : of each decoder step to each symbol, of a voice that attends; float32, shape = (steps, symbols)
     """
 
     audio: np.ndarray
     mel: np.ndarray
+    attention: np.ndarray | None = None
 
     @property
     def seconds(self) -> float:
@@ -88,8 +90,12 @@ def tacotron2_voice(weights_file: Path, encoder: TextEncoder, vocoder: Vocoder) 
 
     def speak(text: str) -> Spoken:
         encoded = encoder(text=text)
+        symbols, symbols_length = (torch.from_numpy(encoded[name])[None] for name in ("symbol_ids", "symbols_length"))
         with torch.inference_mode():
-            mel, length = network(*(torch.from_numpy(encoded[name])[None] for name in ("symbol_ids", "symbols_length")))
-        return vocoder(mel[0, :, : max(1, int(length))].numpy())
+            mel, length = network(symbols, symbols_length)
+            mel = mel[:, :, : max(network.n_frames_per_step, int(length))]
+            # Decoding does not tell where it attended; hearing its own mel again, the network attends much as it did.
+            *_, attention = network.teacher_forced(symbols, symbols_length, mel, length)
+        return replace(vocoder(mel[0].numpy()), attention=attention[0, :, : int(symbols_length)].numpy())
 
     return speak

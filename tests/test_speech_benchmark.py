@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from convai.backends.glue.text_encoder import TextEncoder
 from convai.backends.glue.voice_mel import mel_spectrogram
-from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, peak_dbfs
-from convai.benchmarks.speech_pictures import draw
+from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
+from convai.benchmarks.speech_pictures import draw, picture
 from convai.benchmarks.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
 from convai.networks.compact import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
@@ -42,12 +44,21 @@ def test_levels_are_in_decibels_of_full_scale():
     np.testing.assert_allclose(levels(tone(1).audio).max(), -9.03, atol=0.05)
 
 
+def test_loudness_and_tempo_do_not_count_as_distance():
+    assert mel_distance(tone(1), tone(1)) == 0
+    assert mel_distance(tone(1, amplitude=0.4), tone(1)) < 1
+    assert mel_distance(tone(1.2), tone(1)) < 1
+    hiss = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    assert mel_distance(Spoken(hiss, mel_spectrogram(hiss)), tone(1)) > 10
+
+
 def test_a_voice_is_judged_by_what_is_heard_of_it():
     texts = ["In 1944.", "Anna"]
     spoken = [tone(1), tone(1)]
     measured = judged("someone", texts, spoken, spoken, ["in nineteen forty four", "hannah"])
     assert measured.figures["WER"] == pytest.approx(100 / 5)
-    assert measured.figures["runaways"] == measured.figures["cut"] == measured.figures["empty"] == 0
+    for name in ("runaways", "cut", "empty", "mel distance"):
+        assert measured.figures[name] == 0
     assert measured.figures["pauses"] < -100
 
 
@@ -57,10 +68,15 @@ def test_networks_speak_between_the_steps_of_serving(tmp_path):
     vocoder = Vocoder(None, "mel_consistent")
     spoken = tacotron2_voice(tmp_path / "tacotron2.safetensors", TextEncoder(), vocoder)("Hi.")
     assert spoken.mel.shape == (80, len(spoken.audio) // 256)
+    assert spoken.attention.shape == (spoken.mel.shape[1] // 3, len("hi."))
+    np.testing.assert_allclose(spoken.attention.sum(1), 1, atol=1e-5)
     again = resynthesis(lambda text: tone(0.3), vocoder)("Hi.")
     assert len(again.audio) == again.mel.shape[1] * 256
 
 
 def test_pictures_show_every_voice(tmp_path):
-    draw(tmp_path, ["Price: $5 or $6"], {"teacher": [tone(0.3)], "pupil": [tone(0.4)]})
+    pupil = replace(tone(0.4), attention=np.eye(4, dtype=np.float32))
+    draw(tmp_path, ["Price: $5 or $6"], {"teacher": [tone(0.3)], "pupil": [pupil]})
     assert (tmp_path / "000.png").stat().st_size > 10_000
+    labels = [axes.get_ylabel() for axes in picture("Text", {"teacher": tone(0.3), "pupil": pupil}).axes]
+    assert labels == ["mel band", "", "symbol", "mel band", ""]
