@@ -20,12 +20,18 @@ PARALLEL_REQUESTS = 2  # enough that the server never waits for this program
 
 
 def hearing(client: ConvaiClient, recordings: Sequence[Recording]) -> list[Measurement]:
-    """Word error rate over all recordings, and of each speaker if there are several but not many."""
-    heard = asked_of_all(lambda recording: transcribe(client, recording), recordings, "listening")
+    """Word error rate over all recordings, and of each speaker if there are several but not many.
+
+    Questions about a text are heard with the text in mind, as the pipeline does it, and once more without.
+    """
+    heard = asked_of_all(lambda recording: hear(client, recording), recordings, "listening")
     groups = {"all recordings": list(zip(recordings, heard, strict=True))}
     speakers = sorted({recording.speaker for recording in recordings})
     if 1 < len(speakers) <= 20:
         groups |= {name: [pair for pair in groups["all recordings"] if pair[0].speaker == name] for name in speakers}
+    if any(recording.context for recording in recordings):
+        heard = asked_of_all(lambda recording: transcribe(client, recording), recordings, "without their texts")
+        groups["all, without their texts"] = list(zip(recordings, heard, strict=True))
     return [Measurement(name, len(pairs), {"WER": word_error_rate(pairs)}) for name, pairs in groups.items()]
 
 
@@ -60,6 +66,13 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
         answering("the same, heard perfectly", text, answer_all(client, text, "heard perfectly")),
         answering("the same, as written", asked, answer_all(client, asked, "written")),
     ]
+
+
+def hear(client: ConvaiClient, recording: Recording) -> str:
+    if not recording.context:
+        return transcribe(client, recording)
+    audio, sample_rate = read_mono(recording.audio)
+    return client.ask(audio, sample_rate=sample_rate, context=recording.context, outputs=("question",)).question
 
 
 def transcribe(client: ConvaiClient, recording: Recording) -> str:
