@@ -1,6 +1,5 @@
 """Runs a benchmark: every path under every load, in turns, so that what else the machine does hits all alike."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,11 +15,10 @@ from convai.benchmarks.question_set import Question
 from convai.benchmarks.step_shares import StepShare, called_shares, served_shares
 from convai.client.client import ConvaiClient
 from convai.client.step_by_step import needed_calls
-from convai.client.step_times import counters
+from convai.client.step_times import Counters, counters, requests_between, settled_counters
 
 STEPS = tuple(call.step for call in needed_calls("convai_ensemble", OUTPUTS))
 WARM_UP_QUESTIONS = 3
-SETTLE_SECONDS = 0.2  # a step may answer a moment before Triton counts it
 
 AnyPath = EnsemblePath | StepByStepPath | FloorPath
 
@@ -61,11 +59,16 @@ class Bench:
             load = replace(load, in_flight=1)
         before = counters(self.client)
         outcome = run_load(self.paths[path].ask, self.questions, load)
-        time.sleep(SETTLE_SECONDS)
-        served = () if path == "floor" else served_shares(before, counters(self.client), STEPS)
+        served = () if path == "floor" else self.served(before, len(outcome.all_replies))
         for index, reply in outcome.counted:
             self.texts.setdefault(index, set()).add((reply.heard, reply.answer))
         return figures_of(path, load.in_flight, outcome, all_shares(served, outcome.all_replies), self.server.memory())
+
+    def served(self, before: dict[str, Counters], requests: int) -> tuple[StepShare, ...]:
+        """The steps that the server ran, once it has counted so many requests in each."""
+        after = counters(self.client)
+        steps = [step for step in STEPS if requests_between(before, after, step)]
+        return served_shares(before, settled_counters(self.client, before, steps, requests), STEPS)
 
 
 def all_shares(served: Iterable[StepShare], replies: Sequence[Reply]) -> tuple[StepShare, ...]:

@@ -1,6 +1,7 @@
 """How long each step took inside the server, from Triton's statistics before and after one request."""
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from convai.client.answer import Answer
@@ -65,8 +66,9 @@ def timed_answer(client: ConvaiClient, request: Request) -> TimedAnswer:
     start = time.perf_counter()
     answer = client.answer(request)
     round_trip_seconds = time.perf_counter() - start
-    after = _counters_once_settled(client, steps, before)
-    times = tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in steps if step in after)
+    after = settled_counters(client, before, steps)
+    counted = [step for step in steps if requests_between(before, after, step)]
+    times = tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in counted)
     return TimedAnswer(answer, times, round_trip_seconds)
 
 
@@ -77,19 +79,21 @@ def counters(client: ConvaiClient) -> dict[str, Counters]:
     return {model.name: _read(model) for model in response.model_stats}
 
 
-def _counters_once_settled(client, steps, before) -> dict[str, Counters]:
-    """The counters once every step has counted the request; a step may answer a moment before it counts."""
+def settled_counters(
+    client: ConvaiClient, before: Mapping[str, Counters], steps: Iterable[str], requests: int = 1
+) -> dict[str, Counters]:
+    """The counters once each of `steps` has counted so many requests; a step may answer a moment before it counts."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         after = counters(client)
-        risen = {
-            step: after[step]
-            for step in steps
-            if step in after and after[step].requests > before.get(step, Counters()).requests
-        }
-        if len(risen) == len(steps) or time.monotonic() > deadline:
-            return risen
+        if all(requests_between(before, after, step) >= requests for step in steps) or time.monotonic() > deadline:
+            return after
         time.sleep(POLL_SECONDS)
+
+
+def requests_between(before: Mapping[str, Counters], after: Mapping[str, Counters], step: str) -> int:
+    """How many requests a step has counted in between."""
+    return after.get(step, Counters()).requests - before.get(step, Counters()).requests
 
 
 def _read(model) -> Counters:
