@@ -71,8 +71,7 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
 def hear(client: ConvaiClient, recording: Recording) -> str:
     if not recording.context:
         return transcribe(client, recording)
-    audio, sample_rate = read_mono(recording.audio)
-    return client.ask(audio, sample_rate=sample_rate, context=recording.context, outputs=("question",)).question
+    return ask(client, recording, ("question",)).question
 
 
 def transcribe(client: ConvaiClient, recording: Recording) -> str:
@@ -80,9 +79,10 @@ def transcribe(client: ConvaiClient, recording: Recording) -> str:
     return client.transcribe(audio, sample_rate=sample_rate)
 
 
-def ask(client: ConvaiClient, recording: Recording) -> Answer:
+def ask(
+    client: ConvaiClient, recording: Recording, outputs: Sequence[str] = ("question", "answer", "answer_score")
+) -> Answer:
     audio, sample_rate = read_mono(recording.audio)
-    outputs = ("question", "answer", "answer_score")
     return client.ask(audio, sample_rate=sample_rate, context=recording.context, outputs=outputs)
 
 

@@ -47,6 +47,11 @@ def sound(path, instead=()):
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def misheard(path, said):
+    """Sounds of `path`, in which what was really said is almost as likely."""
+    return sound(path, [(frame, label) for frame, label in enumerate(said) if label != path[frame]])
+
+
 def hear(decoder, log_probs, length=None, context=""):
     length = np.array([len(log_probs) if length is None else length], np.int32)
     return decoder(log_probs=log_probs, log_probs_length=length, context=context)["question"]
@@ -54,8 +59,7 @@ def hear(decoder, log_probs, length=None, context=""):
 
 def test_a_misheard_letter_is_mended(decoder):
     path = "who w_rote the b_o_ok"
-    misheard = path.replace("b_o_ok", "b_u_uk").replace("rote", "rode")
-    log_probs = sound(misheard, [(frame, label) for frame, label in enumerate(path) if label != misheard[frame]])
+    log_probs = misheard(path.replace("b_o_ok", "b_u_uk").replace("rote", "rode"), said=path)
     assert hear(CtcDecoder(), log_probs) == "who wrode the buuk"
     assert hear(decoder, log_probs) == "who wrote the book"
 
@@ -94,11 +98,6 @@ def test_a_result_does_not_depend_on_earlier_requests(decoder):
     before = hear(decoder, noise)
     hear(decoder, sound("who wrote the book"))
     assert hear(decoder, noise) == before
-
-
-def misheard(path, said):
-    """Sounds of `path`, in which what was really said is almost as likely."""
-    return sound(path, [(frame, label) for frame, label in enumerate(said) if label != path[frame]])
 
 
 def test_a_word_of_the_context_is_expected(decoder):

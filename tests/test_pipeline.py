@@ -1,18 +1,19 @@
 """The claims about the whole pipeline, on a real tritonserver."""
 
 import itertools
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from conftest import chirp
+from test_beam_search import misheard
 from triton_requests import infer_together
 
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
+from convai.client.step_times import counters, requests_between, settled_counters
 from convai.generator.wiring import wiring_of
-from convai.generator.pipeline import ENSEMBLES, LABELS, STEPS
+from convai.generator.pipeline import ENSEMBLES, STEPS
 
 OUTPUTS = ENSEMBLES[0].outputs
 SUBSETS = [subset for size in range(1, 7) for subset in itertools.combinations(OUTPUTS, size)]
@@ -117,13 +118,10 @@ def test_each_subset_of_outputs_equals_the_same_part_of_the_whole(server):
     "outputs", [("question",), ("answer",), ("mel",), ("question", "answer_span"), ("answer_audio",)]
 )
 def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
-    before = executions(server)
+    before = counters(client)
     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXTS[0], outputs=outputs)
-    deadline = time.monotonic() + 10  # Triton may count a step only after it has answered
-    while True:
-        ran = {step for step, batches in ran_between(before, executions(server)).items() if batches}
-        if ran >= steps_needed(outputs) or time.monotonic() > deadline:
-            break
+    after = settled_counters(client, before, steps_needed(outputs))
+    ran = {step.name for step in STEPS if requests_between(before, after, step.name)}
     assert ran == steps_needed(outputs)
 
 
@@ -175,15 +173,9 @@ def test_the_smaller_ensembles_chained_give_what_the_large_one_gives(client, exa
 
 
 def test_words_of_the_context_are_heard_by_the_decoder_alone_or_together(client):
-    said, heard = "where is zogtar", "where is sogtar"
-    columns = LABELS + "_"
-    probs = np.full((len(heard), len(columns)), 1e-4, np.float32)
-    probs[np.arange(len(heard)), [columns.index(letter) for letter in heard]] = 1
-    probs[np.arange(len(said)), [columns.index(letter) for letter in said]] += 0.7
-    sound = {
-        "log_probs": np.log(probs / probs.sum(axis=1, keepdims=True))[None],
-        "log_probs_length": np.array([[len(heard)]], np.int32),
-    }
+    said = "where is zogtar"
+    log_probs = misheard("where is sogtar", said)
+    sound = {"log_probs": log_probs[None], "log_probs_length": np.array([[len(log_probs)]], np.int32)}
     about_zogtar = sound | {"context": b"The heirs of Zogtar built it."}
     questions = [
         answer["question"].item().decode()

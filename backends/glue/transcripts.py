@@ -21,4 +21,4 @@ def transcript(sentence: str) -> str:
 
 def words_of(text: str) -> set[str]:
     """The different words of a text, as a listener writes them down."""
-    return set(transcript(speakable(text)).split())
+    return set(transcript(normalize(text)).split())
