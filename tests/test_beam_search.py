@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.glue.beam_search import CONTEXT_WORD, CONTEXTS_KEPT, letters_of, read_unigrams, spelled
+from convai.backends.glue.beam_search import CONTEXT_WORD, letters_of, read_unigrams, spelled
 from convai.backends.glue.ctc_decoder import CtcDecoder
 from convai.generator.pipeline import LABELS
 from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
@@ -114,7 +114,7 @@ def test_a_context_is_read_as_it_is_spoken(decoder):
 def test_a_context_is_forgotten_after_its_question(decoder):
     log_probs = misheard("where is gublai", "where is kublai")
     before = hear(decoder, log_probs)
-    contexts = [f"Kublai, number {number}" for number in range(CONTEXTS_KEPT + 2)]
+    contexts = [f"Kublai, number {number}" for number in range(6)]
     assert {hear(decoder, log_probs, context=context) for context in contexts * 2} == {"where is kublai"}
     assert hear(decoder, log_probs, context="Genghis") == hear(decoder, log_probs) == before
 

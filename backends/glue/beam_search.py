@@ -9,14 +9,13 @@ language model, and during the search for that question they all go by that name
 
 import gzip
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from convai.backends.glue.lexicon import Entry, Lexicon
 from convai.backends.glue.transcripts import words_of
 
 LETTER_MARK = "+"
@@ -26,7 +25,6 @@ UNKNOWN = "<unk>"
 CONTEXT_WORD = "<context>"
 COMMON_WORDS = 500  # so many of the most frequent words say nothing by being in a context
 LONGEST_CONTEXT_WORD = 40  # letters; native code descends into a word recursively
-CONTEXTS_KEPT = 4  # ready for the next question about the same text; each takes 40 MB and a tenth of a second to make
 BEAM_THRESHOLD = 10.0  # hypotheses whose score is this much below the best one's are dropped
 IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
 
@@ -86,17 +84,15 @@ class BeamSearch:
     ):
         """Read the language model, which takes half a second. The blank is the label after the last of `labels`."""
         # Imported here, because greedy decoding shall work where the package is missing.
-        from flashlight.lib.text.decoder import CriterionType, LexiconDecoderOptions
+        from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
 
         self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
         unigrams = list(read_unigrams(Path(language_model_file)))
-        self.unknown = len(unigrams)
         places = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
         self.context_place = places.pop(CONTEXT_WORD, None)
-        self.entries = [(self._spelling(token), *place) for token, place in places.items()]
         self.common_words = most_frequent(unigrams, COMMON_WORDS)
-        self.language_model = _language_model(language_model_file, [token for token, _ in unigrams])
-        self.options = LexiconDecoderOptions(
+        self.lexicon = Lexicon(len(labels) + 1, [(self._spelling(token), *place) for token, place in places.items()])
+        options = LexiconDecoderOptions(
             beam_size=beam_width,
             beam_size_token=len(labels) + 1,
             beam_threshold=BEAM_THRESHOLD,
@@ -107,8 +103,10 @@ class BeamSearch:
             log_add=False,
             criterion_type=CriterionType.CTC,
         )
-        self.general_decoder = self._decoder([])
-        self._decoder_about = lru_cache(CONTEXTS_KEPT)(self._make_decoder_about)
+        language_model = _language_model(language_model_file, [token for token, _ in unigrams])
+        self.decoder = LexiconDecoder(
+            options, self.lexicon.trie, language_model, self.space, self.blank, len(unigrams), [], False
+        )
 
     def __call__(self, log_probs: np.ndarray, context: str = "") -> np.ndarray:
         """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
@@ -121,26 +119,15 @@ class BeamSearch:
         last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
         last[0, self.space] = 0
         emissions = np.ascontiguousarray(np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE), np.float32)
-        decoder = self._decoder_about(context) if context else self.general_decoder
-        best = decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
+        with self.lexicon.with_words(self._expected(context)):
+            best = self.decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
         return np.array(best.tokens[1:-1], np.int64)  # one more at either end than there are frames
 
-    def _make_decoder_about(self, context: str):
+    def _expected(self, context: str) -> list[Entry]:
+        if self.context_place is None:
+            return []
         words = {word for word in words_of(context) if len(word) <= LONGEST_CONTEXT_WORD} - self.common_words
-        if self.context_place is None or not words:
-            return self.general_decoder
-        return self._decoder((self._spelling(word), *self.context_place) for word in sorted(words))
-
-    def _decoder(self, more_entries: Iterable[tuple[list[int], int, float]]):
-        from flashlight.lib.text.decoder import LexiconDecoder, SmearingMode, Trie
-
-        lexicon = Trie(len(self.labels) + 1, self.space)
-        for entry in chain(self.entries, more_entries):
-            lexicon.insert(*entry)
-        lexicon.smear(SmearingMode.MAX)  # each node knows the best unigram beneath it
-        return LexiconDecoder(
-            self.options, lexicon, self.language_model, self.space, self.blank, self.unknown, [], False
-        )
+        return [(self._spelling(word), *self.context_place) for word in sorted(words)]
 
     def _spelling(self, token: str) -> list[int]:
         """The labels of what is heard of a token."""

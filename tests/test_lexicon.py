@@ -1,0 +1,58 @@
+"""The lexicon of beam search: words come for one question and go again without a trace."""
+
+import pytest
+
+from convai.backends.glue.lexicon import Lexicon
+
+NUM_LABELS = 29
+WORDS = [([1, 2, 0], 0, -1.0), ([1, 2, 3, 0], 1, -2.5), ([4, 0], 2, -2.0)]
+VISITORS = {
+    "a new ending": ([1, 2, 5, 0], 7, -0.5),
+    "a new first letter": ([6, 0], 7, -3.0),
+    "longer than a known word": ([1, 2, 3, 9, 0], 7, -1.5),
+    "the beginning of a known word": ([1, 2], 7, -0.25),
+    "less likely than all": ([1, 3, 0], 7, -9.0),
+    "known already": ([1, 2, 3, 0], 7, -1.25),
+}
+
+
+def nodes(lexicon, beginning=()):
+    """Everything that the trie knows, by the beginning of a spelling; the root has no score."""
+    node = lexicon.trie.search(list(beginning))
+    known = {beginning: (node.labels, node.scores, node.max_score if beginning else None)}
+    for label in node.children:
+        known |= nodes(lexicon, (*beginning, label))
+    return known
+
+
+@pytest.mark.parametrize("visitor", VISITORS.values(), ids=VISITORS)
+def test_a_word_leaves_no_trace(visitor):
+    lexicon = Lexicon(NUM_LABELS, WORDS)
+    before = nodes(lexicon)
+    with lexicon.with_words([visitor]):
+        assert nodes(lexicon) != before
+    assert nodes(lexicon) == before
+
+
+@pytest.mark.parametrize("visitor", [one for name, one in VISITORS.items() if name != "known already"])
+def test_a_word_that_comes_later_is_known_like_one_from_the_start(visitor):
+    lexicon = Lexicon(NUM_LABELS, WORDS)
+    with lexicon.with_words([visitor]):
+        assert nodes(lexicon) == nodes(Lexicon(NUM_LABELS, [*WORDS, visitor]))
+
+
+def test_a_word_that_was_known_goes_by_both_names():
+    lexicon = Lexicon(NUM_LABELS, WORDS)
+    with lexicon.with_words([VISITORS["known already"]]):
+        known = nodes(lexicon)
+    assert known[1, 2, 3, 0] == ([1, 7], [-2.5, -1.25], -1.25)
+    assert known[1, 2, 3][2] == -1.25
+    assert known[1, 2][2] == -1.0
+
+
+def test_many_words_leave_no_trace_even_after_a_failure():
+    lexicon = Lexicon(NUM_LABELS, WORDS)
+    before = nodes(lexicon)
+    with pytest.raises(RuntimeError), lexicon.with_words([*VISITORS.values(), ([1, 2, 5, 6, 0], 8, -0.1)]):
+        raise RuntimeError
+    assert nodes(lexicon) == before
