@@ -16,6 +16,7 @@ from tqdm import tqdm
 from convai.backends.glue.qa_tokenizer import QaTokenizer
 from convai.benchmarks.question_answering import BertRunner, Reply, mismatched, open_bert, read_questions, reply, sample
 from convai.benchmarks.squad_metrics import f1, score
+from convai.generator.profiles import PROFILES
 from convai.networks.bert.questions import misheard_form, spoken_form
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
@@ -126,7 +127,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
-    tokenizer = QaTokenizer(vocabulary_file=str(args.vocabulary))
+    served = PROFILES["cpu"].settings["qa_tokenizer"].parameters
+    tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
     return 0
