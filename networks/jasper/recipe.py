@@ -24,7 +24,9 @@ class Recipe:
     longest_seconds: float = 9.0
     bfloat16: bool = True  # twice as fast on processors with AVX512-BF16
     schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=20_000, peak_rate=2e-3, weight_decay=1e-2, average_decay=0.997)
+        default_factory=lambda: Schedule(
+            steps=20_000, peak_rate=2e-3, decay_share=0.4, weight_decay=1e-2, average_decay=0.997
+        )
     )
 
     def __post_init__(self):
