@@ -1,8 +1,9 @@
-"""Triton's HTTP endpoints that the launcher needs: readiness, and the restricted model control."""
+"""Triton's HTTP endpoints that the launcher needs: readiness, the restricted model control, and one inference."""
 
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ADMIN_HEADER = "admin-key"
@@ -53,8 +54,21 @@ class ControlClient:
     def unload(self, model: str, timeout_seconds: float = LOAD_TIMEOUT_SECONDS) -> None:
         self._request("POST", f"/v2/repository/models/{model}/unload", timeout_seconds)
 
-    def _request(self, method: str, path: str, timeout_seconds: float) -> dict | list | None:
-        body = b"{}" if method == "POST" else None
+    def infer(
+        self, model: str, inputs: Mapping[str, tuple[str, list]], outputs: Sequence[str], timeout_seconds: float
+    ) -> dict:
+        """Triton's answer, as JSON, to one row of inputs: by name their datatype and values."""
+        body = {
+            "inputs": [
+                {"name": name, "datatype": datatype, "shape": [1, len(values)], "data": values}
+                for name, (datatype, values) in inputs.items()
+            ],
+            "outputs": [{"name": name} for name in outputs],
+        }
+        return self._request("POST", f"/v2/models/{model}/infer", timeout_seconds, body)
+
+    def _request(self, method: str, path: str, timeout_seconds: float, content: Mapping | None = None):
+        body = json.dumps(content or {}).encode() if method == "POST" else None
         headers = {ADMIN_HEADER: self.admin_key, "Content-Type": "application/json"}
         request = urllib.request.Request(f"http://{self.address}{path}", body, headers, method=method)
         # An opener of its own, because the default one sends even local requests to a proxy of the environment.

@@ -1,4 +1,4 @@
-"""Serve the model repository: start Triton, wait until every model is ready, and watch over it until Ctrl-C.
+"""Serve the model repository: start Triton, wait until every model is ready, warm up, and watch over it until Ctrl-C.
 
 convai serve --profile cpu --grpc-port 8001 -- --log-verbose=1
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from convai.backends.launcher import Server, Tls
 from convai.backends.repository import DEFAULT_PROFILE
+from convai.backends.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.watchdog import Watchdog
 
 CHECK_SECONDS = 0.5
@@ -27,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="append Triton's log (default: not kept)")
     parser.add_argument("--ready-timeout", type=float, default=180.0, metavar="SECONDS", help="default %(default)s")
+    parser.add_argument(
+        "--warm-up", type=int, default=DEFAULT_QUESTIONS, metavar="N", help="silent questions first, default %(default)s"
+    )
     parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
 
 
@@ -35,6 +39,7 @@ def run(args: argparse.Namespace) -> int | None:
         signal.signal(number, interrupt)
     try:
         with server_from(args) as server, Watchdog(server):
+            warm_up(server.control, args.warm_up)
             print(description(server), flush=True)
             while True:
                 if not server.has_crashed:  # then the watchdog starts it again

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from convai.__main__ import main as convai
 from convai.backends.launcher import Server, ServerError
+from convai.backends.repository import DEFAULT_PROFILE
+from convai.backends.warm_up import warm_up
 from convai.generator.profiles import PROFILES
 
 EXAMPLES = Path(__file__).parent.parent / "client" / "examples"
@@ -24,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     print("starting the server ...", flush=True)
     try:
         with Server(args.model_repository, profile=args.profile) as server:
+            if args.profile == DEFAULT_PROFILE:  # networks of NVIDIA's sizes would take minutes
+                warm_up(server.control)
             return convai(question(server.grpc_address, args.timeout))
     except (ServerError, ValueError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -25,7 +25,8 @@ def average(several: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """
     first = several[0]
     for other in several[1:]:
-        names = sorted(first.keys() ^ other.keys()) or [name for name in first if first[name].shape != other[name].shape]
+        names = sorted(first.keys() ^ other.keys())
+        names = names or [name for name in first if first[name].shape != other[name].shape]
         if names:
             raise ValueError(f"weights to average must have the same tensors; {', '.join(names)} differ")
     return {

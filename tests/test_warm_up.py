@@ -1,0 +1,56 @@
+"""A new server is asked silent questions before anyone else asks."""
+
+from dataclasses import dataclass, field
+
+from convai.backends.control import ControlError
+from convai.backends.warm_up import ENSEMBLE, SILENCE, warm_up
+from convai.client.step_times import counters, requests_between, settled_counters
+from convai.generator.pipeline import STEPS
+from convai.generator.wiring import wiring_of
+
+
+@dataclass
+class FakeControl:
+    models: list[str]
+    error: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def ready_models(self):
+        return self.models
+
+    def infer(self, model, inputs, outputs, timeout_seconds):
+        self.asked.append(model)
+        if self.error:
+            raise self.error
+
+
+def test_one_question_runs_every_step(server, client):
+    steps = [step.name for step in STEPS]
+    before = counters(client)
+    warm_up(server.control, 1)
+    after = settled_counters(client, before, steps)
+    assert [step for step in steps if requests_between(before, after, step) != 1] == []
+
+
+def test_the_silent_question_is_one_of_the_pipeline():
+    assert {tensor.name: tensor.dtype for tensor in wiring_of(ENSEMBLE).inputs} == {
+        name: datatype for name, (datatype, _) in SILENCE.items()
+    }
+
+
+def test_as_many_questions_are_asked_as_wanted():
+    control = FakeControl([ENSEMBLE])
+    warm_up(control, 3)
+    warm_up(control, 0)
+    assert control.asked == [ENSEMBLE] * 3
+
+
+def test_a_server_without_the_pipeline_is_left_alone():
+    control = FakeControl(["my_model"])
+    warm_up(control)
+    assert control.asked == []
+
+
+def test_a_failure_is_told_and_does_not_stop_the_server(capsys):
+    warm_up(FakeControl([ENSEMBLE], ControlError("jasper: out of memory")))
+    assert capsys.readouterr().err == "warm-up: jasper: out of memory\n"
