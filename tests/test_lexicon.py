@@ -1,5 +1,7 @@
 """The lexicon of beam search: words come for one question and go again without a trace."""
 
+import threading
+
 import pytest
 
 from convai.backends.glue.lexicon import Lexicon
@@ -56,3 +58,19 @@ def test_many_words_leave_no_trace_even_after_a_failure():
     with pytest.raises(RuntimeError), lexicon.with_words([*VISITORS.values(), ([1, 2, 5, 6, 0], 8, -0.1)]):
         raise RuntimeError
     assert nodes(lexicon) == before
+
+
+def test_threads_take_turns():
+    lexicon, entered = Lexicon(NUM_LABELS, WORDS), threading.Event()
+
+    def visit():
+        with lexicon.with_words([VISITORS["a new first letter"]]):
+            entered.set()
+
+    thread = threading.Thread(target=visit)
+    with lexicon.with_words([VISITORS["a new ending"]]):
+        thread.start()
+        assert not entered.wait(0.1)
+        assert lexicon.trie.search([6]) is None
+    thread.join(10)
+    assert entered.is_set()

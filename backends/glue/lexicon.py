@@ -1,5 +1,6 @@
 """The words that beam search can hear: a trie of their spellings, to which words are added for one question's time."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -21,11 +22,12 @@ class Lexicon:
         for entry in entries:
             self.trie.insert(*entry)
         self.trie.smear(SmearingMode.MAX)
+        self._lock = threading.Lock()
 
     @contextmanager
     def with_words(self, entries: Iterable[Entry]) -> Iterator[None]:
-        """Hold these words too, until the end of the `with` block; then the trie is as before."""
-        with ExitStack() as undoing:
+        """Hold these words too, until the end of the `with` block; then the trie is as before. Other threads wait."""
+        with self._lock, ExitStack() as undoing:
             for entry in entries:
                 undoing.enter_context(self._with_word(*entry))
             yield
