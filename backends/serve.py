@@ -28,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="append Triton's log (default: not kept)")
     parser.add_argument("--ready-timeout", type=float, default=180.0, metavar="SECONDS", help="default %(default)s")
-    parser.add_argument(
-        "--warm-up", type=int, default=DEFAULT_QUESTIONS, metavar="N", help="silent questions first, default %(default)s"
-    )
+    warm_up_help = "silent questions to begin with, default %(default)s"
+    parser.add_argument("--warm-up", type=int, default=DEFAULT_QUESTIONS, metavar="N", help=warm_up_help)
     parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
 
 
