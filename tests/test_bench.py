@@ -6,6 +6,7 @@ from conftest import chirp
 
 from convai.__main__ import main
 from convai.benchmarks.server_memory import memory_of, server_at
+from convai.generator.profiles import PROFILES
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,9 @@ def between_the_steps(figures):
 def test_memory_is_that_of_the_server_and_its_stubs(server, measured):
     assert server_at(server.grpc_address) == server.process.pid
     memory = memory_of(server.process.pid)
-    assert memory.processes == 12
+    assert memory.processes == 1 + sum(settings.instances for settings in PROFILES["cpu"].settings.values())
     assert 1e8 < memory.pss_bytes < memory.rss_bytes
-    assert measured["medians"][0]["memory"]["processes"] == 12
+    assert measured["medians"][0]["memory"]["processes"] == memory.processes
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:8001", "127.0.0.1:1"])

@@ -7,6 +7,7 @@ from convai.backends.parameters import whole_number
 from convai.backends.processes import stubs_of
 from convai.generator.check import parse
 from convai.generator.pipeline import STEPS
+from convai.generator.profiles import NICENESS
 from convai.generator.settings import Settings
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
@@ -18,7 +19,7 @@ def test_the_server_runs_networks_nearer_to_the_answer_first(server):
     ranks = [niceness[network] for network in NETWORKS_NEAREST_TO_THE_ANSWER_FIRST]
     assert ranks == sorted(ranks)
     assert ranks[0] == os.getpriority(os.PRIO_PROCESS, 0)
-    assert ranks[-1] == min(19, ranks[0] + 15)
+    assert ranks[-1] == min(19, ranks[0] + NICENESS["jasper"])
 
 
 def test_the_threads_of_a_network_are_as_nice_as_its_process(server):
