@@ -67,7 +67,9 @@ class ControlClient:
         }
         return self._request("POST", f"/v2/models/{model}/infer", timeout_seconds, body)
 
-    def _request(self, method: str, path: str, timeout_seconds: float, content: Mapping | None = None):
+    def _request(
+        self, method: str, path: str, timeout_seconds: float, content: Mapping | None = None
+    ) -> dict | list | None:
         body = json.dumps(content or {}).encode() if method == "POST" else None
         headers = {ADMIN_HEADER: self.admin_key, "Content-Type": "application/json"}
         request = urllib.request.Request(f"http://{self.address}{path}", body, headers, method=method)

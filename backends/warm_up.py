@@ -7,9 +7,9 @@ loop during its first two runs, and memory is fetched from the system: together 
 import sys
 
 from convai.backends.control import ControlClient
+from convai.generator.pipeline import SAMPLE_RATE_HERTZ
 
 ENSEMBLE = "convai_ensemble"
-SAMPLE_RATE_HERTZ = 16_000
 # A second of silence is no question, so that the fallback sentence is spoken: every step runs.
 SILENCE = {
     "question_audio": ("FP32", [0.0] * SAMPLE_RATE_HERTZ),

@@ -95,7 +95,7 @@ class BeamSearch:
         self.lexicon = Lexicon(len(labels) + 1, [(self._spelling(token), *place) for token, place in places.items()])
         options = LexiconDecoderOptions(
             beam_size=beam_width,
-            beam_size_token=min(LABELS_PER_FRAME, len(labels) + 1),
+            beam_size_token=LABELS_PER_FRAME,
             beam_threshold=BEAM_THRESHOLD,
             lm_weight=language_model_weight * np.log(10),  # KenLM counts in powers of ten
             word_score=word_insertion_bonus,
