@@ -7,7 +7,7 @@ loop during its first two runs, and memory is fetched from the system: together 
 import sys
 
 from convai.backends.control import ControlClient
-from convai.generator.pipeline import SAMPLE_RATE_HERTZ
+from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 ENSEMBLE = "convai_ensemble"
 # A second of silence is no question, so that the fallback sentence is spoken: every step runs.

@@ -14,9 +14,9 @@ from convai.client.answer import Answer
 from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
-from convai.generator.pipeline import STEPS
 from convai.generator.profiles import PROFILES
-from convai.generator.wire_names import plain_name
+from convai.pipeline.description import STEPS
+from convai.pipeline.wire_names import plain_name
 
 Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]

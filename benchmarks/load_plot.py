@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from convai.benchmarks.load_figures import LoadFigures
-from convai.generator.pipeline import STEPS
+from convai.pipeline.description import STEPS
 
 COLOURS = {"ensemble": "tab:blue", "step-by-step": "tab:orange", "floor": "black"}
 STEP_COLOURS = dict(zip((step.name for step in STEPS), matplotlib.colormaps["tab20"].colors, strict=False))

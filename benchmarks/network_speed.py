@@ -14,11 +14,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convai.benchmarks.textbook_decoder import TextbookDecoder
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.tacotron2 import model as tacotron2
 from convai.networks.waveglow import model as waveglow
 from convai.networks.waveglow.config import HOP_LENGTH
 from convai.networks.waveglow.fold import FoldedWaveGlow
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 FRAMES = 100
 STEPS = 100

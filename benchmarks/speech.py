@@ -25,9 +25,9 @@ from convai.benchmarks.voices import (
     teacher_voice,
 )
 from convai.client.client import ConvaiClient
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.bert.questions import spoken_form
 from convai.networks.tacotron2.texts import draw_texts
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 LEVEL_SECONDS = 0.02  # over which loudness is measured
 PAUSE_PERCENTILE = 5  # of these stretches, the quietest are pauses

@@ -12,9 +12,9 @@ from convai.backends.glue.mel_padder import MelPadder
 from convai.backends.glue.text_encoder import TextEncoder
 from convai.backends.glue.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.registry import NETWORKS
 from convai.networks.weights import build, random_weights, read_weights
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True, eq=False)

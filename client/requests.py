@@ -8,7 +8,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import np_to_triton_dtype
 
 from convai.client.errors import InvalidInput
-from convai.generator.pipeline import ENSEMBLES
+from convai.pipeline.description import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
 SAMPLE_RATES = range(-(2**31), 2**31)  # what travels as INT32; the server knows which are allowed

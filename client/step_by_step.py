@@ -9,9 +9,9 @@ import numpy as np
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
-from convai.generator.pipeline import Call
-from convai.generator.wire_names import plain_name
-from convai.generator.wiring import wiring_of
+from convai.pipeline.description import Call
+from convai.pipeline.wire_names import plain_name
+from convai.pipeline.wiring import wiring_of
 
 
 @dataclass(frozen=True)

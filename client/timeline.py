@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convai.client.step_times import StepTime, TimedAnswer
-from convai.generator.pipeline import Call
+from convai.pipeline.description import Call
 
 PARTS = {  # what a lane consists of, in order: its colour, and that of text on it
     "queue": ("#c9ced6", "black"),

@@ -6,11 +6,11 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from convai.generator.pipeline import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
 from convai.generator.profiles import BUCKETED_AXES, PROFILES
 from convai.generator.render import DATA_TYPES
 from convai.generator.settings import Profile
-from convai.generator.wiring import Wiring, WiringError, check_every_output_is_used, wire
+from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
 
 DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
 

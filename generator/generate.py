@@ -11,7 +11,7 @@ from pathlib import Path
 from convai.generator import graph
 from convai.generator.check import check_all
 from convai.generator.render import differs, render, write
-from convai.generator.wiring import wiring_of
+from convai.pipeline.wiring import wiring_of
 
 
 def add_arguments(parser) -> None:

@@ -1,7 +1,7 @@
 """Draws an ensemble: Mermaid text for the README, or a picture."""
 
-from convai.generator.pipeline import STEPS
-from convai.generator.wiring import Wiring
+from convai.pipeline.description import STEPS
+from convai.pipeline.wiring import Wiring
 
 CALLER = "caller"
 ANSWER = "answer"

@@ -7,8 +7,8 @@ with `convai serve --profile <profile>`.
 from dataclasses import replace
 from itertools import pairwise
 
-from convai.generator.pipeline import NUM_FEATURES, NUM_MELS
 from convai.generator.settings import Profile, Settings, ShapeRange
+from convai.pipeline.description import NUM_FEATURES, NUM_MELS
 
 FRAME_BUCKETS = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # of 10 ms: 1.28 s to 30.08 s
 WINDOW_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)

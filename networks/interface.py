@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convai.generator import pipeline
-from convai.generator.pipeline import Step
 from convai.networks.examples import Case
 from convai.networks.parity import largest_difference
 from convai.networks.user_code import user_code
+from convai.pipeline import description as pipeline
+from convai.pipeline.description import Step
 
 DTYPES = {
     torch.bool: "BOOL",

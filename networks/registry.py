@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from convai.generator.pipeline import STEPS, Step
+from convai.pipeline.description import STEPS, Step
 
 FORMAT_NAMES = ("onnx", "torchscript", "tensorrt")
 PRECISIONS = ("fp32", "fp16")

@@ -10,7 +10,7 @@ import soundfile
 
 from convai.backends.launcher import Server
 from convai.client import ConvaiClient
-from convai.generator.pipeline import STEPS
+from convai.pipeline.description import STEPS
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "client" / "examples"

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from convai.__main__ import main
 from convai.client.ask import plan
 from convai.client.audio_files import read_mono
-from convai.generator.pipeline import STEPS
+from convai.pipeline.description import STEPS
 
 TONE = 0.5 * np.sin(np.arange(8_000) / 10)
 NOBODY = "127.0.0.1:1"

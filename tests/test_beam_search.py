@@ -8,9 +8,9 @@ import pytest
 
 from convai.backends.glue.beam_search import CONTEXT_WORD, letters_of, read_unigrams, spelled
 from convai.backends.glue.ctc_decoder import CtcDecoder
-from convai.generator.pipeline import LABELS
 from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
 from convai.networks.jasper.ngrams import estimate
+from convai.pipeline.description import LABELS
 
 SENTENCES = [
     "who wrote the book",

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convai.generator.pipeline import LABELS
 from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.pipeline.description import LABELS
 
 LONG = "which university did the famous physicist professor einstein leave for princeton"
 

@@ -7,7 +7,7 @@ from fake_triton import FakeTriton, serving
 
 from convai.client import AsyncConvaiClient, ConvaiClient, InvalidInput
 from convai.client.requests import answer_text_request, ask_request, pcm, speak_request
-from convai.generator.pipeline import ENSEMBLES
+from convai.pipeline.description import ENSEMBLES
 
 SPOKEN = {"answer_audio": np.ones((1, 3_000_000), np.float32), "mel": np.zeros((1, 80, 4), np.float32)}
 

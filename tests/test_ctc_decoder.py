@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convai.backends.glue.ctc_decoder import CtcDecoder, greedy_decode
-from convai.generator.pipeline import LABELS
+from convai.pipeline.description import LABELS
 
 BLANK = "_"
 

@@ -5,9 +5,9 @@ import pytest
 
 from convai.backends.glue.ctc_decoder import CtcDecoder
 from convai.benchmarks.decoding import Heard, choose, decode, load, main, measure, save
-from convai.generator.pipeline import LABELS
 from convai.networks.jasper.language_model import write
 from convai.networks.jasper.ngrams import estimate
+from convai.pipeline.description import LABELS
 
 
 def heard_as(path, text, group="clear", context=""):

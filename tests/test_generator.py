@@ -7,13 +7,13 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from convai.generator import graph
 from convai.generator.check import check_all, check_buckets, check_configs, check_repository
-from convai.generator.pipeline import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.generator.settings import ShapeRange
-from convai.generator.wire_names import plain_name, wire_name
-from convai.generator.wiring import WiringError, wire, wiring_of
 from convai.networks.waveglow.config import CONFIGS
+from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.wire_names import plain_name, wire_name
+from convai.pipeline.wiring import WiringError, wire, wiring_of
 
 MODEL_REPOSITORY = Path(__file__).parent.parent / "model_repository"
 

@@ -16,7 +16,7 @@ from convai.backends import metrics
 from convai.backends.metrics import Counter
 from convai.backends.processes import stubs_of
 from convai.client import InvalidInput
-from convai.generator.pipeline import MODEL_NAMES
+from convai.pipeline.description import MODEL_NAMES
 
 SECONDS = "convai_question_seconds_total"
 

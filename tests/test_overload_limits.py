@@ -6,9 +6,9 @@ import pytest
 from convai.backends.parameters import whole_number
 from convai.backends.processes import stubs_of
 from convai.generator.check import parse
-from convai.generator.pipeline import STEPS
 from convai.generator.profiles import NICENESS
 from convai.generator.settings import Settings
+from convai.pipeline.description import STEPS
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
 NETWORKS_NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]

@@ -12,8 +12,8 @@ from triton_requests import infer_together
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.generator.wiring import wiring_of
-from convai.generator.pipeline import ENSEMBLES, STEPS
+from convai.pipeline.description import ENSEMBLES, STEPS
+from convai.pipeline.wiring import wiring_of
 
 OUTPUTS = ENSEMBLES[0].outputs
 SUBSETS = [subset for size in range(1, 7) for subset in itertools.combinations(OUTPUTS, size)]

@@ -9,8 +9,8 @@ import pytest
 
 from convai.__main__ import COMMANDS
 from convai.generator import graph
-from convai.generator.pipeline import ENSEMBLES, STEPS
-from convai.generator.wiring import wiring_of
+from convai.pipeline.description import ENSEMBLES, STEPS
+from convai.pipeline.wiring import wiring_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

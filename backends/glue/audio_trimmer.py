@@ -11,7 +11,7 @@ from convai.backends.glue.mel_consistency import fit_to_mel
 from convai.backends.glue.mel_padder import valid_frames
 from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.backends.metrics import Counter
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")
 SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would become noise if raised

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from convai.backends.glue.beam_search import BeamSearch
-from convai.generator.pipeline import LABELS, NUM_LABELS
+from convai.pipeline.description import LABELS, NUM_LABELS
 
 DECODERS = ("greedy", "beam_search")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
 from convai.backends.glue.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
-from convai.generator.pipeline import NUM_MELS
+from convai.pipeline.description import NUM_MELS
 
 MAX_SEED = 2**63 - 1
 

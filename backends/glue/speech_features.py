@@ -12,7 +12,7 @@ import soxr
 
 from convai.backends.glue.buckets import check_buckets, smallest_bucket
 from convai.backends.metrics import Counter
-from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 HOP_LENGTH = 160  # 10 ms
 WINDOW_LENGTH = 320  # 20 ms

@@ -1,7 +1,7 @@
 """Text in the form in which speech recognition writes it down: the letters of Jasper's alphabet, numbers in words."""
 
 from convai.backends.glue.text_normalizer import normalize
-from convai.generator.pipeline import LABELS
+from convai.pipeline.description import LABELS
 
 
 def speakable(sentence: str) -> str:

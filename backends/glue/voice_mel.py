@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from convai.generator.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
 HOP_LENGTH = 256

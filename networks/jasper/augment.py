@@ -11,8 +11,8 @@ import numpy as np
 import scipy.signal
 
 from convai.backends.glue.speech_features import FRAMES_PER_SECOND
-from convai.generator.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.networks.jasper.data import SERVED_FEATURES
+from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 NOISE_FRAMES = 4096
 LOWEST_LOG_MEL = -46.0  # that of digital silence

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from convai.generator.pipeline import NUM_FEATURES, NUM_LABELS
+from convai.pipeline.description import NUM_FEATURES, NUM_LABELS
 
 
 @dataclass(frozen=True)

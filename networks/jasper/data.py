@@ -11,8 +11,8 @@ import soxr
 from tqdm import tqdm
 
 from convai.backends.glue.speech_features import SpeechFeatures, log_mel
-from convai.generator.pipeline import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.generator.profiles import PROFILES
+from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
 HELD_OUT_SHARE = 10  # one speaker in ten

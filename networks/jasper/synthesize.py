@@ -16,9 +16,9 @@ import soxr
 from tqdm import tqdm
 
 from convai.backends.glue.transcripts import speakable, transcript
-from convai.generator.pipeline import SAMPLE_RATE_HERTZ
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.jasper.voices import speak
+from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 PEAK = 0.7
 TEMPO_RANGE = (0.85, 1.25)

@@ -1,12 +1,11 @@
 """When each symbol is spoken, as the attention that Tacotron 2 should pay: the teacher's, in decoder steps."""
 
 import numpy as np
-
 import torch
 from torch import Tensor
 
 from convai.backends.glue.voice_mel import HOP_LENGTH
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 SECONDS_PER_FRAME = HOP_LENGTH / VOICE_SAMPLE_RATE_HERTZ
 PERIOD_STEPS = (15, 60)  # of the swing in `swung`

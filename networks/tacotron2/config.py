@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from convai.generator.pipeline import NUM_MELS
+from convai.pipeline.description import NUM_MELS
 
 ODD_SIZES = ("encoder_kernel_size", "attention_location_kernel_size", "postnet_kernel_size")
 PROBABILITIES = (

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from convai.backends.glue.text_encoder import symbol_ids
 from convai.backends.glue.voice_mel import SILENT_LOG_MEL, mel_spectrogram
-from convai.generator.pipeline import NUM_MELS
 from convai.networks.tacotron2.alignment import target_attention
+from convai.pipeline.description import NUM_MELS
 
 HELD_OUT_EVERY = 50  # clips
 

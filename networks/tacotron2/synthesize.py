@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from convai.backends.glue.pronunciations import load_pronunciations, pronounce
 from convai.backends.glue.text_encoder import TextEncoder
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.tacotron2.teacher import Teacher
 from convai.networks.tacotron2.texts import draw_texts
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
 CLIPS_PER_FOLDER = 1000

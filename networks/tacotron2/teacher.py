@@ -9,8 +9,8 @@ import soxr
 
 from convai.backends.glue.audio_trimmer import bring_peak_between
 from convai.backends.glue.symbols import PUNCTUATION
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from convai.backends.glue.voice_mel import stft
-from convai.generator.pipeline import NUM_MELS
 from convai.networks.waveglow.config import HOP_LENGTH
 from convai.networks.waveglow.model import WaveGlow
+from convai.pipeline.description import NUM_MELS
 
 EMPTY_MEL_FRAMES = 88  # as in NVIDIA's denoiser
 BIAS_FILE = Path("audio_trimmer", "1", "waveglow_bias.npy")  # in the model repository

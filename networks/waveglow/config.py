@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from convai.generator.pipeline import NUM_MELS
+from convai.pipeline.description import NUM_MELS
 
 HOP_LENGTH = 256  # samples per mel frame
 UPSAMPLE_KERNEL_SIZE = 1024  # samples one mel frame spreads over, in NVIDIA's upsampling

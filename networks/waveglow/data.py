@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
-from convai.generator.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 MARGIN_FRAMES = FFT_LENGTH // 2 // HOP_LENGTH  # that a frame of the mel sees on either side
 PCM16_SCALE = 32_768

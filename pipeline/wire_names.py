@@ -1,6 +1,6 @@
 """How a step's outputs are called in Triton: the LibTorch backend finds them by position, written `name__index`."""
 
-from convai.generator.pipeline import Tensor
+from convai.pipeline.description import Tensor
 
 
 def wire_name(tensor: Tensor, index: int, engine: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from convai.generator.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
 
 
 class WiringError(ValueError):
