@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.question_answering import BertRunner, Reply, mismatched, open_bert, read_questions, reply, sample
 from convai.benchmarks.squad_metrics import f1, score
 from convai.generator.profiles import PROFILES

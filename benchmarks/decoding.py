@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.benchmarks.measurement import Measurement, as_table
 from convai.benchmarks.recordings import read_manifest
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.json_format import MessageToDict
 
-from convai.backends.parameters import build_step
-from convai.backends.rows import split_rows, stack_rows
+from convai.backends.runtime.parameters import build_step
+from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.client.answer import Answer
 from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
@@ -49,7 +49,7 @@ def python_steps(model_repository: Path, profile: str) -> dict[str, RunStep]:
 
 
 def python_step(name: str, model_repository: Path, profile: str) -> RunStep:
-    module = import_module(f"convai.backends.glue.{name}")
+    module = import_module(f"convai.backends.steps.{name}")
     step_class = getattr(module, name.title().replace("_", ""))
     step = build_step(step_class, read_config(name, model_repository, profile), model_repository / name / "1")
     given = dict.fromkeys(getattr(step_class, "request_parameters", ()))

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from convai.backends.launcher import Server
+from convai.backends.management.launcher import Server
 from convai.benchmarks.delay_relay import DelayRelay
 from convai.benchmarks.server_memory import Memory, memory_of, server_at, with_children
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from convai.backends.glue.answer_extractor import AnswerExtractor, best_span
-from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.backends.steps.answer_extractor import AnswerExtractor, best_span
+from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.networks.bert.squad import read_squad
 
 MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens

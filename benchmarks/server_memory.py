@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from convai.backends.processes import PROC, children_of, command_line, process_ids
+from convai.backends.management.processes import PROC, children_of, command_line, process_ids
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 KIBIBYTE = 1024

@@ -11,8 +11,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.glue.text_encoder import TextEncoder
-from convai.backends.glue.voice_mel import mel_spectrogram
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.benchmarks.listener import Listener
 from convai.benchmarks.measurement import Measurement, as_json, as_table
 from convai.benchmarks.voices import (

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from convai.backends.glue.audio_trimmer import AudioTrimmer
-from convai.backends.glue.mel_padder import MelPadder
-from convai.backends.glue.text_encoder import TextEncoder
-from convai.backends.glue.voice_mel import mel_spectrogram
+from convai.backends.steps.audio_trimmer import AudioTrimmer
+from convai.backends.steps.mel_padder import MelPadder
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
 from convai.networks.registry import NETWORKS
 from convai.networks.weights import build, random_weights, read_weights

@@ -17,7 +17,7 @@ class Command:
 
 
 COMMANDS = {
-    "serve": Command("convai.backends.serve", "start the Triton server with the whole pipeline"),
+    "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
     "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
     "export": Command("convai.networks.export_command", "export the networks into the model repository"),

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from convai.__main__ import main as convai
-from convai.backends.launcher import Server, ServerError
-from convai.backends.repository import DEFAULT_PROFILE
-from convai.backends.warm_up import warm_up
+from convai.backends.management.launcher import Server, ServerError
+from convai.backends.management.repository import DEFAULT_PROFILE
+from convai.backends.management.warm_up import warm_up
 from convai.generator.profiles import PROFILES
 
 EXAMPLES = Path(__file__).parent.parent / "client" / "examples"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from convai.backends.launcher import Server
+from convai.backends.management.launcher import Server
 from convai.client import ConvaiClient
 from convai.pipeline.description import STEPS
 
@@ -32,7 +32,7 @@ def model_repository(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(model_repository):
     """The whole pipeline on a real tritonserver, started once."""
-    from convai.backends.watchdog import Watchdog
+    from convai.backends.management.watchdog import Watchdog
 
     with Server(model_repository) as server, Watchdog(server):
         yield server

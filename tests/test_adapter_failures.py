@@ -1,6 +1,6 @@
 import pytest
 
-from convai.backends.failures import engine_error, internal_error, user_mistake
+from convai.backends.runtime.failures import engine_error, internal_error, user_mistake
 
 
 def test_a_user_mistake_keeps_its_words_and_gains_the_name_of_the_step():

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from convai.backends.parameters import build_step
+from convai.backends.runtime.parameters import build_step
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convai.backends.rows import split_rows, stack_rows
+from convai.backends.runtime.rows import split_rows, stack_rows
 
 
 def texts(*rows):

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from convai.backends.glue.answer_extractor import AnswerExtractor, best_span, sigmoid
+from convai.backends.steps.answer_extractor import AnswerExtractor, best_span, sigmoid
 
 CONTEXT = "Ada met Bob in Rome in 1999"
 WORDS = [(0, 3), (4, 7), (8, 11), (12, 14), (15, 19), (20, 22), (23, 27)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.glue.beam_search import CONTEXT_WORD, letters_of, read_unigrams, spelled
-from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.backends.steps.beam_search import CONTEXT_WORD, letters_of, read_unigrams, spelled
+from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
 from convai.networks.jasper.ngrams import estimate
 from convai.pipeline.description import LABELS

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from convai.backends.glue.qa_tokenizer import load_tokenizer, make_windows, split_pieces
+from convai.backends.steps.qa_tokenizer import load_tokenizer, make_windows, split_pieces
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.data import Corpus, QuestionForms, collate
 from convai.networks.bert.model import Bert

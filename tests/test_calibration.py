@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.calibration import Calibration, calibrate, fit_logistic, measure
 from convai.benchmarks.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
 

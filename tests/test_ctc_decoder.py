@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convai.backends.glue.ctc_decoder import CtcDecoder, greedy_decode
+from convai.backends.steps.ctc_decoder import CtcDecoder, greedy_decode
 from convai.pipeline.description import LABELS
 
 BLANK = "_"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.question_answering import AskedQuestion, reply
 from convai.networks.bert.model import CONFIGS, Bert
 from convai.networks.compact import load

@@ -7,8 +7,8 @@ import tritonclient.grpc as triton
 from triton_requests import infer
 
 from convai.__main__ import main
-from convai.backends.launcher import Server
-from convai.backends.repository import check_profile
+from convai.backends.management.launcher import Server
+from convai.backends.management.repository import check_profile
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from convai.backends.glue.transcripts import speakable, transcript
+from convai.backends.steps.transcripts import speakable, transcript
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.jasper.voices import speak
 

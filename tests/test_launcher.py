@@ -10,9 +10,9 @@ import trustme
 from tiny_repository import write_repository
 from tritonclient.utils import InferenceServerException
 
-from convai.backends.control import ADMIN_HEADER, ControlClient, ControlError
-from convai.backends.launcher import Server, ServerError, Tls
-from convai.backends.processes import SHARED_MEMORY, is_zombie, process_ids, regions_of, status_of, stubs_of
+from convai.backends.management.control import ADMIN_HEADER, ControlClient, ControlError
+from convai.backends.management.launcher import Server, ServerError, Tls
+from convai.backends.management.processes import SHARED_MEMORY, is_zombie, process_ids, regions_of, status_of, stubs_of
 
 
 @pytest.fixture

@@ -9,13 +9,19 @@ import time
 
 import pytest
 
-from convai.backends import tritonserver
-from convai.backends.ports import resolve_ports
-from convai.backends.processes import SHARED_MEMORY, Stub, command_line, regions_of
-from convai.backends.revival import load_targets
-from convai.backends.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abandoned
-from convai.backends.server_log import reasons
-from convai.backends.tritonserver import TritonFiles, check_stub, find_triton, prepare_backends, server_environment
+from convai.backends.management import tritonserver
+from convai.backends.management.ports import resolve_ports
+from convai.backends.management.processes import SHARED_MEMORY, Stub, command_line, regions_of
+from convai.backends.management.revival import load_targets
+from convai.backends.management.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abandoned
+from convai.backends.management.server_log import reasons
+from convai.backends.management.tritonserver import (
+    TritonFiles,
+    check_stub,
+    find_triton,
+    prepare_backends,
+    server_environment,
+)
 
 SLEEP = "import time; time.sleep(60)"
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"

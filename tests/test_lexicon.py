@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from convai.backends.glue.lexicon import Lexicon
+from convai.backends.steps.lexicon import Lexicon
 
 NUM_LABELS = 29
 WORDS = [([1, 2, 0], 0, -1.0), ([1, 2, 3, 0], 1, -2.5), ([4, 0], 2, -2.0)]

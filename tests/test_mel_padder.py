@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from convai.backends.glue.mel_padder import MelPadder, noise
-from convai.backends.glue.voice_mel import SILENT_LOG_MEL
+from convai.backends.steps.mel_padder import MelPadder, noise
+from convai.backends.steps.voice_mel import SILENT_LOG_MEL
 
 
 def mel_of(frames):

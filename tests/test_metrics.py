@@ -12,9 +12,9 @@ from conftest import ROOT, chirp
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from convai.backends import metrics
-from convai.backends.metrics import Counter
-from convai.backends.processes import stubs_of
+from convai.backends.management.processes import stubs_of
+from convai.backends.runtime import metrics
+from convai.backends.runtime.metrics import Counter
 from convai.client import InvalidInput
 from convai.pipeline.description import MODEL_NAMES
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from convai.backends.parameters import whole_number
-from convai.backends.processes import stubs_of
+from convai.backends.management.processes import stubs_of
+from convai.backends.runtime.parameters import whole_number
 from convai.generator.check import parse
 from convai.generator.profiles import NICENESS
 from convai.generator.settings import Settings

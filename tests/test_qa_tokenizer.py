@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.glue.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces
+from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces
 
 VOCABULARY_FILE = Path(__file__).parent.parent / "model_repository/qa_tokenizer/1/vocab.txt"
 CLASSIFY, SEPARATE = 101, 102

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import chirp
 
-from convai.backends.processes import stubs_of
+from convai.backends.management.processes import stubs_of
 from convai.client import ConvaiClient, ConvaiError
 
 BACK_WITHIN_SECONDS = 10

@@ -9,8 +9,15 @@ import pytest
 from tiny_repository import write_repository
 
 from convai.__main__ import main
-from convai.backends.processes import SHARED_MEMORY, command_line, is_zombie, process_ids, regions_of, status_of
-from convai.backends.repository import models_in
+from convai.backends.management.processes import (
+    SHARED_MEMORY,
+    command_line,
+    is_zombie,
+    process_ids,
+    regions_of,
+    status_of,
+)
+from convai.backends.management.repository import models_in
 
 
 @pytest.fixture(scope="module")

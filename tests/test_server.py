@@ -5,7 +5,7 @@ from tiny_repository import write_repository
 from triton_requests import infer, infer_together, largest_batch
 from tritonclient.utils import InferenceServerException
 
-from convai.backends.launcher import Server
+from convai.backends.management.launcher import Server
 
 
 @pytest.fixture(scope="module")

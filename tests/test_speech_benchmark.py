@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from convai.backends.glue.text_encoder import TextEncoder
-from convai.backends.glue.voice_mel import mel_spectrogram
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
 from convai.benchmarks.speech_pictures import draw, picture
 from convai.benchmarks.voices import Spoken, Vocoder, resynthesis, tacotron2_voice

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from convai.backends.glue.symbols import SYMBOL_IDS
+from convai.backends.steps.symbols import SYMBOL_IDS
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import train
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, swung, target_attention

@@ -5,10 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from convai.backends.glue.pronunciations import load_pronunciations
-from convai.backends.glue.symbols import SYMBOL_IDS, SYMBOLS
-from convai.backends.glue.text_encoder import TextEncoder, symbol_ids
-from convai.backends.glue.text_normalizer import normalize
+from convai.backends.steps.pronunciations import load_pronunciations
+from convai.backends.steps.symbols import SYMBOL_IDS, SYMBOLS
+from convai.backends.steps.text_encoder import TextEncoder, symbol_ids
+from convai.backends.steps.text_normalizer import normalize
 
 SPOKEN = [
     ("In 1066, 1905 and 2024.", "in ten sixty-six, nineteen oh five and twenty twenty-four."),

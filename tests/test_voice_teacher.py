@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from convai.backends.glue.text_encoder import symbol_ids
+from convai.backends.steps.text_encoder import symbol_ids
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, arpabet, flapped
 from convai.networks.tacotron2.synthesize import last_number, spoken_form
 from convai.networks.tacotron2.teacher import symbol_ends, teacher_spellings, trimmed

@@ -11,10 +11,10 @@ from tiny_repository import write_repository
 from triton_requests import infer
 from tritonclient.utils import InferenceServerException
 
-from convai.backends.control import ControlClient
-from convai.backends.launcher import Server
-from convai.backends.processes import stubs_of
-from convai.backends.watchdog import CHECK_SECONDS, Watchdog
+from convai.backends.management.control import ControlClient
+from convai.backends.management.launcher import Server
+from convai.backends.management.processes import stubs_of
+from convai.backends.management.watchdog import CHECK_SECONDS, Watchdog
 
 REQUESTS = {
     "amplifier": {"x": np.ones(3, np.float32), "note": b""},

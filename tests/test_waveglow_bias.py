@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from convai.backends.glue.audio_trimmer import AudioTrimmer
+from convai.backends.steps.audio_trimmer import AudioTrimmer
 from convai.networks.waveglow.bias import BIAS_FILE, bias_spectrum, write_companion
 from convai.networks.waveglow.model import CONFIGS, WaveGlow
 

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from convai.backends.glue.voice_mel import mel_spectrogram
+from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.networks.registry import NETWORKS
 from convai.networks.training import Schedule
 from convai.networks.waveglow import train

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from convai.backends.adapter import python_step
+from convai.backends.runtime.adapter import python_step
 
 
 @dataclass(frozen=True)

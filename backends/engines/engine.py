@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from convai.backends.adapter import failure, log_exception, read_inputs, success, version_folder
 from convai.backends.engines.runs import Arrays, run_requests
-from convai.backends.failures import engine_error
-from convai.backends.parameters import whole_number
+from convai.backends.runtime.adapter import failure, log_exception, read_inputs, success, version_folder
+from convai.backends.runtime.failures import engine_error
+from convai.backends.runtime.parameters import whole_number
 
 # Holds eight questions of 30 s or answers of 10 s; where memory grows faster than the inputs, configure less.
 DEFAULT_MAX_ELEMENTS_PER_RUN = 2**21

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from convai.backends.glue.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
+from convai.backends.steps.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.networks.bert.questions import misheard_form, spoken_form
 from convai.networks.bert.squad import read_squad
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from convai.backends.glue.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalize
 
 # Spellings that a recogniser without a dictionary writes for one another.
 SOUND_ALIKE = (

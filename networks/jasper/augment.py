@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 import scipy.signal
 
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND
+from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.data import SERVED_FEATURES
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 

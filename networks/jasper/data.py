@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from convai.backends.glue.speech_features import SpeechFeatures, log_mel
+from convai.backends.steps.speech_features import SpeechFeatures, log_mel
 from convai.generator.profiles import PROFILES
 from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
 

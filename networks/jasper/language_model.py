@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.glue.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
-from convai.backends.glue.transcripts import speakable, transcript, words_of
+from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
+from convai.backends.steps.transcripts import speakable, transcript, words_of
 from convai.networks.bert.squad import read_squad
 from convai.networks.jasper.ngrams import NgramModel, estimate
 from convai.networks.jasper.sentences import read_sentences

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND
+from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.batches import BatchLimits
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.training import Schedule

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from convai.backends.glue.transcripts import speakable, transcript
+from convai.backends.steps.transcripts import speakable, transcript
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.jasper.voices import speak
 from convai.pipeline.description import SAMPLE_RATE_HERTZ

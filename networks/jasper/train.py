@@ -12,8 +12,8 @@ from pathlib import Path
 import jiwer
 import torch
 
-from convai.backends.glue.ctc_decoder import greedy_decode
-from convai.backends.glue.speech_features import FRAMES_PER_SECOND
+from convai.backends.steps.ctc_decoder import greedy_decode
+from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks import training_run
 from convai.networks.jasper.augment import AugmentConfig
 from convai.networks.jasper.data import SERVED_FEATURES, Clip, is_held_out, read_clips

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convai.backends.glue.voice_mel import HOP_LENGTH
+from convai.backends.steps.voice_mel import HOP_LENGTH
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 SECONDS_PER_FRAME = HOP_LENGTH / VOICE_SAMPLE_RATE_HERTZ

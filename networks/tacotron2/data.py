@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from convai.backends.glue.text_encoder import symbol_ids
-from convai.backends.glue.voice_mel import SILENT_LOG_MEL, mel_spectrogram
+from convai.backends.steps.text_encoder import symbol_ids
+from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.networks.tacotron2.alignment import target_attention
 from convai.pipeline.description import NUM_MELS
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from convai.backends.glue.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalize
 from convai.networks.tacotron2.phonemes import arpabet
 from convai.networks.tacotron2.texts import draw_texts, read_texts
 

@@ -5,7 +5,7 @@ Both tell the same sounds apart, but for the flap in `water`, which ARPAbet writ
 
 import re
 
-from convai.backends.glue.symbols import STRESSES
+from convai.backends.steps.symbols import STRESSES
 
 VOWELS = {
     "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "EH": "ɛ", "ER": "ɜɹ",

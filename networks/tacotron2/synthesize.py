@@ -18,8 +18,8 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.glue.pronunciations import load_pronunciations, pronounce
-from convai.backends.glue.text_encoder import TextEncoder
+from convai.backends.steps.pronunciations import load_pronunciations, pronounce
+from convai.backends.steps.text_encoder import TextEncoder
 from convai.networks.tacotron2.teacher import Teacher
 from convai.networks.tacotron2.texts import draw_texts
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ

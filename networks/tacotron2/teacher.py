@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from convai.backends.glue.audio_trimmer import bring_peak_between
-from convai.backends.glue.symbols import PUNCTUATION
+from convai.backends.steps.audio_trimmer import bring_peak_between
+from convai.backends.steps.symbols import PUNCTUATION
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 

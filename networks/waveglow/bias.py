@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from convai.backends.glue.voice_mel import stft
+from convai.backends.steps.voice_mel import stft
 from convai.networks.waveglow.config import HOP_LENGTH
 from convai.networks.waveglow.model import WaveGlow
 from convai.pipeline.description import NUM_MELS

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
+from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 MARGIN_FRAMES = FFT_LENGTH // 2 // HOP_LENGTH  # that a frame of the mel sees on either side

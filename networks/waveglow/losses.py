@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, MIN_MAGNITUDE, filterbank
+from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, MIN_MAGNITUDE, filterbank
 from convai.networks.waveglow.model import WaveGlow
 
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # samples of window and hop

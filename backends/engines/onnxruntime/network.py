@@ -9,7 +9,7 @@ import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from convai.backends.engines.runs import Arrays
-from convai.backends.parameters import whole_number
+from convai.backends.runtime.parameters import whole_number
 
 
 class OnnxNetwork:

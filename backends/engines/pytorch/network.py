@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from convai.backends.engines.runs import Arrays
-from convai.backends.parameters import whole_number
+from convai.backends.runtime.parameters import whole_number
 
 RAISED_VALUE_ERROR = "builtins.ValueError: "  # how TorchScript tells that the network itself raised one
 

@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.answer_extractor import AnswerExtractor
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.answer_extractor import AnswerExtractor
 
 TritonPythonModel = python_step(AnswerExtractor)

@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.audio_trimmer import AudioTrimmer
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.audio_trimmer import AudioTrimmer
 
 TritonPythonModel = python_step(AudioTrimmer)

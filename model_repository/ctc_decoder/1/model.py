@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.ctc_decoder import CtcDecoder
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.ctc_decoder import CtcDecoder
 
 TritonPythonModel = python_step(CtcDecoder)

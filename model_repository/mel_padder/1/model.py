@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.mel_padder import MelPadder
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.mel_padder import MelPadder
 
 TritonPythonModel = python_step(MelPadder)

@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.qa_tokenizer import QaTokenizer
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.qa_tokenizer import QaTokenizer
 
 TritonPythonModel = python_step(QaTokenizer)

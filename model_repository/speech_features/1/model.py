@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.speech_features import SpeechFeatures
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.speech_features import SpeechFeatures
 
 TritonPythonModel = python_step(SpeechFeatures)

@@ -1,4 +1,4 @@
-from convai.backends.adapter import python_step
-from convai.backends.glue.text_encoder import TextEncoder
+from convai.backends.runtime.adapter import python_step
+from convai.backends.steps.text_encoder import TextEncoder
 
 TritonPythonModel = python_step(TextEncoder)

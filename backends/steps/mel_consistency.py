@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from convai.backends.glue.voice_mel import filterbank, istft, stft
+from convai.backends.steps.voice_mel import filterbank, istft, stft
 
 MIN_ENERGY = 1e-9  # far below the mel of silence; avoids 0 / 0
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from convai.backends.failures import internal_error, user_mistake
-from convai.backends.metrics import Counter
-from convai.backends.parameters import build_step
-from convai.backends.rows import split_rows, stack_rows
+from convai.backends.runtime.failures import internal_error, user_mistake
+from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.parameters import build_step
+from convai.backends.runtime.rows import split_rows, stack_rows
 
 
 def python_step(step_class: type) -> type:

@@ -8,10 +8,10 @@ import signal
 import time
 from pathlib import Path
 
-from convai.backends.launcher import Server, Tls
-from convai.backends.repository import DEFAULT_PROFILE
-from convai.backends.warm_up import DEFAULT_QUESTIONS, warm_up
-from convai.backends.watchdog import Watchdog
+from convai.backends.management.launcher import Server, Tls
+from convai.backends.management.repository import DEFAULT_PROFILE
+from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
+from convai.backends.management.watchdog import Watchdog
 
 CHECK_SECONDS = 0.5
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from convai.backends.glue.symbols import PHONEMES
+from convai.backends.steps.symbols import PHONEMES
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from anyascii import anyascii
 
-from convai.backends.glue.number_words import spoken_numbers
-from convai.backends.glue.symbols import PHONEMES
+from convai.backends.steps.number_words import spoken_numbers
+from convai.backends.steps.symbols import PHONEMES
 
 ABBREVIATIONS = {  # recognised with a full stop only
     "mrs": "missus", "mr": "mister", "ms": "miz", "dr": "doctor", "drs": "doctors", "prof": "professor",

@@ -6,7 +6,7 @@ loop during its first two runs, and memory is fetched from the system: together 
 
 import sys
 
-from convai.backends.control import ControlClient
+from convai.backends.management.control import ControlClient
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 ENSEMBLE = "convai_ensemble"

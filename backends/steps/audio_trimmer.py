@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from convai.backends.glue.denoiser import denoise
-from convai.backends.glue.mel_consistency import fit_to_mel
-from convai.backends.glue.mel_padder import valid_frames
-from convai.backends.glue.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
-from convai.backends.metrics import Counter
+from convai.backends.runtime.metrics import Counter
+from convai.backends.steps.denoiser import denoise
+from convai.backends.steps.mel_consistency import fit_to_mel
+from convai.backends.steps.mel_padder import valid_frames
+from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.backends.glue.lexicon import Entry, Lexicon
-from convai.backends.glue.transcripts import words_of
+from convai.backends.steps.lexicon import Entry, Lexicon
+from convai.backends.steps.transcripts import words_of
 
 LETTER_MARK = "+"
 SPACE = " "

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.fft
 import soxr
 
-from convai.backends.glue.buckets import check_buckets, smallest_bucket
-from convai.backends.metrics import Counter
+from convai.backends.runtime.metrics import Counter
+from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 
 HOP_LENGTH = 160  # 10 ms

@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from convai.backends.launcher import Server
-from convai.backends.processes import dead_children_of, stubs_of
-from convai.backends.revival import Revival
+from convai.backends.management.launcher import Server
+from convai.backends.management.processes import dead_children_of, stubs_of
+from convai.backends.management.revival import Revival
 
 CHECK_SECONDS = 0.5
 STOP_SECONDS = 10.0

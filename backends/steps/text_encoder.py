@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from convai.backends.glue.buckets import check_buckets, smallest_bucket
-from convai.backends.glue.pronunciations import load_pronunciations, pronounce
-from convai.backends.glue.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
-from convai.backends.glue.text_normalizer import is_speakable, normalize
+from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.backends.steps.pronunciations import load_pronunciations, pronounce
+from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
+from convai.backends.steps.text_normalizer import is_speakable, normalize
 
 PRONUNCIATIONS = ("letters", "arpabet")
 MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text cannot fit once spelled out, so it is not worth the try

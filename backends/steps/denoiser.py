@@ -5,7 +5,7 @@ Source: `denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 
 import numpy as np
 
-from convai.backends.glue.voice_mel import istft, stft
+from convai.backends.steps.voice_mel import istft, stft
 
 MIN_MAGNITUDE = 1e-9  # avoids 0 / 0
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from convai.backends.glue.beam_search import BeamSearch
+from convai.backends.steps.beam_search import BeamSearch
 from convai.pipeline.description import LABELS, NUM_LABELS
 
 DECODERS = ("greedy", "beam_search")

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from convai.backends.processes import command_line, process_ids, remove_regions
+from convai.backends.management.processes import command_line, process_ids, remove_regions
 
 PREFIX = "convai-server-"
 SECONDS_TO_LOCK = 5  # a younger folder may belong to a launcher that has not locked it yet

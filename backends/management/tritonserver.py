@@ -18,7 +18,7 @@ from pathlib import Path
 CONTAINER_HOME = Path("/opt/tritonserver")
 STUB = "triton_python_backend_stub"
 WHEEL_RELEASE = "2.51.0"  # of Triton, in nvidia-pytriton 0.7.0
-ENGINES = Path(__file__).parent / "engines"
+ENGINES = Path(__file__).parent.parent / "engines"
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

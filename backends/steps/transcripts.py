@@ -1,6 +1,6 @@
 """Text in the form in which speech recognition writes it down: the letters of Jasper's alphabet, numbers in words."""
 
-from convai.backends.glue.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalize
 from convai.pipeline.description import LABELS
 
 

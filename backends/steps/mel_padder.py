@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from convai.backends.glue.buckets import check_buckets, smallest_bucket
-from convai.backends.glue.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
+from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.description import NUM_MELS
 
 MAX_SEED = 2**63 - 1

@@ -5,8 +5,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from convai.backends.glue.text_normalizer import is_speakable, normalize
-from convai.backends.metrics import Counter
+from convai.backends.runtime.metrics import Counter
+from convai.backends.steps.text_normalizer import is_speakable, normalize
 
 NO_SPAN = (-1, -1)
 
