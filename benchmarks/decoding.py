@@ -50,9 +50,9 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
     # Imported here, because saved log-probabilities need neither.
     import torch
 
+    from convai.networks.checkpoints.weights import build, read_weights
     from convai.networks.jasper.data import SERVED_FEATURES
     from convai.networks.registry import NETWORKS
-    from convai.networks.weights import build, read_weights
 
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
     heard = []

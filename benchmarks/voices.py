@@ -12,8 +12,8 @@ from convai.backends.steps.mel_padder import MelPadder
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
+from convai.networks.checkpoints.weights import build, random_weights, read_weights
 from convai.networks.registry import NETWORKS
-from convai.networks.weights import build, random_weights, read_weights
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 

@@ -1,1 +1,1 @@
-"""The four networks, their exports, checkpoints and training recipes."""
+"""The four networks, one folder each, and what is done with them: exported, read, deployed, trained."""

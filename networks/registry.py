@@ -1,6 +1,7 @@
 """The four networks, and what exporting each of them takes."""
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +82,16 @@ class Network:
                 module, model_repository
             )
 
-    @property
-    def folder(self) -> Path:
-        """Where the network's own source files are."""
-        return Path(self._module.__file__).parent
+    def source_files(self) -> set[Path]:
+        """The modules of the network's folder that its computation is made of; its training is not among them."""
+        names = {"model", "fold" if self.folded_class else "model", self.companion_module or "model"}
+        folder, files = Path(self._module.__file__).parent, set[Path]()
+        while names:
+            file = folder / f"{names.pop()}.py"
+            if file not in files:
+                files.add(file)
+                names |= set(re.findall(rf"convai\.networks\.{self.name}\.(\w+)", file.read_text(encoding="utf-8")))
+        return files
 
     def example_inputs(self, config: object, **case: int) -> tuple[Tensor, ...]:
         return self._module.example_inputs(config, **case)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convai.networks.batches import Batches, BatchLimits
+from convai.networks.training.batches import Batches, BatchLimits
 
 FRAMES = [24, 60, 24, 36, 24, 48, 60, 12]
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from convai.networks import export_command, weights_command
 from convai.networks.bert.model import Bert, BertConfig
-from convai.networks.checkpoint import read_checkpoint
-from convai.networks.compact import save
+from convai.networks.checkpoints import command as weights_command
+from convai.networks.checkpoints.checkpoint import read_checkpoint
+from convai.networks.checkpoints.compact import save
+from convai.networks.checkpoints.renames import rename
+from convai.networks.export import command as export_command
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import CONFIGS, BlockConfig, Jasper, JasperConfig
-from convai.networks.renames import rename
 
 JASPER = JasperConfig(blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1)))
 BERT = BertConfig(

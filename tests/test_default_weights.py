@@ -8,7 +8,7 @@ import torch
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.question_answering import AskedQuestion, reply
 from convai.networks.bert.model import CONFIGS, Bert
-from convai.networks.compact import load
+from convai.networks.checkpoints.compact import load
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = sorted((ROOT / "weights").glob("*.safetensors"))

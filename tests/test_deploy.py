@@ -12,7 +12,7 @@ from convai.backends.management.repository import check_profile
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
-from convai.networks.formats import FORMATS
+from convai.networks.export.formats import FORMATS
 
 ROWS = np.array([[4, 1, 0], [0, -1, -2], [1, 1, 1]], np.float32)
 

@@ -10,15 +10,16 @@ import torch
 from safetensors.torch import save_file
 
 from convai.generator.profiles import PROFILES
-from convai.networks import export_command, formats, torchscript_file
 from convai.networks.bert.model import BertConfig
-from convai.networks.export import Job, export, installed_export
+from convai.networks.checkpoints.weights import build, random_weights, read_weights, with_options
+from convai.networks.export import command as export_command
+from convai.networks.export import formats, torchscript_file
+from convai.networks.export.export import Job, export, installed_export
+from convai.networks.export.parity import ParityError, largest_difference
+from convai.networks.export.plan_file import shape_ranges
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
-from convai.networks.parity import ParityError, largest_difference
-from convai.networks.plan_file import shape_ranges
 from convai.networks.registry import NETWORKS
-from convai.networks.weights import build, random_weights, read_weights, with_options
 
 TINY_CONFIGS = {
     "jasper": JasperConfig(

@@ -13,7 +13,7 @@ from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, re
 from convai.networks.jasper.data import Clip, is_held_out, read_clips
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import training_of
-from convai.networks.training import Schedule
+from convai.networks.training.training import Schedule
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
 QUICK = Recipe(

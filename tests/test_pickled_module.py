@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from convai.networks.pickled_module import read_pickled_module
+from convai.networks.checkpoints.pickled_module import read_pickled_module
 
 BOTH_FORMATS = pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "before 2020"])
 

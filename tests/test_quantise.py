@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from convai.networks.quantise import main
-from convai.networks.quiet import quiet_exporter
+from convai.networks.export.quantise import main
+from convai.networks.export.quiet import quiet_exporter
 
 
 class TwoLayers(nn.Module):

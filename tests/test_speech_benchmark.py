@@ -9,7 +9,7 @@ from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
 from convai.benchmarks.speech_pictures import draw, picture
 from convai.benchmarks.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
-from convai.networks.compact import save
+from convai.networks.checkpoints.compact import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 
 RATE = 22_050

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_tacotron2 import TINY, decode, network
 
-from convai.networks.checkpoint import read_checkpoint
+from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 
 

@@ -7,6 +7,7 @@ import soundfile
 import torch
 
 from convai.backends.steps.symbols import SYMBOL_IDS
+from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import train
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME, swung, target_attention
@@ -15,8 +16,7 @@ from convai.networks.tacotron2.forced import predict
 from convai.networks.tacotron2.measure import measure
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 from convai.networks.tacotron2.recipe import Recipe
-from convai.networks.training import Schedule
-from convai.networks.weights import build, read_weights
+from convai.networks.training.training import Schedule
 
 QUICK = Recipe(
     batch_frames=200,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_waveglow import UPSAMPLED, network
 
-from convai.networks.checkpoint import read_checkpoint
+from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.waveglow.model import WaveGlow, example_inputs
 
 CONFIG = {

@@ -7,13 +7,13 @@ import soundfile
 import torch
 
 from convai.backends.steps.voice_mel import mel_spectrogram
+from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
-from convai.networks.training import Schedule
+from convai.networks.training.training import Schedule
 from convai.networks.waveglow import train
 from convai.networks.waveglow.data import Recordings
 from convai.networks.waveglow.losses import LossWeights, batch_losses, log_mel, spectral_loss
 from convai.networks.waveglow.model import CONFIGS, WaveGlow
-from convai.networks.weights import build, read_weights
 
 QUICK = train.Recipe(
     clips=2,

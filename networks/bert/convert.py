@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
-from convai.networks.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from convai.networks.bert.data import WINDOW_TOKENS, Batch, Corpus, QuestionForms, collate
 from convai.networks.bert.encoder import encoder_config, load_encoder
 from convai.networks.bert.model import Bert
-from convai.networks.compact import load
+from convai.networks.checkpoints.compact import load
 
 CHECKPOINT_NAME = "checkpoint.pt"
 WEIGHTS_NAME = "bert.safetensors"

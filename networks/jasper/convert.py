@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from convai.networks.checkpoints.renames import Reading, RenameTable, key_problems, rename, tensors_in
 from convai.networks.jasper.model import CONFIGS, Jasper, JasperConfig
-from convai.networks.renames import Reading, RenameTable, key_problems, rename, tensors_in
 
 RENAMES: RenameTable = (
     (r"^acoustic_model\.", None),

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from convai.networks.jasper.model import Jasper
-from convai.networks.training import ADAM_BETAS
+from convai.networks.training.training import ADAM_BETAS
 
 
 class MuonAndAdamW:

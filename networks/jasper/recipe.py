@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
-from convai.networks.batches import BatchLimits
 from convai.networks.jasper.config import CONFIGS
-from convai.networks.training import Schedule
+from convai.networks.training.batches import BatchLimits
+from convai.networks.training.training import Schedule
 
 
 @dataclass(frozen=True)

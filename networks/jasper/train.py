@@ -14,12 +14,12 @@ import torch
 
 from convai.backends.steps.ctc_decoder import greedy_decode
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
-from convai.networks import training_run
 from convai.networks.jasper.augment import AugmentConfig
 from convai.networks.jasper.data import SERVED_FEATURES, Clip, is_held_out, read_clips
 from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import pad, training_of
+from convai.networks.training import run as training_run
 from convai.pipeline.description import LABELS
 
 CLIPS_PER_DEV_BATCH = 8

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convai.networks.batches import Batches
 from convai.networks.jasper.augment import AugmentConfig, augment
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.jasper.data import Clip
 from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.optimizer import MuonAndAdamW
 from convai.networks.jasper.recipe import Recipe
-from convai.networks.training import Training
+from convai.networks.training.batches import Batches
+from convai.networks.training.training import Training
 from convai.pipeline.description import LABELS, NUM_FEATURES
 
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from convai.networks.renames import Reading, RenameTable, key_problems, rename, tensors_in
+from convai.networks.checkpoints.renames import Reading, RenameTable, key_problems, rename, tensors_in
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, Tacotron2Config
 
 # Training on several GPUs, and in mixed precision, each wrapped the network once.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME
 from convai.networks.tacotron2.config import CONFIGS
-from convai.networks.training import Schedule
+from convai.networks.training.training import Schedule
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convai.networks import training_run
-from convai.networks.batches import Batches, BatchLimits
 from convai.networks.tacotron2.data import Clip, collate, read_clips, split_held_out
 from convai.networks.tacotron2.losses import batch_losses
 from convai.networks.tacotron2.measure import measure
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 from convai.networks.tacotron2.recipe import Recipe
-from convai.networks.training import Training
+from convai.networks.training import run as training_run
+from convai.networks.training.batches import Batches, BatchLimits
+from convai.networks.training.training import Training
 
 CLIPS_FOR_MEAN = 200
 

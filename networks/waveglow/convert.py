@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from convai.networks.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (

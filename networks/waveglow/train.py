@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convai.networks import training_run
-from convai.networks.training import Schedule, Training
+from convai.networks.training import run as training_run
+from convai.networks.training.training import Schedule, Training
 from convai.networks.waveglow.data import Recordings
 from convai.networks.waveglow.losses import LossWeights, batch_losses
 from convai.networks.waveglow.model import CONFIGS, WaveGlow

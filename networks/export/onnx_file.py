@@ -9,7 +9,7 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
-from convai.networks.quiet import quiet_exporter
+from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
 
 OPSET = 18  # has the layer normalisation of BERT as one operator; Triton 24.10's ONNX Runtime reads up to 21

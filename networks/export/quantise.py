@@ -1,4 +1,4 @@
-"""Quantise an exported network's weights to INT8: python -m convai.networks.quantise model.onnx --out model.onnx
+"""Quantise an exported network's weights to INT8: python -m convai.networks.export.quantise model.onnx --out model.onnx
 
 Activations are rounded row by row while the network runs. ONNX Runtime's usual dynamic quantisation is faster still,
 but finds one scale for a whole batch, so that an answer would change with the requests that share its batch.
@@ -28,7 +28,7 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m convai.networks.quantise", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m convai.networks.export.quantise", description=__doc__)
     parser.add_argument("model", type=Path, help="exported FP32 model.onnx")
     parser.add_argument("--out", type=Path, required=True, help="file to write; may be the same")
     return parser

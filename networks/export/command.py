@@ -9,11 +9,11 @@ convai export --checkpoint waveglow_256.pt --set sigma=0.6
 from collections.abc import Iterator
 from pathlib import Path
 
-from convai.networks.checkpoint import read_checkpoint
-from convai.networks.export import Export, Job, export, installed_export
+from convai.networks.checkpoints.checkpoint import read_checkpoint
+from convai.networks.checkpoints.weights import Weights, find_weights, read_weights, with_options
+from convai.networks.export.export import Export, Job, export, installed_export
+from convai.networks.export.report import as_json, table
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
-from convai.networks.report import as_json, table
-from convai.networks.weights import Weights, find_weights, read_weights, with_options
 
 
 def add_arguments(parser) -> None:

@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from convai.networks.compact import restore
-from convai.networks.pickled_module import read_pickled_module
+from convai.networks.checkpoints.compact import restore
+from convai.networks.checkpoints.pickled_module import read_pickled_module
+from convai.networks.checkpoints.renames import Reading, check_keys
+from convai.networks.checkpoints.weights import Weights, config_name_of, sha256_of
 from convai.networks.registry import NETWORKS
-from convai.networks.renames import Reading, check_keys
-from convai.networks.weights import Weights, config_name_of, sha256_of
 
 
 @dataclass(frozen=True)

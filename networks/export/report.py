@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable
 
-from convai.networks.export import Export
-from convai.networks.parity import CaseParity
+from convai.networks.export.export import Export
+from convai.networks.export.parity import CaseParity
 
 HEADER = ("network", "config", "format", "precision", "inputs", "largest difference", "allowed")
 

@@ -6,7 +6,7 @@ convai weights inspect bert_large_qa.pt
 from dataclasses import asdict
 from pathlib import Path
 
-from convai.networks.checkpoint import Checkpoint, read_checkpoint
+from convai.networks.checkpoints.checkpoint import Checkpoint, read_checkpoint
 
 
 def add_arguments(parser) -> None:

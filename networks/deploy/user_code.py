@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
-NETWORKS = str(Path(__file__).parent)
+NETWORKS = str(Path(__file__).parent.parent)
 
 
 def build_module(spec: str) -> nn.Module:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from convai.networks.training import Schedule, Training
+from convai.networks.training.training import Schedule, Training
 
 STATE_NAME = "state.pt"
 LOG_NAME = "log.jsonl"

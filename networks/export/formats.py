@@ -8,7 +8,7 @@ from types import ModuleType
 from torch import Tensor, nn
 
 from convai.generator.settings import MODEL_FILES
-from convai.networks import onnx_file, plan_file, torchscript_file
+from convai.networks.export import onnx_file, plan_file, torchscript_file
 from convai.networks.registry import Network, Runner
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from convai.networks.quiet import quiet_exporter
+from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
 
 RECORD = "convai.json"

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from convai.networks.deploy.command.interface import Interface
 from torch import Tensor, nn
-
-from convai.networks.interface import Interface
 
 
 def write_trace(interface: Interface, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:

@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from convai.networks.compact import restore
+from convai.networks.checkpoints.compact import restore
+from convai.networks.checkpoints.renames import check_keys
 from convai.networks.registry import Network
-from convai.networks.renames import check_keys
 
 DEFAULT_CONFIG = "mini"
 HASHED_BYTES = 2**20  # at a time

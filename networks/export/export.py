@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from convai.networks.formats import FORMATS, Format
-from convai.networks.parity import CaseParity, ParityError, compare
+from convai.networks.checkpoints.weights import Weights, build
+from convai.networks.export.formats import FORMATS, Format
+from convai.networks.export.parity import CaseParity, ParityError, compare
 from convai.networks.registry import PRECISIONS, Network, Tolerance
-from convai.networks.weights import Weights, build
 
 RECORDED_PACKAGES = ("convai", "torch", "onnx")
+EXPORTER_FILES = ("export.py", "formats.py", "onnx_file.py", "torchscript_file.py", "plan_file.py")
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class Export:
 
 
 def code_sha256(network: Network) -> str:
-    """Digest of the source files of a network and of the exporter."""
-    files = sorted([*network.folder.glob("*.py"), *Path(__file__).parent.glob("*.py")])
+    """Digest of the source files that decide what an export holds: those of the network and of the exporter."""
+    exporter = [Path(__file__).with_name(name) for name in EXPORTER_FILES]
+    files = sorted({*network.source_files(), *exporter})
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from convai.networks.compact import load, save
+from convai.networks.checkpoints.compact import load, save
 
 ADAM_BETAS = (0.9, 0.98)
 

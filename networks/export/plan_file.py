@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convai.generator.profiles import PROFILES
 from convai.generator.settings import Profile
-from convai.networks import onnx_file
+from convai.networks.export import onnx_file
 from convai.networks.registry import Network, Runner
 
 TORCH_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}  # of the networks' outputs

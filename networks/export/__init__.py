@@ -1,0 +1,1 @@
+"""Exports networks into the model repository, each compared with the network it came from."""

@@ -1,0 +1,1 @@
+"""What all trainings share: schedule, checkpoints, log, batches of like length."""
