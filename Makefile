@@ -34,7 +34,7 @@ bench: setup export ## measure speed beside the floor and the way of 2020: build
 
 overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
 	mkdir -p build
-	.venv/bin/python -m convai.benchmarks.overload --json build/overload.json
+	.venv/bin/python -m convai.benchmarks.speed.overload --json build/overload.json
 
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)

@@ -23,8 +23,8 @@ COMMANDS = {
     "export": Command("convai.networks.export.command", "export the networks into the model repository"),
     "deploy": Command("convai.networks.deploy.command", "export a PyTorch network of your own into the model repository"),
     "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights"),
-    "evaluate": Command("convai.benchmarks.evaluate", "measure the quality of the answers"),
-    "bench": Command("convai.benchmarks.bench", "measure latency and throughput beside the floor and the way of 2020"),
+    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers"),
+    "bench": Command("convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"),
 }
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 

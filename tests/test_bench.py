@@ -5,7 +5,7 @@ import soundfile
 from conftest import chirp
 
 from convai.__main__ import main
-from convai.benchmarks.server_memory import memory_of, server_at
+from convai.benchmarks.speed.server_memory import memory_of, server_at
 from convai.generator.profiles import PROFILES
 
 

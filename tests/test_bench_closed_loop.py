@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from convai.benchmarks.closed_loop import Load, run_load
-from convai.benchmarks.paths import Reply
+from convai.benchmarks.speed.closed_loop import Load, run_load
+from convai.benchmarks.speed.paths import Reply
 
 QUESTIONS = ["short", "middle", "long"]
 

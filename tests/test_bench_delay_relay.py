@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from convai.benchmarks.delay_relay import DelayRelay
+from convai.benchmarks.speed.delay_relay import DelayRelay
 
 
 @contextmanager

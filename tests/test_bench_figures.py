@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from convai.benchmarks.closed_loop import Outcome
-from convai.benchmarks.load_figures import beside_the_floor, figures_of, medians
-from convai.benchmarks.load_plot import plot_loads
-from convai.benchmarks.load_table import loads_table, steps_tables
-from convai.benchmarks.paths import Reply
-from convai.benchmarks.server_memory import Memory
-from convai.benchmarks.step_shares import StepShare, called_shares, served_shares
-from convai.benchmarks.targets import targets
+from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
+from convai.benchmarks.speed.load_plot import plot_loads
+from convai.benchmarks.speed.load_table import loads_table, steps_tables
+from convai.benchmarks.speed.paths import Reply
+from convai.benchmarks.speed.server_memory import Memory
+from convai.benchmarks.speed.step_shares import StepShare, called_shares, served_shares
+from convai.benchmarks.speed.targets import targets
 from convai.client.step_times import Counters
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.decoding import Heard, choose, decode, load, main, measure, save
+from convai.benchmarks.tuning.decoding import Heard, choose, decode, load, main, measure, save
 from convai.networks.jasper.language_model import write
 from convai.networks.jasper.ngrams import estimate
 from convai.pipeline.description import LABELS

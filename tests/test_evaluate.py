@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from convai.benchmarks import quality
-from convai.benchmarks.measurement import Measurement, as_json, as_table
-from convai.benchmarks.question_answering import AskedQuestion
-from convai.benchmarks.recordings import Recording, read_manifest
-from convai.benchmarks.spoken_questions import make_spoken_questions
+from convai.benchmarks.quality import served as quality
+from convai.benchmarks.quality.question_answering import AskedQuestion
+from convai.benchmarks.quality.recordings import Recording, read_manifest
+from convai.benchmarks.quality.spoken_questions import make_spoken_questions
+from convai.benchmarks.tables import Measurement, as_json, as_table
 from convai.client.answer import Answer
 
 
@@ -104,7 +104,7 @@ def test_spoken_questions_are_made_into_a_manifest_that_can_be_asked(tmp_path, m
         said.append((voice, text))
         return np.sin(np.arange(800)).astype(np.float32), 8000
 
-    monkeypatch.setattr("convai.benchmarks.spoken_questions.speak", speak)
+    monkeypatch.setattr("convai.benchmarks.quality.spoken_questions.speak", speak)
     entry = {"question": "Who won in 1999?", "answers": [{"text": "Anna", "answer_start": 0}]}
     squad = {"data": [{"paragraphs": [{"context": "Anna won", "qas": [entry]}]}]}
     (tmp_path / "squad.json").write_text(json.dumps(squad))

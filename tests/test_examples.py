@@ -3,7 +3,7 @@
 import pytest
 from conftest import EXAMPLES
 
-from convai.benchmarks.recordings import read_manifest
+from convai.benchmarks.quality.recordings import read_manifest
 from convai.client.audio_files import read_mono
 
 RECORDINGS = read_manifest(EXAMPLES / "examples.jsonl")

@@ -1,6 +1,6 @@
 import json
 
-from convai.benchmarks.network_speed import main
+from convai.benchmarks.speed.network_speed import main
 
 
 def test_every_figure_is_given_before_and_after(tmp_path, capsys):

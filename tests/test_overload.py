@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from fake_triton import FakeTriton, serving
 
-from convai.benchmarks.measured_server import MeasuredServer
-from convai.benchmarks.overload import main
-from convai.benchmarks.overload_report import Attempt, OverloadReport, Phase
-from convai.benchmarks.overload_run import Overload, overload
-from convai.benchmarks.question_set import Question
-from convai.benchmarks.server_memory import Memory
+from convai.benchmarks.speed.measured_server import MeasuredServer
+from convai.benchmarks.speed.overload import main
+from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase
+from convai.benchmarks.speed.overload_run import Overload, overload
+from convai.benchmarks.speed.question_set import Question
+from convai.benchmarks.speed.server_memory import Memory
 
 QUESTIONS = [Question(np.full(1600, 0.1, np.float32), 16_000, context) for context in ("Ada wrote it.", "Bob did.")]
 OUTPUTS = {

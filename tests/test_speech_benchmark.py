@@ -6,9 +6,9 @@ import torch
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
-from convai.benchmarks.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
-from convai.benchmarks.speech_pictures import draw, picture
-from convai.benchmarks.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
+from convai.benchmarks.quality.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
+from convai.benchmarks.quality.speech_pictures import draw, picture
+from convai.benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
 from convai.networks.checkpoints.compact import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 

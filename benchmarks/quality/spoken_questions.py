@@ -7,8 +7,8 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from convai.benchmarks.question_answering import AskedQuestion, read_questions
-from convai.benchmarks.question_answering import sample as drawn
+from convai.benchmarks.quality.question_answering import AskedQuestion, read_questions
+from convai.benchmarks.quality.question_answering import sample as drawn
 from convai.networks.bert.questions import spoken_form
 from convai.networks.jasper.voices import speak
 

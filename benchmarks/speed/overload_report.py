@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from convai.benchmarks.load_table import MEGABYTE, as_table
-from convai.benchmarks.server_memory import Memory
-from convai.benchmarks.targets import Target
+from convai.benchmarks.speed.load_table import MEGABYTE, as_table
+from convai.benchmarks.speed.server_memory import Memory
+from convai.benchmarks.speed.targets import Target
 
 REFUSAL_SECONDS = 1.0
 GROWTH_RATIO = 1.1  # of memory, second half of the overload over the first

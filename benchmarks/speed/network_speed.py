@@ -1,6 +1,6 @@
 """Measure what was made faster in the voice's networks without changing their result, before and after in one run.
 
-python -m convai.benchmarks.network_speed --waveglow mini --tacotron2 mini --json speed.json
+python -m convai.benchmarks.speed.network_speed --waveglow mini --tacotron2 mini --json speed.json
 """
 
 import argparse
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from convai.benchmarks.textbook_decoder import TextbookDecoder
+from convai.benchmarks.speed.textbook_decoder import TextbookDecoder
 from convai.networks.tacotron2 import model as tacotron2
 from convai.networks.waveglow import model as waveglow
 from convai.networks.waveglow.config import HOP_LENGTH

@@ -7,10 +7,10 @@ from dataclasses import replace
 import jiwer
 from tqdm import tqdm
 
-from convai.benchmarks.measurement import Measurement
-from convai.benchmarks.question_answering import AskedQuestion, mismatched
-from convai.benchmarks.recordings import Recording
-from convai.benchmarks.squad_metrics import score
+from convai.benchmarks.quality.question_answering import AskedQuestion, mismatched
+from convai.benchmarks.quality.recordings import Recording
+from convai.benchmarks.quality.squad_metrics import score
+from convai.benchmarks.tables import Measurement
 from convai.client.answer import Answer
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
-from convai.benchmarks.paths import Reply
-from convai.benchmarks.question_set import Question
+from convai.benchmarks.speed.paths import Reply
+from convai.benchmarks.speed.question_set import Question
 
 
 @dataclass(frozen=True)

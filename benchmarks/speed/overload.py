@@ -1,6 +1,6 @@
 """Overload a server for a while and see that it answers rightly or refuses quickly, and is itself again afterwards.
 
-python -m convai.benchmarks.overload --in-flight 64 --seconds 60 --json overload.json
+python -m convai.benchmarks.speed.overload --in-flight 64 --seconds 60 --json overload.json
 """
 
 import argparse
@@ -13,9 +13,9 @@ from convai.generator.profiles import PROFILES
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # Imported here, because it takes seconds that `--help` need not wait for.
-    from convai.benchmarks.measured_server import measured_server
-    from convai.benchmarks.overload_run import Overload, overload
-    from convai.benchmarks.question_set import default_questions
+    from convai.benchmarks.speed.measured_server import measured_server
+    from convai.benchmarks.speed.overload_run import Overload, overload
+    from convai.benchmarks.speed.question_set import default_questions
 
     try:
         load = Overload(args.in_flight, args.seconds)

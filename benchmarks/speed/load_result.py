@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 
-from convai.benchmarks.load_figures import LoadFigures, medians
-from convai.benchmarks.load_table import loads_table, steps_tables
-from convai.benchmarks.question_set import Question
-from convai.benchmarks.targets import Target, targets
+from convai.benchmarks.speed.load_figures import LoadFigures, medians
+from convai.benchmarks.speed.load_table import loads_table, steps_tables
+from convai.benchmarks.speed.question_set import Question
+from convai.benchmarks.speed.targets import Target, targets
 
 PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient", "numpy")
 

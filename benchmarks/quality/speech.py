@@ -13,9 +13,8 @@ from tqdm import tqdm
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
-from convai.benchmarks.listener import Listener
-from convai.benchmarks.measurement import Measurement, as_json, as_table
-from convai.benchmarks.voices import (
+from convai.benchmarks.quality.listener import Listener
+from convai.benchmarks.quality.voices import (
     Spoken,
     Vocoder,
     Voice,
@@ -24,6 +23,7 @@ from convai.benchmarks.voices import (
     tacotron2_voice,
     teacher_voice,
 )
+from convai.benchmarks.tables import Measurement, as_json, as_table
 from convai.client.client import ConvaiClient
 from convai.networks.bert.questions import spoken_form
 from convai.networks.tacotron2.texts import draw_texts
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         measurements.append(judged(name, texts, ones, spoken["teacher"], heard))
     print(as_table(measurements))
     if args.out:
-        from convai.benchmarks.speech_pictures import draw
+        from convai.benchmarks.quality.speech_pictures import draw
 
         draw(args.out, texts, spoken)
     if args.json:

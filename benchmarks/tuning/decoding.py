@@ -1,7 +1,7 @@
 """Compare greedy decoding with beam search and choose its weights:
 
-python -m convai.benchmarks.decoding --manifest dev/manifest.jsonl --save dev.npz
-python -m convai.benchmarks.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
+python -m convai.benchmarks.tuning.decoding --manifest dev/manifest.jsonl --save dev.npz
+python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
 
 Every second recording chooses the weights, the others tell how well they do. Recordings whose manifest names the text
 that the question is about are decoded with and without it. Times are of one CPU thread.
@@ -21,8 +21,8 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.measurement import Measurement, as_table
-from convai.benchmarks.recordings import read_manifest
+from convai.benchmarks.quality.recordings import read_manifest
+from convai.benchmarks.tables import Measurement, as_table
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
 WEIGHTS_FILE = Path("weights/jasper.safetensors")
@@ -127,7 +127,7 @@ def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) ->
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m convai.benchmarks.decoding",
+        prog="python -m convai.benchmarks.tuning.decoding",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
 
-from convai.benchmarks.measured_server import MeasuredServer
-from convai.benchmarks.overload_report import Attempt, OverloadReport, Phase, Sample
-from convai.benchmarks.paths import EnsemblePath
-from convai.benchmarks.question_set import Question
+from convai.benchmarks.speed.measured_server import MeasuredServer
+from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase, Sample
+from convai.benchmarks.speed.paths import EnsemblePath
+from convai.benchmarks.speed.question_set import Question
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError, Overloaded
 

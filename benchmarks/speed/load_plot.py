@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from convai.benchmarks.load_figures import LoadFigures
+from convai.benchmarks.speed.load_figures import LoadFigures
 from convai.pipeline.description import STEPS
 
 COLOURS = {"ensemble": "tab:blue", "step-by-step": "tab:orange", "floor": "black"}

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from convai.benchmarks.in_process import NETWORKS, Arrays, InProcess, by_name, networks, python_steps
-from convai.benchmarks.question_set import Question
+from convai.benchmarks.speed.in_process import NETWORKS, Arrays, InProcess, by_name, networks, python_steps
+from convai.benchmarks.speed.question_set import Question
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request

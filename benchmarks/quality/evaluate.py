@@ -66,11 +66,11 @@ def run(args: argparse.Namespace) -> int:
     if args.kind == "speak":
         return make_spoken(args)
     if args.kind == "voice":
-        from convai.benchmarks import speech
+        from convai.benchmarks.quality import speech
 
         return speech.run(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.measurement import as_json, as_table
+    from convai.benchmarks.tables import as_json, as_table
     from convai.client.client import ConvaiClient
 
     items = read_items(args)
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def make_spoken(args: argparse.Namespace) -> int:
-    from convai.benchmarks.spoken_questions import make_spoken_questions
+    from convai.benchmarks.quality.spoken_questions import make_spoken_questions
 
     print(make_spoken_questions(args.squad, positive(args.questions), args.voices, args.out, args.seed))
     return 0
@@ -91,11 +91,11 @@ def make_spoken(args: argparse.Namespace) -> int:
 
 def read_items(args: argparse.Namespace) -> list:
     if args.kind == "text":
-        from convai.benchmarks.question_answering import read_questions, sample
+        from convai.benchmarks.quality.question_answering import read_questions, sample
 
         answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
         return sample(answerable, positive(args.questions), args.seed)
-    from convai.benchmarks.recordings import read_manifest
+    from convai.benchmarks.quality.recordings import read_manifest
 
     return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
 
@@ -107,6 +107,6 @@ def positive(count: int) -> int:
 
 
 def measure_of(kind: str):
-    from convai.benchmarks import quality
+    from convai.benchmarks.quality import served as quality
 
     return {"text": quality.reading, "speech": quality.hearing, "pipeline": quality.conversation}[kind]

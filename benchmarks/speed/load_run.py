@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from convai.benchmarks.closed_loop import Load, run_load
-from convai.benchmarks.load_figures import LoadFigures, beside_the_floor, figures_of
-from convai.benchmarks.measured_server import MeasuredServer
-from convai.benchmarks.paths import OUTPUTS, EnsemblePath, FloorPath, Reply, StepByStepPath
-from convai.benchmarks.question_set import Question
-from convai.benchmarks.step_shares import StepShare, called_shares, served_shares
+from convai.benchmarks.speed.closed_loop import Load, run_load
+from convai.benchmarks.speed.load_figures import LoadFigures, beside_the_floor, figures_of
+from convai.benchmarks.speed.measured_server import MeasuredServer
+from convai.benchmarks.speed.paths import OUTPUTS, EnsemblePath, FloorPath, Reply, StepByStepPath
+from convai.benchmarks.speed.question_set import Question
+from convai.benchmarks.speed.step_shares import StepShare, called_shares, served_shares
 from convai.client.client import ConvaiClient
 from convai.client.step_by_step import needed_calls
 from convai.client.step_times import Counters, counters, requests_between, settled_counters

@@ -7,9 +7,9 @@ from statistics import fmean, median
 
 import numpy as np
 
-from convai.benchmarks.closed_loop import Outcome
-from convai.benchmarks.server_memory import Memory
-from convai.benchmarks.step_shares import StepShare
+from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.server_memory import Memory
+from convai.benchmarks.speed.step_shares import StepShare
 
 PERCENTILES = (50, 90, 99)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.benchmarks.recordings import Recording, read_manifest
+from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
 
-EXAMPLE = Path(__file__).parent.parent / "client" / "examples" / "question.wav"
+EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"
 CONTEXTS = Path(__file__).with_name("contexts.txt")
 QUESTIONS = 24
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 8.0

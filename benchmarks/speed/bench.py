@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     check(args)
     # Imported here, because it takes seconds that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.question_set import default_questions, manifest_questions
+    from convai.benchmarks.speed.question_set import default_questions, manifest_questions
 
     questions = manifest_questions(args.manifest, args.limit) if args.manifest else default_questions()
     result = measure(args, questions)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         args.json.write_text(result.json() + "\n")
     if args.plot:
-        from convai.benchmarks.load_plot import plot_loads
+        from convai.benchmarks.speed.load_plot import plot_loads
 
         plot_loads(args.plot, result.medians, result.title)
     return 0
@@ -69,10 +69,10 @@ def check(args: argparse.Namespace):
 
 
 def measure(args: argparse.Namespace, questions: list):
-    from convai.benchmarks.closed_loop import Load
-    from convai.benchmarks.load_result import BenchResult
-    from convai.benchmarks.load_run import Bench, opened_paths
-    from convai.benchmarks.measured_server import measured_server
+    from convai.benchmarks.speed.closed_loop import Load
+    from convai.benchmarks.speed.load_result import BenchResult
+    from convai.benchmarks.speed.load_run import Bench, opened_paths
+    from convai.benchmarks.speed.measured_server import measured_server
     from convai.client.client import ConvaiClient
 
     loads = [Load(in_flight, args.requests, args.seconds) for in_flight in args.loads]

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from convai.benchmarks.load_figures import LoadFigures
-from convai.benchmarks.measurement import aligned
+from convai.benchmarks.speed.load_figures import LoadFigures
+from convai.benchmarks.tables import aligned
 
 MEGABYTE = 1e6
 HEADINGS = (

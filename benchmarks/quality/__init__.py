@@ -1,0 +1,1 @@
+"""What is heard, answered and spoken, and how rightly."""

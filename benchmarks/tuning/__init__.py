@@ -1,0 +1,1 @@
+"""Numbers of the default weights that are chosen by measuring."""
