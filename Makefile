@@ -14,6 +14,9 @@ demo: setup export ## ask the example question: starts the server, writes answer
 test: setup export ## run every test against a real Triton server
 	.venv/bin/python -m pytest
 
+test-fast: setup ## run the tests that need no server and train nothing
+	.venv/bin/python -m pytest tests/unit
+
 export: setup ## export the default networks into the model repository
 	$(CONVAI) export
 
@@ -56,4 +59,4 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
-.PHONY: help setup demo test export serve ask generate check bench overload full-size clean
+.PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size clean

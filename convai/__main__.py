@@ -21,10 +21,14 @@ COMMANDS = {
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
     "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
     "export": Command("convai.networks.export.command", "export the networks into the model repository"),
-    "deploy": Command("convai.networks.deploy.command", "export a PyTorch network of your own into the model repository"),
+    "deploy": Command(
+        "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository"
+    ),
     "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights"),
     "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers"),
-    "bench": Command("convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"),
+    "bench": Command(
+        "convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"
+    ),
 }
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 

@@ -1,19 +1,16 @@
 import os
 import shutil
-from pathlib import Path
+
+from support.places import EXAMPLES, ROOT
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import pytest
 import soundfile
 
 from convai.backends.management.launcher import Server
 from convai.client import ConvaiClient
 from convai.pipeline.description import STEPS
-
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "client" / "examples"
 
 
 @pytest.fixture(scope="session")
@@ -54,11 +51,3 @@ def example_question():
 @pytest.fixture(scope="session")
 def example_context():
     return (EXAMPLES / "context.txt").read_text()
-
-
-def chirp(seconds, sample_rate=16_000, seed=0):
-    """Something that sounds a little like speech to a network: a rising tone that swells, with some noise."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(int(seconds * sample_rate)) / sample_rate
-    tone = np.sin(2 * np.pi * (200 + 150 * rng.random() * time) * time) * np.abs(np.sin(2 * np.pi * 3 * time))
-    return (0.3 * tone + 0.02 * rng.standard_normal(len(time))).astype(np.float32)

@@ -9,7 +9,7 @@ batch as given and in the largest one; inputs that take every branch of the code
 
 from pathlib import Path
 
-from convai.networks.deploy.command.deploy import TARGETS, Deployed, Deployment, deploy
+from convai.networks.deploy.deploy import TARGETS, Deployed, Deployment, deploy
 
 
 def add_arguments(parser) -> None:

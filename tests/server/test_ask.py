@@ -1,0 +1,198 @@
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.image import imread
+from support.fake_triton import FakeTriton, serving
+
+from convai.__main__ import main
+from convai.client.ask import plan
+from convai.client.audio_files import read_mono
+from convai.pipeline.description import STEPS
+
+TONE = 0.5 * np.sin(np.arange(8_000) / 10)
+NOBODY = "127.0.0.1:1"
+ANSWER = {
+    "question": np.array([[b"who wrote it"]], np.object_),
+    "answer": np.array([["Zoë".encode()]], np.object_),
+    "answer_score": np.array([[0.75]], np.float32),
+    "answer_span": np.array([[0, 3]], np.int32),
+    "answer_audio": np.full((1, 11_025), 0.25, np.float32),
+    "mel": np.zeros((1, 80, 43), np.float32),
+}
+
+
+@pytest.fixture(scope="module")
+def fake():
+    return FakeTriton(ANSWER)
+
+
+@pytest.fixture(scope="module")
+def address(fake):
+    with serving(fake) as address:
+        yield address
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Questions in four formats, and something that is no audio."""
+    folder = tmp_path / "questions"
+    folder.mkdir()
+    for name in ("a.wav", "b.flac", "c.ogg", "d.mp3"):
+        soundfile.write(folder / name, TONE, 16_000)
+    (folder / "notes.txt").write_text("not a question")
+    return folder
+
+
+@pytest.fixture
+def context(tmp_path):
+    path = tmp_path / "context.txt"
+    path.write_text("Zoë wrote it.", encoding="utf-8")
+    return path
+
+
+def ask(*arguments):
+    return main(["ask", *map(str, arguments)])
+
+
+def test_a_question_is_answered_in_text_and_sound(folder, context, address, tmp_path, capsys):
+    out = tmp_path / "answer.wav"
+    assert ask(folder / "a.wav", "--context", context, "--out", out, "--server", address) == 0
+    printed = capsys.readouterr()
+    assert all(part in printed.out for part in ("who wrote it", "Zoë", "0.75", "0.50 s", str(out)))
+    assert printed.err == ""
+    samples, rate = soundfile.read(out)
+    assert (rate, samples.shape) == (22_050, (11_025,))
+    np.testing.assert_allclose(samples, 0.25, atol=1e-4)
+
+
+def test_nothing_is_spoken_unless_it_is_kept(folder, context, fake, address):
+    assert ask(folder / "a.wav", "--context", context, "--server", address) == 0
+    requested = [output.name for output in fake.requests[-1].outputs]
+    assert requested == ["question", "answer", "answer_score", "answer_span"]
+
+
+def test_a_folder_is_answered_into_a_folder_one_json_object_a_line(folder, context, address, tmp_path, capsys):
+    out = tmp_path / "answers"
+    assert ask(folder, "--context", context, "--out", out, "--plot", out, "--json", "--server", address) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    questions = [str(folder / name) for name in ("a.wav", "b.flac", "c.ogg", "d.mp3")]
+    assert [record["file"] for record in records] == questions
+    assert records[0]["answer"] == "Zoë"
+    assert records[0]["answer_span"] == [0, 3]
+    written = {path.name for path in out.iterdir()}
+    assert written == {f"{stem}.{ending}" for stem in "abcd" for ending in ("wav", "png")}
+
+
+def test_a_bad_file_does_not_stop_the_others_but_the_exit_status_tells(folder, context, address, capsys):
+    files = [folder / "a.wav", folder / "notes.txt", folder / "missing.wav", folder / "b.flac"]
+    assert ask(*files, "--context", context, "--json", "--server", address) == 1
+    printed = capsys.readouterr()
+    records = [json.loads(line) for line in printed.out.splitlines()]
+    assert ["error" in record for record in records] == [False, True, True, False]
+    assert "notes.txt: is not audio" in printed.err
+    assert "missing.wav: cannot be read: No such file" in printed.err
+
+
+def test_without_a_server_one_line_says_how_to_start_it(folder, context, capsys):
+    assert ask(folder, "--context", context, "--server", NOBODY) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "convai ask: no connection" in printed.err and "convai serve" in printed.err
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")],
+)
+def test_a_context_that_is_no_text_is_refused(content, message, folder, tmp_path, capsys):
+    path = tmp_path / "bad.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert ask(folder, "--context", path, "--server", NOBODY) == 1
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert re.search(message, printed)
+
+
+def test_the_context_may_come_from_standard_input(folder, fake, address, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\ufeffZoë wrote it.".encode())))
+    assert ask(folder / "a.wav", "--context", "-", "--server", address) == 0
+    assert fake.requests[-1].raw_input_contents[2].endswith("Zoë wrote it.".encode())
+    assert "\ufeff".encode() not in fake.requests[-1].raw_input_contents[2]
+
+
+def test_no_answer_overwrites_a_question_or_another_answer(folder, context, tmp_path, capsys):
+    question = (folder / "a.wav").read_bytes()
+    assert ask(folder, "--context", context, "--out", folder, "--server", NOBODY) == 1
+    assert (folder / "a.wav").read_bytes() == question
+    soundfile.write(folder / "a.flac", TONE, 16_000)
+    assert ask(folder, "--context", context, "--out", tmp_path / "answers", "--server", NOBODY) == 1
+    assert capsys.readouterr().err.count("would overwrite") == 2
+
+
+def test_a_plot_and_a_timeline_do_not_overwrite_each_other(folder, context, tmp_path, capsys):
+    picture = tmp_path / "answer.png"
+    assert ask(folder / "a.wav", "--context", context, "--plot", picture, "--trace", picture, "--server", NOBODY) == 1
+    assert "would overwrite" in capsys.readouterr().err
+    (job,) = plan([folder / "a.wav"], None, plot=tmp_path, trace=tmp_path)
+    assert job.plot_file != job.trace_file
+
+
+def test_a_timeline_of_steps_called_from_here_is_refused(folder, context, tmp_path, capsys):
+    trace = ["--trace", tmp_path / "timeline.png", "--step-by-step"]
+    assert ask(folder / "a.wav", "--context", context, *trace, "--server", NOBODY) == 1
+    assert "leave one out" in capsys.readouterr().err
+
+
+def test_an_ending_that_is_no_audio_format_is_refused_before_asking(folder, context, capsys):
+    assert ask(folder / "a.wav", "--context", context, "--out", folder / "answer.doc", "--server", NOBODY) == 1
+    assert "must end in one of .wav" in capsys.readouterr().err
+
+
+def test_a_folder_without_audio_is_refused(tmp_path, context, capsys):
+    assert ask(tmp_path, "--context", context, "--server", NOBODY) == 1
+    assert "holds no audio file" in capsys.readouterr().err
+
+
+def test_stereo_is_averaged(tmp_path):
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1), 44_100)
+    samples, rate = read_mono(path)
+    assert rate == 44_100
+    assert samples.dtype == np.float32
+    np.testing.assert_allclose(samples, np.full(100, 0.125), atol=1e-4)
+
+
+def test_a_file_is_what_its_content_says(tmp_path):
+    path = tmp_path / "wav.raw"
+    soundfile.write(path, TONE, 16_000, format="WAV")
+    assert read_mono(path)[0].shape == TONE.shape
+
+
+@pytest.mark.parametrize("flag", ["--steps", "--step-by-step"])
+def test_each_step_is_timed(flag, server, context, example_question, tmp_path, capsys):
+    question, out = tmp_path / "question.wav", tmp_path / "answer.wav"
+    soundfile.write(question, *example_question)
+    assert ask(question, "--context", context, "--out", out, flag, "--json", "--server", server.grpc_address) == 0
+    (record,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [step["step"] for step in record["steps"]][::10] == ["speech_features", "audio_trimmer"]
+    for step in record["steps"]:
+        assert step.get("requests", 1) == 1
+        assert step.get("compute_seconds", step.get("round_trip_seconds")) > 0
+
+
+def test_a_request_is_drawn_through_all_steps_and_its_times_are_told(
+    server, context, example_question, tmp_path, capsys
+):
+    question, picture = tmp_path / "question.wav", tmp_path / "timeline.png"
+    soundfile.write(question, *example_question)
+    assert ask(question, "--context", context, "--trace", picture, "--server", server.grpc_address) == 0
+    printed = capsys.readouterr().out
+    assert f"traced  {picture}" in printed
+    assert all(f"    {step.name} " in printed for step in STEPS)
+    assert imread(picture).shape[1] == 1440

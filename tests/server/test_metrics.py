@@ -1,0 +1,145 @@
+"""What the steps count for Prometheus is what they heard, answered and spoke, and every documented metric is served."""
+
+import os
+import re
+import signal
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from support.places import ROOT
+from support.sounds import chirp
+from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from convai.backends.management.processes import stubs_of
+from convai.backends.runtime import metrics
+from convai.backends.runtime.metrics import Counter
+from convai.client import InvalidInput
+from convai.pipeline.description import MODEL_NAMES
+
+SECONDS = "convai_question_seconds_total"
+
+
+def read_metrics(server):
+    """The values of every metric's series, by name and labels as Prometheus would read them."""
+    with urllib.request.urlopen(server.metrics_url, timeout=10) as response:
+        lines = [line for line in response.read().decode().splitlines() if line and not line.startswith("#")]
+    return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def counted(server, name, model):
+    return read_metrics(server)[f'{name}{{model="{model}"}}']
+
+
+@pytest.fixture
+def risen(server):
+    """Tells by how much a counter rose since the test began."""
+    before = read_metrics(server)
+
+    def rise(name, model):
+        return counted(server, name, model) - before[f'{name}{{model="{model}"}}']
+
+    return rise
+
+
+@pytest.fixture(scope="module")
+def triton(server):
+    with InferenceServerClient(server.grpc_address) as triton:
+        yield triton
+
+
+def infer_rows(triton, model, **arrays):
+    tensors = [InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)) for name, array in arrays.items()]
+    for tensor, array in zip(tensors, arrays.values(), strict=True):
+        tensor.set_data_from_numpy(array)
+    return triton.infer(model, tensors, client_timeout=60)
+
+
+def hear(triton, *clips, sample_rate=16_000):
+    rates = np.full((len(clips), 1), sample_rate, np.int32)
+    return infer_rows(triton, "speech_features", question_audio=np.stack(clips), sample_rate=rates)
+
+
+def test_seconds_heard_and_spoken_are_those_of_the_audio(client, risen):
+    answer = client.ask(chirp(1.25, 8_000), sample_rate=8_000, context="Ada wrote the first program.")
+    assert risen(SECONDS, "speech_features") == pytest.approx(1.25)
+    spoken = risen("convai_answer_seconds_total", "audio_trimmer")
+    assert spoken == pytest.approx(answer.answer_audio.size / 22_050)
+
+
+def test_an_answer_and_none_are_told_apart(client, risen):
+    context = "Ada Lovelace wrote the first program."
+    asked = [client.answer_text("who wrote the first program", context).answer, client.answer_text("", context).answer]
+    assert asked == ["Ada Lovelace", ""]
+    assert risen("convai_answers_total", "answer_extractor") == 1
+    assert risen("convai_no_answers_total", "answer_extractor") == 1
+
+
+def test_each_row_of_a_request_counts(triton, risen):
+    hear(triton, chirp(0.5), chirp(0.5), chirp(0.5))
+    assert risen(SECONDS, "speech_features") == pytest.approx(1.5)
+
+
+def test_a_refused_request_counts_nothing_even_for_its_good_rows(triton, risen):
+    with pytest.raises(InferenceServerException, match="NaN"):
+        hear(triton, chirp(0.5), np.full(8_000, np.nan, np.float32))
+    assert risen(SECONDS, "speech_features") == 0
+
+
+def test_counting_goes_on_where_it_was_when_a_dead_step_is_revived(server, triton):
+    hear(triton, chirp(0.5))
+    before = counted(server, SECONDS, "speech_features")
+    (stub,) = [stub for stub in stubs_of(server.process.pid) if stub.model == "speech_features"]
+    os.kill(stub.pid, signal.SIGKILL)
+    hear_again(triton, deadline=time.monotonic() + 60)
+    assert counted(server, SECONDS, "speech_features") == pytest.approx(before + 0.5)
+
+
+def hear_again(triton, deadline):
+    while True:
+        try:
+            return hear(triton, chirp(0.5))
+        except InferenceServerException:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_triton_counts_a_failed_request_twice_on_its_ensemble_and_as_a_success_on_the_step_that_refused_it(
+    server, client
+):
+    failures = 'nv_inference_request_failure{model="speech_to_text",reason="OTHER",version="1"}'
+    successes = 'nv_inference_request_success{model="speech_features",version="1"}'
+    before = read_metrics(server)
+    with pytest.raises(InvalidInput):
+        client.transcribe(chirp(0.5), sample_rate=4_000)
+    deadline = time.monotonic() + 5  # the step answers a moment before it counts
+    while (after := read_metrics(server))[successes] == before[successes]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [after[series] - before[series] for series in (failures, successes)] == [2, 1]
+
+
+def test_every_metric_that_is_explained_is_served(server, client):
+    client.answer_text("who wrote it", "Ada wrote it.")
+    texts = metrics.__doc__ + (ROOT / "README.md").read_text()
+    explained = set(re.findall(r"\b(?:nv|convai)_[a-z_]*[a-z]", texts)) - set(MODEL_NAMES)
+    assert explained
+    assert explained <= {series.partition("{")[0] for series in read_metrics(server)}
+
+
+def test_every_step_that_is_watched_exists():
+    watched = re.findall(r'model=~?"([\w|]+)"', metrics.__doc__)
+    assert {model for models in watched for model in models.split("|")} <= set(MODEL_NAMES)
+
+
+@pytest.mark.parametrize("name", ["question_seconds_total", "convai_question_seconds", "convai_Questions_total"])
+def test_a_name_against_the_conventions_is_refused(name):
+    with pytest.raises(ValueError, match=f"name: got '{name}'; allowed"):
+        Counter(name, "Something", lambda inputs, outputs: 1)
+
+
+def test_a_counter_without_help_is_refused():
+    with pytest.raises(ValueError, match="help: got none"):
+        Counter("convai_questions_total", "", lambda inputs, outputs: 1)

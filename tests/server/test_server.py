@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+from support.tiny_repository import write_repository
+from support.triton_requests import infer, infer_together, largest_batch
+from tritonclient.utils import InferenceServerException
+
+from convai.backends.management.launcher import Server
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    return write_repository(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def server(repository):
+    with Server(repository) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with triton.InferenceServerClient(server.grpc_address) as client:
+        yield client
+
+
+def floats(*values):
+    return np.array(values, np.float32)
+
+
+def test_an_ensemble_chains_a_python_step_and_a_network(client):
+    assert infer(client, "chain", x=floats(2, 4), note=b"")["half"].tolist() == [[2.5, 5]]
+
+
+def test_outputs_of_torchscript_are_found_by_their_index(client):
+    outputs = infer(client, "halver", amplified=floats(2, 4, 6))
+
+    assert outputs["half__0"].tolist() == [[1, 2, 3]]
+    assert outputs["length__1"].tolist() == [[3]]
+
+
+def test_an_onnx_network_answers(client):
+    assert infer(client, "lookup", index=np.array([1, 2, 0]))["value"].tolist() == [[10, 20, 0]]
+
+
+def test_denormal_numbers_are_flushed_to_zero(client):
+    assert infer(client, "lookup", index=np.array([3]))["value"] == 0
+    assert infer(client, "halver", amplified=floats(2e-39))["half__0"] == 0
+
+
+def test_only_the_requested_outputs_come_back(client):
+    assert list(infer(client, "amplifier", outputs=["echo"], x=floats(1), note=b"n")) == ["echo"]
+
+
+def test_request_parameters_reach_the_step(client):
+    assert infer(client, "amplifier", x=floats(1), note=b"", parameters={"seed": 7})["amplified"] == 9.5
+
+
+def test_the_rows_of_a_request_are_answered_each(client):
+    notes = np.array([[b"a"], [b"b"]], np.object_)
+    outputs = infer(client, "amplifier", x=floats([1], [2]), note=notes)
+
+    assert outputs["amplified"].tolist() == [[2.5], [5]]
+    assert outputs["echo"].tolist() == notes.tolist()
+
+
+def test_requests_of_different_length_share_a_batch_and_a_guilty_one_fails_alone(client):
+    requests = [{"x": np.full(length, length, np.float32), "note": b""} for length in range(1, 7)]
+    requests[2]["x"][0] = np.nan
+    requests[4]["note"] = b"\xff"
+    answers = infer_together(client, "amplifier", requests)
+
+    assert largest_batch(client, "amplifier") >= 3
+    assert "INVALID_ARGUMENT] amplifier: x holds NaN" in str(answers[2])
+    assert "INVALID_ARGUMENT] amplifier: note is not valid UTF-8: byte 0xff at position 0" in str(answers[4])
+    for index in (0, 1, 3, 5):
+        assert answers[index]["amplified"].tolist() == [[2.5 * (index + 1)] * (index + 1)]
+
+
+@pytest.mark.parametrize(
+    ("model", "good", "bad"),
+    [
+        ("lookup", {"index": np.array([1, 2])}, {"index": np.array([1, 99])}),
+        ("halver", {"amplified": floats(2, 4)}, {"amplified": floats(2, 1e9)}),
+    ],
+)
+def test_a_network_fails_only_the_guilty_request_of_a_batch(client, model, good, bad):
+    answers = infer_together(client, model, [good, good, bad, good, good])
+
+    assert largest_batch(client, model) >= 3
+    assert f"{model}: the network failed" in str(answers[2])
+    assert sum(isinstance(answer, dict) for answer in answers) == 4
+
+
+def test_a_mistake_that_a_torchscript_network_reports_is_the_callers(client):
+    mistake = r"INVALID_ARGUMENT\] halver: the network failed: amplified is above 1e6$"
+    with pytest.raises(InferenceServerException, match=mistake):
+        infer(client, "halver", amplified=floats(1e9))
+
+
+def test_an_empty_request_to_a_network_gets_an_answer_of_its_own(client):
+    assert infer(client, "halver", amplified=np.zeros((1, 0), np.float32))["half__0"].shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        ("amplifier", {"x": floats(np.nan), "note": b""}),
+        ("amplifier", {"x": floats(1), "note": b"fail"}),
+        ("lookup", {"index": np.array([99])}),
+        ("halver", {"amplified": floats(1e9)}),
+        ("chain", {"x": floats(1e9), "note": b""}),
+    ],
+)
+def test_no_error_tells_a_path_of_the_server(client, repository, model, inputs):
+    with pytest.raises(InferenceServerException) as error:
+        infer(client, model, **inputs)
+
+    assert "/" not in str(error.value)
+
+
+def test_an_internal_error_is_told_by_kind_and_logged_whole(client, server):
+    with pytest.raises(InferenceServerException, match=r"INTERNAL\] amplifier: internal error \(KeyError\)"):
+        infer(client, "amplifier", x=floats(1), note=b"fail")
+
+    assert "KeyError: '" in server.log_file.read_text()

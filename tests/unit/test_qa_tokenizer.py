@@ -1,0 +1,190 @@
+"""Token windows hold question and context as BERT expects, and their offsets fit the context exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces
+
+VOCABULARY_FILE = Path(__file__).parent.parent.parent / "model_repository/qa_tokenizer/1/vocab.txt"
+CLASSIFY, SEPARATE = 101, 102
+ODD_TEXTS = [
+    "plain words, and punctuation!",
+    "Café naïve İstanbul ﬁne ½ Straße",
+    "e\u0301a\u0301 decomposed accents e\u0301",
+    "emoji 😀 and 👨\u200d👩\u200d👧 and ❤\ufe0f and 🇩🇪.",
+    "日本語 テスト 한국어 中文",
+    "שלום עולם \u202bمرحبا\u202c بالعالم",
+    "हिन्दी नमस्ते",
+    "lines\r\nended\rin\nmany\tways",
+    "zero\u200bwidth \u200d \ufeffchars \x00\x07 between",
+    "  leading and trailing  ",
+    "x" * 500 + " long word",
+    "\U0001d518\U0001d52b\U0001d526 astral \U00020000 planes",
+    "[CLS] [SEP] [PAD] [MASK] [UNK] ##ing",
+]
+
+
+def make_step(**parameters):
+    return QaTokenizer(vocabulary_file=str(VOCABULARY_FILE), **parameters)
+
+
+@pytest.fixture(scope="module")
+def step():
+    return make_step()
+
+
+def words(count):
+    return " ".join(f"word{number % 10}" for number in range(count // 2))  # two pieces each
+
+
+def context_spans(result):
+    spans = result["token_spans"].reshape(-1, 2)
+    return spans[spans[:, 1] > spans[:, 0]]
+
+
+def test_a_window_is_cls_question_sep_context_sep(step):
+    result = step(question="Who sat?", context="The cat sat.")
+    assert result["input_ids"][0, :11].tolist() == [
+        CLASSIFY, 2040, 2938, 1029, SEPARATE, 1996, 4937, 2938, 1012, SEPARATE, 0,
+    ]  # fmt: skip
+    assert result["token_type_ids"][0, :11].tolist() == [0] * 5 + [1] * 5 + [0]
+    assert result["attention_mask"][0, :11].tolist() == [1] * 10 + [0]
+    assert result["token_spans"][0, 5:9].tolist() == [[0, 3], [4, 7], [8, 11], [11, 12]]
+    assert not result["token_spans"][0, [*range(5), *range(9, 64)]].any()
+
+
+def test_types_are_as_the_pipeline_states_them(step):
+    result = step(question="who", context="me")
+    types = {name: array.dtype.name for name, array in result.items()}
+    assert types == {
+        "input_ids": "int64", "token_type_ids": "int64", "attention_mask": "int64", "token_spans": "int32",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("context", ODD_TEXTS)
+def test_every_letter_and_digit_of_the_context_is_inside_a_span(step, context):
+    covered = np.zeros(len(context), bool)
+    for start, end in context_spans(step(question="what", context=context)):
+        assert context[start:end].strip() == context[start:end] != ""
+        covered[start:end] = True
+    assert all(covered[i] for i, character in enumerate(context) if character.isalnum())
+
+
+def test_random_mixtures_of_odd_characters_keep_their_offsets(step):
+    rng = np.random.default_rng(0)
+    alphabet = list("ab1 .\r\n\té😀語ש\u0301\u200b\u200d\ufe0fİßﬁ\U0001d518")
+    for _ in range(200):
+        context = "a" + "".join(rng.choice(alphabet, size=rng.integers(1, 40)))
+        spans = context_spans(step(question="what", context=context))
+        assert np.all(spans[:-1, 0] <= spans[1:, 0])
+        assert np.all(spans[:-1, 1] <= spans[1:, 1])
+        assert spans[:, 1].max() <= len(context)
+
+
+def test_a_span_keeps_the_combining_marks_of_its_last_letter(step):
+    context = "the word cafe\u0301 has an accent"
+    texts = [context[start:end] for start, end in context_spans(step(question="what", context=context))]
+    assert "cafe\u0301" in texts
+
+
+def test_special_tokens_spelled_out_in_a_text_stay_text(step):
+    result = step(question="[SEP]", context="[CLS] [SEP] [PAD]")
+    assert (result["input_ids"] == SEPARATE).sum() == 2
+    assert (result["input_ids"] == CLASSIFY).sum() == 1
+
+
+@pytest.mark.parametrize(("context_tokens", "shape"), [(58, (1, 64)), (60, (1, 96)), (378, (1, 384)), (380, (2, 384))])
+def test_one_window_takes_the_smallest_bucket_and_several_take_the_largest(step, context_tokens, shape):
+    result = step(question="which word", context=words(context_tokens))
+    assert {name: array.shape[:2] for name, array in result.items()} == dict.fromkeys(result, shape)
+
+
+def test_windows_advance_by_the_stride_and_cover_the_whole_context():
+    tokenizer = load_tokenizer(VOCABULARY_FILE)
+    question, context = split_pieces(tokenizer, "which word"), split_pieces(tokenizer, words(1000))
+    windows = make_windows(tokenizer, question, context, window_tokens=384, doc_stride=128)
+    first = windows.token_spans[:, 4, 0]
+    assert first.tolist() == context.spans[::128, 0][: len(first)].tolist()
+    room = 384 - 2 - 3
+    assert len(first) == 1 + -(-(1000 - room) // 128)
+    assert set(windows.token_spans[..., 1].ravel()) == {0, *context.spans[:, 1].tolist()}
+
+
+def test_the_number_of_windows_is_bucketed_and_empty_windows_see_one_token():
+    step = make_step(window_buckets=[1, 8])
+    result = step(question="which word", context=words(600))
+    assert result["input_ids"].shape == (8, 384)
+    assert result["attention_mask"].sum(axis=1)[:3].min() > 300
+    assert result["attention_mask"][3:].sum(axis=1).tolist() == [1] * 5
+    assert not result["token_spans"][3:].any()
+
+
+def test_the_buckets_do_not_change_the_windows():
+    small = make_step()(question="which word", context=words(40))
+    large = make_step(token_buckets=[384])(question="which word", context=words(40))
+    for name, array in small.items():
+        np.testing.assert_array_equal(array, large[name][:, :64])
+        assert not large[name][:, 64:].any()
+
+
+def test_a_long_question_is_cut(step):
+    result = step(question=words(200), context="short")
+    assert (result["attention_mask"] * (1 - result["token_type_ids"])).sum() == 1 + 64 + 1
+
+
+@pytest.mark.parametrize("question", ["", "  \n", "\u200b"])
+def test_an_empty_question_has_no_context_token(step, question):
+    result = step(question=question, context=words(1000))
+    assert result["input_ids"].shape == (1, 64)
+    assert not result["token_spans"].any()
+    assert result["attention_mask"].any()
+
+
+@pytest.mark.parametrize("context", ["", " \r\n\t", "\u200b\u200d"])
+def test_a_context_without_a_word_is_refused(step, context):
+    with pytest.raises(ValueError, match=rf"got a context of {len(context)} characters without a word; allowed is"):
+        step(question="who", context=context)
+
+
+def test_a_context_past_its_limit_is_refused_in_bytes(step):
+    step(question="who", context="word " * 6_553)
+    with pytest.raises(ValueError, match="got a context of 32769 bytes; allowed are at most 32768"):
+        step(question="who", context="x" * 32_766 + "語")
+
+
+def test_a_question_past_its_limit_is_refused_before_it_costs_time(step):
+    with pytest.raises(ValueError, match="got a question of 32769 bytes; allowed are at most 32768"):
+        step(question="x" * 32_769, context="word")
+
+
+def test_a_context_of_too_many_windows_is_refused(step):
+    with pytest.raises(ValueError, match="got 255 windows of context; allowed are at most 128"):
+        step(question="who", context="." * 32_768)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"max_question_tokens": 381}, "max_question_tokens"),
+        ({"doc_stride": 318}, "doc_stride"),
+        ({"token_buckets": []}, "token_buckets"),
+        ({"window_buckets": [2, 1]}, "window_buckets"),
+        ({"max_context_bytes": 0}, "max_context_bytes"),
+        ({"max_question_bytes": 0}, "max_question_bytes"),
+    ],
+)
+def test_a_wrong_parameter_is_named(parameters, field):
+    with pytest.raises(ValueError, match=f"^{field}: got"):
+        make_step(**parameters)
+
+
+def test_a_vocabulary_without_the_special_pieces_is_refused(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]\nword\n")
+    with pytest.raises(ValueError, match=r"vocabulary_file: got a vocabulary without \[UNK\], \[CLS\], \[SEP\]"):
+        QaTokenizer(vocabulary_file=str(tmp_path / "vocab.txt"))
+
+
+def test_the_vocabulary_has_the_size_of_bert_base_uncased(step):
+    assert step.tokenizer.get_vocab_size() == 30_522
