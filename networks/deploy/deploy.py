@@ -10,12 +10,12 @@ from io import StringIO
 from pathlib import Path
 
 import torch
-from convai.networks.deploy.command.examples import read_examples
-from convai.networks.deploy.command.interface import Answer, Interface, answer, find_interface, find_neighbours
-from convai.networks.deploy.command.model_folder import check_place, install, write_configs
-from convai.networks.deploy.command.tracing import noted_decisions, write_trace
-from convai.networks.deploy.command.user_code import build_module, summary, user_code
 
+from convai.networks.deploy.examples import read_examples
+from convai.networks.deploy.interface import Answer, Interface, answer, find_interface, find_neighbours
+from convai.networks.deploy.model_folder import check_place, install, write_configs
+from convai.networks.deploy.tracing import noted_decisions, write_trace
+from convai.networks.deploy.user_code import build_module, summary, user_code
 from convai.networks.export.formats import FORMATS, Format, Runner
 from convai.networks.export.parity import ParityError, largest_difference
 

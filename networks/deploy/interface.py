@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from convai.networks.deploy.command.examples import Case
-from convai.networks.deploy.command.user_code import user_code
 from torch import Tensor, nn
 
+from convai.networks.deploy.examples import Case
+from convai.networks.deploy.user_code import user_code
 from convai.networks.export.parity import largest_difference
 from convai.pipeline import description as pipeline
 from convai.pipeline.description import Step

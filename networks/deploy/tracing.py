@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from convai.networks.deploy.command.interface import Interface
 from torch import Tensor, nn
+
+from convai.networks.deploy.interface import Interface
 
 
 def write_trace(interface: Interface, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
