@@ -19,6 +19,7 @@ class Command:
 COMMANDS = {
     "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
+    "talk": Command("convai.talk.command", "open a page to talk to, and the interfaces of OpenAI and Home Assistant"),
     "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
     "export": Command("convai.networks.export.command", "export the networks into the model repository"),
     "deploy": Command(
