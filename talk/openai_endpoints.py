@@ -73,7 +73,7 @@ async def transcriptions(
 
 @router.post("/v1/audio/speech", response_class=Response)
 async def speech(request: Request, wanted: Speech) -> Response:
-    """A text read aloud. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; wav, flac and mp3 are 22,050 Hz."""
+    """A text read aloud, at 22,050 Hz. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; so is Opus."""
     if wanted.speed != 1.0:
         raise BadRequest(f"speed is {wanted.speed:g}; the voice speaks at 1 alone", "speed")
     spoken = await request.app.state.client.speak(wanted.input)
