@@ -12,7 +12,7 @@ SPEECH_PROBABILITY, SILENCE_PROBABILITY = 0.5, 0.35
 MIN_SPEECH_SECONDS = 0.1  # a click is shorter than a word
 LEAD_SECONDS = 0.3  # kept from before the first speech, whose onset the detector misses
 TAIL_SECONDS = 0.25  # kept from after the last speech
-MAX_QUESTION_SECONDS = 30.0  # what the server takes
+MAX_WINDOWS = int(30.0 / WINDOW_SECONDS)  # what the server takes
 
 Turn = SpeechStarted | SpeechEnded | NothingAsked
 
@@ -72,7 +72,7 @@ class Turns:
             yield from self._wait_for_speech()
         elif self._pause_is_over():
             yield self._ended()
-        elif len(self.windows) * WINDOW_SECONDS > MAX_QUESTION_SECONDS:
+        elif len(self.windows) > MAX_WINDOWS:
             yield self._too_long()
 
     def _note_speech(self, probability: float) -> None:
@@ -92,7 +92,7 @@ class Turns:
 
     def _ended(self) -> SpeechEnded:
         start = self.num_heard - len(self.windows)
-        end = min(self.num_heard, self.last_speech + windows_in(TAIL_SECONDS))
+        end = min(self.num_heard, self.last_speech + windows_in(TAIL_SECONDS), start + MAX_WINDOWS)
         audio = np.concatenate(self.windows[: end - start])
         self._forget()
         return SpeechEnded(audio, start * WINDOW_SECONDS, end * WINDOW_SECONDS)

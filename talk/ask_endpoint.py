@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from convai.client import Answer
+from convai.talk.errors import BadRequest
 from convai.talk.openai_endpoints import AudioFormat
 from convai.talk.settings import MAX_CONTEXT_BYTES
 from convai.talk.sounds import decoded, encoded, media_type
@@ -33,7 +34,10 @@ class AskedAnswer(BaseModel):
 async def ask(
     request: Request,
     audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s: WAV, FLAC, Ogg, MP3 and more")],
-    context: Annotated[str, Form(description=f"the text to answer from, up to {MAX_CONTEXT_BYTES:,} bytes of UTF-8")],
+    context: Annotated[
+        str | UploadFile,
+        Form(description=f"the text to answer from, as a field or a file: up to {MAX_CONTEXT_BYTES:,} bytes of UTF-8"),
+    ],
     audio_format: Annotated[AudioFormat, Form(description="of the spoken answer")] = "wav",
     response_format: Annotated[
         Literal["json", "multipart"], Form(description="multipart has the audio as a part of its own, as bytes")
@@ -43,11 +47,20 @@ async def ask(
     """Answer a spoken question from a text."""
     samples, sample_rate = await asyncio.to_thread(decoded, await audio.read(), "audio")
     client = request.app.state.client
-    answer = await client.ask(samples, sample_rate=sample_rate, context=context, seed=seed)
+    answer = await client.ask(samples, sample_rate=sample_rate, context=await text_of(context), seed=seed)
     sound = await asyncio.to_thread(encoded, answer.answer_audio, answer.sample_rate, audio_format)
     if response_format == "multipart":
         return multipart(described(answer, audio_format, None), sound, audio_format)
     return JSONResponse(described(answer, audio_format, base64.b64encode(sound).decode()))
+
+
+async def text_of(context: str | UploadFile) -> str:
+    if isinstance(context, str):
+        return context
+    try:
+        return (await context.read()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"context is not UTF-8 text: {error.reason} at byte {error.start}", "context") from error
 
 
 def described(answer: Answer, audio_format: AudioFormat, audio: str | None) -> dict:

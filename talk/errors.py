@@ -32,6 +32,10 @@ def error_response(status: int, message: str, param: str | None = None, code: st
     return JSONResponse(content, status, headers)
 
 
+def too_large(max_bytes: int) -> JSONResponse:
+    return error_response(413, f"the request is larger than {max_bytes:,} bytes, which is what this server takes")
+
+
 def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(BadRequest, _bad_request)
     app.add_exception_handler(ConvaiError, _convai_error)
@@ -62,8 +66,7 @@ def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
 
 def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == 413:
-        limit = request.scope["app"].state.settings.max_upload_bytes
-        return error_response(413, f"the request is larger than {limit:,} bytes, which is what this server takes")
+        return too_large(request.app.state.settings.max_upload_bytes)
     sentence = SENTENCES.get(error.status_code, "{detail}")
     known = {"method": request.method, "path": request.url.path, "detail": error.detail}
     return error_response(error.status_code, sentence.format(**known))

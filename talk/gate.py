@@ -1,13 +1,14 @@
-"""Lets requests to /v1 in: with the key, if there is one, and not too many at once. Looks at no body."""
+"""Lets requests to /v1 in: with the key, if there is one, not too large and not too many at once. Looks at no body."""
 
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from convai.talk.errors import error_response
+from convai.talk.errors import error_response, too_large
 from convai.talk.settings import Settings
 
 NO_KEY = "this server asks for a key; send it as `Authorization: Bearer KEY`"
@@ -52,10 +53,18 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             return await self.app(scope, receive, send)
-        shown = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ").strip()
-        if not is_key(shown, self.settings):
-            refusal = error_response(401, WRONG_KEY if shown else NO_KEY, code="invalid_api_key")
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is not None:
             return await refusal(scope, receive, send)
         with self.places.take() as is_free:
             app = self.app if is_free else error_response(429, self.places.refusal, code="rate_limit_exceeded")
             await app(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> JSONResponse | None:
+        shown = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if not is_key(shown, self.settings):
+            return error_response(401, WRONG_KEY if shown else NO_KEY, code="invalid_api_key")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self.settings.max_upload_bytes:
+            return too_large(self.settings.max_upload_bytes)  # one of unknown length is counted as it comes
+        return None

@@ -13,7 +13,7 @@ from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.tts import Synthesize
 
 from convai.client import AsyncConvaiClient
-from convai.client.errors import ConvaiError, InvalidInput
+from convai.client.errors import ConvaiError, InvalidInput, Overloaded
 from convai.talk.gate import Places
 from convai.talk.settings import MAX_QUESTION_SECONDS
 from convai.talk.sounds import MAX_CHANNELS
@@ -73,13 +73,13 @@ class Handler(AsyncEventHandler):
         super().__init__(reader, writer)
         self.client = client
         self.places = places
-        self.recording = Recording()
+        self.recording: Recording | None = Recording()  # None once it was refused, until the next begins
 
     async def handle_event(self, event: Event) -> bool:
         try:
             await self._handle(event)
         except ConvaiError as error:
-            self.recording = Recording()
+            self.recording = None
             await self.write_event(Error(text=str(error), code=type(error).__name__).event())
         except (KeyError, TypeError, ValueError) as error:
             what = f"a {event.type} event that is not as Wyoming has it: {error!r}"
@@ -93,9 +93,9 @@ class Handler(AsyncEventHandler):
             await self.write_event(Pong(text=Ping.from_event(event).text).event())
         elif Transcribe.is_type(event.type) or AudioStart.is_type(event.type):
             self.recording = Recording()
-        elif AudioChunk.is_type(event.type):
+        elif AudioChunk.is_type(event.type) and self.recording is not None:
             self.recording.add(AudioChunk.from_event(event))
-        elif AudioStop.is_type(event.type):
+        elif AudioStop.is_type(event.type) and self.recording is not None:
             await self._in_a_place(self._transcribe())
         elif Synthesize.is_type(event.type):
             await self._in_a_place(self._speak(Synthesize.from_event(event).text))
@@ -104,7 +104,7 @@ class Handler(AsyncEventHandler):
         with self.places.take() as is_free:
             if not is_free:
                 work.close()
-                raise InvalidInput(self.places.refusal)
+                raise Overloaded(self.places.refusal)
             await work
 
     async def _transcribe(self) -> None:
