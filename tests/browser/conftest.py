@@ -1,0 +1,96 @@
+"""A real browser with a microphone that plays a recording, at the page of a real `convai talk`."""
+
+import shutil
+import tempfile
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import pytest
+import soundfile
+from support.browser_steps import MICROPHONE_RATE, WAIT_MILLISECONDS, until
+from support.places import EXAMPLES
+from support.talk_process import TalkProcess
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="session")
+def talk(server):
+    with TalkProcess(f"--server={server.grpc_address}") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def playwright():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium; `apt-get install chromium` brings it")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture
+def examples():
+    return EXAMPLES
+
+
+@pytest.fixture
+def browser_hearing(playwright):
+    """Opens browsers whose microphone plays the given sounds once and then is silent."""
+    with tempfile.TemporaryDirectory() as folder:
+        opened = []
+
+        def open_browser(*sounds, is_allowed=True):
+            file = f"{folder}/{len(opened)}.wav"
+            soundfile.write(file, np.concatenate(sounds), MICROPHONE_RATE, subtype="PCM_16")
+            permission = ["--use-fake-ui-for-media-stream"] if is_allowed else ["--deny-permission-prompts"]
+            microphone = f"--use-file-for-fake-audio-capture={file}%noloop"
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM, args=["--headless=new", *OPTIONS, *permission, microphone]
+            )
+            opened.append(browser)
+            return browser
+
+        yield open_browser
+        for browser in opened:
+            browser.close()
+
+
+@contextmanager
+def page_in(browser, url, **options):
+    """The page, which must ask nothing of any other host and raise nothing."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(WAIT_MILLISECONDS)
+    page = context.new_page()
+    errors, elsewhere = [], []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: request.url.startswith((url, "blob:")) or elsewhere.append(request.url))
+    page.goto(url)
+    until(page, "document.getElementById('examples').options.length > 1")
+    yield page
+    assert (errors, elsewhere) == ([], [])
+    context.close()
+
+
+@pytest.fixture
+def open_page(browser_hearing, talk):
+    """Opens the page in a browser of its own that hears the given sounds."""
+    with ExitStack() as stack:
+
+        def open_page(*sounds, url=None, is_allowed=True, **options):
+            browser = browser_hearing(*sounds, is_allowed=is_allowed)
+            return stack.enter_context(page_in(browser, url or talk.url, **options))
+
+        yield open_page
