@@ -46,8 +46,8 @@ def examples():
     return EXAMPLES
 
 
-@pytest.fixture
-def browser_hearing(playwright):
+@contextmanager
+def browsers(playwright):
     """Opens browsers whose microphone plays the given sounds once and then is silent."""
     with tempfile.TemporaryDirectory() as folder:
         opened = []
@@ -69,9 +69,9 @@ def browser_hearing(playwright):
 
 
 @contextmanager
-def page_in(browser, url, **options):
+def page_in(browser, url):
     """The page, which must ask nothing of any other host and raise nothing."""
-    context = browser.new_context(**options)
+    context = browser.new_context()
     context.set_default_timeout(WAIT_MILLISECONDS)
     page = context.new_page()
     errors, elsewhere = [], []
@@ -84,13 +84,25 @@ def page_in(browser, url, **options):
     context.close()
 
 
-@pytest.fixture
-def open_page(browser_hearing, talk):
+@contextmanager
+def pages(playwright, talk):
     """Opens the page in a browser of its own that hears the given sounds."""
-    with ExitStack() as stack:
+    with browsers(playwright) as open_browser, ExitStack() as stack:
 
-        def open_page(*sounds, url=None, is_allowed=True, **options):
-            browser = browser_hearing(*sounds, is_allowed=is_allowed)
-            return stack.enter_context(page_in(browser, url or talk.url, **options))
+        def open_page(*sounds, url=talk.url, is_allowed=True):
+            return stack.enter_context(page_in(open_browser(*sounds, is_allowed=is_allowed), url))
 
+        yield open_page
+
+
+@pytest.fixture
+def open_page(playwright, talk):
+    with pages(playwright, talk) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def open_pages(playwright, talk):
+    """As `open_page`, for a page that several tests look at."""
+    with pages(playwright, talk) as open_page:
         yield open_page

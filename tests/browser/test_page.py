@@ -8,10 +8,10 @@ from support.browser_steps import choose_example, saved, silence, spoken, until
 QUESTION, ANSWER = "what is he often called", "England's national poet"
 
 
-@pytest.fixture
-def answered(open_page):
-    """The page after a hands-free question, and the captions that it showed."""
-    page = open_page(silence(1.5), spoken("question.wav"), silence(1))
+@pytest.fixture(scope="module")
+def answered(open_pages):
+    """The page after a hands-free question; `captions` is what was shown meanwhile."""
+    page = open_pages(silence(1.5), spoken("question.wav"), silence(1))
     page.evaluate(
         """() => {
             window.captions = [];
@@ -38,15 +38,8 @@ def test_the_answer_plays_by_itself_and_is_what_the_server_says(answered, client
     audio, rate = saved(answered, "Save answer 1")
     assert (heard.answer, rate) == (ANSWER, heard.sample_rate)
     np.testing.assert_allclose(audio, heard.answer_audio, atol=2e-3)
-    played = np.array(
-        answered.evaluate(
-            """async () => {
-                const bytes = await (await fetch(player.src)).arrayBuffer();
-                return [...new Int16Array(bytes, 44)];
-            }"""
-        )
-    )
-    np.testing.assert_array_equal(np.round(audio * 32768), played)
+    (link,) = answered.get_by_role("link", name="Save answer 1").all()
+    assert answered.evaluate("player.src") == link.get_attribute("href")
 
 
 def test_the_question_can_be_heard_again(answered):
@@ -56,8 +49,8 @@ def test_the_question_can_be_heard_again(answered):
 
 
 def test_sound_and_time_are_shown(answered):
-    answered.locator("#steps").wait_for(state="attached")
     answered.get_by_text("Sound and time").click()
+    answered.locator("#steps").wait_for()
     steps = answered.locator("#steps tbody th").all_text_contents()
     assert steps[0] == "speech features" and "waveglow" in steps
     for name in ("question-wave", "mel", "answer-wave"):
@@ -73,7 +66,7 @@ def test_sound_and_time_are_shown(answered):
 
 
 def test_nothing_hinders_a_screen_reader(answered):
-    answered.get_by_text("Sound and time").click()
+    answered.evaluate("details.open = true")
     for scheme in ("light", "dark"):
         answered.emulate_media(color_scheme=scheme)
         found = Axe().run(answered).response["violations"]
