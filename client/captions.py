@@ -1,7 +1,9 @@
 """The words heard so far in a question that is still being spoken, by hearing the growing recording again and again.
 
-A hearing is a whole pass of `speech_to_text`. One speaker has at most one in flight, and after each the recogniser
-rests for as long as it took, so that captions take at most half of one recogniser's time.
+A hearing is a whole pass of `speech_to_text`. What bounds its cost: one speaker has at most one in flight, and after
+each the recogniser rests for as long as it took, so that captions take at most half of one recogniser's time. In a long
+question the words up to a short silence are settled and not heard again, so that a hearing covers 4 to 8 s at most;
+the question itself is heard whole when it ends.
 """
 
 import asyncio
@@ -14,6 +16,10 @@ from convai.client.errors import ConvaiError
 from convai.client.listen_events import Caption
 from convai.client.speech_detector import WINDOW_SECONDS
 from convai.client.turns import Turns
+
+SETTLE_SECONDS = 4.0  # words are settled at the first silence after so much of unsettled speech,
+SETTLE_SILENCE_SECONDS = 0.15  # so long that it lies between words,
+MAX_UNSETTLED_SECONDS = 8.0  # or wherever this much is reached
 
 
 class Captions:
@@ -37,28 +43,44 @@ class Captions:
         self.every_seconds = every_seconds
         self.hearing: asyncio.Task | None = None
         self._next_at = 0.0  # of the monotonic clock
-        self._covered = 0  # windows
+        self._covered = 0  # windows of the stream
+        self._settled_text = ""
+        self._settled = 0  # windows of the question
 
     def update(self, turns: Turns) -> None:
-        """Begin a hearing if it is time, and if something was said since the last."""
+        """Begin a hearing if it is time, and if something was said since the last or can be settled."""
         is_busy = self.hearing is not None and not self.hearing.done()
-        is_news = turns.is_speaking and turns.last_speech > self._covered
-        if self.every_seconds and is_news and not is_busy and time.monotonic() >= self._next_at:
+        if not (self.every_seconds and turns.is_speaking) or is_busy or time.monotonic() < self._next_at:
+            return
+        settles = self._can_settle(turns)
+        if settles or turns.last_speech > self._covered:
             self._covered = turns.num_heard
-            self.hearing = asyncio.create_task(self._hear(turns.recording(), turns.num_heard * WINDOW_SECONDS))
+            settled = len(turns.windows) if settles else None
+            until_seconds = turns.num_heard * WINDOW_SECONDS
+            self.hearing = asyncio.create_task(self._hear(turns.recording(self._settled), until_seconds, settled))
 
     def stop(self) -> None:
         """The question is complete; a hearing under way would only be in its way."""
         if self.hearing is not None:
             self.hearing.cancel()
+        self._settled_text, self._settled = "", 0
 
-    async def _hear(self, recording: np.ndarray, until_seconds: float) -> None:
+    def _can_settle(self, turns: Turns) -> bool:
+        unsettled_seconds = (len(turns.windows) - self._settled) * WINDOW_SECONDS
+        is_between_words = turns.silent_seconds >= SETTLE_SILENCE_SECONDS
+        return unsettled_seconds >= (SETTLE_SECONDS if is_between_words else MAX_UNSETTLED_SECONDS)
+
+    async def _hear(self, recording: np.ndarray, until_seconds: float, settled: int | None) -> None:
+        """Tell what is settled and what was heard after it; `settled` windows of the question are so from now on."""
         start = time.monotonic()
         try:
-            text = await self.transcribe(recording)
+            heard = await self.transcribe(recording)
         except ConvaiError:
             return  # a caption can be missed; what is wrong is told with the question
         finally:
             end = time.monotonic()
             self._next_at = max(start + self.every_seconds, end + (end - start))
+        text = f"{self._settled_text} {heard}".strip()
+        if settled is not None:
+            self._settled_text, self._settled = text, settled
         await self.tell(Caption(text, until_seconds))

@@ -42,9 +42,14 @@ class Turns:
         self._run = 0  # windows of speech in a row
         self._rest = np.zeros(0, np.float32)  # less than a window
 
-    def recording(self) -> np.ndarray:
-        """The question so far, shape = (samples,)."""
-        return np.concatenate(self.windows) if self.windows else np.zeros(0, np.float32)
+    def recording(self, start: int = 0) -> np.ndarray:
+        """The question so far, from one of its windows on, shape = (samples,)."""
+        return np.concatenate([np.zeros(0, np.float32), *self.windows[start:]])
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long it has been silent."""
+        return (self.num_heard - self.last_speech) * WINDOW_SECONDS
 
     def hear(self, audio: np.ndarray) -> Iterator[Turn]:
         """Take the next samples, however many: float32 in [-1, 1], shape = (samples,)."""

@@ -97,6 +97,50 @@ async def test_after_a_hearing_the_recogniser_rests_as_long_as_it_took():
     assert len(recogniser.hearings) == 2
 
 
+async def hear_all(captions, recogniser, turns):
+    await asyncio.sleep(0.001)
+    captions.update(turns)
+    await recogniser.finish()
+
+
+async def test_words_before_a_silence_in_a_long_question_are_settled():
+    recogniser, turns = Recogniser(), speaking(150)
+    captions = captions_of(recogniser)
+    await hear_all(captions, recogniser, turns)
+    speak(turns, 6, is_speech=False)
+    await hear_all(captions, recogniser, turns)
+    speak(turns, 10)
+    await hear_all(captions, recogniser, turns)
+    assert [caption.text for caption in recogniser.told] == [
+        "150 windows",
+        "156 windows",
+        "156 windows 10 windows",
+    ]
+
+
+async def test_no_hearing_covers_much_more_than_8_seconds_however_long_one_speaks():
+    recogniser, turns = Recogniser(), speaking(10)
+    captions = captions_of(recogniser)
+    for _ in range(80):
+        speak(turns, 10)
+        await hear_all(captions, recogniser, turns)
+    longest = max(int(caption.text.split()[-2]) for caption in recogniser.told)
+    assert 8 <= longest * WINDOW_SECONDS < 8.5
+    heard = sum(int(word) for word in recogniser.told[-1].text.split()[::2])
+    assert heard == 810  # all of it, no part twice
+
+
+async def test_the_next_question_begins_with_no_words():
+    recogniser, turns = Recogniser(), speaking(260)
+    captions = captions_of(recogniser)
+    await hear_all(captions, recogniser, turns)
+    speak(turns, 40, is_speech=False)
+    captions.stop()
+    speak(turns, 10)
+    await hear_all(captions, recogniser, turns)
+    assert "260" in recogniser.told[0].text and "260" not in recogniser.told[-1].text
+
+
 async def test_a_caption_that_fails_is_left_out_and_the_next_one_comes():
     recogniser, turns = Recogniser(Overloaded("busy")), speaking()
     captions = captions_of(recogniser)
