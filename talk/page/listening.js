@@ -22,11 +22,9 @@ export class Listening {
     this.#socket.binaryType = "arraybuffer";
     this.#socket.onopen = () => this.#early.splice(0).forEach((message) => this.#socket.send(message));
     this.#socket.onmessage = ({ data }) => this.#take(data);
-    this.#socket.onclose = ({ wasClean }) => this.#finish(wasClean ? null : WORDS[this.#wasOpen ? "lost" : "noPage"]);
+    this.#socket.onclose = ({ wasClean }) => this.#finish(wasClean ? null : this.#whyBroken());
     this.#send(JSON.stringify(start));
   }
-
-  #wasOpen = false;
 
   hear(samples) {
     this.#send(samples);
@@ -44,7 +42,6 @@ export class Listening {
   }
 
   #take(data) {
-    this.#wasOpen = true;
     if (typeof data === "string") {
       this.#event = JSON.parse(data);
       this.#missing = [...(FOLLOWING[this.#event.type] ?? [])];
@@ -64,6 +61,12 @@ export class Listening {
   #awaitAnswer() {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#finish(WORDS.noAnswer), ANSWER_MILLISECONDS);
+  }
+
+  /** Samples that cross with the end of a refused listening break the connection; the refusal has been told. */
+  #whyBroken() {
+    if (this.#event?.type === "failed") return null;
+    return this.#event ? WORDS.lost : WORDS.noPage;
   }
 
   #finish(trouble) {

@@ -106,11 +106,15 @@ function restartSoon() {
 
 // Listening
 
+let attempts = 0;
+
 async function beginListening(pauseSeconds) {
+  const attempt = ++attempts;
   try {
     text.check();
     say("");
     const rate = await microphone.open();
+    if (attempt !== attempts) return; // another began while the microphone opened
     if (pauseSeconds === null ? !isHeld : !$("hands-free").checked) {
       say(WORDS.ready); // let go while the microphone opened, perhaps to allow it
       return microphone.rest();

@@ -106,3 +106,15 @@ def open_pages(playwright, talk):
     """As `open_page`, for a page that several tests look at."""
     with pages(playwright, talk) as open_page:
         yield open_page
+
+
+@pytest.fixture
+def open_pages_together(playwright, talk):
+    """Opens pages in one browser, each in a context of its own: people who share nothing but the server."""
+    with browsers(playwright) as open_browser, ExitStack() as stack:
+
+        def open_pages(*sounds, number):
+            browser = open_browser(*sounds)
+            return [stack.enter_context(page_in(browser, talk.url)) for _ in range(number)]
+
+        yield open_pages
