@@ -16,7 +16,7 @@ SENTENCES = {
 }
 
 
-class BadRequest(ValueError):
+class BadRequest(InvalidInput):
     """The caller's mistake, found here; `param` names the field."""
 
     def __init__(self, message: str, param: str | None = None):

@@ -6,6 +6,7 @@ messages follow those with a recording: `speech_ended` the question's samples, `
 its log-mel spectrogram as bytes, band after band.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
@@ -30,6 +31,7 @@ from convai.client import (
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
 
 router = APIRouter()
+FIRST_MESSAGE_SECONDS = 10
 MEL_RANGE = (-11.5, 2.0)  # log magnitudes from silence to the loudest, drawn as 0 to 255
 
 
@@ -72,7 +74,11 @@ def comes_from_here(socket: WebSocket) -> bool:
 
 
 async def first_message(socket: WebSocket) -> Start:
-    message = await received(socket)
+    try:
+        # Or connections that say nothing would fill all places.
+        message = await asyncio.wait_for(received(socket), FIRST_MESSAGE_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise Refused(f"no first message within {FIRST_MESSAGE_SECONDS} s") from error
     try:
         start = Start.model_validate_json(message.get("text") or "")
     except ValidationError as error:

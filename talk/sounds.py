@@ -6,6 +6,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from convai.client.listen import SAMPLE_RATES
 from convai.talk.errors import BadRequest
 from convai.talk.settings import MAX_QUESTION_SECONDS
 
@@ -28,7 +29,7 @@ def decoded(data: bytes, param: str) -> tuple[np.ndarray, int]:
     """
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            check_channels(file.channels, param)
+            check_format(file.samplerate, file.channels, param)
             most = int(MAX_QUESTION_SECONDS * file.samplerate)
             audio = file.read(most + 1, dtype="float32", always_2d=True)
             sample_rate = file.samplerate
@@ -39,9 +40,14 @@ def decoded(data: bytes, param: str) -> tuple[np.ndarray, int]:
     return audio.mean(axis=1), sample_rate
 
 
-def check_channels(channels: int, param: str) -> None:
-    if channels > MAX_CHANNELS:
-        raise BadRequest(f"{param} has {channels} channels; allowed are up to {MAX_CHANNELS}", param)
+def check_format(sample_rate: int, channels: int, param: str) -> None:
+    """Both together bound what 30 s may take in memory."""
+    if sample_rate not in SAMPLE_RATES or channels not in range(1, MAX_CHANNELS + 1):
+        raise BadRequest(
+            f"{param} has {channels} channels at {sample_rate} Hz; allowed are 1 to {MAX_CHANNELS} channels "
+            f"at {SAMPLE_RATES.start} to {SAMPLE_RATES.stop - 1} Hz",
+            param,
+        )
 
 
 def encoded(audio: np.ndarray, sample_rate: int, audio_format: str) -> bytes:

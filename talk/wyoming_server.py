@@ -16,7 +16,7 @@ from convai.client import AsyncConvaiClient
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded
 from convai.talk.gate import Places
 from convai.talk.settings import MAX_QUESTION_SECONDS
-from convai.talk.sounds import MAX_CHANNELS
+from convai.talk.sounds import check_format
 
 MAX_EVENT_BYTES = 1024 * 1024
 SAMPLE_BYTES = 2
@@ -139,10 +139,7 @@ class Recording:
                 f"a chunk of {chunk.rate} Hz, {8 * chunk.width} bit, {chunk.channels} channels; "
                 "allowed is 16 bit, and one rate and number of channels in a recording"
             )
-        if not (chunk.rate > 0 and 1 <= chunk.channels <= MAX_CHANNELS):
-            raise InvalidInput(
-                f"{chunk.channels} channels at {chunk.rate} Hz; allowed are 1 to {MAX_CHANNELS} channels"
-            )
+        check_format(chunk.rate, chunk.channels, "the recording")
         self.seconds += len(chunk.audio) / (SAMPLE_BYTES * chunk.channels * chunk.rate)
         if self.seconds > MAX_QUESTION_SECONDS:
             raise InvalidInput(f"the recording is longer than {MAX_QUESTION_SECONDS:g} s, which is what is allowed")

@@ -116,7 +116,12 @@ def test_asking_can_give_the_sound_as_a_part_of_its_own(http):
         ({"file": b"not audio"}, {}, "file is not audio that is known here"),
         ({"file": b""}, {}, "file is not audio that is known here"),
         ({"file": recording(31)}, {}, "file is longer than 30 s"),
-        ({"file": recording(channels=12)}, {}, "file has 12 channels; allowed are up to 8"),
+        ({"file": recording(channels=12)}, {}, "file has 12 channels at 16000 Hz; allowed are 1 to 8"),
+        (
+            {"file": recording(rate=192_000)},
+            {},
+            "1 channels at 192000 Hz; allowed are 1 to 8 channels at 8000 to 48000",
+        ),
         ({"file": recording()}, {"response_format": "srt"}, "response_format: Input should be 'json', 'text' or"),
         ({"file": recording()}, {"language": "fr"}, "language is 'fr'; the recogniser knows English"),
         ({"file": recording()}, {"stream": "true"}, "stream is true; a transcript comes in one piece"),

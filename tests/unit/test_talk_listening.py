@@ -105,6 +105,14 @@ def test_a_wrong_first_message_is_told_what_is_wrong(start, message):
         assert message in failure(socket)
 
 
+def test_a_page_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("convai.talk.listening.FIRST_MESSAGE_SECONDS", 0.05)
+    app = make_app("127.0.0.1:1", Settings())
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        with http.websocket_connect("ws://127.0.0.1/v1/listen") as socket:
+            assert "no first message within 0.05 s" in failure(socket)
+
+
 def test_half_a_sample_is_refused():
     with listening() as socket:
         socket.send_bytes(bytes(3))

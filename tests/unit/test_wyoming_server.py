@@ -103,6 +103,12 @@ async def test_24_bit_samples_are_refused(client):
     assert "24 bit" in (await error_of(client)).text
 
 
+async def test_a_rate_that_no_microphone_has_is_refused(client):
+    """Or seconds of it could be gigabytes."""
+    await send_recording(client, 0.1, rate=1_000_000)
+    assert "at 1000000 Hz; allowed are" in (await error_of(client)).text
+
+
 async def test_a_busy_server_is_told_and_the_connection_goes_on(client, fake):
     fake.error = Overloaded("busy")
     await send_recording(client)
