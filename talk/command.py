@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from convai.backends.management.launcher import Server, ServerError
@@ -81,32 +81,46 @@ async def serve(
     args: argparse.Namespace, settings: Settings, listening: socket.socket, address: str, server: Server | None
 ) -> None:
     """Serve until a signal, or until the server has ended."""
-    # Here, for a help text or a wrong option should not wait for them.
-    import uvicorn
-
-    from convai.client import AsyncConvaiClient
+    # Here, for a help text or a wrong option should not wait for it.
     from convai.talk.app import make_app
-    from convai.talk.wyoming_server import start_wyoming
 
     app = make_app(address, settings, is_local=is_local(args.host))
+    web = web_server(app)
+    async with wyoming(args, settings, address, app.state.places):
+        print(description(args, listening), flush=True)
+        watching = asyncio.create_task(watch(server, web))
+        await web.serve(sockets=[listening])
+        watching.cancel()
+        await watching
+
+
+def web_server(app):
+    import uvicorn
+
     config = uvicorn.Config(
         app,
         log_level="warning",
         ws_max_size=MEBIBYTE,
         ws_per_message_deflate=False,  # samples do not get smaller by it
+        ws_ping_timeout=60.0,  # a busy machine may be slow
         timeout_graceful_shutdown=3,
     )
-    web = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+@asynccontextmanager
+async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places) -> AsyncIterator[None]:
+    """Speak Wyoming too, if that has a port."""
+    if args.wyoming_port is None:
+        yield
+        return
+    from convai.client import AsyncConvaiClient
+    from convai.talk.wyoming_server import start_wyoming
+
     async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
-        if args.wyoming_port is not None:
-            wyoming = await start_wyoming(args.host, args.wyoming_port, client, app.state.places)
-        print(description(args, listening), flush=True)
-        watching = asyncio.create_task(watch(server, web))
-        await web.serve(sockets=[listening])
-        if args.wyoming_port is not None:
-            await wyoming.stop()
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=False)
+        server = await start_wyoming(args.host, args.wyoming_port, client, places)
+        yield
+        await server.stop()
 
 
 async def watch(server: Server | None, web) -> None:

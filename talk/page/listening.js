@@ -22,7 +22,7 @@ export class Listening {
     this.#socket.binaryType = "arraybuffer";
     this.#socket.onopen = () => this.#early.splice(0).forEach((message) => this.#socket.send(message));
     this.#socket.onmessage = ({ data }) => this.#take(data);
-    this.#socket.onclose = ({ wasClean }) => this.#finish(wasClean ? null : this.#whyBroken());
+    this.#socket.onclose = ({ code }) => this.#finish(this.#whyClosed(code));
     this.#send(JSON.stringify(start));
   }
 
@@ -54,25 +54,31 @@ export class Listening {
 
   #tell(event) {
     if (event.type === "speech_ended") this.#awaitAnswer();
-    if (["answered", "failed", "nothing_asked"].includes(event.type)) clearTimeout(this.#deadline);
+    if (["answered", "failed", "nothing_asked"].includes(event.type)) this.#awaitNothing();
     this.onEvent(event);
   }
 
-  #awaitAnswer() {
+  #awaitNothing() {
     clearTimeout(this.#deadline);
+    this.#deadline = null;
+  }
+
+  #awaitAnswer() {
+    this.#awaitNothing();
     this.#deadline = setTimeout(() => this.#finish(WORDS.noAnswer), ANSWER_MILLISECONDS);
   }
 
-  /** Samples that cross with the end of a refused listening break the connection; the refusal has been told. */
-  #whyBroken() {
-    if (this.#event?.type === "failed") return null;
+  /** What to say of the connection's end, if it is not in order or a refusal has told why. */
+  #whyClosed(code) {
+    const isInOrder = code === 1000 && this.#deadline === null;
+    if (isInOrder || this.#event?.type === "failed") return null;
     return this.#event ? WORDS.lost : WORDS.noPage;
   }
 
   #finish(trouble) {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#deadline);
+    this.#awaitNothing();
     this.#socket.close();
     if (trouble) this.onEvent({ type: "failed", message: trouble });
     this.onEvent({ type: "over" });

@@ -13,7 +13,7 @@ TEXTS = (
 RESPONSIVE_SECONDS = 2.0  # what a click may take on a machine that does all of this on two cores
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 def test_everyone_gets_their_own_answer_and_no_page_freezes(open_pages_together, client):
     pages = open_pages_together(silence(4), spoken("question.wav"), silence(1), number=3)
     for page, text in zip(pages, TEXTS, strict=True):
@@ -21,8 +21,10 @@ def test_everyone_gets_their_own_answer_and_no_page_freezes(open_pages_together,
     for page in pages:
         page.get_by_role("switch", name="Hands-free").check()
     clicks = []
+    deadline = time.monotonic() + 180
     for page in pages:
         while page.locator("#history > li").count() == 0:
+            assert time.monotonic() < deadline, page.locator("#status").text_content()
             began = time.monotonic()
             for other in pages:
                 other.get_by_text("Sound and time").evaluate("(summary) => summary.click()")
