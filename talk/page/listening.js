@@ -10,6 +10,7 @@ export class Listening {
   #early = []; // messages from before the connection stood
   #event = null; // whose binary messages are still to come
   #missing = [];
+  #unanswered = 0; // questions
   #deadline = null;
   #isOver = false;
 
@@ -33,7 +34,7 @@ export class Listening {
   /** No more samples: what was said is asked now. */
   end() {
     this.#send(JSON.stringify({ end: true }));
-    this.#awaitAnswer();
+    this.#awaitAnswer(0);
   }
 
   #send(message) {
@@ -53,24 +54,21 @@ export class Listening {
   }
 
   #tell(event) {
-    if (event.type === "speech_ended") this.#awaitAnswer();
-    if (["answered", "failed", "nothing_asked"].includes(event.type)) this.#awaitNothing();
+    if (event.type === "speech_ended") this.#awaitAnswer(1);
+    if (["answered", "failed", "nothing_asked"].includes(event.type)) clearTimeout(this.#deadline);
+    if (["answered", "failed"].includes(event.type) && --this.#unanswered > 0) this.#awaitAnswer(0);
     this.onEvent(event);
   }
 
-  #awaitNothing() {
+  #awaitAnswer(questions) {
+    this.#unanswered += questions;
     clearTimeout(this.#deadline);
-    this.#deadline = null;
-  }
-
-  #awaitAnswer() {
-    this.#awaitNothing();
     this.#deadline = setTimeout(() => this.#finish(WORDS.noAnswer), ANSWER_MILLISECONDS);
   }
 
   /** What to say of the connection's end, if it is not in order or a refusal has told why. */
   #whyClosed(code) {
-    const isInOrder = code === 1000 && this.#deadline === null;
+    const isInOrder = code === 1000 && this.#unanswered === 0;
     if (isInOrder || this.#event?.type === "failed") return null;
     return this.#event ? WORDS.lost : WORDS.noPage;
   }
@@ -78,7 +76,7 @@ export class Listening {
   #finish(trouble) {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#awaitNothing();
+    clearTimeout(this.#deadline);
     this.#socket.close();
     if (trouble) this.onEvent({ type: "failed", message: trouble });
     this.onEvent({ type: "over" });

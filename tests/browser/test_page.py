@@ -159,3 +159,6 @@ def test_speaking_again_stops_the_answer_and_asks_the_next_question(open_page):
     until(page, "!player.paused && player.currentTime > 0")
     until(page, "player.paused")
     page.get_by_role("link", name="Save answer 2").wait_for()
+    page.get_by_role("switch", name="Hands-free").uncheck()
+    page.wait_for_timeout(500)
+    assert page.locator("#status").text_content() == ""
