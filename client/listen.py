@@ -76,9 +76,9 @@ class Listener:
         rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
         self.resampler = soxr.ResampleStream(rate, SAMPLE_RATE_HERTZ, 1, dtype="float32")
         self.turns = Turns(SileroDetector(), pause_seconds)
-        self.events = asyncio.Queue(MAX_WAITING_EVENTS)
+        self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
-        self.asking = []  # tasks, one after the other
+        self.asking: list[asyncio.Task] = []  # one after the other
 
     async def hear(self, chunks: AsyncIterable[np.ndarray]) -> None:
         try:

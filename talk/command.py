@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convai.backends.management.launcher import Server, ServerError
 from convai.backends.management.repository import DEFAULT_PROFILE
@@ -21,6 +22,12 @@ from convai.backends.management.serve import CHECK_SECONDS, interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.talk.settings import Settings
+
+if TYPE_CHECKING:  # only `serve` needs them, and a help text should not wait for it
+    import uvicorn
+    from fastapi import FastAPI
+
+    from convai.talk.gate import Places
 
 KEY_VARIABLE = "CONVAI_API_KEY"
 MEBIBYTE = 1024 * 1024
@@ -81,7 +88,6 @@ async def serve(
     args: argparse.Namespace, settings: Settings, listening: socket.socket, address: str, server: Server | None
 ) -> None:
     """Serve until a signal, or until the server has ended."""
-    # Here, for a help text or a wrong option should not wait for it.
     from convai.talk.app import make_app
 
     app = make_app(address, settings, is_local=is_local(args.host))
@@ -94,7 +100,7 @@ async def serve(
         await watching
 
 
-def web_server(app):
+def web_server(app: "FastAPI") -> "uvicorn.Server":
     import uvicorn
 
     config = uvicorn.Config(
@@ -109,7 +115,7 @@ def web_server(app):
 
 
 @asynccontextmanager
-async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places) -> AsyncIterator[None]:
+async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places: "Places") -> AsyncIterator[None]:
     """Speak Wyoming too, if that has a port."""
     if args.wyoming_port is None:
         yield
@@ -123,7 +129,7 @@ async def wyoming(args: argparse.Namespace, settings: Settings, address: str, pl
         await server.stop()
 
 
-async def watch(server: Server | None, web) -> None:
+async def watch(server: Server | None, web: "uvicorn.Server") -> None:
     """End the web process with the server's reason if that ends for good; after a crash the watchdog starts it anew."""
     try:
         while True:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.types import Message
 
 from convai.client import (
     Answered,
@@ -120,7 +121,7 @@ async def chunks_from(socket: WebSocket) -> AsyncIterator[np.ndarray]:
         yield np.frombuffer(samples, "<i2").astype(np.int16)
 
 
-async def received(socket: WebSocket) -> dict:
+async def received(socket: WebSocket) -> Message:
     message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))

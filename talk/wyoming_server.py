@@ -1,6 +1,7 @@
 """Speech to text and text to speech for Home Assistant, over the Wyoming protocol."""
 
 import asyncio
+from collections.abc import Coroutine
 
 import numpy as np
 from wyoming.asr import Transcribe, Transcript
@@ -100,7 +101,7 @@ class Handler(AsyncEventHandler):
         elif Synthesize.is_type(event.type):
             await self._in_a_place(self._speak(Synthesize.from_event(event).text))
 
-    async def _in_a_place(self, work) -> None:
+    async def _in_a_place(self, work: Coroutine[None, None, None]) -> None:
         with self.places.take() as is_free:
             if not is_free:
                 work.close()
