@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Replays weights/tacotron2.safetensors (weights/tacotron2.md): speech of the teacher, then 27,100 steps, more than four hours
-# of one core.
+# Replays weights/tacotron2.safetensors (weights/tacotron2.md): speech of the teacher, then 27,100 steps, more than four
+# hours of one core.
 # What cannot be replayed:
 # - The first 1,311 steps heard the 3,000 clips of `speech` alone.
 # - Up to step 1,850, 20 % of the batches were decoded step by step; the recipe has 6 % now and no option for it.
