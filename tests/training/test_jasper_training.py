@@ -1,7 +1,9 @@
+import argparse
 import json
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +115,14 @@ def test_an_unknown_size_is_refused():
 def test_copies_of_real_recordings_are_heard_at_different_speeds_around_their_own():
     assert train.speeds(1) == [1.01]
     assert train.speeds(3) == [0.91, 1.01, 1.11]
+
+
+def test_a_manifest_says_how_often_it_is_heard():
+    assert train.copied("a/b.jsonl") == (Path("a/b.jsonl"), 1)
+    assert train.copied("a/b.jsonl:4") == (Path("a/b.jsonl"), 4)
+    for wrong in ("a/b.jsonl:0", "a/b.jsonl:many", "a/b.jsonl:"):
+        with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
+            train.copied(wrong)
 
 
 def test_a_grown_network_begins_by_answering_as_the_smaller_one(clips):
