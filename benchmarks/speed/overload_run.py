@@ -13,6 +13,7 @@ from convai.benchmarks.speed.paths import EnsemblePath
 from convai.benchmarks.speed.question_set import Question
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError, Overloaded
+from convai.pipeline.mistakes import CallerMistake
 
 SAMPLE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5  # after a refusal, before the next attempt
@@ -27,9 +28,9 @@ class Overload:
 
     def __post_init__(self):
         if self.in_flight < 1:
-            raise ValueError(f"in_flight is {self.in_flight}; it must be at least 1")
+            raise CallerMistake(f"in_flight is {self.in_flight}; it must be at least 1")
         if not self.seconds > 0:
-            raise ValueError(f"seconds is {self.seconds}; it must be above 0")
+            raise CallerMistake(f"seconds is {self.seconds}; it must be above 0")
 
 
 def overload(

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tqdm import tqdm
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, as_table
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
 WEIGHTS_FILE = Path("weights/jasper.safetensors")
@@ -107,16 +110,25 @@ def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
     """Greedy decoding and every beam search of the grid, made when called: each holds a language model."""
     grid = product(args.beam_width, args.language_model_weight, args.word_insertion_bonus)
     searches = {
-        f"beam {width}, weight {weight:g}, bonus {bonus:g}": lambda w=width, lm=weight, b=bonus: CtcDecoder(
-            decoder="beam_search",
-            language_model_file=str(args.language_model),
-            beam_width=w,
-            language_model_weight=lm,
-            word_insertion_bonus=b,
+        f"beam {width}, weight {weight:g}, bonus {bonus:g}": partial(
+            beam_search, args.language_model, width, weight, bonus
         )
         for width, weight, bonus in grid
     }
     return {"greedy": CtcDecoder} | searches
+
+
+def beam_search(language_model: Path, width: int, weight: float, bonus: float) -> CtcDecoder:
+    try:
+        return CtcDecoder(
+            decoder="beam_search",
+            language_model_file=str(language_model),
+            beam_width=width,
+            language_model_weight=weight,
+            word_insertion_bonus=bonus,
+        )
+    except ValueError as error:  # the step checks what the server's configuration says; here these are options
+        raise CallerMistake(str(error)) from error
 
 
 def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) -> tuple[str, list[Measurement]]:
@@ -146,7 +158,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     if args.log_probs:
         heard = load(args.log_probs)
     else:
@@ -161,7 +176,6 @@ def main(argv: list[str] | None = None) -> int:
     if any(one.context for one in others):
         figures.append(measure(f"{best}, no context", made[best](), [replace(one, context="") for one in others]))
     print(as_table(figures))
-    return 0
 
 
 if __name__ == "__main__":

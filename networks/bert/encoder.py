@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
+from convai.pipeline.mistakes import CallerMistake
 
 
 def encoder_config(encoder: Path) -> BertConfig:
@@ -27,5 +28,5 @@ def load_encoder(network: Bert, encoder: Path) -> None:
     own = network.state_dict()
     missing = [name for name in own if name.startswith("bert.") and name not in state]
     if missing:
-        raise ValueError(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
+        raise CallerMistake(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
     network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)

@@ -23,6 +23,8 @@ from convai.networks.bert.data import WINDOW_TOKENS, Batch, Corpus, QuestionForm
 from convai.networks.bert.encoder import encoder_config, load_encoder
 from convai.networks.bert.model import Bert
 from convai.networks.checkpoints.compact import load
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 CHECKPOINT_NAME = "checkpoint.pt"
 WEIGHTS_NAME = "bert.safetensors"
@@ -55,10 +57,10 @@ class TrainingConfig:
     def __post_init__(self):
         for name in ("minutes", "batch_rows", "block_batches", "peak_learning_rate", "max_gradient_norm"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be above 0, got {getattr(self, name)}")
         for name in ("warmup_share", "short_share_at_start", "short_share_at_end"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be in [0, 1], got {getattr(self, name)}")
 
     def learning_rate(self, progress: float) -> float:
         """Rise linearly over the warm-up, then fall linearly to zero at progress 1."""
@@ -209,7 +211,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -224,7 +229,6 @@ def main(argv: list[str] | None = None) -> int:
     if args.resume:
         trainer.resume()
     trainer.run()
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from convai.backends.steps.speech_features import SpeechFeatures, log_mel
 from convai.generator.profiles import PROFILES
 from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
 HELD_OUT_SHARE = 10  # one speaker in ten
@@ -43,7 +44,7 @@ def read_clips(manifest: Path, cache: Path, scale: float = 1.0) -> list[Clip]:
     lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         if unknown := set(line["text"]) - set(LABELS):
-            raise ValueError(f"{manifest}: text {line['text']!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
+            raise CallerMistake(f"{manifest}: text {line['text']!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
     key = hashlib.sha256(f"{manifest.resolve()} {scale} {lines}".encode()).hexdigest()[:16]
     file = cache / f"{manifest.parent.name}-{key}.npy"
     ends_file = file.with_suffix(".ends.npy")
