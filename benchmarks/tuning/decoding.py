@@ -24,7 +24,7 @@ from tqdm import tqdm
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, as_table
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import CallerMistake, reading
 from convai.pipeline.program import run_program
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
@@ -60,7 +60,8 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
     heard = []
     for recording in tqdm(read_manifest(manifest)[:limit], desc=manifest.parent.name, mininterval=5):
-        audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
+        with reading(recording.audio, "audio"):
+            audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
         features = SERVED_FEATURES(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
         with torch.inference_mode():
             log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
@@ -83,7 +84,8 @@ def save(heard: Sequence[Heard], file: Path) -> None:
 
 
 def load(file: Path) -> list[Heard]:
-    arrays = np.load(file)
+    with reading(file, "file of --save"):
+        arrays = dict(np.load(file))
     log_probs = np.split(arrays["log_probs"], np.cumsum(arrays["frames"])[:-1])
     columns = (arrays[name].tolist() for name in ("texts", "groups", "seconds", "contexts"))
     return [Heard(*one) for one in zip(log_probs, *columns, strict=True)]

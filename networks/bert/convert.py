@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import CallerMistake, reading
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),
@@ -71,7 +71,8 @@ def stated_config(path: Path) -> Mapping[str, object]:
     for name in CONFIG_FILES:
         file = path.with_name(name)
         if file.is_file():
-            stated = json.loads(file.read_text())
+            with reading(file, "JSON object"):
+                stated = dict(json.loads(file.read_text()))
             check_kind(stated, file)
             return stated
     return {}

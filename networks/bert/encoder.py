@@ -8,12 +8,14 @@ from safetensors.torch import load_file
 
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import CallerMistake, reading
 
 
 def encoder_config(encoder: Path) -> BertConfig:
     """Read the sizes from the encoder's config.json; fine-tuning for about one epoch needs no dropout."""
-    published = json.loads((encoder / "config.json").read_text())
+    file = encoder / "config.json"
+    with reading(file, "JSON object"):
+        published = dict(json.loads(file.read_text()))
     names = asdict(BertConfig()).keys() & published.keys()
     return replace(BertConfig(**{name: published[name] for name in names}), hidden_dropout_prob=0.0)
 

@@ -80,7 +80,7 @@ def read_contents(path: Path) -> Mapping[str, object]:
         return read_safetensors(path)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError):
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError):
         # It holds more than tensors and plain values; all that may be is a module of known kind.
         contents = read_pickled_module(path)
     if not isinstance(contents, Mapping):

@@ -89,7 +89,7 @@ def read_pickled_module(path: Path) -> Mapping[str, object]:
         raise CallerMistake(f"{path} is a tar or TorchScript archive; allowed is a file written by torch.save")
     try:
         content = torch.load(path, map_location="cpu", pickle_module=TensorPickle, weights_only=False)
-    except (pickle.UnpicklingError, AttributeError, TypeError, EOFError, RuntimeError) as error:
+    except Exception as error:  # bytes that are no pickle raise whatever they are taken for
         raise CallerMistake(f"{path} was refused: {error}") from error
     if isinstance(content, Shell):
         content = {"model": content}

@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
+from convai.pipeline.mistakes import reading
 from convai.pipeline.program import run_program
 
 BLOCK_SIZE = 64  # weights that share a scale; smaller blocks are more exact and slower
@@ -41,7 +42,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    onnx.save(quantise(onnx.load(args.model)), args.out)
+    with reading(args.model, "ONNX file"):
+        model = onnx.load(args.model)
+    onnx.save(quantise(model), args.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from convai.backends.steps.text_encoder import symbol_ids
 from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.networks.tacotron2.alignment import target_attention
 from convai.pipeline.description import NUM_MELS
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import CallerMistake, reading
 
 HELD_OUT_EVERY = 50  # clips
 
@@ -68,7 +68,8 @@ class Batch:
 
 def read_clips(manifest: Path, cache: Path) -> list[Clip]:
     """Read every clip of a manifest.jsonl as `synthesize` writes it; mels are computed once and kept in `cache`."""
-    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    with reading(manifest, "manifest, one JSON object per line"):
+        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     if not lines:
         raise CallerMistake(f"{manifest} is empty; it needs one line per clip")
     key = hashlib.sha256(f"{manifest.resolve()} {lines}".encode()).hexdigest()[:16]
@@ -83,7 +84,8 @@ def read_clips(manifest: Path, cache: Path) -> list[Clip]:
 
 
 def read_log_mel(file: Path) -> np.ndarray:
-    audio, _ = soundfile.read(file, dtype="float32")
+    with reading(file, "audio"):
+        audio, _ = soundfile.read(file, dtype="float32")
     return mel_spectrogram(audio).T.astype(np.float16)
 
 
