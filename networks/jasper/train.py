@@ -23,6 +23,7 @@ from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import pad, training_of
 from convai.networks.training import run as training_run
 from convai.pipeline.description import LABELS
+from convai.pipeline.program import run_program
 
 CLIPS_PER_DEV_BATCH = 8
 SPEED_RANGE = (0.86, 1.16)  # of real recordings
@@ -95,7 +96,10 @@ def word_error_rate(network: Jasper, clips: list[Clip]) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     cache = args.cache or args.out / "cache"
     clips, dev_sets = read_training_clips(args, cache), read_dev_sets(args, cache)
@@ -111,7 +115,6 @@ def main(argv: list[str] | None = None) -> int:
         recipe.size,
         lambda network: {name: round(word_error_rate(network, dev), 4) for name, dev in dev_sets.items()},
     )
-    return 0
 
 
 if __name__ == "__main__":
