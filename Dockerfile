@@ -7,10 +7,9 @@ COPY convai convai
 COPY backends backends
 COPY benchmarks benchmarks
 COPY client client
+COPY weights weights
 COPY generator generator
 COPY networks networks
-COPY pipeline pipeline
-COPY weights weights
 RUN pip install --no-cache-dir .
 
 EXPOSE 8000 8001 8002

@@ -3,23 +3,13 @@
 A set is a file like weights/default.toml: a table for each Python step, with its parameters.
 """
 
-from __future__ import annotations
-
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from importlib.resources.abc import Traversable
 
 from convai.pipeline.description import PYTHON_STEP_NAMES, VOCODER_BIAS_FILE, VOICE_HOP_LENGTH
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # NVIDIA's container has Python 3.10
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 
 @dataclass(frozen=True)
