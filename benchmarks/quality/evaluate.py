@@ -70,13 +70,13 @@ def run(args: argparse.Namespace) -> int:
 
         return speech.run(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.tables import as_json, as_table
+    from convai.benchmarks.tables import as_json, measurements_table
     from convai.client.client import ConvaiClient
 
     items = read_items(args)
     with ConvaiClient(args.server, timeout_seconds=args.timeout) as client:
         measurements = measure_of(args.kind)(client, items)
-    print(as_table(measurements))
+    print(measurements_table(measurements))
     if args.json:
         args.json.write_text(as_json(measurements) + "\n")
     return 0

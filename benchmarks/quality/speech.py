@@ -25,7 +25,7 @@ from convai.benchmarks.quality.voices import (
     tacotron2_voice,
     teacher_voice,
 )
-from convai.benchmarks.tables import Measurement, as_json, as_table
+from convai.benchmarks.tables import Measurement, as_json, measurements_table
 from convai.client.client import ConvaiClient
 from convai.generator.machines import CPU
 from convai.networks.tacotron2.texts import draw_texts
@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     for name, ones in spoken.items():
         heard = [listener(one.audio, VOICE_SAMPLE_RATE_HERTZ) for one in ones]
         measurements.append(judged(name, texts, ones, spoken["teacher"], heard))
-    print(as_table(measurements))
+    print(measurements_table(measurements))
     if args.out:
         from convai.benchmarks.quality.speech_pictures import draw
 

