@@ -73,14 +73,18 @@ def output_of(block: Block, network: Jasper, features: Tensor, features_length: 
     return outputs[0]
 
 
-def main(argv: list[str] | None = None) -> int:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--init", type=Path, required=True, help="weights of the smaller network")
     parser.add_argument("--manifest", type=Path, required=True, help="speech to measure on")
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--sizes", nargs=2, default=("mini", "small"), choices=CONFIGS)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for log-mels")
+    parser.add_argument("--sizes", nargs=2, default=("mini", "small"), choices=CONFIGS, help="default %(default)s")
+    parser.add_argument("--out", type=Path, required=True, help="file for the weights of the larger network")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
     torch.manual_seed(0)
     smaller, larger = (Jasper(CONFIGS[size]) for size in args.sizes)
     smaller.load_state_dict(load(args.init))
