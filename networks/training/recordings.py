@@ -53,9 +53,9 @@ def read_manifest(manifest: Path, needed: Sequence[str] = ("audio", "text")) -> 
 
 
 def fingerprint(manifest: Path, *options: object) -> str:
-    """Names what is made of a manifest's recordings under some options, for a cache; another text, another name."""
-    content = f"{manifest.resolve()} {options} {manifest.read_text(encoding='utf-8')}"
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    """Names what is made of a manifest's recordings under some options, for a cache; other fields, another name."""
+    entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    return hashlib.sha256(" ".join(map(str, (manifest.resolve(), *options, entries))).encode()).hexdigest()[:16]
 
 
 def recording_of(entry: Mapping, folder: Path) -> Recording:

@@ -59,4 +59,5 @@ def test_what_is_cached_is_made_anew_for_other_lines_and_options_alone(manifest)
     path = manifest({"audio": "a.wav", "text": "go"})
     before = fingerprint(path, 1.0)
     assert fingerprint(path, 1.0) == before != fingerprint(path, 1.1)
+    assert fingerprint(manifest('{"audio":"a.wav",  "text":"go"}'), 1.0) == before
     assert fingerprint(manifest({"audio": "b.wav", "text": "go"}), 1.0) != before
