@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
+from typing import Any
 
 from convai.generator.settings import KINDS, Settings, thread_parameters
 from convai.pipeline.description import NETWORK_NAMES, NUM_FEATURES, STEPS, VOICE_HOP_LENGTH
@@ -82,7 +83,7 @@ class Machine:
 
 
 def _network(
-    engine: str, threads: int, niceness: int = 0, limits: Mapping[str, int] | None = None, **settings
+    engine: str, threads: int, niceness: int = 0, limits: Mapping[str, int] | None = None, **settings: Any
 ) -> Settings:
     parameters = {**(limits or {}), **thread_parameters(engine, threads)} | ({"niceness": niceness} if niceness else {})
     return Settings(engine, parameters=parameters, **settings)
