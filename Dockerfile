@@ -7,6 +7,7 @@ COPY convai convai
 COPY backends backends
 COPY benchmarks benchmarks
 COPY client client
+COPY weights weights
 COPY generator generator
 COPY networks networks
 RUN pip install --no-cache-dir .

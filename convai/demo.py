@@ -10,9 +10,9 @@ from pathlib import Path
 
 from convai.__main__ import main as convai
 from convai.backends.management.launcher import Server
-from convai.backends.management.repository import DEFAULT_PROFILE
 from convai.backends.management.warm_up import warm_up
 from convai.generator.profiles import PROFILES
+from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.program import run_program
 
 EXAMPLES = Path(__file__).parent.parent / "client" / "examples"

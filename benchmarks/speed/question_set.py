@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
+from convai.networks.training.recordings import Recording, read_manifest
 from convai.pipeline.mistakes import CallerMistake
 
 EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"

@@ -22,8 +22,8 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, measurements_table
+from convai.networks.training.recordings import read_manifest
 from convai.pipeline.mistakes import CallerMistake, reading
 from convai.pipeline.program import run_program
 
