@@ -126,7 +126,7 @@ def _cpu() -> Profile:
         # Calibrated as weights/bert.md tells: refuses 99 % of mismatched pairs, wrongly 1 %.
         "answer_extractor": {"score_scale": 0.265, "score_bias": -1.89, "no_answer_threshold": 0.13},
         # The default weights of Tacotron 2 read phonemes, and letters only of words that the dictionary lacks.
-        "text_encoder": {"pronunciation": "arpabet", "pronunciations_file": "pronunciations.txt"},
+        "text_encoder": {"pronunciation": "arpabet", "pronunciations_file": "pronunciations.txt.gz"},
         "audio_trimmer": {"post_filter": "mel_consistent", "lowest_peak_dbfs": -3.0},
     }
     steps = _with_parameters(steps, own_parameters)
