@@ -14,22 +14,33 @@ class Command:
 
     module: str
     help: str
+    extra: str | None = None  # of pyproject.toml, with what its module imports; None for those of the bare package
 
 
 COMMANDS = {
-    "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline"),
+    "demo": Command("convai.demo", "start the server, ask the example question, stop", "cpu"),
+    "init": Command("convai.init", "make a model repository with the default networks", "cpu"),
+    "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
-    "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
-    "export": Command("convai.networks.export.command", "export the networks into the model repository"),
-    "deploy": Command(
-        "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository"
+    "backends": Command(
+        "convai.backends.management.plain_triton", "prepare for Triton itself, and print its command", "cpu"
     ),
-    "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights"),
-    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers"),
+    "generate": Command(
+        "convai.generator.generate", "write, check or draw the model repository's configuration", "server"
+    ),
+    "export": Command("convai.networks.export.command", "export the networks into the model repository", "export"),
+    "deploy": Command(
+        "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository", "cpu"
+    ),
+    "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights", "export"),
+    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
     "bench": Command(
-        "convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"
+        "convai.benchmarks.speed.bench",
+        "measure latency and throughput beside the floor and the way of 2020",
+        "evaluate",
     ),
 }
+OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}  # of packages that only some options of a command take
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
@@ -44,9 +55,21 @@ def main(argv: list[str] | None = None) -> int:
         return module.run(args) or 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "", name)
+        if extra is None:
+            raise
+        print(f"convai {name}: {error.name} is not installed: pip install 'convai[{extra}]'", file=sys.stderr)
+        return 1
     except (ValueError, OSError) as error:
         print(f"convai {name}: {error}", file=sys.stderr)
         return 1
+
+
+def extra_of(missing: str, command: str) -> str | None:
+    """The extra that brings the module which a command misses; None for our own, and in the bare package."""
+    package = missing.partition(".")[0]
+    return None if package in ("", "convai") else OTHER_EXTRAS.get(package, COMMANDS[command].extra)
 
 
 def overview() -> argparse.ArgumentParser:

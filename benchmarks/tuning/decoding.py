@@ -23,9 +23,10 @@ from tqdm import tqdm
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, as_table
+from convai.pipeline.package_data import packaged
 
-LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
-WEIGHTS_FILE = Path("weights/jasper.safetensors")
+LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
+WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
 
 
 @dataclass(frozen=True)
