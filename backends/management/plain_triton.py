@@ -28,12 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     check_profile(args.model_repository, args.profile)
-    if args.folder.exists() and not (args.folder.is_dir() and not any(args.folder.iterdir())):
-        raise ValueError(f"{args.folder} exists and is not empty; name another folder, or remove it")
+    check_places(args.folder, args.model_repository)
     triton = find_triton()
     check_stub(triton.stub, server_environment())
     prepare_backends(triton, args.folder.resolve())
     print(" \\\n    ".join(map(shlex.quote, command(triton, args))))
+
+
+def check_places(folder: Path, model_repository: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; name another folder, or remove it")
+    for path in (folder.resolve(), model_repository.resolve()):
+        if shlex.quote(str(path)) != str(path):
+            raise ValueError(
+                f"Triton starts its Python steps through a shell, which misreads {path}; choose another place"
+            )
 
 
 def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
