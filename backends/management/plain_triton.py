@@ -8,6 +8,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from convai.backends.management.launcher import IN_FLIGHT_SECONDS
 from convai.backends.management.repository import DEFAULT_PROFILE, check_profile
 from convai.backends.management.tritonserver import (
     TritonFiles,
@@ -58,6 +59,8 @@ def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
         f"--cache-directory={triton.home / 'caches'}",
         "--disable-auto-complete-config",  # it would start every stub twice
         *chosen,
+        f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
+        "--metrics-config=summary_latencies=true",
         f"--grpc-address={args.host}",
         f"--http-address={args.host}",
     ]
