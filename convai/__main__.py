@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -50,26 +52,28 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     name = overview().parse_args(argv[:1]).command
     try:
-        module = import_module(COMMANDS[name].module)
-        args = parser(name, module).parse_args(argv[1:])
-        return module.run(args) or 0
+        with missing_package_told(name):
+            module = import_module(COMMANDS[name].module)
+            args = parser(name, module).parse_args(argv[1:])
+            return module.run(args) or 0
     except KeyboardInterrupt:
         return INTERRUPTED
-    except ModuleNotFoundError as error:
-        extra = extra_of(error.name or "", name)
-        if extra is None:
-            raise
-        print(f"convai {name}: {error.name} is not installed: pip install 'convai[{extra}]'", file=sys.stderr)
-        return 1
     except (ValueError, OSError) as error:
         print(f"convai {name}: {error}", file=sys.stderr)
         return 1
 
 
-def extra_of(missing: str, command: str) -> str | None:
-    """The extra that brings the module which a command misses; None for our own, and in the bare package."""
-    package = missing.partition(".")[0]
-    return None if package in ("", "convai") else OTHER_EXTRAS.get(package, COMMANDS[command].extra)
+@contextmanager
+def missing_package_told(command: str) -> Iterator[None]:
+    """Around what a command imports: a package that is not installed is the caller's to install, with its extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = OTHER_EXTRAS.get(package, COMMANDS[command].extra)
+        if package in ("", "convai") or extra is None:
+            raise
+        raise ValueError(f"{package} is not installed: pip install 'convai[{extra}]'") from error
 
 
 def overview() -> argparse.ArgumentParser:
