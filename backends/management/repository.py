@@ -8,7 +8,9 @@ DEFAULT_PROFILE = "cpu"  # its configurations are the config.pbtxt; every other 
 def models_in(repository: Path) -> list[str]:
     """Names of the models and ensembles in the repository, sorted."""
     if not repository.is_dir():
-        raise FileNotFoundError(f"there is no model repository {repository}; choose another with --model-repository")
+        raise FileNotFoundError(
+            f"there is no model repository {repository}; make one with `convai init`, or name it with --model-repository"
+        )
     names = sorted(folder.name for folder in repository.iterdir() if is_model(folder))
     if not names:
         raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")
