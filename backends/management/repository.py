@@ -9,7 +9,7 @@ def models_in(repository: Path) -> list[str]:
     """Names of the models and ensembles in the repository, sorted."""
     if not repository.is_dir():
         raise FileNotFoundError(
-            f"there is no model repository {repository}; make one with `convai init`, or name it with --model-repository"
+            f"there is no model repository {repository}; `convai init` makes one, --model-repository names another"
         )
     names = sorted(folder.name for folder in repository.iterdir() if is_model(folder))
     if not names:
