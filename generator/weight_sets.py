@@ -6,10 +6,10 @@ A set is a file like weights/default.toml: a table for each Python step, with it
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from convai.pipeline.description import PYTHON_STEP_NAMES, VOCODER_BIAS_FILE, VOICE_HOP_LENGTH
+from convai.pipeline.package_data import packaged
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,9 @@ class WeightSet:
         return size
 
 
-def weights_folder() -> Traversable:
-    """The folder of the weights and their numbers, in a checkout as in an installed package."""
-    return files("convai") / "weights"
-
-
-def read_weight_set(name: str, folder: Traversable | None = None) -> WeightSet:
+def read_weight_set(name: str, folder: Path | None = None) -> WeightSet:
     """Read <name>.toml. Raises ValueError that names the file or the field that is wrong."""
-    file = (folder or weights_folder()) / f"{name}.toml"
+    file = (folder or packaged("weights")) / f"{name}.toml"
     try:
         return WeightSet(name, tomllib.loads(file.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:

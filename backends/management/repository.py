@@ -9,7 +9,9 @@ from convai.pipeline.mistakes import CallerMistake
 def models_in(repository: Path) -> list[str]:
     """Names of the models and ensembles in the repository, sorted."""
     if not repository.is_dir():
-        raise FileNotFoundError(f"there is no model repository {repository}; choose another with --model-repository")
+        raise FileNotFoundError(
+            f"there is no model repository {repository}; `convai init` makes one, --model-repository names another"
+        )
     names = sorted(folder.name for folder in repository.iterdir() if profiles_of(folder))
     if not names:
         raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")

@@ -12,6 +12,7 @@ import soxr
 
 from convai.backends.runtime.metrics import Counter
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.backends.steps.mel_filters import mel_filterbank
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -91,9 +92,7 @@ def _window() -> np.ndarray:
 
 @cache
 def _filterbank() -> np.ndarray:
-    from librosa.filters import mel  # costs seconds and 100 MB, so only where filters are needed
-
-    return mel(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
+    return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 
 def question_seconds(inputs: dict, outputs: dict) -> float:

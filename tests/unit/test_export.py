@@ -210,7 +210,10 @@ def test_an_option_is_used_and_recorded():
             "'sigma=loud' must be NAME=VALUE, with a value of type float",
         ),
         (["--network", "waveglow", "--set", "n_flows=1.5"], "n_flows must be of type int, got 1.5"),
-        (["--network", "jasper", "--config", "huge"], "jasper has no configuration 'huge'; it has mini, small, jasper10x5dr"),
+        (
+            ["--network", "jasper", "--config", "huge"],
+            "jasper has no configuration 'huge'; it has mini, small, jasper10x5dr",
+        ),
         (["--network", "waveglow", "--format", "torchscript"], "waveglow cannot be exported as torchscript"),
     ],
 )

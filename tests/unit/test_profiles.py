@@ -13,10 +13,11 @@ from convai.generator.machines import CPU, GPU, Buckets
 from convai.generator.profiles import PROFILES, profile
 from convai.generator.settings import Settings, ShapeRange, thread_parameters
 from convai.generator.shapes import network_shapes
-from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet, read_weight_set, weights_folder
+from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet, read_weight_set
 from convai.networks.waveglow.config import CONFIGS
 from convai.pipeline.config_files import config_file, profiles_of
 from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES, VOCODER_BIAS_FILE
+from convai.pipeline.package_data import packaged
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 SIZES = {"n_group": 8, "receptive_field_frames": 100}
@@ -148,7 +149,7 @@ def test_numbers_of_weights_are_read_from_a_file_of_their_name(tmp_path):
 
 
 def test_the_numbers_lie_beside_the_weights():
-    assert {"default.toml", "nvidia.toml", "bert.safetensors"} <= {file.name for file in weights_folder().iterdir()}
+    assert {"default.toml", "nvidia.toml", "bert.safetensors"} <= {file.name for file in packaged("weights").iterdir()}
 
 
 def test_a_model_folder_keeps_a_file_for_each_profile(tmp_path):

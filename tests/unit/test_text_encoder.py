@@ -1,6 +1,8 @@
 """Texts are spelled out as they are spoken and become the symbols of NVIDIA's Tacotron 2."""
 
+import gzip
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,12 @@ def dictionary(tmp_path):
 def test_known_words_become_phonemes_and_unknown_ones_keep_their_letters(dictionary):
     step = make_step(pronunciation="arpabet", pronunciations_file=dictionary)
     assert step.spoken("Hello 2 Bobs, {B}.") == "{HH AH0 L OW1} {T UW1} bobs, {B}."
+
+
+def test_a_dictionary_may_be_gzipped(dictionary, tmp_path):
+    packed = tmp_path / "words.dict.gz"
+    packed.write_bytes(gzip.compress(Path(dictionary).read_bytes()))
+    assert load_pronunciations(str(packed)) == load_pronunciations(dictionary) != {}
 
 
 def test_a_dictionary_with_unknown_phonemes_is_refused(tmp_path):
