@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 ELSEWHERE |= {f"weights/{card.name}": f"weights/{card.name}" for card in sorted((ROOT / "weights").glob("*.md"))}
 PICTURES = {"benchmarks/speed/speed.png": "speed.png"}
-FIRST = ["index.md", "architecture.md", "operating.md", "nvidia.md", "quality.md", "speed.md"]
+FIRST = ["architecture.md", "operating.md", "nvidia.md", "quality.md", "speed.md"]
 LAST = ["adding-a-step.md", "deploying.md", "contributing.md", "changelog.md"]
 
 MERMAID = re.compile(r"```mermaid\n.*?```", re.DOTALL)
@@ -29,14 +29,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
     pages = [file.src_uri for file in files.documentation_pages()]
     cards = [page for page in pages if page.startswith("weights/")]
-    others = [page for page in pages if page not in {*FIRST, *LAST, *cards}]
-    config.nav = [*FIRST, *others, *LAST, {"Default weights": cards}]
+    others = [page for page in pages if page not in {"index.md", *FIRST, *LAST, *cards}]
+    config.nav = [{"What it is": "index.md"}, *FIRST, *others, *LAST, {"Default weights": cards}]
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Replace the drawing by a picture, and let links go from page to page of the site."""
     place = page.file.src_uri
+    if place == "index.md":
+        page.meta["hide"] = ["toc"]  # gives the drawing its room
     source = {where: source for source, where in ELSEWHERE.items()}.get(place, f"docs/{place}")
 
     def on_the_site(link: re.Match) -> str:
