@@ -108,7 +108,7 @@ class SpeechFeatures:
         Counter("convai_question_seconds_total", "Audio of questions heard, in seconds", question_seconds),
     )
 
-    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # frames
+    buckets: Sequence[int]  # frames
     min_seconds: float = 0.1
     max_seconds: float = 30.0
     silence_floor_dbfs: float = -60.0  # audio whose peak stays below this has no valid frame

@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from convai.pipeline.description import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
-HOP_LENGTH = 256
+HOP_LENGTH = VOICE_HOP_LENGTH
 HOPS_PER_WINDOW = FFT_LENGTH // HOP_LENGTH
 MAX_HERTZ = 8_000.0
 MIN_MAGNITUDE = 1e-5

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import (
     BertRunner,
     Reply,
@@ -25,7 +26,7 @@ from convai.benchmarks.quality.question_answering import (
 )
 from convai.benchmarks.quality.squad_metrics import f1, score
 from convai.generator.profiles import PROFILES
-from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.networks.bert.questions import misheard_form
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
 VOCABULARY_FILE = Path("model_repository/qa_tokenizer/1/vocab.txt")

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.text_encoder import TextEncoder
+from convai.generator.machines import CPU
 from convai.networks.tacotron2.teacher import Teacher
 from convai.networks.tacotron2.texts import draw_texts
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
@@ -33,7 +34,7 @@ def spoken_form(text: str, pronunciations: Mapping[str, str], rng: random.Random
 
     Those stay in letters, so that the network learns to read names that no dictionary holds.
     """
-    letters = TextEncoder().spoken(text)
+    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spoken(text)
     words = set(re.findall(r"[a-z']+", letters))
     remembered = {word: pronunciations[word] for word in sorted(words & pronunciations.keys())
                   if rng.random() >= UNKNOWN_WORD_SHARE}  # fmt: skip
