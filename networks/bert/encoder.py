@@ -1,7 +1,7 @@
 """Reads a pretrained encoder from a folder in Hugging Face's layout."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -11,10 +11,10 @@ from convai.networks.bert.model import Bert
 
 
 def encoder_config(encoder: Path) -> BertConfig:
-    """Read the sizes from the encoder's config.json; fine-tuning for about one epoch needs no dropout."""
+    """Read the sizes from the encoder's config.json. Its dropout was that of the pretraining and is left there."""
     published = json.loads((encoder / "config.json").read_text())
-    names = asdict(BertConfig()).keys() & published.keys()
-    return replace(BertConfig(**{name: published[name] for name in names}), hidden_dropout_prob=0.0)
+    names = (asdict(BertConfig()).keys() & published.keys()) - {"hidden_dropout_prob"}
+    return BertConfig(**{name: published[name] for name in names})
 
 
 def load_encoder(network: Bert, encoder: Path) -> None:
