@@ -51,7 +51,7 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
 	.venv/bin/python -m convai.demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
-docs: setup .venv/docs-installed ## build the pages under docs/ with a search, into site/
+docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
 	$(CONVAI) generate --graph docs/pipeline.svg
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
@@ -63,8 +63,8 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,export,test]'
 	touch $@
 
-.venv/docs-installed: docs/requirements.txt .venv/installed
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --requirement docs/requirements.txt
+.venv/dev-installed: .venv/installed
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 .PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size docs clean

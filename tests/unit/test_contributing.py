@@ -50,7 +50,7 @@ def follow(copy, heading):
 def test_adding_a_step_as_written_gives_a_step_that_is_wired_configured_and_works(copy):
     touched = follow(copy, "Add a step")
     (test,) = [name for name in touched if name.startswith("tests/")]
-    assert len(touched - {test}) == 4
+    assert len(touched - {test}) == 3
     assert "wrote model_repository/translator/config.pbtxt" in run(copy, "-m", "convai", "generate")
     run(copy, "-m", "convai", "generate", "--check")
     assert 'model_name: "translator"' in (copy / "model_repository/convai_ensemble/config.pbtxt").read_text()
