@@ -3,6 +3,7 @@
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import dropwhile
 from textwrap import dedent
 
 from support.places import ROOT
@@ -31,10 +32,15 @@ def blocks(language: str, page: str | None = None) -> list[Block]:
 
 
 def commands() -> list[list[str]]:
-    """Every command in a bash block, as words; those joined by && apart."""
-    lines = (line for block in blocks("bash") for line in block.text.splitlines())
-    words = (shlex.split(part, comments=True) for line in lines for part in line.split("&&"))
-    return [each for each in words if each]
+    """Every command in a bash block, as words; those joined by && or | apart."""
+    lines = (line for block in blocks("bash") for line in block.text.replace("\\\n", " ").splitlines())
+    words = (shlex.split(part, comments=True) for line in lines for part in re.split(r"&&|\|", line))
+    return [each for each in map(_without_settings, words) if each]
+
+
+def _without_settings(words: list[str]) -> list[str]:
+    """The command behind any NAME=VALUE."""
+    return list(dropwhile(lambda word: re.fullmatch(r"[A-Z_]+=.*", word), words))
 
 
 def convai_commands(name: str | None = None) -> list[list[str]]:
