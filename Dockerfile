@@ -9,6 +9,8 @@ COPY benchmarks benchmarks
 COPY client client
 COPY generator generator
 COPY networks networks
+COPY pipeline pipeline
+COPY weights weights
 RUN pip install --no-cache-dir .
 
 EXPOSE 8000 8001 8002

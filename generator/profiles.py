@@ -1,4 +1,4 @@
-"""Profiles: a kind of machine and a set of weights, from which every step's settings follow.
+"""Profiles: a kind of machine (machines.py) and a set of weights (weights/<name>.toml) make every step's settings.
 
 `cpu` becomes every model's config.pbtxt; any other profile becomes configs/<profile>.pbtxt beside it and is chosen
 with `convai serve --profile <profile>`. A name is the machine's, with that of the weights unless they are the ones that
@@ -43,7 +43,7 @@ def step_settings(step: Step, machine: Machine, weights: WeightSet) -> Settings:
         shapes = network_shapes(machine.buckets, weights.n_group, weights.receptive_field_frames)
         return replace(settings, kind=machine.kind, shapes=shapes[step.name])
     parameters = machine.buckets.parameters_of(step.name) | weights.parameters_of(step.name)
-    return replace(settings, parameters=parameters)
+    return replace(settings, parameters={**settings.parameters, **parameters})
 
 
 PROFILES = {

@@ -95,7 +95,7 @@ def read_items(args: argparse.Namespace) -> list:
 
         answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
         return sample(answerable, positive(args.questions), args.seed)
-    from convai.benchmarks.quality.recordings import read_manifest
+    from convai.networks.training.recordings import read_manifest
 
     return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
 

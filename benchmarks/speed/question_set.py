@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
+from convai.networks.training.recordings import Recording, read_manifest
 
 EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"
 CONTEXTS = Path(__file__).with_name("contexts.txt")

@@ -21,8 +21,8 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, as_table
+from convai.networks.training.recordings import read_manifest
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
 WEIGHTS_FILE = Path("weights/jasper.safetensors")

@@ -29,7 +29,7 @@ UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
 CLIPS_PER_FOLDER = 1000
 
 
-def spoken_form(text: str, pronunciations: Mapping[str, str], rng: random.Random) -> str:
+def forgetful_form(text: str, pronunciations: Mapping[str, str], rng: random.Random) -> str:
     """What serving would make of the text, had it forgotten some words.
 
     Those stay in letters, so that the network learns to read names that no dictionary holds.
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     with open(manifest, "a", encoding="utf-8") as lines:
         for number in tqdm(range(done, len(texts)), mininterval=10):
             try:
-                spoken = spoken_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
+                spoken = forgetful_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
                 line = make_clip(teacher, texts[number], spoken, args.out, number)
             except ValueError as error:
                 print(f"{texts[number]!r} is left out: {error}", file=sys.stderr)
