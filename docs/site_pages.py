@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 ELSEWHERE |= {f"weights/{card.name}": f"weights/{card.name}" for card in sorted((ROOT / "weights").glob("*.md"))}
 PICTURES = {"benchmarks/speed/speed.png": "speed.png"}
-FIRST = ["architecture.md", "operating.md", "nvidia.md", "quality.md", "speed.md"]
-LAST = ["adding-a-step.md", "deploying.md", "contributing.md", "changelog.md"]
+ORDER = ["index", "talk", "architecture", "operating", "plain-triton", "nvidia", "quality", "speed"]
+ORDER += ["adding-a-step", "deploying", "contributing", "changelog"]
 
 MERMAID = re.compile(r"```mermaid\n.*?```", re.DOTALL)
 DRAWING = "[![The pipeline](pipeline.svg)](pipeline.svg){ .drawing }"  # Mermaid would be loaded from elsewhere
@@ -24,14 +24,19 @@ LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what lies outside this folder, and list the pages: known ones in reading order, any other between them."""
+    """Add what lies outside this folder, and list the pages: known ones in reading order, then any other."""
     for source, place in (ELSEWHERE | PICTURES).items():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
     pages = [file.src_uri for file in files.documentation_pages()]
     cards = [page for page in pages if page.startswith("weights/")]
-    others = [page for page in pages if page not in {"index.md", *FIRST, *LAST, *cards}]
-    config.nav = [{"What it is": "index.md"}, *FIRST, *others, *LAST, {"Default weights": cards}]
+    ordered = sorted(set(pages) - set(cards), key=reading_order)
+    config.nav = [{"What it is": ordered[0]}, *ordered[1:], {"Default weights": cards}]
     return files
+
+
+def reading_order(page: str) -> tuple[int, str]:
+    name = page.removesuffix(".md")
+    return (ORDER.index(name) if name in ORDER else len(ORDER)), name
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
