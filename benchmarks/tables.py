@@ -1,8 +1,10 @@
-"""What an evaluation prints: named groups of questions with their figures, as a text table or JSON."""
+"""What evaluations and benchmarks print: text tables, and named groups of questions with their figures, as JSON too."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -15,24 +17,29 @@ class Measurement:
 
     def __post_init__(self):
         if self.count < 1:
-            raise ValueError(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
+            raise CallerMistake(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
 
 
-def as_table(measurements: list[Measurement]) -> str:
+def as_table(lines: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(aligned(line, widths)).rstrip() for line in lines)
+
+
+def aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    first, *others = cells
+    return [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+
+
+def measurements_table(measurements: Sequence[Measurement]) -> str:
     """One line per measurement, one column per figure; a figure that a line lacks stays blank."""
     columns = list(dict.fromkeys(name for one in measurements for name in one.figures))
     lines = [["", "n", *columns]]
     for one in measurements:
         cells = (f"{one.figures[column]:.1f}" if column in one.figures else "" for column in columns)
         lines.append([one.name, str(one.count), *cells])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(aligned(line, widths)).rstrip() for line in lines)
+    return as_table(lines)
 
 
-def aligned(cells: list[str], widths: list[int]) -> list[str]:
-    """The name to the left, numbers to the right."""
-    return [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
-
-
-def as_json(measurements: list[Measurement]) -> str:
+def as_json(measurements: Sequence[Measurement]) -> str:
     return json.dumps([{"name": one.name, "n": one.count, **one.figures} for one in measurements], indent=2)

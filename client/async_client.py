@@ -11,7 +11,6 @@ import tritonclient.grpc.aio
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
-from convai.client.listen import listen
 from convai.client.listen_events import Event
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
 
@@ -87,6 +86,8 @@ class AsyncConvaiClient:
         for; `NothingAsked` if no speech was heard until the end, or more than 30 s without a pause. The next question
         may start before the answer to the last one is there. What is wrong with the arguments raises `InvalidInput`.
         """
+        from convai.client.listen import listen  # of what it imports, the bare package lacks soxr
+
         return listen(
             self,
             chunks,

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convai.backends.management.launcher import Server, ServerError
-from convai.backends.management.repository import DEFAULT_PROFILE
 from convai.backends.management.serve import CHECK_SECONDS, interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.pipeline.config_files import DEFAULT_PROFILE
+from convai.pipeline.mistakes import CallerMistake
 from convai.talk.settings import Settings
 
 if TYPE_CHECKING:  # only `serve` needs them, and a help text should not wait for it
@@ -59,8 +60,6 @@ def run(args: argparse.Namespace) -> int | None:
             asyncio.run(serve(args, settings, listening, address, server))
     except KeyboardInterrupt:
         print("stopped")
-    except ModuleNotFoundError as error:
-        raise ValueError(f"talking needs the package {error.name}; `pip install 'convai[talk]'` has it") from error
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -69,7 +68,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise ValueError(f"cannot listen on {host}:{port} ({error}); give another --host or --port") from error
+        raise CallerMistake(f"cannot listen on {host}:{port} ({error}); give another --host or --port") from error
 
 
 @contextmanager

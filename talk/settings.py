@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from convai.pipeline.mistakes import CallerMistake
+
 MAX_CONTEXT_BYTES = 32 * 1024
 MAX_QUESTION_SECONDS = 30.0
 
@@ -25,7 +27,7 @@ class Settings:
 
     def __post_init__(self):
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.strip() == self.api_key != ""):
-            raise ValueError("--api-key must be ASCII text without spaces around it, and not empty")
+            raise CallerMistake("--api-key must be ASCII text without spaces around it, and not empty")
         for name in ("max_upload_bytes", "max_concurrent", "timeout_seconds"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+                raise CallerMistake(f"{name} is {getattr(self, name)}; it must be above 0")

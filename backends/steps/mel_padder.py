@@ -9,6 +9,7 @@ import numpy as np
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake
 
 MAX_SEED = 2**63 - 1
 
@@ -17,7 +18,7 @@ def valid_frames(mel: np.ndarray, mel_length: np.ndarray) -> int:
     """Frames to speak: `mel_length`, but at least one, because engines choke on an axis of length zero."""
     num_frames, frames = int(mel_length[0]), mel.shape[1]
     if not 0 <= num_frames <= frames:
-        raise ValueError(f"got mel_length {num_frames}; allowed is 0 to {frames}, the frames of the mel")
+        raise CallerMistake(f"got mel_length {num_frames}; allowed is 0 to {frames}, the frames of the mel")
     return max(num_frames, 1)
 
 
@@ -36,9 +37,9 @@ class MelPadder:
 
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
-    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)  # frames, padding included
-    receptive_field_frames: int = 100  # how far ahead the vocoder hears: 12 flows of 8 frames, and 4 of upsampling
-    n_group: int = 8  # samples that WaveGlow makes at once
+    buckets: Sequence[int]  # frames, padding included
+    receptive_field_frames: int  # how far ahead the vocoder hears
+    n_group: int  # samples that WaveGlow makes at once
     hop_length: int = HOP_LENGTH  # samples per frame
     default_seed: int = 0
     padding_value: float = SILENT_LOG_MEL
@@ -94,7 +95,7 @@ class MelPadder:
 
 
 def check_seed(name: str, seed: int) -> int:
-    """Return `seed` if it is one; ValueError otherwise."""
+    """Return `seed` if it is one; CallerMistake otherwise."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"{name}: got {seed!r}; allowed is a whole number from 0 to {MAX_SEED}")
+        raise CallerMistake(f"{name}: got {seed!r}; allowed is a whole number from 0 to {MAX_SEED}")
     return seed

@@ -1,18 +1,21 @@
 """Pronunciations from a dictionary in the format of CMUdict: words become ARPAbet phonemes in braces."""
 
+import gzip
 import re
 from collections.abc import Mapping
 
 from convai.backends.steps.symbols import PHONEMES
+from convai.pipeline.mistakes import CallerMistake
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")
 
 
 def load_pronunciations(path: str) -> dict[str, str]:
-    """Read lines such as `HELLO  HH AH0 L OW1`; of several pronunciations of a word the first counts."""
+    """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first counts."""
     pronunciations = {}
-    with open(path, encoding="latin-1") as file:
+    opener = gzip.open if path.endswith(".gz") else open
+    with opener(path, "rt", encoding="latin-1") as file:
         for line in file:
             word, _, phonemes = line.partition("#")[0].strip().partition(" ")
             if _word.fullmatch(word.lower()):
@@ -23,7 +26,7 @@ def load_pronunciations(path: str) -> dict[str, str]:
 def _checked(phonemes: str, word: str) -> str:
     unknown = set(phonemes.split()) - set(PHONEMES)
     if unknown or not phonemes.strip():
-        raise ValueError(f"pronunciations_file: got {phonemes.strip()!r} for {word!r}; allowed are ARPAbet phonemes")
+        raise CallerMistake(f"pronunciations_file: got {phonemes.strip()!r} for {word!r}; allowed are ARPAbet phonemes")
     return " ".join(phonemes.split())
 
 

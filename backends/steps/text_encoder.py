@@ -11,6 +11,7 @@ from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.mistakes import CallerMistake
 
 PRONUNCIATIONS = ("letters", "arpabet")
 MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text cannot fit once spelled out, so it is not worth the try
@@ -29,7 +30,7 @@ def symbol_ids(normalized: str) -> list[int]:
 class TextEncoder:
     """Sentence -> symbol ids padded to a bucket, and how many are valid."""
 
-    buckets: Sequence[int] = (32, 64, 96, 128, 192, 256, 384, 600)  # symbols
+    buckets: Sequence[int]  # symbols
     end_of_text: str = "."  # appended unless . ! or ? is there: without it Tacotron 2 may not stop
     pronunciation: str = "letters"  # or "arpabet": words of pronunciations_file become phonemes
     pronunciations_file: str | None = None
@@ -68,10 +69,10 @@ class TextEncoder:
     def spoken(self, text: str) -> str:
         """The text as it will be read, phonemes in braces; training writes its transcripts this way."""
         if len(text) > MAX_CHARACTERS_PER_SYMBOL * self.buckets[-1]:
-            raise ValueError(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
+            raise CallerMistake(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
         normalized = normalize(text)
         if not is_speakable(normalized):
-            raise ValueError(f"got a text of {len(text)} characters without a word; allowed is any other text")
+            raise CallerMistake(f"got a text of {len(text)} characters without a word; allowed is any other text")
         if not normalized.endswith((".", "!", "?")):
             normalized += self.end_of_text
         return pronounce(normalized, self.pronunciations)

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from convai.client.connection import DEFAULT_ADDRESS
+from convai.pipeline.mistakes import CallerMistake
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -70,13 +71,13 @@ def run(args: argparse.Namespace) -> int:
 
         return speech.run(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.tables import as_json, as_table
+    from convai.benchmarks.tables import as_json, measurements_table
     from convai.client.client import ConvaiClient
 
     items = read_items(args)
     with ConvaiClient(args.server, timeout_seconds=args.timeout) as client:
         measurements = measure_of(args.kind)(client, items)
-    print(as_table(measurements))
+    print(measurements_table(measurements))
     if args.json:
         args.json.write_text(as_json(measurements) + "\n")
     return 0
@@ -95,14 +96,14 @@ def read_items(args: argparse.Namespace) -> list:
 
         answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
         return sample(answerable, positive(args.questions), args.seed)
-    from convai.benchmarks.quality.recordings import read_manifest
+    from convai.networks.training.recordings import read_manifest
 
     return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
 
 
 def positive(count: int) -> int:
     if count < 1:
-        raise ValueError(f"got {count} to measure; --questions and --limit must be at least 1")
+        raise CallerMistake(f"got {count} to measure; --questions and --limit must be at least 1")
     return count
 
 

@@ -1,13 +1,17 @@
 """Keeps a fixed number of requests in flight: each answer is followed at once by the next question."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
+from typing import Generic, TypeVar
 
-from convai.benchmarks.speed.paths import Reply
-from convai.benchmarks.speed.question_set import Question
+from convai.pipeline.mistakes import CallerMistake
+
+Question = TypeVar("Question")
+Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True)
@@ -15,15 +19,15 @@ class Load:
     """How many requests are in flight, and how many of them count; fewer if `seconds` are over before."""
 
     in_flight: int
-    requests: int
     seconds: float
+    requests: int = sys.maxsize
 
     def __post_init__(self):
         for name in ("in_flight", "requests"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise CallerMistake(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not self.seconds > 0:
-            raise ValueError(f"seconds is {self.seconds}; it must be above 0")
+            raise CallerMistake(f"seconds is {self.seconds}; it must be above 0")
 
     @property
     def lead_in(self) -> int:
@@ -32,8 +36,9 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """
+class Outcome(Generic[Reply]):
+    """What came of a load.
+
     counted : the replies that count, with the index of their question
     all_replies : these, and those sent before and after to keep up the load
     answers_per_second : while the counted ones were in flight
@@ -44,13 +49,13 @@ class Outcome:
     answers_per_second: float
 
 
-class Tickets:
+class Tickets(Generic[Reply]):
     """Numbers the requests, and tells when no more are needed.
 
     Requests go on being sent while the last ones that count are in flight, so that these meet the same load as others.
     """
 
-    def __init__(self, load: Load):
+    def __init__(self, load: Load) -> None:
         self.load = load
         self.lock = Lock()
         self.deadline = time.monotonic() + load.seconds
@@ -74,7 +79,7 @@ class Tickets:
                 self.pending.add(number)
             return number
 
-    def give_back(self, number: int, reply: Reply):
+    def give_back(self, number: int, reply: Reply) -> None:
         with self.lock:
             moment = time.monotonic()
             self.answered.append((moment, reply))
@@ -92,11 +97,11 @@ class Tickets:
         return answers / (self.counting_until - self.counting_since)
 
 
-def run_load(ask: Callable[[Question], Reply], questions: Sequence[Question], load: Load) -> Outcome:
+def run_load(ask: Callable[[Question], Reply], questions: Sequence[Question], load: Load) -> Outcome[Reply]:
     """Ask `questions` in turn, around and around; raises what `ask` raises, once what is in flight has ended."""
-    tickets = Tickets(load)
+    tickets = Tickets[Reply](load)
 
-    def keep_asking():
+    def keep_asking() -> None:
         while (number := tickets.take()) is not None:
             try:
                 tickets.give_back(number, ask(questions[number % len(questions)]))

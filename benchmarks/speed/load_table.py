@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from convai.benchmarks.speed.load_figures import LoadFigures
-from convai.benchmarks.tables import aligned
+from convai.benchmarks.tables import as_table
 
 MEGABYTE = 1e6
 HEADINGS = (
@@ -19,12 +19,6 @@ HEADINGS = (
     "PSS [MB]",
     "RSS [MB]",
 )
-
-
-def as_table(lines: Sequence[Sequence[str]]) -> str:
-    """Columns side by side, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(aligned(list(line), widths)).rstrip() for line in lines)
 
 
 def loads_table(measured: Sequence[LoadFigures]) -> str:

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from convai.benchmarks.speed.load_table import MEGABYTE, as_table
+from convai.benchmarks.speed.load_table import MEGABYTE
 from convai.benchmarks.speed.server_memory import Memory
 from convai.benchmarks.speed.targets import Target
+from convai.benchmarks.tables import as_table
 
 REFUSAL_SECONDS = 1.0
 GROWTH_RATIO = 1.1  # of memory, second half of the overload over the first

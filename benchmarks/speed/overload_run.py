@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Event, Thread
 
+from convai.benchmarks.speed.closed_loop import Load, run_load
 from convai.benchmarks.speed.measured_server import MeasuredServer
 from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase, Sample
 from convai.benchmarks.speed.paths import EnsemblePath
@@ -18,22 +17,8 @@ SAMPLE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5  # after a refusal, before the next attempt
 
 
-@dataclass(frozen=True)
-class Overload:
-    """How many requests are kept in flight, and for how long."""
-
-    in_flight: int
-    seconds: float
-
-    def __post_init__(self):
-        if self.in_flight < 1:
-            raise ValueError(f"in_flight is {self.in_flight}; it must be at least 1")
-        if not self.seconds > 0:
-            raise ValueError(f"seconds is {self.seconds}; it must be above 0")
-
-
 def overload(
-    server: MeasuredServer, questions: Sequence[Question], load: Overload, timeout_seconds: float
+    server: MeasuredServer, questions: Sequence[Question], load: Load, timeout_seconds: float
 ) -> OverloadReport:
     """Every call waits for its answer, since Triton goes on with requests that nobody waits for any more."""
     with ConvaiClient(server.address, timeout_seconds=timeout_seconds) as client, sampling(server) as samples:
@@ -60,20 +45,14 @@ def ask_alone(ask: Callable, questions: Sequence[Question]) -> list[Attempt]:
     return [attempt(ask, questions, index) for index in range(len(questions))]
 
 
-def ask_together(ask: Callable, questions: Sequence[Question], load: Overload) -> list[Attempt]:
-    deadline = time.monotonic() + load.seconds
+def ask_together(ask: Callable, questions: Sequence[Question], load: Load) -> list[Attempt]:
+    def insist(index: int) -> Attempt:
+        one = attempt(ask, questions, index)
+        if one.is_refused:
+            time.sleep(PAUSE_SECONDS)
+        return one
 
-    def keep_asking(worker: int) -> list[Attempt]:
-        attempts, number = [], worker
-        while time.monotonic() < deadline:
-            attempts.append(attempt(ask, questions, number % len(questions)))
-            number += load.in_flight
-            if attempts[-1].is_refused:
-                time.sleep(PAUSE_SECONDS)
-        return attempts
-
-    with ThreadPoolExecutor(load.in_flight) as pool:
-        return [one for attempts in pool.map(keep_asking, range(load.in_flight)) for one in attempts]
+    return list(run_load(insist, range(len(questions)), load).all_replies)
 
 
 def attempt(ask: Callable, questions: Sequence[Question], index: int) -> Attempt:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
+from convai.networks.training.recordings import Recording, read_manifest
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
 
-EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"
-CONTEXTS = Path(__file__).with_name("contexts.txt")
+EXAMPLE = packaged("client", "examples", "question.wav")
+CONTEXTS = packaged("benchmarks", "speed", "contexts.txt")
 QUESTIONS = 24
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 8.0
 PAUSE_SECONDS = 0.25  # between two repetitions of the recording
@@ -72,16 +74,16 @@ def cut(paragraphs: list[list[str]], size: int) -> str:
 
 
 def manifest_questions(manifest: Path, limit: int | None) -> list[Question]:
-    """The first `limit` recordings of a manifest. Raises ValueError if one has no context to answer from."""
+    """The first `limit` recordings of a manifest. Raises CallerMistake if one has no context to answer from."""
     recordings = read_manifest(manifest)[:limit]
     for recording in recordings:
         if not recording.context:
-            raise ValueError(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
+            raise CallerMistake(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
     return [read_question(recording) for recording in recordings]
 
 
 def read_question(recording: Recording) -> Question:
     try:
         return Question(*read_mono(recording.audio), recording.context)
-    except ValueError as error:
-        raise ValueError(f"{recording.audio} {error}") from error
+    except CallerMistake as error:
+        raise CallerMistake(f"{recording.audio} {error}") from error

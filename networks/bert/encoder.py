@@ -1,20 +1,23 @@
 """Reads a pretrained encoder from a folder in Hugging Face's layout."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
+from convai.pipeline.mistakes import CallerMistake, reading
 
 
 def encoder_config(encoder: Path) -> BertConfig:
-    """Read the sizes from the encoder's config.json; fine-tuning for about one epoch needs no dropout."""
-    published = json.loads((encoder / "config.json").read_text())
-    names = asdict(BertConfig()).keys() & published.keys()
-    return replace(BertConfig(**{name: published[name] for name in names}), hidden_dropout_prob=0.0)
+    """Read the sizes from the encoder's config.json. Its dropout was that of the pretraining and is left there."""
+    file = encoder / "config.json"
+    with reading(file, "JSON object"):
+        published = dict(json.loads(file.read_text()))
+    names = (asdict(BertConfig()).keys() & published.keys()) - {"hidden_dropout_prob"}
+    return BertConfig(**{name: published[name] for name in names})
 
 
 def load_encoder(network: Bert, encoder: Path) -> None:
@@ -27,5 +30,5 @@ def load_encoder(network: Bert, encoder: Path) -> None:
     own = network.state_dict()
     missing = [name for name in own if name.startswith("bert.") and name not in state]
     if missing:
-        raise ValueError(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
+        raise CallerMistake(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
     network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)

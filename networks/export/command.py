@@ -14,6 +14,8 @@ from convai.networks.checkpoints.weights import Weights, find_weights, read_weig
 from convai.networks.export.export import Export, Job, export, installed_export
 from convai.networks.export.report import as_json, table
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
 
 
 def add_arguments(parser) -> None:
@@ -35,7 +37,13 @@ def add_arguments(parser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
-    parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
+    parser.add_argument(
+        "--weights-folder",
+        type=Path,
+        default=packaged("weights"),
+        metavar="FOLDER",
+        help="of <network>.safetensors (default: that of the package)",
+    )
     parser.add_argument(
         "--set",
         nargs="+",
@@ -71,7 +79,7 @@ def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
     if args.checkpoint:
         yield checkpoint_weights(args)
     elif (args.weights or args.options) and not one_network:
-        raise ValueError("--weights and --set belong to one network; name it with --network")
+        raise CallerMistake("--weights and --set belong to one network; name it with --network")
     elif args.weights:
         yield args.network[0], read_weights(NETWORKS[args.network[0]], args.weights, args.config)
     else:
@@ -83,7 +91,7 @@ def checkpoint_weights(args) -> tuple[str, Weights]:
     checkpoint = read_checkpoint(args.checkpoint)
     print(f"{args.checkpoint}: {checkpoint.reading.layout}", flush=True)
     if args.network and args.network != [checkpoint.network]:
-        raise ValueError(f"{args.checkpoint} is of {checkpoint.network}; --network says {', '.join(args.network)}")
+        raise CallerMistake(f"{args.checkpoint} is of {checkpoint.network}; --network says {', '.join(args.network)}")
     return checkpoint.network, checkpoint.weights()
 
 

@@ -1,6 +1,6 @@
 """Writes a network as a TensorRT plan for the GPU of this machine, and runs it; its record is a file beside it.
 
-A plan is built from the ONNX export and takes exactly the shapes that the `gpu` profile's buckets and batches need.
+A plan is built from the ONNX export and takes exactly the shapes that the buckets and batches of a profile need.
 """
 
 import json
@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from convai.generator.profiles import PROFILES
-from convai.generator.settings import Profile
+from convai.generator.profiles import PROFILES, Profile
 from convai.networks.export import onnx_file
 from convai.networks.registry import Network, Runner
+from convai.pipeline.mistakes import CallerMistake
 
 TORCH_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}  # of the networks' outputs
 
@@ -23,7 +23,7 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # smallest, u
 def write(network: Network, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Build a plan. A network given in FP16 keeps FP16 in every layer that has it."""
     tensorrt = import_tensorrt()
-    ranges = shape_ranges(network, inputs, PROFILES["gpu"])
+    ranges = fitting_ranges(network, inputs)
     source = path.with_suffix(".onnx")
     onnx_file.write(network, module, inputs, source)
     path.write_bytes(built_plan(tensorrt, source, ranges))
@@ -34,14 +34,29 @@ def import_tensorrt():
     try:
         import tensorrt
     except ModuleNotFoundError as error:
-        raise ValueError(
-            "a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server"
+        raise CallerMistake(
+            "a TensorRT plan needs the package tensorrt and a GPU; docs/nvidia.md tells how the container does it"
         ) from error
     return tensorrt
 
 
+def fitting_ranges(network: Network, inputs: tuple[Tensor, ...]) -> dict[str, Shapes]:
+    """The shapes of the first profile with plans that is for a network of this size.
+
+    Such profiles differ in the weights they are for and not in their buckets, so whichever fits will do.
+    """
+    misfits = []
+    for profile in PROFILES.values():
+        if profile.settings[network.name].engine == "tensorrt":
+            try:
+                return shape_ranges(network, inputs, profile)
+            except ValueError as error:
+                misfits.append(str(error))
+    raise ValueError("; ".join(misfits))
+
+
 def shape_ranges(network: Network, inputs: tuple[Tensor, ...], profile: Profile) -> dict[str, Shapes]:
-    """The shapes each input may take. Raises ValueError if the profile is for a network of another size."""
+    """The shapes each input may take. Raises CallerMistake if the profile is for a network of another size."""
     ranges = {}
     for tensor, example in zip(network.step.inputs, inputs, strict=True):
         wanted = profile.settings[network.name].shapes[tensor.name]
@@ -51,7 +66,7 @@ def shape_ranges(network: Network, inputs: tuple[Tensor, ...], profile: Profile)
         )
         for axis in set(range(example.dim())) - set(network.variable_axes[tensor.name]):
             if any(shape[axis] != example.shape[axis] for shape in shapes):
-                raise ValueError(
+                raise CallerMistake(
                     f"{network.name}: axis {axis} of {tensor.name} is {example.shape[axis]} in this network, "
                     f"but {shapes[0][axis]} in profile {profile.name}"
                 )
@@ -67,7 +82,7 @@ def built_plan(tensorrt, source: Path, ranges: Mapping[str, Shapes]) -> bytes:
     parser = tensorrt.OnnxParser(definition, logger)
     if not parser.parse_from_file(str(source)):
         reasons = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
-        raise ValueError(f"TensorRT cannot read the ONNX export: {reasons}")
+        raise CallerMistake(f"TensorRT cannot read the ONNX export: {reasons}")
     config = builder.create_builder_config()
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # ten bits of mantissa would not be FP32
     profile = builder.create_optimization_profile()
@@ -76,7 +91,7 @@ def built_plan(tensorrt, source: Path, ranges: Mapping[str, Shapes]) -> bytes:
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
-        raise ValueError("TensorRT could not build a plan; its messages above say why")
+        raise CallerMistake("TensorRT could not build a plan; its messages above say why")
     return bytes(plan)
 
 
@@ -96,7 +111,7 @@ def open_runner(network: Network, path: Path) -> Runner:
             outputs.append(torch.empty(shape, dtype=TORCH_DTYPES[tensor.dtype], device="cuda"))
             context.set_tensor_address(tensor.name, outputs[-1].data_ptr())
         if not context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
-            raise ValueError(f"TensorRT could not run the plan of {network.name}; its messages above say why")
+            raise CallerMistake(f"TensorRT could not run the plan of {network.name}; its messages above say why")
         torch.cuda.synchronize()
         return tuple(output.cpu() for output in outputs)
 

@@ -3,19 +3,22 @@
 The log-mel is a power spectrum, so powers of noise and echo add to it; that costs a tenth of what it costs on samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-import librosa
 import numpy as np
 import scipy.signal
 
+from convai.backends.steps.mel_filters import mel_frequencies
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.data import SERVED_FEATURES
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 NOISE_FRAMES = 4096
 LOWEST_LOG_MEL = -46.0  # that of digital silence
+SHARES = ("room_share", "margin_share", "noise_share", "babble_share", "click_share", "hum_share", "narrow_share")
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,12 @@ class AugmentConfig:
     echo_decibels: tuple[float, float] = (-18.0, -3.0)  # power of the whole echo over the direct sound
     margin_share: float = 0.3
     margin_seconds: tuple[float, float] = (0.1, 0.8)  # of background before and after the speech
-    noise_share: float = 0.5
-    noise_decibels: tuple[float, float] = (10.0, 40.0)  # loud speech over noise
+    noise_share: float = 0.6
+    noise_decibels: tuple[float, float] = (3.0, 40.0)  # loud speech over noise
+    babble_share: float = 0.15  # others who talk behind, when there are others
+    babble_decibels: tuple[float, float] = (5.0, 30.0)
+    click_share: float = 0.1
+    hum_share: float = 0.1
     narrow_share: float = 0.05  # telephones: nothing above 3.4 to 4 kHz
     frequency_masks: int = 2
     frequency_mask_features: int = 8
@@ -38,15 +45,15 @@ class AugmentConfig:
     time_mask_frames: int = 8
 
     def __post_init__(self):
-        for name in ("room_share", "margin_share", "noise_share", "narrow_share"):
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
     def weakened(self, strength: float) -> "AugmentConfig":
         """The same with rarer rooms, noises and masks: an untrained network learns faster from cleaner speech."""
         if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, got {strength}")
-        shares = ("room_share", "margin_share", "noise_share", "narrow_share", "time_masks_per_second")
+            raise CallerMistake(f"strength must be from 0 to 1, got {strength}")
+        shares = (*SHARES, "time_masks_per_second")
         return replace(
             self,
             frequency_mask_features=round(strength * self.frequency_mask_features),
@@ -54,12 +61,15 @@ class AugmentConfig:
         )
 
 
-def augment(log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+def augment(
+    log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator, others: Sequence[np.ndarray] = ()
+) -> np.ndarray:
     """Change one clip at random and normalise it as serving does.
 
     Parameters
     ----------
     log_mel : float16, shape = (frames, 64), before normalisation
+    others : likewise; one or two of them may talk behind
 
     Returns
     -------
@@ -74,6 +84,12 @@ def augment(log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator
         power = add_echo(power, rng.uniform(*config.reverberation_seconds), rng.uniform(*config.echo_decibels))
     if rng.random() < config.noise_share:
         power = add_noise(power, rng.uniform(*config.noise_decibels), rng)
+    if others and rng.random() < config.babble_share:
+        power = add_babble(power, others, rng.uniform(*config.babble_decibels), rng)
+    if rng.random() < config.click_share:
+        power = add_clicks(power, rng)
+    if rng.random() < config.hum_share:
+        power = add_hum(power, rng)
     speech = np.log(power + np.float32(np.exp(LOWEST_LOG_MEL)))
     if rng.random() < config.narrow_share:
         speech[rng.integers(42, 47) :] = rng.uniform(-30, -12)
@@ -92,7 +108,7 @@ def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:
 @cache
 def vocal_tract_warp(factor: float) -> np.ndarray:
     """Matrix that moves every feature's frequency by `factor`, as a shorter vocal tract would; shape = (64, 64)."""
-    centres = librosa.mel_frequencies(NUM_FEATURES + 2, fmin=0.0, fmax=SAMPLE_RATE_HERTZ / 2)[1:-1]
+    centres = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)[1:-1]
     sources = np.interp(centres / factor, centres, np.arange(NUM_FEATURES))
     return np.maximum(0, 1 - np.abs(sources[:, None] - np.arange(NUM_FEATURES))).astype(np.float32)
 
@@ -114,7 +130,7 @@ def add_echo(power: np.ndarray, reverberation_seconds: float, echo_decibels: flo
 
 def add_noise(power: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarray:
     """Add noise of a random colour, `decibels` below the power of loud speech."""
-    loud = np.percentile(power.mean(axis=0), 90)
+    loud = loudness(power)
     tilt = np.linspace(0, rng.uniform(-6, 3), NUM_FEATURES)
     colour = tilt + np.interp(np.arange(NUM_FEATURES), np.linspace(0, NUM_FEATURES - 1, 8), rng.normal(0, 1, 8))
     level = np.exp(colour - colour.max()) * loud * 10 ** (-decibels / 10)
@@ -123,10 +139,49 @@ def add_noise(power: np.ndarray, decibels: float, rng: np.random.Generator) -> n
     return power + level[:, None].astype(np.float32) * noise
 
 
+def loudness(power: np.ndarray) -> np.float32:
+    """Mean power of the loud frames of a clip, shape = (64, frames)."""
+    return np.percentile(power.mean(axis=0), 90)
+
+
+def add_babble(
+    power: np.ndarray, others: Sequence[np.ndarray], decibels: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Let one to three others talk, `decibels` below the power of loud speech."""
+    frames = power.shape[1]
+    babble = np.zeros_like(power)
+    for index in rng.integers(0, len(others), rng.integers(1, 4)):
+        other = np.exp(others[index].astype(np.float32).T)
+        repeated = np.tile(other, -(-frames // other.shape[1]))
+        babble += np.roll(repeated, rng.integers(0, repeated.shape[1]), axis=1)[:, :frames] / loudness(other)
+    return power + babble * np.float32(loudness(power) * 10 ** (-decibels / 10))
+
+
+def add_clicks(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Keys, knocks, clatter: up to three a second, each in all features and over within 20 to 60 ms."""
+    frames = power.shape[1]
+    gain = np.zeros(frames, np.float32)
+    for start in rng.integers(0, frames, rng.poisson(1 + rng.uniform(0, 3) * frames / FRAMES_PER_SECOND)):
+        length = rng.integers(2, 7)
+        end = min(frames, start + length)
+        gain[start:end] += (10 ** rng.uniform(-3, 0)) * np.exp(-np.arange(end - start, dtype=np.float32))
+    colour = np.exp(np.linspace(0, rng.uniform(-3, 3), NUM_FEATURES, dtype=np.float32))[:, None]
+    return power + loudness(power) * colour * gain
+
+
+def add_hum(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mains, fans, engines: a few features that always sound, up to 10 dB above to 25 below loud speech."""
+    hum = np.zeros((NUM_FEATURES, 1), np.float32)
+    highest = rng.integers(3, 24)
+    for feature in rng.integers(0, highest, rng.integers(1, 5)):
+        hum[feature] = 10 ** rng.uniform(-2.5, 1)
+    return power + loudness(power) * hum
+
+
 @cache
 def white_noise() -> np.ndarray:
     """Power of white noise in every feature, with mean 1; shape = (4096, 64). Wide features fluctuate less."""
-    frequencies = librosa.mel_frequencies(NUM_FEATURES + 2, fmin=0.0, fmax=SAMPLE_RATE_HERTZ / 2)
+    frequencies = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)
     fft_bins = (frequencies[2:] - frequencies[:-2]) / 2 / (SAMPLE_RATE_HERTZ / 320)
     freedom = np.maximum(1.0, fft_bins)
     return (np.random.default_rng(0).gamma(freedom, 1 / freedom, (NOISE_FRAMES, NUM_FEATURES))).astype(np.float32)

@@ -6,6 +6,7 @@ from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.training.batches import BatchLimits
 from convai.networks.training.training import Schedule
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,13 @@ class Recipe:
     hence the limits of the first steps.
     """
 
-    size: str = "mini"
+    size: str = "small"
     dropout: float = 0.0  # speech is varied without end, so this network cannot learn it by heart
     first_steps: int = 600
     first_batch_seconds: float = 20.0
     first_longest_seconds: float = 2.6
-    batch_seconds: float = 96.0  # Muon takes as long for a small batch as for a large one
-    longest_seconds: float = 9.0
+    batch_seconds: float = 128.0  # Muon takes as long for a small batch as for a large one
+    longest_seconds: float = 20.0
     bfloat16: bool = True  # twice as fast on processors with AVX512-BF16
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
@@ -31,7 +32,7 @@ class Recipe:
 
     def __post_init__(self):
         if self.size not in CONFIGS:
-            raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
+            raise CallerMistake(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
 
     @property
     def limits(self) -> BatchLimits:

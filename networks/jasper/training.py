@@ -31,7 +31,9 @@ def training_of(recipe: Recipe, clips: list[Clip], augmentation: AugmentConfig) 
     def losses(network: Jasper, step: int) -> dict[str, Tensor]:
         batch = [clips[index] for index in batches.at(step)]
         rng = np.random.default_rng((schedule.seed, step))
-        features, features_length = pad([augment(clip.log_mel, augmentation, rng) for clip in batch])
+        features, features_length = pad(
+            [augment(clip.log_mel, augmentation, rng, [other.log_mel for other in batch]) for clip in batch]
+        )
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
             log_probs, log_probs_length = network(features, features_length)
         return {"loss": ctc_loss(log_probs, log_probs_length, [clip.labels for clip in batch])}

@@ -1,7 +1,5 @@
 """Speech to learn the voice from: clips with their symbols and mels, grouped into batches of like length."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,9 @@ from tqdm import tqdm
 from convai.backends.steps.text_encoder import symbol_ids
 from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.networks.tacotron2.alignment import target_attention
+from convai.networks.training.recordings import fingerprint, read_manifest
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake, reading
 
 HELD_OUT_EVERY = 50  # clips
 
@@ -34,7 +34,9 @@ class Clip:
 
     def __post_init__(self):
         if len(self.symbols) != len(self.ends) or not self.symbols:
-            raise ValueError(f"ends must be as many as symbols ({len(self.symbols)}), at least 1, got {len(self.ends)}")
+            raise CallerMistake(
+                f"ends must be as many as symbols ({len(self.symbols)}), at least 1, got {len(self.ends)}"
+            )
 
     @property
     def frames(self) -> int:
@@ -65,22 +67,21 @@ class Batch:
 
 def read_clips(manifest: Path, cache: Path) -> list[Clip]:
     """Read every clip of a manifest.jsonl as `synthesize` writes it; mels are computed once and kept in `cache`."""
-    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    if not lines:
-        raise ValueError(f"{manifest} is empty; it needs one line per clip")
-    key = hashlib.sha256(f"{manifest.resolve()} {lines}".encode()).hexdigest()[:16]
+    recordings = read_manifest(manifest, ("audio", "spoken", "ends"))
+    key = fingerprint(manifest)
     file, ends_file = cache / f"mels-{key}.npy", cache / f"mels-{key}.ends.npy"
     if not ends_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        mels = [read_log_mel(manifest.parent / line["audio"]) for line in tqdm(lines, desc="mels", mininterval=10)]
+        mels = [read_log_mel(recording.audio) for recording in tqdm(recordings, desc="mels", mininterval=10)]
         np.save(file, np.concatenate(mels))
         np.save(ends_file, np.cumsum([len(mel) for mel in mels]))
     mels = np.split(np.load(file, mmap_mode="r"), np.load(ends_file)[:-1])
-    return [Clip(symbol_ids(line["spoken"]), line["ends"], mel) for line, mel in zip(lines, mels, strict=True)]
+    return [Clip(symbol_ids(one.spoken), list(one.ends), mel) for one, mel in zip(recordings, mels, strict=True)]
 
 
 def read_log_mel(file: Path) -> np.ndarray:
-    audio, _ = soundfile.read(file, dtype="float32")
+    with reading(file, "audio"):
+        audio, _ = soundfile.read(file, dtype="float32")
     return mel_spectrogram(audio).T.astype(np.float16)
 
 

@@ -1,11 +1,12 @@
 """Write down how the teacher says words: python -m convai.networks.tacotron2.dictionary --texts FILES --out FILE
 
-The file has CMUdict's format; serving reads it as the parameter pronunciations_file of text_encoder. A word gets the
-pronunciation it most often has in running text ("the" is "DH AH0"), a word not met there the one it has alone.
+The file has CMUdict's format, gzipped; serving reads it as the parameter pronunciations_file of text_encoder. A word
+gets the pronunciation it most often has in running text ("the" is "DH AH0"), a word not met there the one it has alone.
 Package: hibari-tts.
 """
 
 import argparse
+import gzip
 import random
 import re
 import sys
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from convai.backends.steps.text_normalizer import normalize
 from convai.networks.tacotron2.phonemes import arpabet
 from convai.networks.tacotron2.texts import draw_texts, read_texts
+from convai.pipeline.program import run_program
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."
@@ -57,6 +59,12 @@ def alone(g2p, words: Iterable[str]) -> dict[str, str]:
     return {word: pronunciation for word, pronunciation in spoken if pronunciation}
 
 
+def write(file: Path, lines: Iterable[str]) -> None:
+    """Write the dictionary, gzipped; the same words make the same bytes."""
+    with open(file, "wb") as binary, gzip.GzipFile("", "wb", 9, binary, mtime=0) as packed:
+        packed.write("\n".join([HEADER, *lines, ""]).encode())
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -69,12 +77,15 @@ def build_parser() -> argparse.ArgumentParser:
         default=2,
         help="leave out words that are rarer than this in the texts and stand in no lexicon",
     )
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--out", type=Path, required=True, help="gzipped file to write")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     from hibari.g2p import G2P
 
     g2p = G2P()
@@ -84,9 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     rest = sorted(words - pronunciations.keys())
     pronunciations |= alone(g2p, tqdm(rest, mininterval=10))
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]
-    args.out.write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    write(args.out, lines)
     print(f"{len(lines)} words written to {args.out}")
-    return 0
 
 
 if __name__ == "__main__":

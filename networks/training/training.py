@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,18 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.checkpoints.compact import load, save
+from convai.pipeline.mistakes import CallerMistake
 
 ADAM_BETAS = (0.9, 0.98)
+FALLS = {"cosine": lambda fallen: (1 + math.cos(math.pi * fallen)) / 2, "linear": lambda fallen: 1 - fallen}
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Of the learning rate: a linear rise, a level stretch that may be prolonged, half a cosine down to zero."""
+    """Of the learning rate: a linear rise, a level stretch that may be prolonged, a fall to zero."""
 
     steps: int = 20_000  # in all, earlier runs included
     peak_rate: float = 1e-3
     warm_up_steps: int = 200
     decay_share: float = 0.25  # of all steps, during which the rate falls
+    fall: str = "cosine"  # half of one, or "linear"
     weight_decay: float = 1e-6
     largest_gradient: float = 1.0
     average_decay: float = 0.999  # of the moving average of weights, which is what gets exported
@@ -30,13 +33,15 @@ class Schedule:
     def __post_init__(self):
         for name in ("steps", "warm_up_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.peak_rate <= 0 or self.largest_gradient <= 0:
-            raise ValueError(
+            raise CallerMistake(
                 f"peak_rate and largest_gradient must be above 0, got {self.peak_rate}, {self.largest_gradient}"
             )
+        if self.fall not in FALLS:
+            raise ValueError(f"fall must be one of {', '.join(FALLS)}, got {self.fall!r}")
         if not 0 <= self.decay_share <= 1 or not 0 <= self.average_decay < 1:
-            raise ValueError(
+            raise CallerMistake(
                 "decay_share must be from 0 to 1 and average_decay below 1, "
                 f"got {self.decay_share}, {self.average_decay}"
             )
@@ -45,7 +50,7 @@ class Schedule:
         rise = min(1.0, (step + 1) / self.warm_up_steps)
         decay_steps = max(1.0, self.steps * self.decay_share)
         fallen = min(1.0, max(0.0, 1 - (self.steps - step) / decay_steps))
-        return self.peak_rate * rise * (1 + math.cos(math.pi * fallen)) / 2
+        return self.peak_rate * rise * FALLS[self.fall](fallen)
 
 
 class Training:
@@ -62,18 +67,20 @@ class Training:
         losses: Callable[[nn.Module, int], dict[str, Tensor]],
         optimizer: torch.optim.Optimizer | None = None,
         first_steps: int = 0,
+        int8: Collection[str] = (),
     ):
         """
         losses : from the network and the number of a step to its loss, as "loss", and what the log shows beside it
         optimizer : AdamW by default
         first_steps : that only a random network needs; a run that starts from weights skips them
+        int8 : matrices to export as INT8 with a scale per row
         """
         self.network, self.schedule, self.losses = network.train(), schedule, losses
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
         self.optimizer = optimizer or torch.optim.AdamW(
             network.parameters(), betas=ADAM_BETAS, weight_decay=schedule.weight_decay, fused=True
         )
-        self.first_steps, self.steps_done = first_steps, 0
+        self.first_steps, self.steps_done, self.int8 = first_steps, 0, int8
 
     def step(self) -> dict[str, float]:
         """Take one step. Raises FloatingPointError, before the weights are touched, if the loss is not finite."""
@@ -134,7 +141,7 @@ class Training:
         self.steps_done = self.first_steps
 
     def export(self, file: Path, config_name: str) -> None:
-        """Write the averaged weights as FP16, which name their configuration."""
+        """Write the averaged weights as FP16 or INT8, which name their configuration."""
         unfinished = file.with_suffix(".part")
-        save(unfinished, self.average.state_dict(), metadata={"config": config_name})
+        save(unfinished, self.average.state_dict(), int8=self.int8, metadata={"config": config_name})
         unfinished.replace(file)

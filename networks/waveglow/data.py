@@ -1,7 +1,5 @@
 """Crops of recordings with their mels, for WaveGlow to learn from."""
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
+from convai.networks.training.recordings import fingerprint, read_manifest
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake, reading
 
 MARGIN_FRAMES = FFT_LENGTH // 2 // HOP_LENGTH  # that a frame of the mel sees on either side
 PCM16_SCALE = 32_768
@@ -26,9 +26,9 @@ class Recordings:
 
     @classmethod
     def read(cls, manifest: Path, cache: Path) -> "Recordings":
-        """Read a manifest.jsonl, whose audio paths are relative to it. Raises ValueError for another sample rate."""
-        files = [manifest.parent / json.loads(line)["audio"] for line in manifest.read_text().splitlines()]
-        key = hashlib.sha256(f"{manifest.resolve()} {len(files)}".encode()).hexdigest()[:16]
+        """Read a manifest.jsonl, whose audio paths are relative to it. Raises CallerMistake for another sample rate."""
+        files = [recording.audio for recording in read_manifest(manifest, ("audio",))]
+        key = fingerprint(manifest)
         samples_file, ends_file = cache / f"audio-{key}.npy", cache / f"audio-{key}.ends.npy"
         if not ends_file.exists():
             cache.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,8 @@ class Recordings:
 
 
 def read_pcm16(file: Path) -> np.ndarray:
-    samples, rate = soundfile.read(file, dtype="int16")
+    with reading(file, "audio"):
+        samples, rate = soundfile.read(file, dtype="int16")
     if rate != VOICE_SAMPLE_RATE_HERTZ:
-        raise ValueError(f"{file} has {rate} Hz; allowed is {VOICE_SAMPLE_RATE_HERTZ}")
+        raise CallerMistake(f"{file} has {rate} Hz; allowed is {VOICE_SAMPLE_RATE_HERTZ}")
     return samples

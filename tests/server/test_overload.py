@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from support.fake_triton import FakeTriton, serving
 
+from convai.benchmarks.speed.closed_loop import Load
 from convai.benchmarks.speed.measured_server import MeasuredServer
 from convai.benchmarks.speed.overload import main
 from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase
-from convai.benchmarks.speed.overload_run import Overload, overload
+from convai.benchmarks.speed.overload_run import overload
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.server_memory import Memory
 
@@ -24,7 +25,7 @@ OUTPUTS = {
 
 def overloaded(fake, in_flight=4, seconds=0.3):
     with serving(fake) as address:
-        return overload(MeasuredServer(address, None, None), QUESTIONS, Overload(in_flight, seconds), 10)
+        return overload(MeasuredServer(address, None, None), QUESTIONS, Load(in_flight, seconds), 10)
 
 
 def unmet(report):
@@ -70,7 +71,7 @@ def test_an_error_other_than_a_refusal_is_a_failure():
 
 def test_a_server_that_answers_every_request_in_time_passes(server):
     measured = MeasuredServer(server.grpc_address, server.process.pid, None)
-    report = overload(measured, QUESTIONS, Overload(3, 0.5), 60)
+    report = overload(measured, QUESTIONS, Load(3, 0.5), 60)
     assert len(report.phases[1].answered) >= 3
     assert "no process dies" not in unmet(report)
     assert report.wrong == 0

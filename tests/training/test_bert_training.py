@@ -1,15 +1,26 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.places import ROOT
 
 from convai.backends.steps.qa_tokenizer import load_tokenizer, make_windows, split_pieces
-from convai.networks.bert.config import BertConfig
+from convai.networks.bert.blocks import Blocks, question_order
+from convai.networks.bert.config import CONFIGS, BertConfig
 from convai.networks.bert.data import Corpus, QuestionForms, collate
+from convai.networks.bert.losses import span_loss
+from convai.networks.bert.measure import dev_batches, measure
 from convai.networks.bert.model import Bert
-from convai.networks.bert.train import Trainer, TrainingConfig, draw_block, main, question_order, span_loss
+from convai.networks.bert.recipe import Recipe
+from convai.networks.bert.train import main
+from convai.networks.bert.training import kept_in_int8, training_of
+from convai.networks.checkpoints.compact import SCALE_SUFFIX, load
+from convai.networks.checkpoints.weights import build, read_weights
+from convai.networks.registry import NETWORKS
+from convai.networks.training.training import Schedule
 
 COLOURS = {"sky": "blue", "grass": "green", "snow": "white", "coal": "black", "blood": "red", "sun": "yellow"}
 FILLER = "and every child knows that the"
@@ -20,7 +31,30 @@ WORDS = [
     "[SEP]",
     *sorted({*COLOURS, *COLOURS.values(), *FILLER.split(), *"what colour is ?".split()}),
 ]
+SIZES = BertConfig(
+    vocab_size=len(WORDS),
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    max_position_embeddings=400,
+)
 PLAIN = QuestionForms(misheard_share=0, written_share=0, unanswerable_share=0)
+QUICK = Recipe(
+    batch_rows=4,
+    block_batches=3,
+    bfloat16=False,
+    forms=PLAIN,
+    schedule=replace(Recipe().schedule, steps=80, peak_rate=1e-2, warm_up_steps=4),
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -29,16 +63,15 @@ def data(tmp_path):
     articles = [{"paragraphs": [paragraph(thing, colour)]} for thing, colour in COLOURS.items()]
     (tmp_path / "squad.json").write_text(json.dumps({"data": articles}))
     (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
-    config = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config |= {"intermediate_size": 32, "max_position_embeddings": 400, "model_type": "bert"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    del config["model_type"]
-    published = {
+    published = vars(SIZES) | {"model_type": "bert", "hidden_dropout_prob": 0.3}
+    (tmp_path / "config.json").write_text(json.dumps(published))
+    torch.manual_seed(0)
+    weights = {
         name.removeprefix("bert.").replace("dense_act", "dense"): tensor
-        for name, tensor in Bert(BertConfig(**config)).state_dict().items()
+        for name, tensor in Bert(SIZES).state_dict().items()
         if name.startswith("bert.")
     }
-    save_file(published, tmp_path / "model.safetensors")
+    save_file(weights, tmp_path / "model.safetensors")
     return tmp_path
 
 
@@ -52,47 +85,88 @@ def corpus_of(data) -> Corpus:
     return Corpus.load(data / "squad.json", data / "vocab.txt")
 
 
-def arguments(data, minutes: float, *more: str) -> list[str]:
+def arguments(data, steps: int, *more: str) -> list[str]:
     paths = ["--squad", data / "squad.json", "--encoder", data, "--out", data / "out"]
-    return [*map(str, paths), "--minutes", str(minutes), "--learning-rate", "0.01", "--batch-rows", "4", *more]
+    return [*map(str, paths), "--steps", str(steps), *more]
 
 
-def test_a_run_of_seconds_learns_and_leaves_weights_that_load(data):
-    assert main(arguments(data, 0.08)) == 0
-    losses = [json.loads(line)["loss"] for line in (data / "out/log.jsonl").read_text().splitlines()]
-    assert min(losses) < 0.5 * losses[0]
-    weights = load_file(data / "out/bert.safetensors")
-    assert weights["qa_outputs.weight"].shape == (2, 16)
+def test_training_lowers_the_loss_on_questions_it_sees_again(data):
+    training = training_of(QUICK, corpus_of(data), data)
+    losses = [training.step()["loss"] for _ in range(QUICK.schedule.steps)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
-def test_a_stopped_run_goes_on_where_its_checkpoint_was(data):
-    main(arguments(data, 0.02))
-    blocks = len((data / "out/log.jsonl").read_text().splitlines())
-    main(arguments(data, 0.04, "--resume"))
-    log = [json.loads(line) for line in (data / "out/log.jsonl").read_text().splitlines()]
-    assert [line["block"] for line in log] == list(range(1, len(log) + 1)) and len(log) > blocks
-    assert 1.2 <= log[blocks]["seconds"] and log[-1]["progress"] == 1
-
-
-def test_a_checkpoint_brings_back_network_and_optimiser(data):
-    config = TrainingConfig(batch_rows=2, block_batches=2)
-    sizes = BertConfig(vocab_size=len(WORDS), hidden_size=16, num_attention_heads=2, intermediate_size=32)
-    first, second = (Trainer(config, Bert(sizes), corpus_of(data), data) for _ in range(2))
-    first.train_block()
-    first.save()
-    second.resume()
-    assert (second.block, second.seconds) == (first.block, first.seconds)
-    for one, other in zip(first.network.parameters(), second.network.parameters(), strict=True):
+def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(data):
+    recipe = replace(QUICK, forms=QuestionForms())
+    training = training_of(recipe, corpus_of(data), data)
+    for _ in range(4):  # a checkpoint inside a block
+        training.step()
+    training.save(data / "state.pt")
+    uninterrupted = [training.step() for _ in range(4)]
+    resumed = training_of(recipe, corpus_of(data), data)
+    resumed.resume(data / "state.pt")
+    assert [resumed.step() for _ in range(4)] == uninterrupted
+    for one, other in zip(training.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
-        assert torch.equal(first.optimiser.state[one]["exp_avg"], second.optimiser.state[other]["exp_avg"])
 
 
-def test_an_encoder_that_lacks_weights_is_refused_by_name(data):
+def test_the_exported_weights_are_the_last_ones_but_for_int8(data):
+    training = training_of(QUICK, corpus_of(data), data)
+    for _ in range(2):
+        training.step()
+    training.export(data / "bert.safetensors", "tiny")
+    restored = load(data / "bert.safetensors")
+    for name, weight in training.network.state_dict().items():
+        torch.testing.assert_close(restored[name], weight, atol=weight.abs().max().item() / 127 + 1e-7, rtol=1e-3)
+
+
+def test_matrices_are_kept_in_int8_as_in_the_default_weights():
+    default = load_file(ROOT / "weights/bert.safetensors")
+    assert {name + SCALE_SUFFIX for name in kept_in_int8(Bert(CONFIGS["mini"]))} == {
+        name for name in default if name.endswith(SCALE_SUFFIX)
+    }
+
+
+def test_the_program_writes_log_and_weights_and_goes_on_from_its_state(data, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "tiny", SIZES)
+    dev = ["--dev", str(data / "squad.json"), "--dev-questions", "3"]
+    assert main(arguments(data, 2, *dev)) == 0
+    assert main(arguments(data, 3, *dev, "--resume")) == 0
+    log = [json.loads(line) for line in (data / "out/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [2, 3]
+    assert log[0]["measured"].keys() == {"loss", "right"}
+    weights = read_weights(NETWORKS["bert"], data / "out/bert.safetensors")
+    assert weights.config_name == "tiny"
+    build(NETWORKS["bert"], weights, seed=0)
+
+
+def test_exported_weights_alone_can_start_a_run(data):
+    main(arguments(data, 1))
+    weights = load(data / "out/bert.safetensors")
+    training = training_of(QUICK, corpus_of(data), data)
+    training.start_from(data / "out/bert.safetensors")
+    assert training.steps_done == 0
+    for name, tensor in training.network.state_dict().items():
+        assert torch.equal(tensor, weights[name])
+
+
+def test_measuring_counts_the_answers_found(data):
+    training = training_of(QUICK, corpus_of(data), data)
+    batches = dev_batches(corpus_of(data), len(COLOURS))
+    before = measure(training.averaged(), batches)
+    for _ in range(QUICK.schedule.steps):
+        training.step()
+    after = measure(training.averaged(), batches)
+    assert after["loss"] < 0.5 * before["loss"]
+    assert before["right"] < after["right"] == 1
+
+
+def test_an_encoder_that_lacks_weights_is_refused_by_name(data, capsys):
     weights = load_file(data / "model.safetensors")
     del weights["encoder.layer.0.output.dense.bias"]
     save_file(weights, data / "model.safetensors")
-    with pytest.raises(ValueError, match="encoder.layer.0.output.dense.bias"):
-        main(arguments(data, 0.01))
+    assert main(arguments(data, 1)) == 1
+    assert "encoder.layer.0.output.dense.bias" in capsys.readouterr().err
 
 
 def test_a_whole_window_is_the_one_that_serving_makes(data):
@@ -123,7 +197,7 @@ def test_a_mismatched_pair_points_at_cls_and_does_not_hold_the_answer(data):
 
 
 def test_loss_looks_at_the_context_and_cls_only(data):
-    batch = draw_block(corpus_of(data), TrainingConfig(batch_rows=2, block_batches=1, forms=PLAIN), 0, 1.0)[0]
+    batch = Blocks(corpus_of(data), QUICK).at(0)
     logits = torch.zeros(batch.input_ids.shape)
     with_noise = logits.masked_fill(~batch.allowed[:, None], 50.0)
     assert torch.equal(span_loss(logits, logits, batch), span_loss(with_noise, with_noise, batch))
@@ -135,12 +209,32 @@ def test_every_epoch_sees_every_question_once():
     assert question_order(7, 5, 4, seed=0) == order[5:9]
 
 
-def test_learning_rate_rises_and_ends_at_zero():
-    config = TrainingConfig(peak_learning_rate=1.0, warmup_share=0.1)
-    assert config.learning_rate(0) < 0.1 and config.learning_rate(0.1) == 1 and config.learning_rate(1) == 0
+def test_rows_of_like_length_share_a_batch(data):
+    recipe = replace(QUICK, short_window_tokens=14, short_share_at_start=0.5, block_batches=4)
+    blocks = Blocks(corpus_of(data), recipe)
+    lengths = sorted(blocks.at(step).attention_mask.sum(2).flatten().tolist() for step in range(4))
+    assert all(max(shorter) <= min(longer) for shorter, longer in zip(lengths, lengths[1:], strict=False))
+    assert lengths[0] != lengths[-1]
 
 
-@pytest.mark.parametrize(("name", "value"), [("minutes", 0), ("batch_rows", 0), ("warmup_share", 1.5)])
+def test_short_windows_give_way_to_whole_ones():
+    assert [Recipe().short_share(step) for step in (0, 1_145, 2_290)] == pytest.approx([0.95, 0.55, 0.15])
+
+
+def test_the_rate_of_the_recipe_rises_and_falls_on_straight_lines():
+    schedule = Recipe().schedule
+    assert schedule.rate(0) < 0.02 * schedule.peak_rate
+    assert schedule.rate(91) == pytest.approx(1.5e-4)
+    assert schedule.rate(1_191) == pytest.approx(0.5 * 1.5e-4, rel=1e-3)
+    assert schedule.rate(2_290) == 0
+
+
+def test_an_unknown_fall_of_the_rate_is_refused():
+    with pytest.raises(ValueError, match="fall must be one of cosine, linear, got 'steep'"):
+        Schedule(fall="steep")
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_rows", 0), ("short_share_at_end", 1.5)])
 def test_a_wrong_setting_is_refused_with_its_rule(name, value):
     with pytest.raises(ValueError, match=f"{name} must be .* got {value}"):
-        TrainingConfig(**{name: value})
+        Recipe(**{name: value})

@@ -1,5 +1,9 @@
+import argparse
 import json
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 from convai.networks.jasper import train
-from convai.networks.jasper.augment import AugmentConfig
+from convai.networks.jasper.augment import AugmentConfig, augment
 from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, residual_blocks
 from convai.networks.jasper.data import Clip, is_held_out, read_clips
+from convai.networks.jasper.grow import grow
+from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.recipe import Recipe
-from convai.networks.jasper.training import training_of
-from convai.networks.training.training import Schedule
+from convai.networks.jasper.training import pad, training_of
+from convai.networks.training.training import Schedule, Training
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
 QUICK = Recipe(
@@ -28,6 +34,9 @@ NO_CHANGE = AugmentConfig(
     room_share=0,
     margin_share=0,
     noise_share=0,
+    babble_share=0,
+    click_share=0,
+    hum_share=0,
     narrow_share=0,
     frequency_masks=0,
     time_masks_per_second=0,
@@ -99,8 +108,37 @@ def test_the_rate_rises_stays_level_and_ends_at_zero():
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="size must be one of mini"):
+    with pytest.raises(ValueError, match="size must be one of mini, small"):
         replace(QUICK, size="huge")
+
+
+def test_copies_of_real_recordings_are_heard_at_different_speeds_around_their_own():
+    assert train.speeds(1) == [1.01]
+    assert train.speeds(3) == [0.91, 1.01, 1.11]
+
+
+def test_a_manifest_says_how_often_it_is_heard():
+    assert train.copied("a/b.jsonl") == (Path("a/b.jsonl"), 1)
+    assert train.copied("a/b.jsonl:4") == (Path("a/b.jsonl"), 4)
+    for wrong in ("a/b.jsonl:0", "a/b.jsonl:many", "a/b.jsonl:"):
+        with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
+            train.copied(wrong)
+
+
+def test_a_grown_network_begins_by_answering_as_the_smaller_one(clips):
+    torch.manual_seed(0)
+    deeper = replace(TINY, blocks=(*TINY.blocks[:2], *residual_blocks(2, (48, 5), (48, 5)), TINY.blocks[2]))
+    smaller, larger = Jasper(TINY).eval(), Jasper(deeper).eval()
+    features, length = pad([augment(clip.log_mel, NO_CHANGE, np.random.default_rng(0)) for clip in clips])
+    grow(smaller, larger, features, length)
+    with torch.no_grad():
+        torch.testing.assert_close(larger(features, length), smaller(features, length), atol=1e-4, rtol=0)
+    assert sum(p.numel() for p in larger.parameters()) > 1.5 * sum(p.numel() for p in smaller.parameters())
+
+
+def test_a_network_cannot_be_grown_into_one_of_other_filters():
+    with pytest.raises(ValueError, match="all blocks of the smaller network"):
+        grow(Jasper(TINY), Jasper(CONFIGS["small"]), torch.zeros(1, 64, 32), torch.tensor([[32]]))
 
 
 def test_about_a_tenth_of_the_speakers_is_held_out():
@@ -148,3 +186,21 @@ def test_the_program_leaves_log_state_and_weights_and_can_go_on(tmp_path):
     assert [line["step"] for line in lines] == [1, 2]
     assert "speech" in lines[-1]["measured"]
     assert (tmp_path / "run" / "jasper.safetensors").exists()
+
+
+def test_a_run_that_is_told_to_stop_saves_what_it_learnt(tmp_path, monkeypatch):
+    manifest = str(save_speech(tmp_path / "speech"))
+    learn = Training.step
+
+    def step_and_signal(training):
+        losses = learn(training)
+        if training.steps_done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    monkeypatch.setattr(Training, "step", step_and_signal)
+    arguments = ["--manifest", manifest, "--dev", manifest, "--out", str(tmp_path / "run"), "--steps", "50"]
+    assert train.main(arguments) == 0
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["steps_done"] == 2
+    (line,) = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert "measured" not in line

@@ -3,7 +3,10 @@ import pytest
 
 from convai.networks.jasper.augment import (
     AugmentConfig,
+    add_babble,
+    add_clicks,
     add_echo,
+    add_hum,
     add_noise,
     augment,
     change_tempo,
@@ -62,6 +65,31 @@ def test_noise_is_no_louder_than_asked():
     assert 0 < noise.mean() <= 0.011
 
 
+def test_babble_is_as_loud_as_asked_and_lasts_throughout():
+    speech, other = np.ones((64, 200), np.float32), np.zeros((70, 64), np.float16)
+    babble = add_babble(speech, [other], 10, np.random.default_rng(0)) - speech
+    voices = round(float(babble[0, 0]) / 0.1)
+    assert voices in (1, 2, 3)
+    assert np.allclose(babble, 0.1 * voices, rtol=1e-3)
+
+
+def test_clicks_are_short_and_a_hum_never_ends():
+    speech = np.ones((64, 600), np.float32)
+    clicks = add_clicks(speech, np.random.default_rng(3)) - speech
+    hum = add_hum(speech, np.random.default_rng(3)) - speech
+    assert 0 < (clicks[0] > 0).mean() < 0.5
+    assert (clicks[:, clicks[0] > 0] > 0).all()
+    assert 1 <= (hum[:, 0] > 0).sum() <= 4
+    assert np.allclose(hum, hum[:, :1])
+
+
+def test_only_a_clip_with_others_around_is_heard_over_babble(log_mel):
+    config = AugmentConfig(babble_share=1.0, noise_share=0, click_share=0, hum_share=0, room_share=0)
+    alone = augment(log_mel, config, np.random.default_rng(1))
+    among = augment(log_mel, config, np.random.default_rng(1), [log_mel])
+    assert not np.allclose(alone[:, :40], among[:, :40])
+
+
 def test_white_noise_has_unit_power_in_every_feature():
     assert np.allclose(white_noise().mean(axis=0), 1, atol=0.1)
 
@@ -73,7 +101,7 @@ def test_shares_outside_zero_to_one_are_refused():
 
 def test_weakened_to_nothing_only_speakers_and_tempo_vary():
     nothing = AugmentConfig().weakened(0)
-    assert nothing.room_share == nothing.noise_share == nothing.time_masks_per_second == 0
+    assert nothing.room_share == nothing.noise_share == nothing.babble_share == nothing.time_masks_per_second == 0
     assert nothing.frequency_mask_features == 0
     assert nothing.vocal_tract == AugmentConfig().vocal_tract
     assert AugmentConfig().weakened(1) == AugmentConfig()

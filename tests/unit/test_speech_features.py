@@ -6,6 +6,7 @@ import torch
 from librosa.filters import mel as mel_filterbank
 
 from convai.backends.steps.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor, resample
+from convai.generator.machines import Buckets
 
 
 def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):
@@ -14,8 +15,12 @@ def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):
     return (amplitude * np.sin(2 * np.pi * hertz * time) + noise).astype(np.float32)
 
 
+def make_step(**parameters):
+    return SpeechFeatures(**Buckets().parameters_of("speech_features") | parameters)
+
+
 def run(audio, sample_rate=16_000, **parameters):
-    return SpeechFeatures(**parameters)(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
+    return make_step(**parameters)(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
 
 
 def nvidia_features(audio):
@@ -171,4 +176,4 @@ def test_two_channels_are_refused():
 )
 def test_a_wrong_parameter_is_named(parameters, field):
     with pytest.raises(ValueError, match=field):
-        SpeechFeatures(**parameters)
+        make_step(**parameters)

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it.
+# What cannot be replayed:
+# - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
+#   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
+#   today's recipe: Muon, batches of 96 s, half a cosine to zero over the last 40 % of each stage.
+# - Features had no noise floor before step 8,500, and the weights' average was slower before step 10,212.
+# - Step 15,000 was reached with the rate falling over its last quarter, in the optimiser state of step 9,227.
+# - Seeds and clips of the synthetic speech are lost, and so are the names of espeak-ng's 9 accents and 28 variants:
+#   the amounts are those of the card; seeds, and the voices of espeak-ng, are a choice. Clips "at its own tempo and
+#   pitch" were Tacotron 2's training speech, which is made anew here.
+# A run that starts from weights counts its first 600 steps as done: 7,900 are 7,300 new ones.
+# Debian packages of the voices: flite, espeak-ng, festival, festvox-kallpc16k, festvox-kdlpc16k, festvox-us-slt-hts.
+set -euo pipefail
+
+SQUAD=${SQUAD:-data/train-v1.1.json.gz}                       # rajpurkar/SQuAD-explorer, v1.1 train
+SQUAD_DEV=${SQUAD_DEV:-data/dev-v1.1.json}                    # the same, v1.1 dev; only measured on
+COMMON_VOICE=${COMMON_VOICE:-data/common_voice_sentences.txt} # mozilla/common-voice, English sentences, one per line
+LJ_SPEECH=${LJ_SPEECH:-data/ljspeech_sentences.txt}           # keithito.com/LJ-Speech-Dataset, transcripts
+KATHLEEN=${KATHLEEN:-data/kathleen}                           # rhasspy/dataset-voice-kathleen
+AN4=${AN4:-data/an4}                                          # CMU AN4, its training part
+SPEECHOCEAN762=${SPEECHOCEAN762:-data/speechocean762}         # openslr.org/101, adults only
+OUT=${OUT:-build/runs/jasper}
+
+flite=(flite:slt flite:awb flite:kal16 flite:kal) # flite:rms is kept out
+festival=(festival:cmu_us_slt_arctic_hts festival:ked_diphone festival:kal_diphone)
+espeak=(espeak-ng:{en-us,en-gb,en-gb-scotland,en-gb-x-rp,en-gb-x-gbclan,en-gb-x-gbcwmd,en-029}+{f{1..5},m{1..8}})
+
+say() { # FOLDER OPTIONS...: made once
+    [[ -e $OUT/speech/$1/complete ]] && return
+    python -m convai.networks.jasper.synthesize --out "$OUT/speech/$1" "${@:2}"
+    touch "$OUT/speech/$1/complete"
+}
+
+# A further stage is new clips, one `say` per voice, and one `learn`.
+learn() { # STAGE FROM STEPS AUGMENTATION FOLDERS...: FROM is a stage whose weights are the start; none for random ones
+    local start=() manifests=("${@:5}")
+    manifests=("${manifests[@]/#/$OUT/speech/}")
+    manifests=("${manifests[@]/%//manifest.jsonl}")
+    [[ $2 != none ]] && start=(--init "$OUT/$2/jasper.safetensors")
+    [[ -e $OUT/$1/state.pt ]] && start=(--resume)
+    python -m convai.networks.jasper.train --manifest "${manifests[@]}" \
+        --real "$KATHLEEN/manifest.jsonl:3" "$AN4/manifest.jsonl:3" "$SPEECHOCEAN762/manifest.jsonl:3" \
+        --size mini --batch-seconds 96 --dev "$OUT/speech/dev_known/manifest.jsonl" "$OUT/speech/dev_rms/manifest.jsonl" \
+        --cache "$OUT/cache" --out "$OUT/$1" --steps "$3" --rate 2e-3 --augmentation "$4" "${start[@]}"
+}
+
+mkdir -p "$OUT/speech"
+cat "$COMMON_VOICE" "$LJ_SPEECH" >"$OUT/sentences.txt"
+texts=("$SQUAD" "$OUT/sentences.txt") # half of the clips each
+known=(hibari:heart flite:slt flite:awb festival:cmu_us_slt_arctic_hts piper:joe)
+say dev_known --texts "$SQUAD_DEV" --plain --voice "${known[@]}" --clips 200
+say dev_rms --texts "$SQUAD_DEV" --plain --voice flite:rms --clips 200
+
+say hibari --texts "${texts[@]}" --voice hibari:heart --clips 12500 --seed 11
+say flite --texts "${texts[@]}" --voice "${flite[@]}" --clips 7000 --seed 12
+say piper --texts "${texts[@]}" --voice piper:joe --clips 832 --seed 13
+say festival --texts "${texts[@]}" --voice "${festival[@]}" --clips 218 --seed 14
+say espeak --texts "${texts[@]}" --voice "${espeak[@]}" --clips 8000 --seed 15
+learn step_4900 none 4900 0.4 hibari flite piper festival espeak
+learn step_9227 step_4900 4927 0.25 hibari flite piper festival
+
+say plain --texts "${texts[@]}" --plain --voice hibari:heart --clips 10000 --seed 16
+learn step_15000 step_9227 6373 0.5 hibari flite piper festival plain
+
+say hibari_2 --texts "${texts[@]}" --voice hibari:heart --clips 5000 --seed 21
+say plain_2 --texts "${texts[@]}" --plain --voice hibari:heart --clips 7300 --seed 22
+say flite_2 --texts "${texts[@]}" --voice "${flite[@]}" --clips 3600 --seed 23
+say piper_2 --texts "${texts[@]}" --voice piper:joe --clips 1468 --seed 24
+say festival_2 --texts "${texts[@]}" --voice "${festival[@]}" --clips 1182 --seed 25
+learn step_22300 step_15000 7900 0.5 hibari_2 plain_2 flite_2 piper_2 festival_2
+
+say hibari_3 --texts "${texts[@]}" --voice hibari:heart --clips 6496 --seed 31
+say flite_3 --texts "${texts[@]}" --voice "${flite[@]}" --clips 7000 --seed 32
+say piper_3 --texts "${texts[@]}" --voice piper:joe --clips 4700 --seed 33
+say festival_3 --texts "${texts[@]}" --voice "${festival[@]}" --clips 1001 --seed 34
+learn step_33300 step_22300 11600 0.5 hibari_3 flite_3 piper_3 festival_3
