@@ -57,7 +57,7 @@ class StepByStep:
             start = time.perf_counter()
             made = self.client.infer(step_request)
             times.append(RoundTrip(call.step, time.perf_counter() - start))
-            tensors |= dict(zip(call.outputs.values(), made.values()))
+            tensors |= dict(zip(call.outputs.values(), made.values(), strict=True))
         return Walk(Answer.from_tensors({name: tensors[name] for name in request.outputs}), tuple(times))
 
     def _step_request(self, call: Call, tensors: dict[str, np.ndarray], parameters: dict[str, int]) -> Request:

@@ -96,14 +96,14 @@ def _ensemble(config: ModelConfig) -> Ensemble:
 
 
 def _check_nothing_unused(config: ModelConfig, wiring: Wiring) -> None:
-    for step, call in zip(config.ensemble_scheduling.step, wiring.calls):
+    for step, call in zip(config.ensemble_scheduling.step, wiring.calls, strict=True):
         for tensor in step.output_map.keys() - call.outputs.keys():
             # Triton refuses to load such an ensemble.
             raise WiringError(f"{config.name}: step {step.model_name} maps its output {tensor}, but nothing uses it")
 
 
 def _check_callers_tensors(config: ModelConfig, wiring: Wiring) -> None:
-    for declared, wired in (*zip(config.input, wiring.inputs), *zip(config.output, wiring.outputs)):
+    for declared, wired in zip((*config.input, *config.output), (*wiring.inputs, *wiring.outputs), strict=True):
         if _tensor(declared) != wired:
             raise WiringError(
                 f"{config.name}: tensor {wired.name} is declared {_described(_tensor(declared))}, "

@@ -18,7 +18,7 @@ class ShapeRange:
     def __post_init__(self):
         if not len(self.smallest) == len(self.usual) == len(self.largest):
             raise ValueError(f"smallest {self.smallest}, usual {self.usual} and largest {self.largest} differ in rank")
-        for low, usual, high in zip(self.smallest, self.usual, self.largest):
+        for low, usual, high in zip(self.smallest, self.usual, self.largest, strict=True):
             if not 0 < low <= usual <= high:
                 raise ValueError(f"sizes must rise from smallest to largest, got {low}, {usual}, {high}")
 

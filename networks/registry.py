@@ -126,7 +126,7 @@ NETWORKS = {
             "bert",
             class_name="Bert",
             formats=("onnx", "torchscript", "tensorrt"),
-            variable_axes={name: WINDOW_AXES for name in ("input_ids", "token_type_ids", "attention_mask")},
+            variable_axes=dict.fromkeys(("input_ids", "token_type_ids", "attention_mask"), WINDOW_AXES),
             traced_case={"batch": 2, "length": 64, "windows": 3},
             parity_cases=(
                 {"batch": 1, "length": 96, "windows": 1},

@@ -149,7 +149,7 @@ def _check_edge(ensemble, edge, sources, step, tensor) -> None:
 
 
 def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
-    return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken))
+    return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken, strict=True))
 
 
 def _without_unused_outputs(ensemble, call, used) -> Call:

@@ -27,7 +27,7 @@ class RunFolder:
         self.backends = self.path / "backends"
         self.log_file = self.path / "tritonserver.log"
         self.regions = set()
-        self._lock = open(self.path / "lock", "w")
+        self._lock = open(self.path / "lock", "w")  # noqa: SIM115  held, and so open, until `remove`
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def note_regions(self, regions: set[str]) -> None:

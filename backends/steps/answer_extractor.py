@@ -133,7 +133,7 @@ def _cut(text: str, max_characters: int) -> str:
 
 
 def check_shapes(start_logits: np.ndarray, end_logits: np.ndarray, token_spans: np.ndarray, context: str) -> None:
-    """Raise CallerMistake unless the logits are of the same tokens, and these of the context; ValueError if infinite."""
+    """Raise CallerMistake unless the logits are of the same tokens, those of the context; ValueError if infinite."""
     shapes = [list(array.shape) for array in (start_logits, end_logits, token_spans[..., 0])]
     if shapes[0] != shapes[1] or shapes[1] != shapes[2]:
         raise CallerMistake(

@@ -68,7 +68,7 @@ class CtcDecoder:
         if not -10 <= self.word_insertion_bonus <= 10:
             raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
         if self.decoder == "beam_search":
-            self._beam_search  # a missing or wrong file shall fail at start, not at the first request
+            _ = self._beam_search  # a missing or wrong file shall fail at start, not at the first request
 
     @cached_property
     def _beam_search(self) -> BeamSearch:

@@ -136,7 +136,7 @@ class QaTokenizer:
         for name in ("max_context_bytes", "max_question_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}; allowed is at least 1")
-        self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
+        _ = self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -47,7 +47,7 @@ class TextEncoder:
             )
         if self.pronunciation == "arpabet" and not self.pronunciations_file:
             raise ValueError("pronunciations_file: got none; allowed with arpabet is a dictionary like CMUdict")
-        self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
+        _ = self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
 
     @cached_property
     def pronunciations(self) -> Mapping[str, str]:

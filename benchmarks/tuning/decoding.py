@@ -1,7 +1,7 @@
 """Compare greedy decoding with beam search and choose its weights:
 
 python -m convai.benchmarks.tuning.decoding --manifest dev/manifest.jsonl --save dev.npz
-python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
+python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 --word-insertion-bonus 0
 
 Every second recording chooses the weights, the others tell how well they do. Recordings whose manifest names the text
 that the question is about are decoded with and without it. Times are of one CPU thread.

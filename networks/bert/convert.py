@@ -1,6 +1,6 @@
 """Reads BERT for question answering as NVIDIA's DeepLearningExamples and Hugging Face store it.
 
-Sizes follow from the tensors' shapes; what shapes do not tell is read from the file's `config.json` if one is beside it.
+Sizes follow from the tensors' shapes; what shapes do not tell, from a `config.json` beside the file.
 """
 
 import json

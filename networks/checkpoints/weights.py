@@ -51,7 +51,7 @@ def read_weights(network: Network, path: Path, config_name: str | None = None) -
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it cannot be iterated over
     except SafetensorError as error:
         raise CallerMistake(f"{path} is no safetensors file: {error}") from error
     name = config_name or metadata.get("config", DEFAULT_CONFIG)

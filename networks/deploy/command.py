@@ -57,8 +57,8 @@ def description(job: Deployment, deployed: Deployed) -> str:
     ]
     return "\n".join(
         [
-            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) in {len(deployed.answers)} "
-            f"runs on batches of {', '.join(map(str, sizes))}",
+            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) "
+            f"in {len(deployed.answers)} runs on batches of {', '.join(map(str, sizes))}",
             *tensors,
             *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
             f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",

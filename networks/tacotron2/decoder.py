@@ -1,6 +1,6 @@
 """Tacotron 2's decoder: reads the memory with attention and writes mel frames, step by step, until the gate closes."""
 
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class Decoder(DecoderStep):
         text = self.prepare(memory, mask)
         state = self.initial_state(text)
         frames = memory.new_zeros(memory.size(0), self.frames_dim)
-        steps: List[Tensor] = []
+        steps: list[Tensor] = []
         running = step_caps > 0
         mel_steps, decoded_steps = torch.zeros_like(step_caps), torch.zeros_like(step_caps)
         while len(steps) == 0 or bool(running.any()):
@@ -58,9 +58,9 @@ class Decoder(DecoderStep):
         state = self.initial_state(text)
         given = mels.transpose(1, 2).reshape(mels.size(0), -1, self.frames_dim).transpose(0, 1)
         seen = self.see(self.prenet.teacher_forced(torch.cat((torch.zeros_like(given[:1]), given[:-1]))))
-        steps: List[Tensor] = []
-        gates: List[Tensor] = []
-        alignments: List[Tensor] = []
+        steps: list[Tensor] = []
+        gates: list[Tensor] = []
+        alignments: list[Tensor] = []
         for seen_at_step in seen.unbind(0):
             frames, gate, state = self.step(seen_at_step, state, text)
             steps.append(frames)
@@ -68,7 +68,7 @@ class Decoder(DecoderStep):
             alignments.append(state.attention_weights)
         return self.as_mel(steps), torch.stack(gates, 1), torch.stack(alignments, 1)
 
-    def as_mel(self, steps: List[Tensor]) -> Tensor:
+    def as_mel(self, steps: list[Tensor]) -> Tensor:
         """Frames of all steps in their order: float, shape = (batch, n_mel_channels, frames)."""
         frames = torch.stack(steps, 1).reshape(steps[0].size(0), -1, self.n_mel_channels)
         return frames.transpose(1, 2)

@@ -6,7 +6,7 @@ each step reads the weighted mean of the products: with few symbols, much less w
 NVIDIA's layout, whose columns belong to the inputs that were concatenated there.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,7 @@ class PreparedText(NamedTuple):
     location: Tensor
     reading_weight: Tensor
     reading_bias: Tensor
-    readings: Optional[Tensor]
+    readings: Tensor | None
     output_weight: Tensor
 
 
@@ -85,7 +85,7 @@ class DecoderStep(nn.Module):
         bias = torch.cat(
             (attention.bias_ih + attention.bias_hh, decoder.bias_ih + decoder.bias_hh, projection.bias, gate.bias)
         )
-        readings: Optional[Tensor] = None
+        readings: Tensor | None = None
         if not self.training and memory.size(1) <= self.context_dim:
             readings = F.linear(memory, weight, bias)
         return PreparedText(

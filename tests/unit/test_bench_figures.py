@@ -73,13 +73,13 @@ def verdicts(measured, ready_seconds=None):
     return {target.promise: target.is_met for target in targets(measured, ready_seconds)}
 
 
-@pytest.mark.parametrize("latency, is_met", [(1.059, True), (1.061, False)])
+@pytest.mark.parametrize(("latency", "is_met"), [(1.059, True), (1.061, False)])
 def test_at_one_in_flight_five_percent_and_ten_milliseconds_over_the_floor_are_allowed(latency, is_met):
     (verdict,) = verdicts([figures("ensemble", 1, latency, 1.0), figures("floor", 1, 1.0, 1.0)]).values()
     assert verdict == is_met
 
 
-@pytest.mark.parametrize("per_second, is_met", [(3.0, True), (2.9, False)])
+@pytest.mark.parametrize(("per_second", "is_met"), [(3.0, True), (2.9, False)])
 def test_at_eight_in_flight_half_as_much_again_as_the_floor_is_due(per_second, is_met):
     measured = beside_the_floor([figures("ensemble", 8, 1.0, per_second), figures("floor", 1, 1.0, 2.0)])
     assert list(verdicts(measured).values()) == [is_met]
