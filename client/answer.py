@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 
@@ -27,8 +28,8 @@ class Answer:
     answer: str | None = None
     answer_score: float | None = None
     answer_span: tuple[int, int] | None = None
-    answer_audio: np.ndarray | None = None
-    mel: np.ndarray | None = None
+    answer_audio: Array | None = None
+    mel: Array | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -36,16 +37,16 @@ class Answer:
         return VOICE_SAMPLE_RATE_HERTZ
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> "Answer":
+    def from_tensors(cls, tensors: dict[str, Array]) -> "Answer":
         """Read the first row of each response tensor, shape = (1, *dims)."""
         return cls(**{name: READERS[name](row[0]) for name, row in tensors.items()})
 
 
-def _text(row: np.ndarray) -> str:
+def _text(row: Array) -> str:
     return row[0].decode()
 
 
-def _span(row: np.ndarray) -> tuple[int, int]:
+def _span(row: Array) -> tuple[int, int]:
     start, end = row.tolist()
     return start, end
 

@@ -6,12 +6,12 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 
 from collections.abc import Iterable
 
-import numpy as np
 import tritonclient.grpc.aio
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.pipeline.arrays import Array
 
 
 class AsyncConvaiClient:
@@ -32,7 +32,7 @@ class AsyncConvaiClient:
 
     async def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -42,7 +42,7 @@ class AsyncConvaiClient:
         """Answer a spoken question from a text; see `ConvaiClient.ask`."""
         return await self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
-    async def transcribe(self, audio: np.ndarray, *, sample_rate: int) -> str:
+    async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case."""
         return (await self.answer(transcribe_request(audio, sample_rate))).question
 
@@ -57,7 +57,7 @@ class AsyncConvaiClient:
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))
 
-    async def infer(self, request: Request) -> dict[str, np.ndarray]:
+    async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""
         with self.connection.explained():
             result = await self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)

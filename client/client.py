@@ -6,12 +6,12 @@ with ConvaiClient("127.0.0.1:8001") as client:
 
 from collections.abc import Iterable
 
-import numpy as np
 import tritonclient.grpc
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.pipeline.arrays import Array
 
 
 class ConvaiClient:
@@ -41,7 +41,7 @@ class ConvaiClient:
 
     def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -61,7 +61,7 @@ class ConvaiClient:
         """
         return self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
-    def transcribe(self, audio: np.ndarray, *, sample_rate: int) -> str:
+    def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case. Audio as in `ask`."""
         return self.answer(transcribe_request(audio, sample_rate)).question
 
@@ -76,7 +76,7 @@ class ConvaiClient:
     def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(self.infer(request))
 
-    def infer(self, request: Request) -> dict[str, np.ndarray]:
+    def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""
         with self.connection.explained():
             result = self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)

@@ -8,13 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from convai.client.answer import Answer
+from convai.pipeline.arrays import Array
 
 TITLE_CHARACTERS = 90
 QUIET_PEAK = 0.05  # silence is drawn as a line, not magnified
 QUESTION_COLOUR, ANSWER_COLOUR = "tab:blue", "tab:green"
 
 
-def plot_answer(path: Path, question_audio: np.ndarray, sample_rate: int, answer: Answer):
+def plot_answer(path: Path, question_audio: Array, sample_rate: int, answer: Answer):
     """Write a picture to `path`, whose ending chooses the format (.png, .svg, .pdf).
 
     `answer` needs `question`, `answer`, `answer_audio` and `mel`; `question_audio` has shape (samples,).
@@ -33,14 +34,14 @@ def plot_answer(path: Path, question_audio: np.ndarray, sample_rate: int, answer
     figure.savefig(path, dpi=120)
 
 
-def _draw_waveform(axes: Axes, audio: np.ndarray, sample_rate: int, colour: str):
+def _draw_waveform(axes: Axes, audio: Array, sample_rate: int, colour: str):
     axes.plot(np.arange(audio.size) / sample_rate, audio, color=colour, linewidth=0.5)
     peak = max(QUIET_PEAK, 1.1 * np.abs(audio).max(initial=0))
     axes.set(xlabel="time [s]", ylabel="amplitude", xlim=(0, audio.size / sample_rate), ylim=(-peak, peak))
     axes.grid(alpha=0.3)
 
 
-def _draw_mel(axes: Axes, mel: np.ndarray, seconds: float):
+def _draw_mel(axes: Axes, mel: Array, seconds: float):
     image = axes.imshow(mel, origin="lower", aspect="auto", extent=(0, seconds, 0, mel.shape[0]), cmap="magma")
     axes.set(xlabel="time [s]", ylabel="mel band")
     axes.figure.colorbar(image, ax=axes, label="log magnitude", pad=0.01)

@@ -8,6 +8,7 @@ from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import np_to_triton_dtype
 
 from convai.client.errors import InvalidInput
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
@@ -20,7 +21,7 @@ class Request:
     """One call of one Triton model. `inputs` are arrays of shape (1, *dims): a batch of one row."""
 
     model: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     outputs: tuple[str, ...]
     parameters: dict[str, int]
 
@@ -33,18 +34,18 @@ class Request:
             "parameters": self.parameters,
         }
 
-    def read(self, result: InferResult) -> dict[str, np.ndarray]:
+    def read(self, result: InferResult) -> dict[str, Array]:
         """The response's tensors by name, shape = (1, *dims)."""
         return {name: result.as_numpy(name) for name in self.outputs}
 
 
-def infer_input(name: str, array: np.ndarray) -> InferInput:
+def infer_input(name: str, array: Array) -> InferInput:
     tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
     return tensor.set_data_from_numpy(array)
 
 
 def ask_request(
-    audio: np.ndarray, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
+    audio: Array, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
 ) -> Request:
     return Request(
         "convai_ensemble",
@@ -54,7 +55,7 @@ def ask_request(
     )
 
 
-def transcribe_request(audio: np.ndarray, sample_rate: int) -> Request:
+def transcribe_request(audio: Array, sample_rate: int) -> Request:
     return Request("speech_to_text", heard(audio, sample_rate), OUTPUTS["speech_to_text"], {})
 
 
@@ -67,12 +68,12 @@ def speak_request(text: str, seed: int | None = None) -> Request:
     return Request("text_to_speech", {"text": text_row("text", text)}, OUTPUTS["text_to_speech"], parameters(seed))
 
 
-def heard(audio: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+def heard(audio: Array, sample_rate: int) -> dict[str, Array]:
     rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
     return {"question_audio": pcm(audio)[np.newaxis], "sample_rate": np.array([[rate]], np.int32)}
 
 
-def pcm(audio: np.ndarray) -> np.ndarray:
+def pcm(audio: Array) -> Array:
     """Mono PCM as the server takes it.
 
     Parameters
@@ -97,7 +98,7 @@ def pcm(audio: np.ndarray) -> np.ndarray:
     raise InvalidInput(f"audio has dtype {audio.dtype}; allowed are float32 and float64 in [-1, 1], and int16")
 
 
-def text_row(name: str, text: str) -> np.ndarray:
+def text_row(name: str, text: str) -> Array:
     if not isinstance(text, str):
         raise InvalidInput(f"{name} is of type {type(text).__name__}; expected str")
     try:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
+from convai.pipeline.arrays import Array
+
+Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 Run = Callable[[Arrays], Arrays]
 
 

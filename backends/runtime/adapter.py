@@ -19,6 +19,7 @@ from convai.backends.runtime.failures import internal_error, mistake
 from convai.backends.runtime.metrics import Counter
 from convai.backends.runtime.parameters import build_step
 from convai.backends.runtime.rows import split_rows, stack_rows
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 
@@ -51,7 +52,7 @@ class StepModel:
         except Exception as error:
             return failure_of(self.name, error)
 
-    def run(self, request) -> dict[str, np.ndarray]:
+    def run(self, request) -> dict[str, Array]:
         """Every output by name, stacked over the request's rows."""
         given = self.request_parameters(request)
         hints = getattr(self.step_class, "hints", ())
@@ -94,18 +95,18 @@ def output_dtypes(config: dict) -> dict[str, np.dtype]:
     }
 
 
-def checked(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def checked(name: str, array: Array, dtype: np.dtype) -> Array:
     # Triton would pass a wrong dtype to the caller as it is, mislabelled.
     if array.dtype != dtype:
         raise TypeError(f"output {name} has dtype {array.dtype}; the configuration says {dtype}")
     return array
 
 
-def read_inputs(request) -> dict[str, np.ndarray]:
+def read_inputs(request) -> dict[str, Array]:
     return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
 
 
-def success(outputs: dict[str, np.ndarray], request) -> pb_utils.InferenceResponse:
+def success(outputs: dict[str, Array], request) -> pb_utils.InferenceResponse:
     """A response with those of the outputs that the request asked for."""
     wanted = set(request.requested_output_names())
     tensors = [pb_utils.Tensor(name, array) for name, array in outputs.items() if name in wanted]

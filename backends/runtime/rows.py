@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 
-def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Iterator[dict[str, np.ndarray | str]]:
+def split_rows(batch: dict[str, Array], hints: Collection[str] = ()) -> Iterator[dict[str, Array | str]]:
     """The inputs of each row of one request.
 
     Parameters
@@ -30,7 +31,7 @@ def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Ite
         yield {name: row_of(name, array, row, name in hints) for name, array in batch.items()}
 
 
-def row_of(name: str, array: np.ndarray, row: int, is_hint: bool = False) -> np.ndarray | str:
+def row_of(name: str, array: Array, row: int, is_hint: bool = False) -> Array | str:
     if array.dtype != np.object_:
         return array[row]
     if array[row].size != 1:
@@ -48,7 +49,7 @@ def decode_text(name: str, text: bytes) -> str:
         ) from error
 
 
-def stack_rows(rows: Sequence[np.ndarray | str]) -> np.ndarray:
+def stack_rows(rows: Sequence[Array | str]) -> Array:
     """One output of all rows of a request, zero-padded at the end of each axis to the longest.
 
     Parameters

@@ -11,6 +11,7 @@ from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -19,7 +20,7 @@ SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would becom
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
-def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
+def fade_out(audio: Array, num_samples: int) -> Array:
     """Let the last `num_samples` of `audio` fall to zero along half a cosine: a hard cut would click."""
     num_samples = min(num_samples, len(audio))
     faded = audio.copy()
@@ -27,7 +28,7 @@ def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
     return faded
 
 
-def bring_peak_between(audio: np.ndarray, lowest_dbfs: float | None, highest_dbfs: float) -> np.ndarray:
+def bring_peak_between(audio: Array, lowest_dbfs: float | None, highest_dbfs: float) -> Array:
     """Scale `audio` so that its peak lies between two levels; without a lowest one, or if silent, it only goes down."""
     peak = float(np.abs(audio).max(initial=0.0))
     lowest = 0.0 if lowest_dbfs is None or peak < SILENT_PEAK else 10 ** (lowest_dbfs / 20)
@@ -36,7 +37,7 @@ def bring_peak_between(audio: np.ndarray, lowest_dbfs: float | None, highest_dbf
 
 
 @cache
-def load_bias(file: str) -> np.ndarray:
+def load_bias(file: str) -> Array:
     """The vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
     bias = np.load(file, allow_pickle=False)
     if bias.shape != (FFT_LENGTH // 2 + 1,):
@@ -92,7 +93,7 @@ class AudioTrimmer:
         if self.post_filter == "denoiser":
             load_bias(self.bias_file)
 
-    def __call__(self, *, audio: np.ndarray, padded_mel: np.ndarray, mel_length: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, *, audio: Array, padded_mel: Array, mel_length: Array) -> dict[str, Array]:
         """Audio of one answer.
 
         Parameters
@@ -117,7 +118,7 @@ class AudioTrimmer:
         spoken = fade_out(spoken, round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ))
         return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
 
-    def _filtered(self, audio: np.ndarray, mel: np.ndarray) -> np.ndarray:
+    def _filtered(self, audio: Array, mel: Array) -> Array:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
             return audio
         if self.post_filter == "denoiser":

@@ -17,6 +17,7 @@ import numpy as np
 
 from convai.backends.steps.lexicon import Entry, Lexicon
 from convai.backends.steps.transcripts import words_of
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 LETTER_MARK = "+"
@@ -110,7 +111,7 @@ class BeamSearch:
             options, self.lexicon.trie, language_model, self.space, self.blank, len(unigrams), [], False
         )
 
-    def __call__(self, log_probs: np.ndarray, context: str = "") -> np.ndarray:
+    def __call__(self, log_probs: Array, context: str = "") -> Array:
         """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
 
         Parameters

@@ -6,13 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from convai.backends.steps.beam_search import BeamSearch
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_LABELS
 from convai.pipeline.mistakes import CallerMistake
 
 DECODERS = ("greedy", "beam_search")
 
 
-def text_of(path: np.ndarray, labels: str) -> str:
+def text_of(path: Array, labels: str) -> str:
     """Merge repeated labels, then drop the blanks.
 
     Parameters
@@ -28,7 +29,7 @@ def text_of(path: np.ndarray, labels: str) -> str:
     return " ".join("".join(labels[label] for label in kept).split())
 
 
-def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
+def greedy_decode(log_probs: Array, labels: str) -> str:
     """The text of the best label of every frame.
 
     Parameters
@@ -80,7 +81,7 @@ class CtcDecoder:
             word_insertion_bonus=self.word_insertion_bonus,
         )
 
-    def __call__(self, *, log_probs: np.ndarray, log_probs_length: np.ndarray, context: str = "") -> dict[str, str]:
+    def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:
         """Text of one question; empty for silence.
 
         Parameters

@@ -13,6 +13,7 @@ import soxr
 from convai.backends.runtime.metrics import Counter
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_filters import mel_filterbank
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -28,7 +29,7 @@ MAX_SAMPLE_RATE_HERTZ = 48_000
 MAX_PEAK = 1.1  # decoders of lossy formats overshoot full scale by a little
 
 
-def resample(audio: np.ndarray, sample_rate_hertz: int) -> np.ndarray:
+def resample(audio: Array, sample_rate_hertz: int) -> Array:
     """Bring `audio`, shape = (samples,), from `sample_rate_hertz` to the 16 kHz that Jasper hears."""
     if sample_rate_hertz == SAMPLE_RATE_HERTZ:
         return audio.astype(np.float32, copy=False)
@@ -40,7 +41,7 @@ def num_frames(num_samples: int) -> int:
     return -(-num_samples // HOP_LENGTH)
 
 
-def log_mel(audio: np.ndarray) -> np.ndarray:
+def log_mel(audio: Array) -> Array:
     """Log-mel power spectrum as NVIDIA's Jasper computes it, without dither and before normalisation.
 
     Parameters
@@ -63,14 +64,14 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     return np.log(_filterbank() @ power.T + np.float32(LOG_OFFSET))
 
 
-def normalize(log_mel: np.ndarray) -> np.ndarray:
+def normalize(log_mel: Array) -> Array:
     """Give every feature zero mean and unit variance over its frames; float32, shape = (64, frames >= 2)."""
     mean = log_mel.mean(axis=1, keepdims=True)
     std = log_mel.std(axis=1, ddof=1, keepdims=True)
     return (log_mel - mean) / (std + np.float32(STD_OFFSET))
 
 
-def raise_noise_floor(log_mel: np.ndarray, decibels: float) -> np.ndarray:
+def raise_noise_floor(log_mel: Array, decibels: float) -> Array:
     """Add a constant power to every feature, given in decibels relative to the mean power of all; same shape.
 
     Between its words synthetic speech is digital silence, recorded speech is not: without a common floor, normalisation
@@ -80,18 +81,18 @@ def raise_noise_floor(log_mel: np.ndarray, decibels: float) -> np.ndarray:
     return np.logaddexp(log_mel, floor, dtype=np.float32)
 
 
-def jasper_features(audio: np.ndarray) -> np.ndarray:
+def jasper_features(audio: Array) -> Array:
     """What NVIDIA's Jasper reads: normalised log-mel of `audio` (16 kHz), float32, shape = (64, frames), not padded."""
     return normalize(log_mel(audio))
 
 
 @cache
-def _window() -> np.ndarray:
+def _window() -> Array:
     return np.hanning(WINDOW_LENGTH).astype(np.float32)  # symmetric, unlike the default of most STFTs
 
 
 @cache
-def _filterbank() -> np.ndarray:
+def _filterbank() -> Array:
     return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 
@@ -132,7 +133,7 @@ class SpeechFeatures:
             raise ValueError(f"noise_floor_decibels: got {self.noise_floor_decibels}; allowed is -150 to below 0")
         _filterbank()  # at load rather than with the first request
 
-    def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, *, question_audio: Array, sample_rate: Array) -> dict[str, Array]:
         """Features of one question.
 
         Parameters
@@ -155,13 +156,13 @@ class SpeechFeatures:
         features[:, :num_valid] = valid
         return {"features": features, "features_length": np.array([num_valid], np.int32)}
 
-    def normalized(self, log_mel: np.ndarray) -> np.ndarray:
+    def normalized(self, log_mel: Array) -> Array:
         """Raise the noise floor, if there is to be one, and normalise; float32, shape = (64, frames >= 2)."""
         if self.noise_floor_decibels is not None:
             log_mel = raise_noise_floor(log_mel, self.noise_floor_decibels)
         return normalize(log_mel)
 
-    def _check_audio(self, audio: np.ndarray, sample_rate_hertz: int) -> None:
+    def _check_audio(self, audio: Array, sample_rate_hertz: int) -> None:
         if not MIN_SAMPLE_RATE_HERTZ <= sample_rate_hertz <= MAX_SAMPLE_RATE_HERTZ:
             raise CallerMistake(
                 f"got a sample rate of {sample_rate_hertz} Hz; "
@@ -185,7 +186,7 @@ class SpeechFeatures:
                 f"({fewest} to {most} samples)"
             )
 
-    def _check_samples(self, audio: np.ndarray) -> None:
+    def _check_samples(self, audio: Array) -> None:
         num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
         if num_nan or num_infinite:
             raise CallerMistake(f"got {num_nan} NaN and {num_infinite} infinite samples; allowed are finite samples")

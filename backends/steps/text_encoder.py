@@ -11,6 +11,7 @@ from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 PRONUNCIATIONS = ("letters", "arpabet")
@@ -53,7 +54,7 @@ class TextEncoder:
     def pronunciations(self) -> Mapping[str, str]:
         return load_pronunciations(self.pronunciations_file) if self.pronunciation == "arpabet" else {}
 
-    def __call__(self, *, text: str) -> dict[str, np.ndarray]:
+    def __call__(self, *, text: str) -> dict[str, Array]:
         """Symbols of one text.
 
         Returns
