@@ -1,6 +1,8 @@
 """What a caller gets back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,11 @@ class Answer:
         """Samples per second of `answer_audio`."""
         return VOICE_SAMPLE_RATE_HERTZ
 
+    @property
+    def seconds(self) -> float:
+        """Length of `answer_audio`; 0 if it was not requested."""
+        return 0.0 if self.answer_audio is None else self.answer_audio.size / self.sample_rate
+
     @classmethod
     def from_tensors(cls, tensors: dict[str, Array]) -> "Answer":
         """Read the first row of each response tensor, shape = (1, *dims)."""
@@ -46,15 +53,19 @@ def _text(row: Array) -> str:
     return row[0].decode()
 
 
+def _number(row: Array) -> float:
+    return float(row[0])
+
+
 def _span(row: Array) -> tuple[int, int]:
     start, end = row.tolist()
     return start, end
 
 
-READERS = {
+READERS: dict[str, Callable[[Array], Any]] = {
     "question": _text,
     "answer": _text,
-    "answer_score": lambda row: float(row[0]),
+    "answer_score": _number,
     "answer_span": _span,
     "answer_audio": np.asarray,
     "mel": np.asarray,

@@ -45,7 +45,7 @@ class Job:
         return TEXT_OUTPUTS + (("answer_audio",) if self.written else ()) + (("mel",) if self.plot_file else ())
 
 
-def add_arguments(parser: argparse.ArgumentParser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("questions", nargs="+", type=Path, help="audio files, or folders of them (WAV, FLAC, Ogg, MP3)")
     parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
     parser.add_argument("--out", type=Path, help="where to write the spoken answer; a folder for several questions")
@@ -101,7 +101,7 @@ def target(path: Path | None, question: Path, ending: str, into_folder: bool) ->
     return path / f"{question.stem}{ending}" if into_folder or path.is_dir() else path
 
 
-def check_targets(jobs: list[Job]):
+def check_targets(jobs: list[Job]) -> None:
     """Nothing that is written may overwrite a question or anything else that is written."""
     taken = {job.file.resolve() for job in jobs}
     for job in jobs:
@@ -152,7 +152,7 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
 def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> Outcome:
     audio, sample_rate = read_mono(job.file)
     answer, times = send(client, ask_request(audio, sample_rate, context, job.outputs, args.seed), job, args)
-    if job.answer_file:
+    if job.answer_file and answer.answer_audio is not None:
         write_mono(job.answer_file, answer.answer_audio, answer.sample_rate)
     if job.plot_file:
         from convai.client.plot import plot_answer  # matplotlib takes longer to import than the rest together

@@ -5,6 +5,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import tritonclient.grpc.aio
 
@@ -19,15 +20,16 @@ class AsyncConvaiClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
         self.connection = Connection(address, timeout_seconds, tls)
-        self.triton = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
+        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
+        self.triton: Any = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 
     async def __aenter__(self) -> "AsyncConvaiClient":
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def close(self):
+    async def close(self) -> None:
         await self.triton.close()
 
     async def ask(
@@ -44,7 +46,9 @@ class AsyncConvaiClient:
 
     async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case."""
-        return (await self.answer(transcribe_request(audio, sample_rate))).question
+        question = (await self.answer(transcribe_request(audio, sample_rate))).question
+        assert question is not None  # it was requested
+        return question
 
     async def answer_text(self, question: str, context: str) -> Answer:
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""

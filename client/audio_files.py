@@ -45,12 +45,12 @@ def read_mono(path: Path) -> tuple[Array, int]:
     return audio.mean(axis=1), sample_rate
 
 
-def check_can_be_written(path: Path):
+def check_can_be_written(path: Path) -> None:
     if path.suffix.lower() not in WRITABLE:
         raise CallerMistake(f"cannot write audio to {path}; its name must end in one of {', '.join(WRITABLE)}")
 
 
-def write_mono(path: Path, audio: Array, sample_rate: int):
+def write_mono(path: Path, audio: Array, sample_rate: int) -> None:
     """Write float32 audio in [-1, 1]; the ending of `path` chooses the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

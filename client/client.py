@@ -5,6 +5,7 @@ with ConvaiClient("127.0.0.1:8001") as client:
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import tritonclient.grpc
 
@@ -28,15 +29,16 @@ class ConvaiClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
         self.connection = Connection(address, timeout_seconds, tls)
-        self.triton = tritonclient.grpc.InferenceServerClient(**self.connection.options())
+        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
+        self.triton: Any = tritonclient.grpc.InferenceServerClient(**self.connection.options())
 
     def __enter__(self) -> "ConvaiClient":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         self.triton.close()
 
     def ask(
@@ -63,7 +65,9 @@ class ConvaiClient:
 
     def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case. Audio as in `ask`."""
-        return self.answer(transcribe_request(audio, sample_rate)).question
+        question = self.answer(transcribe_request(audio, sample_rate)).question
+        assert question is not None  # it was requested
+        return question
 
     def answer_text(self, question: str, context: str) -> Answer:
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""

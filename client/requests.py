@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
@@ -25,7 +26,7 @@ class Request:
     outputs: tuple[str, ...]
     parameters: dict[str, int]
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's `infer`."""
         return {
             "model_name": self.model,
@@ -36,7 +37,7 @@ class Request:
 
     def read(self, result: InferResult) -> dict[str, Array]:
         """The response's tensors by name, shape = (1, *dims)."""
-        return {name: result.as_numpy(name) for name in self.outputs}
+        return {name: cast(Array, result.as_numpy(name)) for name in self.outputs}
 
 
 def infer_input(name: str, array: Array) -> InferInput:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
+from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import DATA_TYPES
 from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
@@ -34,7 +34,7 @@ def parse(path: Path) -> ModelConfig:
         # With a profile chosen, Triton would fall back to config.pbtxt without a word.
         raise CallerMistake(f"{path} is missing; `convai generate` writes it")
     try:
-        config = text_format.Parse(path.read_text(), ModelConfig())
+        config = text_format.Parse(path.read_text(), empty_config())
     except text_format.ParseError as error:
         raise CallerMistake(f"{path} is no Triton model configuration: {error}") from error
     folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
@@ -67,7 +67,7 @@ def check_all(model_repository: Path) -> list[str]:
     return lines
 
 
-def _tensor(io) -> Tensor:
+def _tensor(io: TensorConfig) -> Tensor:
     name = DataType.Name(io.data_type)
     if name not in DTYPE_OF:
         raise CallerMistake(f"tensor {io.name}: data type {name} is not used in this pipeline")

@@ -1,6 +1,7 @@
 """Take a request's arrays apart into rows, and put the rows of its results together again."""
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -61,11 +62,12 @@ def stack_rows(rows: Sequence[Array | str]) -> Array:
     array, shape = (rows, ...); for texts dtype object holding UTF-8 bytes, shape = (rows, 1)
     """
     if isinstance(rows[0], str):
-        return np.array([[text.encode("utf-8")] for text in rows], dtype=np.object_)
-    if len(rows) == 1:
-        return rows[0][np.newaxis]
-    longest = np.max([row.shape for row in rows], axis=0)
-    stacked = np.zeros((len(rows), *longest), dtype=rows[0].dtype)
-    for target, row in zip(stacked, rows, strict=True):
+        return np.array([[text.encode("utf-8")] for text in cast(Sequence[str], rows)], dtype=np.object_)
+    arrays = cast(Sequence[Array], rows)
+    if len(arrays) == 1:
+        return arrays[0][np.newaxis]
+    longest = np.max([row.shape for row in arrays], axis=0)
+    stacked = np.zeros((len(arrays), *longest), dtype=arrays[0].dtype)
+    for target, row in zip(stacked, arrays, strict=True):
         target[tuple(slice(size) for size in row.shape)] = row
     return stacked

@@ -5,7 +5,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.text_normalizer import is_speakable, normalize
 from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
@@ -54,17 +55,17 @@ def sigmoid(x: float) -> float:
     return float(np.exp(-np.logaddexp(0.0, -x)))
 
 
-def answers(inputs: dict, outputs: dict) -> int:
+def answers(inputs: Row, outputs: Row) -> int:
     """1 for a question that the context answers, 0 for any other."""
     return int(bool(outputs["answer"]))
 
 
-def no_answers(inputs: dict, outputs: dict) -> int:
+def no_answers(inputs: Row, outputs: Row) -> int:
     return 1 - answers(inputs, outputs)
 
 
 @dataclass(frozen=True)
-class AnswerExtractor:
+class AnswerExtractor(PythonStep):
     """Start and end logits -> exact substring of the context, or no answer and a fallback sentence."""
 
     counters: ClassVar[tuple[Counter, ...]] = (

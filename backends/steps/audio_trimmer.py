@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
@@ -45,13 +46,13 @@ def load_bias(file: str) -> Array:
     return bias
 
 
-def answer_seconds(inputs: dict, outputs: dict) -> float:
+def answer_seconds(inputs: Row, outputs: Row) -> float:
     """Length of one spoken answer, as it is given out."""
     return len(outputs["answer_audio"]) / VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
-class AudioTrimmer:
+class AudioTrimmer(PythonStep):
     """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, at a fit level."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
@@ -86,12 +87,17 @@ class AudioTrimmer:
             raise ValueError("bias_file: got none; allowed with denoiser is the file that `convai export` writes")
         self._load()
 
+    @property
+    def _bias(self) -> Array:
+        assert self.bias_file is not None  # __post_init__ saw to it
+        return load_bias(self.bias_file)
+
     def _load(self) -> None:
         """Read what the first request would otherwise wait for."""
         if self.post_filter == "mel_consistent":
             filterbank()
         if self.post_filter == "denoiser":
-            load_bias(self.bias_file)
+            _ = self._bias
 
     def __call__(self, *, audio: Array, padded_mel: Array, mel_length: Array) -> dict[str, Array]:
         """Audio of one answer.
@@ -122,7 +128,7 @@ class AudioTrimmer:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
             return audio
         if self.post_filter == "denoiser":
-            filtered = denoise(audio, load_bias(self.bias_file), self.denoiser_strength)
+            filtered = denoise(audio, self._bias, self.denoiser_strength)
         else:
             filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
         return audio + np.float32(self.post_filter_strength) * (filtered - audio)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.beam_search import BeamSearch
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_LABELS
@@ -41,14 +43,14 @@ def greedy_decode(log_probs: Array, labels: str) -> str:
 
 
 @dataclass(frozen=True)
-class CtcDecoder:
+class CtcDecoder(PythonStep):
     """CTC log-probabilities -> the text that was heard.
 
     Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model, and
     expects words of the text that the question is about.
     """
 
-    hints = ("context",)
+    hints: ClassVar[tuple[str, ...]] = ("context",)
 
     decoder: str = "greedy"
     language_model_file: str | None = None
@@ -73,6 +75,7 @@ class CtcDecoder:
 
     @cached_property
     def _beam_search(self) -> BeamSearch:
+        assert self.language_model_file is not None  # __post_init__ saw to it
         return BeamSearch(
             LABELS,
             self.language_model_file,

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.arrays import Array
@@ -33,7 +34,7 @@ def noise(seed: int, n_group: int, columns: int) -> Array:
 
 
 @dataclass(frozen=True)
-class MelPadder:
+class MelPadder(PythonStep):
     """Mel -> the valid mel, the mel padded to a bucket, and noise of the padded length."""
 
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)

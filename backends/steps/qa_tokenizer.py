@@ -12,6 +12,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
@@ -110,7 +111,7 @@ def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
 
 
 @dataclass(frozen=True)
-class QaTokenizer:
+class QaTokenizer(PythonStep):
     """Question and context -> token windows in bucketed shapes, with the place of each token in the context."""
 
     token_buckets: Sequence[int]  # for one window; several take the last

@@ -10,7 +10,8 @@ import numpy as np
 import scipy.fft
 import soxr
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_filters import mel_filterbank
 from convai.pipeline.arrays import Array
@@ -59,7 +60,7 @@ def log_mel(audio: Array) -> Array:
     # zeros after instead of around them change the phase alone, which the power does not see.
     margin = (FFT_LENGTH - WINDOW_LENGTH) // 2
     frames = np.lib.stride_tricks.sliding_window_view(padded[margin:], WINDOW_LENGTH)[::HOP_LENGTH]
-    spectrum = scipy.fft.rfft(frames[: num_frames(len(audio))] * _window(), n=FFT_LENGTH)
+    spectrum = np.asarray(scipy.fft.rfft(frames[: num_frames(len(audio))] * _window(), n=FFT_LENGTH))
     power = spectrum.real**2 + spectrum.imag**2
     return np.log(_filterbank() @ power.T + np.float32(LOG_OFFSET))
 
@@ -96,13 +97,13 @@ def _filterbank() -> Array:
     return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 
-def question_seconds(inputs: dict, outputs: dict) -> float:
+def question_seconds(inputs: Row, outputs: Row) -> float:
     """Length of one question's audio; silence counts too."""
     return len(inputs["question_audio"]) / int(inputs["sample_rate"][0])
 
 
 @dataclass(frozen=True)
-class SpeechFeatures:
+class SpeechFeatures(PythonStep):
     """Audio at any sample rate -> normalised log-mel features padded to a bucket, and how many frames are valid."""
 
     counters: ClassVar[tuple[Counter, ...]] = (

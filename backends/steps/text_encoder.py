@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
@@ -28,7 +29,7 @@ def symbol_ids(normalized: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class TextEncoder(PythonStep):
     """Sentence -> symbol ids padded to a bucket, and how many are valid."""
 
     buckets: Sequence[int]  # symbols
@@ -52,7 +53,9 @@ class TextEncoder:
 
     @cached_property
     def pronunciations(self) -> Mapping[str, str]:
-        return load_pronunciations(self.pronunciations_file) if self.pronunciation == "arpabet" else {}
+        if self.pronunciation == "letters" or self.pronunciations_file is None:
+            return {}
+        return load_pronunciations(self.pronunciations_file)
 
     def __call__(self, *, text: str) -> dict[str, Array]:
         """Symbols of one text.

@@ -32,12 +32,12 @@ def stft(audio: Array) -> Array:
     """Centred spectrum with a Hann window: complex64, shape = (513, samples // 256 + 1)."""
     padded = np.pad(audio.astype(np.float32, copy=False), FFT_LENGTH // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_LENGTH)[::HOP_LENGTH]
-    return scipy.fft.rfft(frames * _window(), axis=1).T
+    return np.asarray(scipy.fft.rfft(frames * _window(), axis=1)).T
 
 
 def istft(spectrum: Array) -> Array:
     """Least-squares inverse of `stft`: float32, shape = (256 * (frames - 1),)."""
-    frames = scipy.fft.irfft(spectrum.T, n=FFT_LENGTH, axis=1) * _window()
+    frames = np.asarray(scipy.fft.irfft(spectrum.T, n=FFT_LENGTH, axis=1)) * _window()
     energy = np.broadcast_to(_window() ** 2, frames.shape)
     half = FFT_LENGTH // 2
     return (_overlap_add(frames) / np.maximum(_overlap_add(energy), np.float32(1e-8)))[half:-half]

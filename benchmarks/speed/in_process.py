@@ -50,7 +50,7 @@ def python_step(name: str, model_repository: Path, profile: str) -> RunStep:
     module = import_module(f"convai.backends.steps.{name}")
     step_class = getattr(module, name.title().replace("_", ""))
     step = build_step(step_class, read_config(name, model_repository, profile), model_repository / name / "1")
-    given = dict.fromkeys(getattr(step_class, "request_parameters", ()))
+    given = dict.fromkeys(step.request_parameters)
     return lambda inputs: stacked([step(**row, **given) for row in split_rows(inputs)])
 
 

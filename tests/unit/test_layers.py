@@ -65,7 +65,7 @@ def test_every_folder_of_modules_has_its_layer():
     folders = {
         file.relative_to(ROOT).as_posix()
         for link in (ROOT / "convai").iterdir()
-        if link.is_symlink()
+        if (link / "__init__.py").exists()
         for file in (ROOT / link.name).rglob("*.py")
         if file.name != "__init__.py"
     }

@@ -3,7 +3,9 @@
 `kept_elements`: a run whose largest input holds no more elements leaves its memory to the next run.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
@@ -14,7 +16,7 @@ from convai.pipeline.mistakes import CallerMistake
 
 
 class OnnxNetwork:
-    def __init__(self, file: Path, config: dict):
+    def __init__(self, file: Path, config: Mapping[str, Any]):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = whole_number(config, "intra_op_thread_count", 1)
         options.inter_op_num_threads = whole_number(config, "inter_op_thread_count", 1)
