@@ -50,14 +50,14 @@ def ask_request(
 ) -> Request:
     return Request(
         "convai_ensemble",
-        heard(audio, sample_rate) | {"context": text_row("context", context)},
+        hearing_inputs(audio, sample_rate) | {"context": text_row("context", context)},
         chosen_outputs("convai_ensemble", outputs),
         parameters(seed),
     )
 
 
 def transcribe_request(audio: Array, sample_rate: int) -> Request:
-    return Request("speech_to_text", heard(audio, sample_rate), OUTPUTS["speech_to_text"], {})
+    return Request("speech_to_text", hearing_inputs(audio, sample_rate), OUTPUTS["speech_to_text"], {})
 
 
 def answer_text_request(question: str, context: str) -> Request:
@@ -69,7 +69,7 @@ def speak_request(text: str, seed: int | None = None) -> Request:
     return Request("text_to_speech", {"text": text_row("text", text)}, OUTPUTS["text_to_speech"], parameters(seed))
 
 
-def heard(audio: Array, sample_rate: int) -> dict[str, Array]:
+def hearing_inputs(audio: Array, sample_rate: int) -> dict[str, Array]:
     rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
     return {"question_audio": pcm(audio)[np.newaxis], "sample_rate": np.array([[rate]], np.int32)}
 

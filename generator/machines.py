@@ -36,7 +36,7 @@ class Buckets:
         """Up to four times as many sizes of each kind named."""
         return replace(self, **{name: _finer(getattr(self, name)) for name in names})
 
-    def parameters_of(self, step: str) -> dict[str, Sizes]:
+    def parameters_of(self, step: str) -> dict[str, Any]:
         """The sizes that a Python step pads to, as its parameters."""
         by_step = {
             "speech_features": {"buckets": self.frames},

@@ -43,6 +43,7 @@ def panels_of(one: Spoken) -> list[Callable[[Axes, Spoken], None]]:
 
 
 def draw_attention(axes: Axes, one: Spoken) -> None:
+    assert one.attention is not None  # panels_of saw to it
     extent = (0, one.seconds, 0, one.attention.shape[1])
     axes.imshow(one.attention.T, origin="lower", aspect="auto", interpolation="none", extent=extent, vmin=0, vmax=1)
     axes.set_ylabel("symbol")

@@ -54,6 +54,7 @@ def teacher_voice(encoder: TextEncoder) -> Voice:
 def served_voice(client: ConvaiClient) -> Voice:
     def speak(text: str) -> Spoken:
         answer = client.speak(text)
+        assert answer.answer_audio is not None and answer.mel is not None  # both are what `speak` requests
         return Spoken(answer.answer_audio, answer.mel)
 
     return speak

@@ -7,7 +7,8 @@ from statistics import fmean, median
 
 import numpy as np
 
-from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.closed_loop import LoadOutcome
+from convai.benchmarks.speed.paths import Reply
 from convai.benchmarks.speed.server_memory import Memory
 from convai.benchmarks.speed.step_shares import StepShare
 
@@ -38,14 +39,14 @@ class LoadFigures:
 
 
 def figures_of(
-    path: str, in_flight: int, outcome: Outcome, steps: tuple[StepShare, ...], memory: Memory | None
+    path: str, in_flight: int, outcome: LoadOutcome[Reply], steps: tuple[StepShare, ...], memory: Memory | None
 ) -> LoadFigures:
     latencies = [reply.latency_seconds for _, reply in outcome.counted]
     return LoadFigures(
         path,
         in_flight,
         len(latencies),
-        *(float(value) for value in np.percentile(latencies, PERCENTILES)),
+        *map(float, np.percentile(latencies, PERCENTILES)),
         fmean(reply.latency_seconds for reply in outcome.all_replies),
         outcome.answers_per_second,
         steps,

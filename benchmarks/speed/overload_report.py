@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ class OverloadReport:
         return json.dumps(record, indent=2)
 
 
-def figures(phase: Phase) -> dict[str, object]:
+def figures(phase: Phase) -> dict[str, Any]:
     return {
         "name": phase.name,
         "seconds": phase.seconds,

@@ -17,7 +17,7 @@ from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import (
     BertRunner,
-    Reply,
+    ForcedAnswer,
     mismatched,
     open_bert,
     read_questions,
@@ -121,7 +121,7 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
     return {"questions": count, "quality": quality, "calibration": vars(chosen), "other_half": refused}
 
 
-def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: str) -> list[Reply]:
+def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: str) -> list[ForcedAnswer]:
     return [reply(tokenizer, bert, question) for question in tqdm(questions, desc=label, mininterval=5)]
 
 

@@ -100,7 +100,7 @@ def measure(name: str, decoder: Callable[..., dict[str, str]], heard: Sequence[H
     figures = {"WER": 100 * jiwer.wer([one.text for one in heard], texts)}
     for group in dict.fromkeys(one.group for one in heard):
         pairs = [(one.text, text) for one, text in zip(heard, texts, strict=True) if one.group == group]
-        figures[group] = 100 * jiwer.wer(*map(list, zip(*pairs, strict=True)))
+        figures[group] = 100 * jiwer.wer([said for said, _ in pairs], [text for _, text in pairs])
     return Measurement(name, len(heard), figures | {"ms/s": milliseconds})
 
 
@@ -118,7 +118,7 @@ def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
         )
         for width, weight, bonus in grid
     }
-    return {"greedy": CtcDecoder} | searches
+    return {"greedy": CtcDecoder, **searches}
 
 
 def beam_search(language_model: Path, width: int, weight: float, bonus: float) -> CtcDecoder:

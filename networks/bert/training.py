@@ -1,5 +1,6 @@
 """BERT in training: from a pretrained encoder, by the loss of the answer's start and end."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from convai.networks.bert.recipe import Recipe
 from convai.networks.training.training import Training
 
 
-def training_of(recipe: Recipe, corpus: Corpus, encoder: Path) -> Training:
+def training_of(recipe: Recipe, corpus: Corpus, encoder: Path) -> Training[Bert]:
     """A run that begins with the encoder of a folder and a random head."""
     torch.manual_seed(recipe.schedule.seed)
     network = Bert(replace(encoder_config(encoder), hidden_dropout_prob=recipe.dropout))
@@ -33,7 +34,7 @@ def training_of(recipe: Recipe, corpus: Corpus, encoder: Path) -> Training:
     return Training(network, recipe.schedule, losses, optimizer, int8=kept_in_int8(network))
 
 
-def fast_attention():
+def fast_attention() -> AbstractContextManager[None]:
     """Choose plain matrix products: at these lengths they are a fifth faster in BF16 than the fused CPU kernel."""
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
     return sdpa_kernel(SDPBackend.MATH)

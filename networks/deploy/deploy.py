@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from convai.networks.deploy.examples import read_examples
-from convai.networks.deploy.interface import Answer, Interface, answer, find_interface, find_neighbours
+from convai.networks.deploy.interface import CaseAnswer, Interface, answer, find_interface, find_neighbours
 from convai.networks.deploy.model_folder import check_place, install, write_configs
 from convai.networks.deploy.tracing import noted_decisions, write_trace
 from convai.networks.deploy.user_code import build_module, summary, user_code
@@ -64,7 +64,7 @@ class Deployed:
 
     folder: Path
     interface: Interface
-    answers: Sequence[Answer]
+    answers: Sequence[CaseAnswer]
     largest_difference: float
     neighbours: str | None
 
@@ -92,7 +92,7 @@ def deploy(job: Deployment) -> Deployed:
         return Deployed(install(draft, job.model_repository), interface, answers, difference, neighbours)
 
 
-def compare(job: Deployment, answers: Sequence[Answer], run: Runner, decisions: Sequence[str]) -> float:
+def compare(job: Deployment, answers: Sequence[CaseAnswer], run: Runner, decisions: Sequence[str]) -> float:
     """Largest difference between the network's answers and the export's; refuses one that exceeds the tolerance.
 
     A trace that fixed a decision is refused even without a difference, unless the user vouches for it: these inputs
@@ -117,7 +117,7 @@ def compare(job: Deployment, answers: Sequence[Answer], run: Runner, decisions: 
     return worst
 
 
-def difference_from(original: Answer, run: Runner, advice: str) -> float:
+def difference_from(original: CaseAnswer, run: Runner, advice: str) -> float:
     try:
         with torch.inference_mode():
             return largest_difference(original.outputs, run(original.case.inputs))

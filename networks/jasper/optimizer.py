@@ -1,5 +1,7 @@
 """Jasper's optimiser: Muon for the kernels of convolutions, AdamW for everything else."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,7 +22,7 @@ class MuonAndAdamW:
         self.parameters = [*self.kernels, *others]
 
     @property
-    def param_groups(self) -> list[dict]:
+    def param_groups(self) -> list[dict[str, Any]]:
         return self.muon.param_groups + self.adamw.param_groups
 
     def zero_grad(self) -> None:
@@ -33,12 +35,12 @@ class MuonAndAdamW:
         self.muon.step()
         self.adamw.step()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
-    def load_state_dict(self, state: dict) -> None:
-        self.muon.load_state_dict(state["muon"])
-        self.adamw.load_state_dict(state["adamw"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.muon.load_state_dict(state_dict["muon"])
+        self.adamw.load_state_dict(state_dict["adamw"])
 
 
 def is_one_of(parameter: nn.Parameter, parameters: list[nn.Parameter]) -> bool:

@@ -49,7 +49,10 @@ def batch_losses(
             made = network(mel, torch.randn(audio.size(0), n_group, audio.size(1) // n_group))
         parts["spectrum"] = spectral_loss(made, audio)
         parts["mel"] = F.l1_loss(log_mel(made), log_mel(audio))
-    return {"loss": sum(getattr(weights, name) * part for name, part in parts.items()), **parts}
+    return {
+        "loss": sum((getattr(weights, name) * part for name, part in parts.items()), start=torch.zeros(())),
+        **parts,
+    }
 
 
 def negative_log_likelihood(z: Tensor, log_determinant: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Recipe:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.jsonl of the recordings")
     parser.add_argument("--cache", type=Path, help="folder for the decoded recordings (default: OUT/cache)")
     for name, weight in vars(LossWeights()).items():
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def training_of(recipe: Recipe, recordings: Recordings) -> Training:
+def training_of(recipe: Recipe, recordings: Recordings) -> Training[WaveGlow]:
     torch.manual_seed(recipe.schedule.seed)
 
     def losses(network: WaveGlow, step: int) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.closed_loop import LoadOutcome
 from convai.benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
 from convai.benchmarks.speed.load_plot import plot_loads
 from convai.benchmarks.speed.load_table import loads_table, steps_tables
@@ -19,13 +19,13 @@ def replies(*latencies, **step_seconds):
 
 def figures(path, in_flight, latency, per_second, steps=(), memory=None):
     given = replies(latency)
-    return figures_of(path, in_flight, Outcome(((0, given[0]),), given, per_second), steps, memory)
+    return figures_of(path, in_flight, LoadOutcome(((0, given[0]),), given, per_second), steps, memory)
 
 
 def test_percentiles_are_of_the_replies_that_count_alone():
     given = replies(0.1, 0.2, 0.3, 9.0)
     counted = tuple(enumerate(given[:3]))
-    measured = figures_of("ensemble", 2, Outcome(counted, given, 5.0), (), None)
+    measured = figures_of("ensemble", 2, LoadOutcome(counted, given, 5.0), (), None)
     assert (measured.answers, measured.p50_seconds) == (3, pytest.approx(0.2))
     assert measured.p99_seconds < 0.3 + 1e-9
     assert measured.mean_seconds == pytest.approx(2.4)
