@@ -21,6 +21,8 @@ from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 @dataclass(frozen=True)
 class Spoken:
     """
+    Attributes
+    ----------
     audio : float32, shape = (samples,), 22,050 Hz
     mel : float32, shape = (80, frames)
     attention : of each decoder step to each symbol, of a voice that attends; float32, shape = (steps, symbols)

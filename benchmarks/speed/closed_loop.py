@@ -39,6 +39,8 @@ class Load:
 class LoadOutcome(Generic[ReplyT]):
     """What came of a load.
 
+    Attributes
+    ----------
     counted : the replies that count, with the index of their question
     all_replies : these, and those sent before and after to keep up the load
     answers_per_second : while the counted ones were in flight

@@ -18,6 +18,8 @@ PERCENTILES = (50, 90, 99)
 @dataclass(frozen=True)
 class LoadFigures:
     """
+    Attributes
+    ----------
     answers : how many requests the percentiles are of
     mean_seconds : of all requests, those before and after the counted ones too: what the steps' times are shares of
     latency_ratio, throughput_ratio : to the floor, measured in the same round; None without it

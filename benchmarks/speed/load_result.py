@@ -21,6 +21,8 @@ PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient",
 @dataclass(frozen=True)
 class BenchResult:
     """
+    Attributes
+    ----------
     settings : what was asked for
     differing : how many questions got more than one answer, over all paths and loads
     rounds : the figures as measured; `medians` are over these

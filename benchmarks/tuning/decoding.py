@@ -36,6 +36,8 @@ WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
 class Heard:
     """What Jasper made of one recording.
 
+    Attributes
+    ----------
     log_probs : float16, shape = (frames, 29)
     text : what was said
     group : the manifest it comes from

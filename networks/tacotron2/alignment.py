@@ -37,6 +37,8 @@ def swung(attention: Tensor, largest_swing: float, rng: np.random.Generator) -> 
 
     A network that is told of it, and still has to attend where the teacher does, learns to find its way back.
 
+    Parameters
+    ----------
     attention : float32, shape = (batch, steps, symbols), zero past each row's last step; the result stays where it was
     """
     batch, steps, _ = attention.shape

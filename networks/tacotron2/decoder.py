@@ -12,6 +12,8 @@ from convai.networks.tacotron2.prenet import Prenet
 
 class DecodedFrames(NamedTuple):
     """
+    Attributes
+    ----------
     mel : float, shape = (batch, n_mel_channels, frames)
     mel_steps : int64, shape = (batch,), steps before the one whose gate fired
     decoded_steps : int64, shape = (batch,), the same with the step whose gate fired
@@ -31,6 +33,8 @@ class Decoder(DecoderStep):
 
     def forward(self, memory: Tensor, mask: Tensor, step_caps: Tensor) -> DecodedFrames:
         """
+        Parameters
+        ----------
         memory : float, shape = (batch, symbols, encoder_embedding_dim)
         mask : bool, shape = (batch, symbols), true where a symbol is valid
         step_caps : int64, shape = (batch,), the steps a row may take; 0 for a row without symbols

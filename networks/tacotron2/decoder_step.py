@@ -23,6 +23,8 @@ UNTRAINED_GATE_LOGIT = -3.0
 class PreparedText(NamedTuple):
     """What stays the same over all decoder steps of a batch.
 
+    Attributes
+    ----------
     memory : float, shape = (batch, symbols, encoder_embedding_dim)
     keys : float, shape = (batch, symbols, attention_dim)
     penalty : float, shape = (batch, symbols), minus infinity past a row's last symbol, else zero
@@ -122,9 +124,13 @@ class DecoderStep(nn.Module):
 
     def step(self, seen: Tensor, state: DecoderState, text: PreparedText) -> tuple[Tensor, Tensor, DecoderState]:
         """
+        Parameters
+        ----------
         seen : float, shape = (batch, 4 * attention_rnn_dim), see `see`
 
-        Returns the frames, shape = (batch, frames_dim), the gate's logit, shape = (batch,), and the next state.
+        Returns
+        -------
+        the frames, shape = (batch, frames_dim), the gate's logit, shape = (batch,), and the next state.
         """
         gates = seen + state.read[:, : seen.size(1)]
         gates = torch.addmm(gates, state.attention_hidden, self.attention_rnn.weight_hh.t())

@@ -42,6 +42,8 @@ def step_by_step(network: Tacotron2, batch: Batch) -> Prediction:
 def parts(prediction: Prediction, batch: Batch, gate_positive_weight: float) -> dict[str, Tensor]:
     """Mean losses over valid frames or steps.
 
+    Returns
+    -------
     mel : absolute difference of the log-mels, before and after the postnet
     delta : the same of the change from frame to frame, which blurred mels lack
     gate : cross-entropy of ending

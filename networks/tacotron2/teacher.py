@@ -27,6 +27,8 @@ _part = re.compile(r"\{([^{}]*)\}|([a-z]+(?:'[a-z]+)*)|(.)")
 class Speech:
     """What was said.
 
+    Attributes
+    ----------
     audio : float32, shape = (samples,), 22,050 Hz
     ends : seconds at which each symbol ends, as many as there are symbols
     """
@@ -65,6 +67,8 @@ def teacher_spellings(spoken: str, read_word: Callable[[str], str]) -> list[tupl
 def symbol_ends(pairs: list[tuple[int, str]], durations: np.ndarray) -> list[float]:
     """Seconds at which each of our symbols ends; what the teacher says for several is shared out evenly.
 
+    Parameters
+    ----------
     durations : of the silence before, of each of the teacher's characters, of the silence after
     """
     ends, past = [], float(durations[0])

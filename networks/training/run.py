@@ -63,6 +63,8 @@ def run(
 ) -> None:
     """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors.
 
+    Parameters
+    ----------
     measure : a network's figures, for the log
     """
     if args.resume:

@@ -84,6 +84,8 @@ class Training(Generic[TrainedNetwork]):
         int8: Collection[str] = (),
     ):
         """
+        Parameters
+        ----------
         losses : from the network and the number of a step to its loss, as "loss", and what the log shows beside it
         optimizer : AdamW by default
         first_steps : that only a random network needs; a run that starts from weights skips them

@@ -34,6 +34,8 @@ def batch_losses(
 ) -> dict[str, Tensor]:
     """The losses of a training step; "loss" is their weighted sum. Losses of weight 0 are not computed.
 
+    Parameters
+    ----------
     audio : float32, shape = (batch, samples); mel : float32, shape = (batch, 80, samples / 256)
     """
     parts: dict[str, Tensor] = {}

@@ -28,6 +28,8 @@ MEASURED_CLIPS, MEASURED_FRAMES = 8, 128
 class Recipe:
     """Every number that the default weights depend on, besides the recordings.
 
+    Attributes
+    ----------
     likelihood_alone_steps : at first; without them z gets so far from normal that the likelihood explodes
     likelihood_every : after that; it costs as much as all other losses, and keeps z normal even now and then
     bfloat16 : half as fast again on processors with AVX512-BF16; the last hours should do without
