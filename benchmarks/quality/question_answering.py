@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -24,7 +24,7 @@ def open_bert(model_file: Path, threads: int = 1) -> BertRunner:
     """Open an exported model.onnx."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
     names = [tensor.name for tensor in session.get_inputs()]
 
     def run(*windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

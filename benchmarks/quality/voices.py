@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,7 +93,7 @@ def resynthesis(voice: Voice, vocoder: Vocoder) -> Voice:
 
 
 def tacotron2_voice(weights_file: Path, encoder: TextEncoder, vocoder: Vocoder) -> Voice:
-    network = build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], weights_file), seed=0)
+    network: Any = build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], weights_file), seed=0)
 
     def speak(text: str) -> Spoken:
         encoded = encoder(text=text)

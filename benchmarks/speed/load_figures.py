@@ -44,11 +44,14 @@ def figures_of(
     path: str, in_flight: int, outcome: LoadOutcome[Reply], steps: tuple[StepShare, ...], memory: Memory | None
 ) -> LoadFigures:
     latencies = [reply.latency_seconds for _, reply in outcome.counted]
+    p50, p90, p99 = map(float, np.percentile(latencies, PERCENTILES))
     return LoadFigures(
         path,
         in_flight,
         len(latencies),
-        *map(float, np.percentile(latencies, PERCENTILES)),
+        p50,
+        p90,
+        p99,
         fmean(reply.latency_seconds for reply in outcome.all_replies),
         outcome.answers_per_second,
         steps,

@@ -150,9 +150,8 @@ def line(phase: Phase) -> list[str]:
 
 def p50_ratio(after: Phase, before: Phase) -> float:
     """Infinite if nothing was answered."""
-    if not after.answered or not before.answered:
-        return float("inf")
-    return percentile(after.answered, 50) / percentile(before.answered, 50)
+    p50_after, p50_before = percentile(after.answered, 50), percentile(before.answered, 50)
+    return p50_after / p50_before if p50_after and p50_before else float("inf")
 
 
 def percentile(attempts: Sequence[Attempt], rank: float) -> float | None:

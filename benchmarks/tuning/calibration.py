@@ -106,11 +106,9 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
         )
     half = count // 2
     spoken = ("spoken", "misheard")
-    chosen = calibrate(
-        *(np.concatenate([odds[name][group][:half] for name in spoken]) for group in (0, 1)),
-        np.concatenate([right[name][:half] for name in spoken]),
-        wrongly_refused,
-    )
+    answerable, unanswerable = (np.concatenate([odds[name][group][:half] for name in spoken]) for group in (0, 1))
+    are_right = np.concatenate([right[name][:half] for name in spoken])
+    chosen = calibrate(answerable, unanswerable, are_right, wrongly_refused)
     refused = {
         name: {
             "wrongly_refused_percent": chosen.refused_percent(odds[name][0][half:]),

@@ -28,7 +28,7 @@ def training_of(recipe: Recipe, corpus: Corpus, encoder: Path) -> Training[Bert]
         batch = blocks.at(step)
         with fast_attention(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
             logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)
-        return {"loss": span_loss(*logits, batch)}
+        return {"loss": span_loss(logits[0], logits[1], batch)}
 
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.schedule.weight_decay), fused=True)
     return Training(network, recipe.schedule, losses, optimizer, int8=kept_in_int8(network))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -18,6 +19,7 @@ from convai.networks.deploy.tracing import noted_decisions, write_trace
 from convai.networks.deploy.user_code import build_module, summary, user_code
 from convai.networks.export.formats import FORMATS, Format, Runner
 from convai.networks.export.parity import ParityError, largest_difference
+from convai.networks.registry import Network
 from convai.pipeline.mistakes import CallerMistake
 
 TARGETS = {
@@ -85,8 +87,9 @@ def deploy(job: Deployment) -> Deployed:
         write_configs(draft, interface.step, job.format.engine, job.max_batch_size, joins_requests=not neighbours)
         file = draft / "1" / job.format.file_name
         with noted_decisions() as decisions, silence(), user_code(f"{job.module} cannot be exported as {job.target}"):
-            job.format.write(interface, module, exported_on.inputs, file)
-            run = job.format.open(interface, file)
+            network = cast(Network, interface)  # as much of one as a format asks for
+            job.format.write(network, module, exported_on.inputs, file)
+            run = job.format.open(network, file)
         difference = compare(job, answers, run, decisions)
         job.format.add_record(file, record(job, difference))
         return Deployed(install(draft, job.model_repository), interface, answers, difference, neighbours)

@@ -1,9 +1,10 @@
 """Jasper's optimiser: Muon for the kernels of convolutions, AdamW for everything else."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convai.networks.jasper.model import Jasper
 from convai.networks.training.training import ADAM_BETAS
@@ -31,6 +32,7 @@ class MuonAndAdamW:
 
     def step(self) -> None:
         for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            assert kernel.grad is not None  # the loss depends on every kernel
             matrix.grad = kernel.grad.flatten(1)
         self.muon.step()
         self.adamw.step()
@@ -43,6 +45,6 @@ class MuonAndAdamW:
         self.adamw.load_state_dict(state_dict["adamw"])
 
 
-def is_one_of(parameter: nn.Parameter, parameters: list[nn.Parameter]) -> bool:
+def is_one_of(parameter: Tensor, parameters: Sequence[Tensor]) -> bool:
     """Whether it is the very same parameter; `in` would compare values."""
     return any(parameter is other for other in parameters)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
@@ -110,7 +111,7 @@ class Teacher:
         graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(durations))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
+        self.session: Any = onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
 
     def read_word(self, word: str) -> str:
         if word not in self.words:

@@ -71,8 +71,8 @@ def spectral_loss(made: Tensor, audio: Tensor) -> Tensor:
 def one_resolution(made: Tensor, audio: Tensor, window: int, hop: int) -> Tensor:
     magnitudes, wanted = (spectrum(x, window, hop) for x in (made, audio))
     relative = torch.linalg.norm(wanted - magnitudes) / torch.linalg.norm(wanted).clamp(min=1.0)
-    logarithms = (x.clamp(min=SMALLEST_MAGNITUDE * window).log() for x in (magnitudes, wanted))
-    return relative + F.l1_loss(*logarithms)
+    log_wanted, log_magnitudes = (x.clamp(min=SMALLEST_MAGNITUDE * window).log() for x in (wanted, magnitudes))
+    return relative + F.l1_loss(log_wanted, log_magnitudes)
 
 
 def log_mel(audio: Tensor) -> Tensor:
