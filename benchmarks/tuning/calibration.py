@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     served = PROFILES["cpu"].settings["qa_tokenizer"].parameters
-    tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
+    tokenizer = QaTokenizer(**{**served, "vocabulary_file": str(args.vocabulary)})
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
 
