@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -139,8 +140,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    served = PROFILES["cpu"].settings["qa_tokenizer"].parameters
-    tokenizer = QaTokenizer(**{**served, "vocabulary_file": str(args.vocabulary)})
+    served: dict[str, Any] = dict(PROFILES["cpu"].settings["qa_tokenizer"].parameters)
+    tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
 
