@@ -141,7 +141,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     served: dict[str, Any] = dict(PROFILES["cpu"].settings["qa_tokenizer"].parameters)
-    tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
+    served["vocabulary_file"] = str(args.vocabulary)
+    tokenizer = QaTokenizer(**served)
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
 
