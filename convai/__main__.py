@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -71,7 +71,7 @@ def run_command(name: str, options: list[str]) -> int:
 
 
 @contextmanager
-def missing_package_told(command: str) -> Iterator[None]:
+def missing_package_told(command: str) -> Generator[None]:
     """Around what a command imports: a package that is not installed is the caller's to install, with its extra."""
     try:
         yield
