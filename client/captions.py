@@ -40,7 +40,7 @@ class Captions:
         self.transcribe = transcribe
         self.tell = tell
         self.every_seconds = every_seconds
-        self.hearing: asyncio.Task | None = None
+        self.hearing: asyncio.Task[None] | None = None
         self._next_at = 0.0  # of the monotonic clock
         self._covered = 0  # windows of the stream
         self._settled_text = ""

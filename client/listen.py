@@ -9,7 +9,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
@@ -79,7 +79,7 @@ class Listener:
         self.turns = Turns(SileroDetector(), pause_seconds)
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
-        self.asking: list[asyncio.Task] = []  # one after the other
+        self.asking: list[asyncio.Task[None]] = []  # one after the other
 
     async def hear(self, chunks: AsyncIterable[Array]) -> None:
         try:
@@ -109,7 +109,7 @@ class Listener:
             self.asking.append(asyncio.create_task(self._ask(turn.question_audio, *self.asking[-1:])))
         await self.events.put(turn)
 
-    async def _ask(self, question_audio: Array, *earlier: asyncio.Task) -> None:
+    async def _ask(self, question_audio: Array, *earlier: asyncio.Task[None]) -> None:
         """Ask once the question before has its answer."""
         await asyncio.gather(*earlier)
         try:
@@ -140,9 +140,9 @@ class Listener:
         for _ in range(round(SETTLE_SECONDS / POLL_SECONDS)):
             after = await self._counters()
             if have_counted(before, after, steps):
-                break
+                return after
             await asyncio.sleep(POLL_SECONDS)
-        return after
+        return await self._counters()
 
 
 def check_pause(pause_seconds: float | None) -> None:
@@ -153,7 +153,7 @@ def check_pause(pause_seconds: float | None) -> None:
         )
 
 
-async def cancelled(*tasks: asyncio.Task | None) -> None:
+async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
     """Cancel what still runs, and wait until it has ended."""
     for task in tasks:
         if task is not None:

@@ -78,7 +78,7 @@ def counters(client: ConvaiClient) -> dict[str, Counters]:
     return read_counters(response)
 
 
-def read_counters(response) -> dict[str, Counters]:
+def read_counters(response: Any) -> dict[str, Counters]:
     """The counters in Triton's `ModelStatisticsResponse`, by model."""
     return {model.name: _read(model) for model in response.model_stats}
 
