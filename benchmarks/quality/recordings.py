@@ -15,6 +15,7 @@ class Recording:
     audio: Path
     text: str
     speaker: str = ""
+    accent: str = ""
     question: str = ""
     context: str = ""
     accepted: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ def recording_of(entry: dict, folder: Path) -> Recording:
         audio=folder / entry["audio"],
         text=entry["text"],
         speaker=entry.get("speaker", ""),
+        accent=entry.get("accent", ""),
         question=entry.get("question", entry["text"]),
         context=entry.get("context", ""),
         accepted=tuple(entry.get("answers", ())),
