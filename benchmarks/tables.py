@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -15,7 +17,7 @@ class Measurement:
 
     def __post_init__(self):
         if self.count < 1:
-            raise ValueError(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
+            raise CallerMistake(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
 
 
 def as_table(lines: Sequence[Sequence[str]]) -> str:

@@ -20,6 +20,7 @@ from convai.client.report import Outcome, Times, as_json, as_text, failure_as_js
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import StepByStep, needed_calls
 from convai.client.step_times import timed_answer
+from convai.pipeline.mistakes import CallerMistake
 
 TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser):
 
 def run(args: argparse.Namespace) -> int:
     if args.trace and args.step_by_step:
-        raise ValueError("--trace draws times inside the server, of which --step-by-step knows none; leave one out")
+        raise CallerMistake("--trace draws times inside the server, of which --step-by-step knows none; leave one out")
     jobs = plan(args.questions, args.out, args.plot, args.trace)
     context = read_context(args.context)
     with ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args)) as client:
@@ -105,7 +106,7 @@ def check_targets(jobs: list[Job]):
             check_can_be_written(job.answer_file)
         for path in job.written:
             if path.resolve() in taken:
-                raise ValueError(
+                raise CallerMistake(
                     f"the answer to {job.file} would overwrite {path}; give --out, --plot or --trace another place"
                 )
             taken.add(path.resolve())
@@ -117,11 +118,11 @@ def read_context(source: str) -> str:
     try:
         context = (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode("utf-8-sig")
     except OSError as error:
-        raise ValueError(f"--context: cannot read {name}: {error.strerror}") from error
+        raise CallerMistake(f"--context: cannot read {name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"--context: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise CallerMistake(f"--context: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     if not context.strip():
-        raise ValueError(f"--context: {name} is empty; it must hold the text to answer from")
+        raise CallerMistake(f"--context: {name} is empty; it must hold the text to answer from")
     return context
 
 
@@ -136,7 +137,7 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
         outcome = answer_job(client, job, context, args)
     except ServerUnreachable:
         raise
-    except (ValueError, OSError) as error:
+    except (CallerMistake, OSError) as error:
         tqdm.write(f"convai ask: {job.file}: {error}", file=sys.stderr)
         if args.json:
             tqdm.write(failure_as_json(job.file, error), file=sys.stdout)

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from convai.pipeline.mistakes import CallerMistake
+
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
 WRITABLE = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -21,12 +23,12 @@ def find_questions(paths: list[Path]) -> list[Path]:
 def _audio_files(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not found:
-        raise ValueError(f"folder {folder} holds no audio file; looked for {', '.join(EXTENSIONS)}")
+        raise CallerMistake(f"folder {folder} holds no audio file; looked for {', '.join(EXTENSIONS)}")
     return found
 
 
 def read_mono(path: Path) -> tuple[np.ndarray, int]:
-    """The average of a file's channels. A ValueError says what is wrong with the file, without its name.
+    """The average of a file's channels. A CallerMistake says what is wrong with the file, without its name.
 
     Returns
     -------
@@ -37,15 +39,15 @@ def read_mono(path: Path) -> tuple[np.ndarray, int]:
         # Through memory, for a file is what its content says, whatever its name ends in.
         audio, sample_rate = soundfile.read(BytesIO(path.read_bytes()), dtype="float32", always_2d=True)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
+        raise CallerMistake(f"cannot be read: {error.strerror}") from error
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"is not audio: {error.error_string} Known are WAV, FLAC, Ogg, MP3 and more") from error
+        raise CallerMistake(f"is not audio: {error.error_string} Known are WAV, FLAC, Ogg, MP3 and more") from error
     return audio.mean(axis=1), sample_rate
 
 
 def check_can_be_written(path: Path):
     if path.suffix.lower() not in WRITABLE:
-        raise ValueError(f"cannot write audio to {path}; its name must end in one of {', '.join(WRITABLE)}")
+        raise CallerMistake(f"cannot write audio to {path}; its name must end in one of {', '.join(WRITABLE)}")
 
 
 def write_mono(path: Path, audio: np.ndarray, sample_rate: int):
@@ -54,4 +56,4 @@ def write_mono(path: Path, audio: np.ndarray, sample_rate: int):
     try:
         soundfile.write(path, audio, sample_rate)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"cannot write {path}: {error.error_string}") from error
+        raise CallerMistake(f"cannot write {path}: {error.error_string}") from error

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from convai.client.errors import explained
+from convai.pipeline.mistakes import CallerMistake
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
 
@@ -26,11 +27,11 @@ class Tls:
 
     def __post_init__(self):
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("tls: certificate and key belong together; give both or neither")
+            raise CallerMistake("tls: certificate and key belong together; give both or neither")
         for name in ("root_ca", "certificate", "key"):
             path = getattr(self, name)
             if path is not None and not Path(path).is_file():
-                raise ValueError(f"tls: {name} {str(path)!r} is not a file; expected a PEM file")
+                raise CallerMistake(f"tls: {name} {str(path)!r} is not a file; expected a PEM file")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Connection:
     def __post_init__(self):
         host, _, port = self.address.rpartition(":")
         if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
+            raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
         if not self.timeout_seconds > 0:
-            raise ValueError(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
+            raise CallerMistake(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
 
     def options(self) -> dict:
         """The keyword arguments of tritonclient's gRPC clients, which lift gRPC's message limit to 2 GiB themselves."""

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
+from convai.pipeline.mistakes import CallerMistake
+
 # gRPC gives its own connection failures the status of a busy server; only their wording tells them apart.
 CONNECTION_FAILURE = re.compile(
     r"failed to connect|errors? resolving|DNS resolution|socket closed|connection (reset|refused|aborted)|broken pipe"
@@ -22,7 +24,7 @@ class ServerUnreachable(ConvaiError, ConnectionError):
     """No server at the address, or the connection broke."""
 
 
-class InvalidInput(ConvaiError, ValueError):
+class InvalidInput(ConvaiError, CallerMistake):
     """The request is wrong; sending it again will not help."""
 
 

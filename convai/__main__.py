@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from convai.pipeline.program import exit_status, run_program
+
 
 @dataclass(frozen=True)
 class Command:
@@ -30,7 +32,6 @@ COMMANDS = {
         "convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"
     ),
 }
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,15 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     # Read when gRPC is imported; below errors it only repeats what the client's own messages say.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     name = overview().parse_args(argv[:1]).command
-    try:
-        module = import_module(COMMANDS[name].module)
-        args = parser(name, module).parse_args(argv[1:])
-        return module.run(args) or 0
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"convai {name}: {error}", file=sys.stderr)
-        return 1
+    return exit_status(f"convai {name}", lambda: run_command(name, argv[1:]), "--debug" in argv)
+
+
+def run_command(name: str, options: list[str]) -> int:
+    module = import_module(COMMANDS[name].module)
+    return run_program(parser(name, module), module.run, options)
 
 
 def overview() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from convai.generator.profiles import BUCKETED_AXES, PROFILES
 from convai.generator.render import DATA_TYPES
 from convai.generator.settings import Profile
 from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
 
 DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
@@ -19,7 +20,7 @@ def check_repository(model_repository: Path, profile: Profile) -> dict[str, Mode
     """Parse every model's file for a profile and check the pipeline's together; returns the parsed configurations.
 
     Models beside the pipeline, such as deployed ones, need only be what Triton can read.
-    Raises ValueError (WiringError for wiring) naming the model and tensor that is wrong.
+    Raises CallerMistake (WiringError for wiring) naming the model and tensor that is wrong.
     """
     configs = {name: parse(model_repository / name / profile.config_file) for name in MODEL_NAMES}
     check_configs(configs)
@@ -33,14 +34,14 @@ def parse(path: Path) -> ModelConfig:
     """Read one config.pbtxt; its `name` must be its folder's, or Triton refuses it."""
     if not path.exists():
         # With a profile chosen, Triton would fall back to config.pbtxt without a word.
-        raise ValueError(f"{path} is missing; `convai generate` writes it")
+        raise CallerMistake(f"{path} is missing; `convai generate` writes it")
     try:
         config = text_format.Parse(path.read_text(), ModelConfig())
     except text_format.ParseError as error:
-        raise ValueError(f"{path} is no Triton model configuration: {error}") from error
+        raise CallerMistake(f"{path} is no Triton model configuration: {error}") from error
     folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
     if config.name != folder:
-        raise ValueError(f"{path}: name is {config.name!r}, but its folder is {folder!r}")
+        raise CallerMistake(f"{path}: name is {config.name!r}, but its folder is {folder!r}")
     return config
 
 
@@ -68,7 +69,7 @@ def check_buckets(profile: Profile) -> None:
                 low, high = limits.smallest[axis], limits.largest[axis]
                 outside = [bucket for bucket in buckets if not low <= bucket <= high]
                 if outside:
-                    raise ValueError(
+                    raise CallerMistake(
                         f"profile {profile.name}: step {step} pads {tensor} to {outside} ({parameter}), "
                         f"but {network} takes {low} to {high} there"
                     )
@@ -87,7 +88,7 @@ def check_all(model_repository: Path) -> list[str]:
 def _tensor(io) -> Tensor:
     name = DataType.Name(io.data_type)
     if name not in DTYPE_OF:
-        raise ValueError(f"tensor {io.name}: data type {name} is not used in this pipeline")
+        raise CallerMistake(f"tensor {io.name}: data type {name} is not used in this pipeline")
     return Tensor(io.name, DTYPE_OF[name], tuple(io.dims), getattr(io, "optional", False))
 
 

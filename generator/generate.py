@@ -11,6 +11,7 @@ from pathlib import Path
 from convai.generator import graph
 from convai.generator.check import check_all
 from convai.generator.render import differs, render, write
+from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import wiring_of
 
 
@@ -36,8 +37,8 @@ def run(args) -> None:
 
 def _check(model_repository: Path) -> None:
     if not model_repository.is_dir():
-        raise ValueError(f"{model_repository} is no folder; name the model repository with --model-repository")
+        raise CallerMistake(f"{model_repository} is no folder; name the model repository with --model-repository")
     stale = [name for name, text in render().items() if differs(model_repository / name, text)]
     if stale:
-        raise ValueError(f"{', '.join(stale)}: not what the pipeline's description says; run `convai generate`")
+        raise CallerMistake(f"{', '.join(stale)}: not what the pipeline's description says; run `convai generate`")
     print("\n".join(check_all(model_repository)))

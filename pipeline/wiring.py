@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.mistakes import CallerMistake
 
 
-class WiringError(ValueError):
+class WiringError(CallerMistake):
     """The pipeline's description contradicts itself; the message names the ensemble, the step and the tensor."""
 
 
@@ -44,10 +45,10 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
 
 
 def wiring_of(ensemble_name: str) -> Wiring:
-    """The wiring of one of the pipeline's ensembles; ValueError if there is none of that name."""
+    """The wiring of one of the pipeline's ensembles; CallerMistake if there is none of that name."""
     ensembles = {ensemble.name: ensemble for ensemble in ENSEMBLES}
     if ensemble_name not in ensembles:
-        raise ValueError(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
+        raise CallerMistake(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
     return wire(ensembles[ensemble_name], {step.name: step for step in STEPS})
 
 

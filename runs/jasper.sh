@@ -40,8 +40,8 @@ learn() { # STAGE FROM STEPS AUGMENTATION FOLDERS...: FROM is a stage whose weig
     [[ $2 != none ]] && start=(--init "$OUT/$2/jasper.safetensors")
     [[ -e $OUT/$1/state.pt ]] && start=(--resume)
     python -m convai.networks.jasper.train --manifest "${manifests[@]}" \
-        --real "$KATHLEEN/manifest.jsonl" "$AN4/manifest.jsonl" "$SPEECHOCEAN762/manifest.jsonl" \
-        --real-scales 0.9 1 1.1 --dev "$OUT/speech/dev_known/manifest.jsonl" "$OUT/speech/dev_rms/manifest.jsonl" \
+        --real "$KATHLEEN/manifest.jsonl:3" "$AN4/manifest.jsonl:3" "$SPEECHOCEAN762/manifest.jsonl:3" \
+        --size mini --batch-seconds 96 --dev "$OUT/speech/dev_known/manifest.jsonl" "$OUT/speech/dev_rms/manifest.jsonl" \
         --cache "$OUT/cache" --out "$OUT/$1" --steps "$3" --rate 2e-3 --augmentation "$4" "${start[@]}"
 }
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from convai.backends.engines.runs import Arrays, run_requests
-from convai.backends.runtime.adapter import failure, log_exception, read_inputs, success, version_folder
-from convai.backends.runtime.failures import engine_error
+from convai.backends.runtime.adapter import failure, failure_of, read_inputs, success, version_folder
 from convai.backends.runtime.parameters import whole_number
 
 # Holds eight questions of 30 s or answers of 10 s; where memory grows faster than the inputs, configure less.
@@ -64,8 +63,9 @@ class NetworkModel:
 
     def respond(self, request, answers: Iterator[Arrays | Exception]):
         answer = next(answers)
-        if not isinstance(answer, Exception):
+        try:
+            if isinstance(answer, Exception):
+                raise answer
             return success(answer, request)
-        log_exception(self.name, answer)
-        code = "INVALID_ARG" if isinstance(answer, ValueError) else "INTERNAL"
-        return failure(code, engine_error(self.name, answer))
+        except Exception as error:
+            return failure_of(self.name, error)

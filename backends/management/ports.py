@@ -3,6 +3,8 @@
 import random
 import socket
 
+from convai.pipeline.mistakes import CallerMistake
+
 PORTS_TO_PICK_FROM = range(20_000, 32_000)  # below the ports that Linux hands to outgoing connections
 PORTS = range(2**16)
 
@@ -13,7 +15,7 @@ def resolve_ports(host: str, wanted: dict[str, int]) -> list[int]:
     taken = set()
     for option, port in wanted.items():
         if port not in PORTS:
-            raise ValueError(f"{option} is {port}; allowed is 0 (picks a free one) to {PORTS[-1]}")
+            raise CallerMistake(f"{option} is {port}; allowed is 0 (picks a free one) to {PORTS[-1]}")
         if port in taken or (port and not is_free(host, port)):
             raise OSError(f"{host}:{port} is not available; choose another port with {option} (0 picks a free one)")
         taken |= {port} - {0}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from convai.pipeline.mistakes import CallerMistake
+
 DEFAULT_PROFILE = "cpu"  # its configurations are the config.pbtxt; every other profile has configs/<profile>.pbtxt
 
 
@@ -30,7 +32,7 @@ def check_profile(repository: Path, profile: str) -> None:
     lacking = [name for name, its_profiles in profiles.items() if profile not in its_profiles]
     if lacking:
         common = set.intersection(*profiles.values())
-        raise ValueError(
+        raise CallerMistake(
             f"profile {profile!r} has no configuration for {', '.join(lacking)};"
             f" profiles that every model has: {', '.join(sorted(common)) or 'none'}"
         )

@@ -12,6 +12,7 @@ from convai.backends.management.launcher import Server, Tls
 from convai.backends.management.repository import DEFAULT_PROFILE
 from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.pipeline.mistakes import CallerMistake
 
 CHECK_SECONDS = 0.5
 
@@ -85,5 +86,5 @@ def tls_from(args: argparse.Namespace) -> Tls | None:
     if not (args.tls_cert or args.tls_key or args.tls_ca):
         return None
     if not (args.tls_cert and args.tls_key):
-        raise ValueError("TLS needs both --tls-cert and --tls-key")
+        raise CallerMistake("TLS needs both --tls-cert and --tls-key")
     return Tls(args.tls_cert, args.tls_key, args.tls_ca)

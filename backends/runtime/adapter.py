@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from convai.backends.runtime.failures import internal_error, user_mistake
+from convai.backends.runtime.failures import internal_error, mistake
 from convai.backends.runtime.metrics import Counter
 from convai.backends.runtime.parameters import build_step
 from convai.backends.runtime.rows import split_rows, stack_rows
+from convai.pipeline.mistakes import CallerMistake
 
 
 def python_step(step_class: type) -> type:
@@ -47,11 +48,8 @@ class StepModel:
             return failure("CANCELLED", f"{self.name}: the request was cancelled")
         try:
             return success(self.run(request), request)
-        except ValueError as error:
-            return failure("INVALID_ARG", user_mistake(self.name, error))
         except Exception as error:
-            log_exception(self.name, error)
-            return failure("INTERNAL", internal_error(self.name, error))
+            return failure_of(self.name, error)
 
     def run(self, request) -> dict[str, np.ndarray]:
         """Every output by name, stacked over the request's rows."""
@@ -119,6 +117,9 @@ def failure(code: str, text: str) -> pb_utils.InferenceResponse:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, code)))
 
 
-def log_exception(step: str, error: Exception) -> None:
-    """Write the exception to the server's log, whole."""
+def failure_of(step: str, error: Exception) -> pb_utils.InferenceResponse:
+    """A mistake of the caller in its own words; anything else by its kind, and whole in the server's log."""
+    if isinstance(error, CallerMistake):
+        return failure("INVALID_ARG", mistake(step, error))
     pb_utils.Logger.log_error(f"{step}: {''.join(traceback.format_exception(error))}")
+    return failure("INTERNAL", internal_error(step, error))

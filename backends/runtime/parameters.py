@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 def build_step(step_class: type, model_config: dict, version_folder: Path) -> Any:
     """The step that the configuration describes.
@@ -17,7 +19,7 @@ def build_step(step_class: type, model_config: dict, version_folder: Path) -> An
 
     Raises
     ------
-    ValueError that names the step and the parameter
+    CallerMistake that names the step and the parameter
     """
     step = model_config["name"]
     fields = {field.name: field.default for field in dataclasses.fields(step_class)}
@@ -28,14 +30,14 @@ def build_step(step_class: type, model_config: dict, version_folder: Path) -> An
     }
     for name in values:
         if name not in fields:
-            raise ValueError(f"{step}: parameter {name} is unknown; allowed are {', '.join(fields) or 'none'}")
+            raise CallerMistake(f"{step}: parameter {name} is unknown; allowed are {', '.join(fields) or 'none'}")
     for name, default in fields.items():
         if name.endswith("_file") and isinstance(values.get(name, default), str):
             values[name] = str(version_folder / values.get(name, default))
     try:
         return step_class(**values)
     except (TypeError, ValueError, OSError) as error:
-        raise ValueError(f"{step}: parameters {values}: {error}") from error
+        raise CallerMistake(f"{step}: parameters {values}: {error}") from error
 
 
 def parse_value(step: str, name: str, text: str) -> Any:
@@ -43,7 +45,7 @@ def parse_value(step: str, name: str, text: str) -> Any:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes") from error
+        raise CallerMistake(f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes") from error
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -51,7 +53,7 @@ def whole_number(model_config: dict, parameter: str, default: int, lowest: int =
     """A parameter of a network, whose string_value is written as Triton's own backends want it."""
     text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", str(default))
     if not text.isdecimal() or int(text) < lowest:
-        raise ValueError(
+        raise CallerMistake(
             f"{model_config['name']}: parameter {parameter} is {text!r}; allowed are whole numbers from {lowest}"
         )
     return int(text)

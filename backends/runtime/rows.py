@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Iterator[dict[str, np.ndarray | str]]:
     """The inputs of each row of one request.
@@ -19,11 +21,11 @@ def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Ite
 
     Raises
     ------
-    ValueError if a text is not UTF-8, or the inputs disagree on the number of rows
+    CallerMistake if a text is not UTF-8, or the inputs disagree on the number of rows
     """
     counts = {name: len(array) for name, array in batch.items()}
     if len(set(counts.values())) != 1:
-        raise ValueError(f"inputs differ in their number of rows: {counts}; allowed is one number for all")
+        raise CallerMistake(f"inputs differ in their number of rows: {counts}; allowed is one number for all")
     for row in range(next(iter(counts.values()))):
         yield {name: row_of(name, array, row, name in hints) for name, array in batch.items()}
 
@@ -32,7 +34,7 @@ def row_of(name: str, array: np.ndarray, row: int, is_hint: bool = False) -> np.
     if array.dtype != np.object_:
         return array[row]
     if array[row].size != 1:
-        raise ValueError(f"{name} has {array[row].size} texts in one row; allowed is 1")
+        raise CallerMistake(f"{name} has {array[row].size} texts in one row; allowed is 1")
     text = array[row].item()
     return text.decode("utf-8", errors="replace") if is_hint else decode_text(name, text)
 
@@ -41,7 +43,7 @@ def decode_text(name: str, text: bytes) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise CallerMistake(
             f"{name} is not valid UTF-8: byte 0x{text[error.start]:02x} at position {error.start}"
         ) from error
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from convai.backends.runtime.metrics import Counter
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.mistakes import CallerMistake
 
 NO_SPAN = (-1, -1)
 
@@ -132,18 +133,18 @@ def _cut(text: str, max_characters: int) -> str:
 
 
 def check_shapes(start_logits: np.ndarray, end_logits: np.ndarray, token_spans: np.ndarray, context: str) -> None:
-    """Raise ValueError unless the logits are finite and belong to the same tokens, and these to the context."""
+    """Raise CallerMistake unless the logits are of the same tokens, and these of the context; ValueError if infinite."""
     shapes = [list(array.shape) for array in (start_logits, end_logits, token_spans[..., 0])]
     if shapes[0] != shapes[1] or shapes[1] != shapes[2]:
-        raise ValueError(
+        raise CallerMistake(
             "got start_logits, end_logits and token_spans of "
             f"{shapes[0]}, {shapes[1]} and {shapes[2]} windows x tokens; allowed are equal shapes"
         )
     num_odd = int((~np.isfinite(start_logits)).sum() + (~np.isfinite(end_logits)).sum())
-    if num_odd:
+    if num_odd:  # no mistake of the caller: the network made them
         raise ValueError(f"got {num_odd} NaN or infinite logits; allowed are finite ones")
     if token_spans.size and not 0 <= token_spans.min() <= token_spans.max() <= len(context):
-        raise ValueError(
+        raise CallerMistake(
             f"got token_spans from {token_spans.min()} to {token_spans.max()}; "
             f"allowed is 0 to {len(context)}, the characters of the context"
         )

@@ -12,6 +12,7 @@ from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")
 SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would become noise if raised
@@ -39,7 +40,7 @@ def load_bias(file: str) -> np.ndarray:
     """The vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
     bias = np.load(file, allow_pickle=False)
     if bias.shape != (FFT_LENGTH // 2 + 1,):
-        raise ValueError(f"bias_file: got shape {bias.shape}; allowed is ({FFT_LENGTH // 2 + 1},)")
+        raise CallerMistake(f"bias_file: got shape {bias.shape}; allowed is ({FFT_LENGTH // 2 + 1},)")
     return bias
 
 
@@ -106,7 +107,7 @@ class AudioTrimmer:
         """
         num_valid = valid_frames(padded_mel, mel_length)
         if len(audio) < num_valid * HOP_LENGTH:
-            raise ValueError(
+            raise CallerMistake(
                 f"got {len(audio)} samples of audio for {num_valid} valid frames; "
                 f"allowed are at least {num_valid * HOP_LENGTH}"
             )

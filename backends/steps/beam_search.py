@@ -17,6 +17,7 @@ import numpy as np
 
 from convai.backends.steps.lexicon import Entry, Lexicon
 from convai.backends.steps.transcripts import words_of
+from convai.pipeline.mistakes import CallerMistake
 
 LETTER_MARK = "+"
 SPACE = " "
@@ -45,7 +46,7 @@ def read_unigrams(arpa_file: Path) -> Iterator[tuple[str, float]]:
     opener = gzip.open if arpa_file.suffix == ".gz" else open
     with opener(arpa_file, "rt", encoding="utf-8") as stream:
         if not any(line.startswith("\\1-grams:") for line in stream):
-            raise ValueError(f"language_model_file: got {arpa_file}; allowed is a file in the ARPA format")
+            raise CallerMistake(f"language_model_file: got {arpa_file}; allowed is a file in the ARPA format")
         for line in stream:
             if not line.strip():
                 return
@@ -134,7 +135,9 @@ class BeamSearch:
         """The labels of what is heard of a token."""
         letters = letters_of(token)
         if unknown := set(letters) - set(self.labels):
-            raise ValueError(f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {self.labels!r}")
+            raise CallerMistake(
+                f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {self.labels!r}"
+            )
         return [self.labels.index(letter) for letter in letters]
 
 
@@ -150,4 +153,4 @@ def _language_model(arpa_file: str, tokens: Sequence[str]):
         with silent_stderr():
             return KenLM(arpa_file, Dictionary([*tokens, UNKNOWN]))
     except RuntimeError as error:
-        raise ValueError(f"language_model_file: got {arpa_file}, which KenLM cannot read: {error}") from error
+        raise CallerMistake(f"language_model_file: got {arpa_file}, which KenLM cannot read: {error}") from error

@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 def check_buckets(field: str, buckets: Sequence[int]) -> None:
     """Raise ValueError unless `buckets` are positive whole numbers in strictly rising order."""
@@ -12,7 +14,7 @@ def check_buckets(field: str, buckets: Sequence[int]) -> None:
 
 
 def smallest_bucket(size: int, buckets: Sequence[int], unit: str) -> int:
-    """The smallest bucket that holds `size`; ValueError, counted in `unit`, if none does."""
+    """The smallest bucket that holds `size`; CallerMistake, counted in `unit`, if none does."""
     if size > buckets[-1]:
-        raise ValueError(f"got {size} {unit}; allowed are at most {buckets[-1]}")
+        raise CallerMistake(f"got {size} {unit}; allowed are at most {buckets[-1]}")
     return buckets[bisect_left(buckets, size)]

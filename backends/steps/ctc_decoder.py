@@ -7,6 +7,7 @@ import numpy as np
 
 from convai.backends.steps.beam_search import BeamSearch
 from convai.pipeline.description import LABELS, NUM_LABELS
+from convai.pipeline.mistakes import CallerMistake
 
 DECODERS = ("greedy", "beam_search")
 
@@ -94,13 +95,15 @@ class CtcDecoder:
         """
         num_valid, num_frames = int(log_probs_length[0]), len(log_probs)
         if not 0 <= num_valid <= num_frames:
-            raise ValueError(f"got log_probs_length {num_valid}; allowed is 0 to {num_frames}, the frames of log_probs")
+            raise CallerMistake(
+                f"got log_probs_length {num_valid}; allowed is 0 to {num_frames}, the frames of log_probs"
+            )
         if log_probs.shape[1] != NUM_LABELS:
-            raise ValueError(f"got log_probs of {log_probs.shape[1]} labels; allowed are {NUM_LABELS}")
+            raise CallerMistake(f"got log_probs of {log_probs.shape[1]} labels; allowed are {NUM_LABELS}")
         valid = log_probs[:num_valid]
         if self.decoder == "greedy":
             question = greedy_decode(valid, LABELS)
-        elif np.isnan(valid).any():
+        elif np.isnan(valid).any():  # no mistake of the caller: the network made them
             raise ValueError("got log_probs that hold NaN; allowed are numbers")
         else:
             expected = context if len(context.encode()) <= self.max_context_bytes else ""

@@ -9,6 +9,7 @@ import numpy as np
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake
 
 MAX_SEED = 2**63 - 1
 
@@ -17,7 +18,7 @@ def valid_frames(mel: np.ndarray, mel_length: np.ndarray) -> int:
     """Frames to speak: `mel_length`, but at least one, because engines choke on an axis of length zero."""
     num_frames, frames = int(mel_length[0]), mel.shape[1]
     if not 0 <= num_frames <= frames:
-        raise ValueError(f"got mel_length {num_frames}; allowed is 0 to {frames}, the frames of the mel")
+        raise CallerMistake(f"got mel_length {num_frames}; allowed is 0 to {frames}, the frames of the mel")
     return max(num_frames, 1)
 
 
@@ -94,7 +95,7 @@ class MelPadder:
 
 
 def check_seed(name: str, seed: int) -> int:
-    """Return `seed` if it is one; ValueError otherwise."""
+    """Return `seed` if it is one; CallerMistake otherwise."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"{name}: got {seed!r}; allowed is a whole number from 0 to {MAX_SEED}")
+        raise CallerMistake(f"{name}: got {seed!r}; allowed is a whole number from 0 to {MAX_SEED}")
     return seed

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from convai.backends.steps.symbols import PHONEMES
+from convai.pipeline.mistakes import CallerMistake
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")
@@ -23,7 +24,7 @@ def load_pronunciations(path: str) -> dict[str, str]:
 def _checked(phonemes: str, word: str) -> str:
     unknown = set(phonemes.split()) - set(PHONEMES)
     if unknown or not phonemes.strip():
-        raise ValueError(f"pronunciations_file: got {phonemes.strip()!r} for {word!r}; allowed are ARPAbet phonemes")
+        raise CallerMistake(f"pronunciations_file: got {phonemes.strip()!r} for {word!r}; allowed are ARPAbet phonemes")
     return " ".join(phonemes.split())
 
 

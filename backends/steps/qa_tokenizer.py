@@ -13,6 +13,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.pipeline.mistakes import CallerMistake
 
 PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 
@@ -38,7 +39,7 @@ def load_tokenizer(vocabulary_file: str) -> Tokenizer:
     vocabulary = WordPiece.read_file(str(vocabulary_file))
     missing = [piece for piece in (PAD, UNKNOWN, CLASSIFY, SEPARATE) if piece not in vocabulary]
     if missing:
-        raise ValueError(f"vocabulary_file: got a vocabulary without {', '.join(missing)}; allowed is BERT's")
+        raise CallerMistake(f"vocabulary_file: got a vocabulary without {', '.join(missing)}; allowed is BERT's")
     # No special tokens are registered, so a text that spells "[SEP]" stays plain text.
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=True)
@@ -162,7 +163,7 @@ class QaTokenizer:
         check_size("context", context, self.max_context_bytes)
         pieces = split_pieces(self.tokenizer, context)
         if not len(pieces.ids):
-            raise ValueError(f"got a context of {len(context)} characters without a word; allowed is any other text")
+            raise CallerMistake(f"got a context of {len(context)} characters without a word; allowed is any other text")
         return pieces
 
     def _question_pieces(self, question: str) -> Pieces:
@@ -178,7 +179,7 @@ class QaTokenizer:
 
 
 def check_size(name: str, text: str, max_bytes: int) -> None:
-    """Raise ValueError if `text` is larger as UTF-8."""
+    """Raise CallerMistake if `text` is larger as UTF-8."""
     num_bytes = len(text.encode())
     if num_bytes > max_bytes:
-        raise ValueError(f"got a {name} of {num_bytes} bytes; allowed are at most {max_bytes}")
+        raise CallerMistake(f"got a {name} of {num_bytes} bytes; allowed are at most {max_bytes}")

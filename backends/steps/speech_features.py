@@ -13,6 +13,7 @@ import soxr
 from convai.backends.runtime.metrics import Counter
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 HOP_LENGTH = 160  # 10 ms
 WINDOW_LENGTH = 320  # 20 ms
@@ -163,12 +164,14 @@ class SpeechFeatures:
 
     def _check_audio(self, audio: np.ndarray, sample_rate_hertz: int) -> None:
         if not MIN_SAMPLE_RATE_HERTZ <= sample_rate_hertz <= MAX_SAMPLE_RATE_HERTZ:
-            raise ValueError(
+            raise CallerMistake(
                 f"got a sample rate of {sample_rate_hertz} Hz; "
                 f"allowed is {MIN_SAMPLE_RATE_HERTZ} to {MAX_SAMPLE_RATE_HERTZ} Hz"
             )
         if audio.ndim != 1:
-            raise ValueError(f"got audio of shape {list(audio.shape)}; allowed is one axis, [samples] of one channel")
+            raise CallerMistake(
+                f"got audio of shape {list(audio.shape)}; allowed is one axis, [samples] of one channel"
+            )
         self._check_length(len(audio), sample_rate_hertz)
         self._check_samples(audio)
 
@@ -177,7 +180,7 @@ class SpeechFeatures:
         fewest = math.floor(self.min_seconds * sample_rate_hertz)
         most = math.ceil(self.max_seconds * sample_rate_hertz)
         if not fewest <= num_samples <= most:
-            raise ValueError(
+            raise CallerMistake(
                 f"got {num_samples / sample_rate_hertz:.3f} s of audio ({num_samples} samples at "
                 f"{sample_rate_hertz} Hz); allowed is {self.min_seconds} to {self.max_seconds} s "
                 f"({fewest} to {most} samples)"
@@ -186,9 +189,9 @@ class SpeechFeatures:
     def _check_samples(self, audio: np.ndarray) -> None:
         num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
         if num_nan or num_infinite:
-            raise ValueError(f"got {num_nan} NaN and {num_infinite} infinite samples; allowed are finite samples")
+            raise CallerMistake(f"got {num_nan} NaN and {num_infinite} infinite samples; allowed are finite samples")
         peak = float(np.abs(audio).max())
         if peak > MAX_PEAK:
-            raise ValueError(
+            raise CallerMistake(
                 f"got samples up to {peak:.6g}; allowed is -1 to 1 (16-bit integer samples must be divided by 32768)"
             )

@@ -11,6 +11,7 @@ from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.mistakes import CallerMistake
 
 PRONUNCIATIONS = ("letters", "arpabet")
 MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text cannot fit once spelled out, so it is not worth the try
@@ -68,10 +69,10 @@ class TextEncoder:
     def spoken(self, text: str) -> str:
         """The text as it will be read, phonemes in braces; training writes its transcripts this way."""
         if len(text) > MAX_CHARACTERS_PER_SYMBOL * self.buckets[-1]:
-            raise ValueError(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
+            raise CallerMistake(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
         normalized = normalize(text)
         if not is_speakable(normalized):
-            raise ValueError(f"got a text of {len(text)} characters without a word; allowed is any other text")
+            raise CallerMistake(f"got a text of {len(text)} characters without a word; allowed is any other text")
         if not normalized.endswith((".", "!", "?")):
             normalized += self.end_of_text
         return pronounce(normalized, self.pronunciations)

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from convai.client.connection import DEFAULT_ADDRESS
+from convai.pipeline.mistakes import CallerMistake
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -150,7 +151,7 @@ def read_items(args: argparse.Namespace) -> list:
 
 def positive(count: int) -> int:
     if count < 1:
-        raise ValueError(f"got {count} to measure; --questions and --limit must be at least 1")
+        raise CallerMistake(f"got {count} to measure; --questions and --limit must be at least 1")
     return count
 
 

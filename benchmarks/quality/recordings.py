@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from convai.pipeline.mistakes import CallerMistake, reading
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -22,15 +24,17 @@ class Recording:
 
 
 def read_manifest(manifest: Path) -> list[Recording]:
-    """Read a manifest; paths of recordings are relative to it. Raises ValueError naming the line that is wrong."""
+    """Read a manifest; paths of recordings are relative to it. Raises CallerMistake naming the line that is wrong."""
     recordings = []
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
+    with reading(manifest, "UTF-8 text"):
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
         try:
             recordings.append(recording_of(json.loads(line), manifest.parent))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{manifest}, line {number}: needs JSON with 'audio' and 'text' ({error!r})") from error
+            raise CallerMistake(f"{manifest}, line {number}: needs JSON with 'audio' and 'text' ({error!r})") from error
     if not recordings:
-        raise ValueError(f"{manifest} is empty; it needs one line per recording")
+        raise CallerMistake(f"{manifest} is empty; it needs one line per recording")
     return recordings
 
 

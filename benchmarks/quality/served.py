@@ -15,6 +15,7 @@ from convai.client.answer import Answer
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
 from convai.networks.bert.questions import spoken_form
+from convai.pipeline.mistakes import CallerMistake
 
 PARALLEL_REQUESTS = 2  # enough that the server never waits for this program
 
@@ -38,7 +39,9 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
     """The pipeline on spoken questions, beside the same questions as text: the difference is the cost of mishearing."""
     unfit = [str(recording.audio) for recording in recordings if not recording.context or not recording.accepted]
     if unfit:
-        raise ValueError(f"{unfit[0]} and {len(unfit) - 1} more lack 'context' or 'answers', which the pipeline needs")
+        raise CallerMistake(
+            f"{unfit[0]} and {len(unfit) - 1} more lack 'context' or 'answers', which the pipeline needs"
+        )
     asked = [AskedQuestion(one.question, one.context, one.accepted) for one in recordings]
     text = [replace(question, question=one.text) for question, one in zip(asked, recordings, strict=True)]
     answers = asked_of_all(lambda recording: ask(client, recording), recordings, "spoken")

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from convai.generator.profiles import PROFILES
+from convai.pipeline.mistakes import CallerMistake
 
 PATHS = ("ensemble", "step-by-step", "floor")
 LOADS = (1, 2, 4, 8, 16)
@@ -61,9 +62,9 @@ def check(args: argparse.Namespace):
     """Refuse now what would only fail after minutes."""
     for name in ("repeats", "limit"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise ValueError(f"--{name} is {getattr(args, name)}; it must be at least 1")
+            raise CallerMistake(f"--{name} is {getattr(args, name)}; it must be at least 1")
     if args.network_delay < 0:
-        raise ValueError(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
+        raise CallerMistake(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
     for file in filter(None, (args.json, args.plot)):
         file.parent.mkdir(parents=True, exist_ok=True)
 

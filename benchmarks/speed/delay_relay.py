@@ -9,6 +9,8 @@ import multiprocessing
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from convai.pipeline.mistakes import CallerMistake
+
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNKS = 1024  # under way in one direction of one connection
 START_SECONDS = 30.0
@@ -19,7 +21,7 @@ class DelayRelay:
 
     def __init__(self, address: str, round_trip_seconds: float):
         if not round_trip_seconds > 0:
-            raise ValueError(f"round_trip_seconds is {round_trip_seconds}; it must be above 0")
+            raise CallerMistake(f"round_trip_seconds is {round_trip_seconds}; it must be above 0")
         self.target = address
         self.one_way_seconds = round_trip_seconds / 2
 

@@ -16,6 +16,7 @@ from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.pipeline.description import STEPS
+from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wire_names import plain_name
 
 Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
@@ -83,7 +84,7 @@ def network_class(name: str, engine: str) -> type:
         from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
         return TorchScriptNetwork
-    raise ValueError(f"{name} runs on {engine}; what can be called directly runs on onnxruntime or pytorch")
+    raise CallerMistake(f"{name} runs on {engine}; what can be called directly runs on onnxruntime or pytorch")
 
 
 def plainly_named(outputs: Arrays) -> Arrays:

@@ -5,6 +5,7 @@ python -m convai.benchmarks.speed.network_speed --waveglow mini --tacotron2 mini
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from convai.networks.waveglow import model as waveglow
 from convai.networks.waveglow.config import HOP_LENGTH
 from convai.networks.waveglow.fold import FoldedWaveGlow
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.program import run_program
 
 FRAMES = 100
 STEPS = 100
@@ -86,13 +88,20 @@ def line(name: str, unit: str, figures: Mapping[str, float]) -> str:
     return f"{name:<34}{'   '.join(cells)}   {unit}"
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
+    return run_program(build_parser(), run, argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--waveglow", choices=waveglow.CONFIGS, default="mini", help="size to time (default: mini)")
     parser.add_argument("--tacotron2", choices=tacotron2.CONFIGS, default="mini", help="size to time (default: mini)")
     parser.add_argument("--rounds", type=int, default=6, help="the best of so many counts (default: 6)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     figures = {}
     with torch.inference_mode():
@@ -110,4 +119,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,23 +8,23 @@ import sys
 from pathlib import Path
 
 from convai.generator.profiles import PROFILES
+from convai.pipeline.program import run_program
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    return run_program(parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> int:
     # Imported here, because it takes seconds that `--help` need not wait for.
     from convai.benchmarks.speed.closed_loop import Load
     from convai.benchmarks.speed.measured_server import measured_server
     from convai.benchmarks.speed.overload_run import overload
     from convai.benchmarks.speed.question_set import default_questions
 
-    try:
-        load = Load(args.in_flight, args.seconds)
-        with measured_server(args.server, args.model_repository, args.profile) as server:
-            report = overload(server, default_questions(), load, args.timeout)
-    except (ValueError, OSError) as error:
-        print(f"overload: {error}", file=sys.stderr)
-        return 1
+    load = Load(args.in_flight, args.seconds)
+    with measured_server(args.server, args.model_repository, args.profile) as server:
+        report = overload(server, default_questions(), load, args.timeout)
     print(report.text())
     if args.json:
         args.json.write_text(report.json() + "\n")
@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="overload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--in-flight", type=int, default=64, help="requests at once, default %(default)s")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to send more, default %(default)g")
     parser.add_argument("--server", metavar="HOST:PORT", help="overload a running server (default: start one)")

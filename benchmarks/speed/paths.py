@@ -21,6 +21,7 @@ from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import wire_names_of
+from convai.pipeline.mistakes import CallerMistake
 
 OUTPUTS = ("question", "answer", "answer_score", "answer_span", "answer_audio")
 
@@ -94,7 +95,7 @@ def serve_floor(connection: Connection, model_repository: Path, profile: str):
                     python_steps(model_repository, profile) | networks(model_repository, profile)
                 )
                 connection.send(walked(pipeline, question))
-            except (ValueError, OSError) as error:
+            except (CallerMistake, OSError) as error:
                 connection.send(error)
 
 

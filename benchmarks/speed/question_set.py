@@ -8,6 +8,7 @@ import numpy as np
 
 from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
+from convai.pipeline.mistakes import CallerMistake
 
 EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"
 CONTEXTS = Path(__file__).with_name("contexts.txt")
@@ -72,16 +73,16 @@ def cut(paragraphs: list[list[str]], size: int) -> str:
 
 
 def manifest_questions(manifest: Path, limit: int | None) -> list[Question]:
-    """The first `limit` recordings of a manifest. Raises ValueError if one has no context to answer from."""
+    """The first `limit` recordings of a manifest. Raises CallerMistake if one has no context to answer from."""
     recordings = read_manifest(manifest)[:limit]
     for recording in recordings:
         if not recording.context:
-            raise ValueError(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
+            raise CallerMistake(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
     return [read_question(recording) for recording in recordings]
 
 
 def read_question(recording: Recording) -> Question:
     try:
         return Question(*read_mono(recording.audio), recording.context)
-    except ValueError as error:
-        raise ValueError(f"{recording.audio} {error}") from error
+    except CallerMistake as error:
+        raise CallerMistake(f"{recording.audio} {error}") from error

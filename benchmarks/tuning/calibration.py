@@ -26,6 +26,7 @@ from convai.benchmarks.quality.question_answering import (
 from convai.benchmarks.quality.squad_metrics import f1, score
 from convai.generator.profiles import PROFILES
 from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.pipeline.program import run_program
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
 VOCABULARY_FILE = Path("model_repository/qa_tokenizer/1/vocab.txt")
@@ -134,12 +135,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     served = PROFILES["cpu"].settings["qa_tokenizer"].parameters
     tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
-    return 0
 
 
 if __name__ == "__main__":

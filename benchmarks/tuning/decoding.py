@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tqdm import tqdm
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, measurements_table
+from convai.pipeline.mistakes import CallerMistake, reading
+from convai.pipeline.program import run_program
 
 LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
 WEIGHTS_FILE = Path("weights/jasper.safetensors")
@@ -57,7 +60,8 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
     heard = []
     for recording in tqdm(read_manifest(manifest)[:limit], desc=manifest.parent.name, mininterval=5):
-        audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
+        with reading(recording.audio, "audio"):
+            audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
         features = SERVED_FEATURES(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
         with torch.inference_mode():
             log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
@@ -80,7 +84,8 @@ def save(heard: Sequence[Heard], file: Path) -> None:
 
 
 def load(file: Path) -> list[Heard]:
-    arrays = np.load(file)
+    with reading(file, "file of --save"):
+        arrays = dict(np.load(file))
     log_probs = np.split(arrays["log_probs"], np.cumsum(arrays["frames"])[:-1])
     columns = (arrays[name].tolist() for name in ("texts", "groups", "seconds", "contexts"))
     return [Heard(*one) for one in zip(log_probs, *columns, strict=True)]
@@ -107,16 +112,25 @@ def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
     """Greedy decoding and every beam search of the grid, made when called: each holds a language model."""
     grid = product(args.beam_width, args.language_model_weight, args.word_insertion_bonus)
     searches = {
-        f"beam {width}, weight {weight:g}, bonus {bonus:g}": lambda w=width, lm=weight, b=bonus: CtcDecoder(
-            decoder="beam_search",
-            language_model_file=str(args.language_model),
-            beam_width=w,
-            language_model_weight=lm,
-            word_insertion_bonus=b,
+        f"beam {width}, weight {weight:g}, bonus {bonus:g}": partial(
+            beam_search, args.language_model, width, weight, bonus
         )
         for width, weight, bonus in grid
     }
     return {"greedy": CtcDecoder} | searches
+
+
+def beam_search(language_model: Path, width: int, weight: float, bonus: float) -> CtcDecoder:
+    try:
+        return CtcDecoder(
+            decoder="beam_search",
+            language_model_file=str(language_model),
+            beam_width=width,
+            language_model_weight=weight,
+            word_insertion_bonus=bonus,
+        )
+    except ValueError as error:  # the step checks what the server's configuration says; here these are options
+        raise CallerMistake(str(error)) from error
 
 
 def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) -> tuple[str, list[Measurement]]:
@@ -146,7 +160,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     if args.log_probs:
         heard = load(args.log_probs)
     else:
@@ -161,7 +178,6 @@ def main(argv: list[str] | None = None) -> int:
     if any(one.context for one in others):
         figures.append(measure(f"{best}, no context", made[best](), [replace(one, context="") for one in others]))
     print(measurements_table(figures))
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 @dataclass(frozen=True)
 class BertConfig:
@@ -21,14 +23,14 @@ class BertConfig:
     def __post_init__(self):
         for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
+            raise CallerMistake(
                 f"hidden_size must be a multiple of num_attention_heads ({self.num_attention_heads}), "
                 f"got {self.hidden_size}"
             )
         if not 0 <= self.hidden_dropout_prob < 1:
-            raise ValueError(f"hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
+            raise CallerMistake(f"hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
 
 
 # NVIDIA pads the vocabulary of 30,522 word pieces to a multiple of 8, which suits tensor cores.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
+from convai.pipeline.mistakes import CallerMistake, reading
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),
@@ -66,11 +67,12 @@ def usual_heads(hidden_size: int) -> int:
 
 
 def stated_config(path: Path) -> Mapping[str, object]:
-    """Read the configuration beside the file. Raises ValueError if it is for another kind of BERT."""
+    """Read the configuration beside the file. Raises CallerMistake if it is for another kind of BERT."""
     for name in CONFIG_FILES:
         file = path.with_name(name)
         if file.is_file():
-            stated = json.loads(file.read_text())
+            with reading(file, "JSON object"):
+                stated = dict(json.loads(file.read_text()))
             check_kind(stated, file)
             return stated
     return {}
@@ -79,4 +81,4 @@ def stated_config(path: Path) -> Mapping[str, object]:
 def check_kind(stated: Mapping[str, object], file: Path) -> None:
     for name, allowed in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
         if stated.get(name, allowed) != allowed:
-            raise ValueError(f"{file}: {name} must be {allowed!r}, got {stated[name]!r}")
+            raise CallerMistake(f"{file}: {name} must be {allowed!r}, got {stated[name]!r}")

@@ -11,6 +11,7 @@ from torch import Tensor
 from convai.backends.steps.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.networks.bert.questions import misheard_form, spoken_form
 from convai.networks.bert.squad import read_squad
+from convai.pipeline.mistakes import CallerMistake
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64
@@ -53,9 +54,9 @@ class QuestionForms:
     def __post_init__(self):
         for name, share in vars(self).items():
             if not 0 <= share <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {share}")
+                raise CallerMistake(f"{name} must be in [0, 1], got {share}")
         if self.misheard_share + self.written_share > 1:
-            raise ValueError(f"misheard_share + written_share must not exceed 1, got {self}")
+            raise CallerMistake(f"misheard_share + written_share must not exceed 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Corpus:
             for paragraph in article["paragraphs"]:
                 corpus.add(paragraph)
         if not corpus.questions:
-            raise ValueError(f"{squad_file} holds no question with an answer in its context")
+            raise CallerMistake(f"{squad_file} holds no question with an answer in its context")
         return corpus
 
     def add(self, paragraph: dict) -> None:

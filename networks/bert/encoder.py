@@ -8,11 +8,14 @@ from safetensors.torch import load_file
 
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
+from convai.pipeline.mistakes import CallerMistake, reading
 
 
 def encoder_config(encoder: Path) -> BertConfig:
     """Read the sizes from the encoder's config.json. Its dropout was that of the pretraining and is left there."""
-    published = json.loads((encoder / "config.json").read_text())
+    file = encoder / "config.json"
+    with reading(file, "JSON object"):
+        published = dict(json.loads(file.read_text()))
     names = (asdict(BertConfig()).keys() & published.keys()) - {"hidden_dropout_prob"}
     return BertConfig(**{name: published[name] for name in names})
 
@@ -27,5 +30,5 @@ def load_encoder(network: Bert, encoder: Path) -> None:
     own = network.state_dict()
     missing = [name for name in own if name.startswith("bert.") and name not in state]
     if missing:
-        raise ValueError(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
+        raise CallerMistake(f"{encoder} lacks the encoder's weights {', '.join(missing)}")
     network.load_state_dict({name: state[name] for name in own if name in state}, strict=False)

@@ -6,6 +6,7 @@ import torch
 from convai.networks.bert.data import WINDOW_TOKENS, Batch, Corpus, QuestionForms, collate
 from convai.networks.bert.losses import among_allowed, span_loss
 from convai.networks.bert.model import Bert
+from convai.pipeline.mistakes import CallerMistake
 
 ROWS_PER_BATCH = 8
 AS_SPOKEN = QuestionForms(misheard_share=0, written_share=0, unanswerable_share=0)
@@ -14,7 +15,7 @@ AS_SPOKEN = QuestionForms(misheard_share=0, written_share=0, unanswerable_share=
 def dev_batches(corpus: Corpus, count: int) -> list[Batch]:
     """Spoken questions in whole windows with their answer, taken from all over the corpus, always the same ones."""
     if count < 1:
-        raise ValueError(f"questions to measure on must be at least 1, got {count}")
+        raise CallerMistake(f"questions to measure on must be at least 1, got {count}")
     rng = np.random.default_rng(0)
     chosen = range(0, len(corpus.questions), max(1, len(corpus.questions) // count))[:count]
     windows = [corpus.draw(index, WINDOW_TOKENS, AS_SPOKEN, rng) for index in chosen]

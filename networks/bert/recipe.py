@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from convai.networks.bert.data import QuestionForms
 from convai.networks.training.training import Schedule
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Recipe:
     def __post_init__(self):
         for name in ("batch_rows", "block_batches", "short_window_tokens"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("short_share_at_start", "short_share_at_end"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
     def short_share(self, step: int) -> float:
         """The share of short windows at a step."""

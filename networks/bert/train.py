@@ -17,6 +17,7 @@ from convai.networks.bert.training import training_of
 from convai.networks.checkpoints.weights import config_name_of
 from convai.networks.registry import NETWORKS
 from convai.networks.training import run as training_run
+from convai.pipeline.program import run_program
 
 VOCABULARY = "vocab.txt"
 
@@ -36,7 +37,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe()
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
@@ -46,7 +50,6 @@ def main(argv: list[str] | None = None) -> int:
     training = training_of(recipe, corpus, args.encoder)
     name = config_name_of(NETWORKS["bert"], encoder_config(args.encoder))
     training_run.run(training, args, "bert", name, lambda network: measure(network, kept))
-    return 0
 
 
 if __name__ == "__main__":

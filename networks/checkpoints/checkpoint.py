@@ -21,6 +21,7 @@ from convai.networks.checkpoints.pickled_module import read_pickled_module
 from convai.networks.checkpoints.renames import Reading, check_keys
 from convai.networks.checkpoints.weights import Weights, config_name_of, sha256_of
 from convai.networks.registry import NETWORKS
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Recognise and read a checkpoint.
 
-    Raises ValueError if it is damaged, unsafe or of no known network, or if a key is missing, unexpected or misshapen.
+    Raises CallerMistake if it is damaged, unsafe or of no known network, or if a key is missing, unexpected or
+    misshapen.
     """
     contents = read_contents(path)
     flat = all(isinstance(value, Tensor) for value in contents.values())
@@ -59,7 +61,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if reading is not None:
             check_keys(expected_keys(name, reading.config), reading.tensors, f"{path} ({reading.layout})")
             return Checkpoint(path, name, reading, count_values(contents if flat else reading.tensors))
-    raise ValueError(
+    raise CallerMistake(
         f"{path} is of no known network; allowed are checkpoints of {', '.join(NETWORKS)}; "
         f"its first keys are {', '.join(map(str, list(contents)[:5])) or 'none'}"
     )
@@ -73,16 +75,16 @@ def expected_keys(name: str, config: object) -> Mapping[str, Tensor]:
 def read_contents(path: Path) -> Mapping[str, object]:
     """Read the dictionary that a safetensors file or a file written by torch.save holds."""
     if not path.is_file():
-        raise ValueError(f"{path} is no file")
+        raise CallerMistake(f"{path} is no file")
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError):
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError):
         # It holds more than tensors and plain values; all that may be is a module of known kind.
         contents = read_pickled_module(path)
     if not isinstance(contents, Mapping):
-        raise ValueError(f"{path} holds {type(contents).__name__}; allowed is a dictionary of tensors")
+        raise CallerMistake(f"{path} holds {type(contents).__name__}; allowed is a dictionary of tensors")
     return contents
 
 
@@ -90,7 +92,7 @@ def read_safetensors(path: Path) -> Mapping[str, object]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from error
+        raise CallerMistake(f"{path} is no safetensors file: {error}") from error
 
 
 def count_values(tensors: Mapping[str, Tensor]) -> dict[str, int]:

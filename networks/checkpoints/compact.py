@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from convai.pipeline.mistakes import CallerMistake
+
 SCALE_SUFFIX = ".scale"
 LARGEST_INT8 = 127
 
@@ -30,15 +32,15 @@ def load(path: Path) -> dict[str, Tensor]:
 def compact(tensors: Mapping[str, Tensor], int8: Collection[str] = ()) -> dict[str, Tensor]:
     """Turn floating-point tensors into FP16, the named ones into INT8 and a scale.
 
-    Raises ValueError if a name is unknown, or stands for something else than rows of finite numbers.
+    Raises CallerMistake if a name is unknown, or stands for something else than rows of finite numbers.
     """
     unsuitable = [name for name in int8 if name not in tensors or tensors[name].dim() < 2]
     if unsuitable:
-        raise ValueError(f"int8 must name matrices among the weights; {', '.join(unsuitable)} is none")
+        raise CallerMistake(f"int8 must name matrices among the weights; {', '.join(unsuitable)} is none")
     small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     infinite = [name for name, tensor in small.items() if not torch.isfinite(tensor).all()]
     if infinite:
-        raise ValueError(f"weights must be finite and below 65,504 to be kept in FP16; {', '.join(infinite)} is not")
+        raise CallerMistake(f"weights must be finite and below 65,504 to be kept in FP16; {', '.join(infinite)} is not")
     for name in int8:
         small[name], small[name + SCALE_SUFFIX] = quantise_rows(tensors[name])
     return {name: tensor.contiguous() for name, tensor in small.items()}

@@ -14,6 +14,8 @@ from tarfile import is_tarfile
 import torch
 from torch import Tensor
 
+from convai.pipeline.mistakes import CallerMistake
+
 SHELL_PACKAGES = ("torch.nn", "glow", "glow_old", "waveglow")
 
 
@@ -81,18 +83,18 @@ def read_pickled_module(path: Path) -> Mapping[str, object]:
     """Read a file written by torch.save(module) or torch.save({"model": module, ...}).
 
     Returns the file's dictionary ({"model": ...} if the file is the bare module) with each module replaced by its state
-    dict. Raises ValueError if the file holds anything that could run code, or no module.
+    dict. Raises CallerMistake if the file holds anything that could run code, or no module.
     """
     if is_tarfile(path) or is_torchscript(path):
-        raise ValueError(f"{path} is a tar or TorchScript archive; allowed is a file written by torch.save")
+        raise CallerMistake(f"{path} is a tar or TorchScript archive; allowed is a file written by torch.save")
     try:
         content = torch.load(path, map_location="cpu", pickle_module=TensorPickle, weights_only=False)
-    except (pickle.UnpicklingError, AttributeError, TypeError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path} was refused: {error}") from error
+    except Exception as error:  # bytes that are no pickle raise whatever they are taken for
+        raise CallerMistake(f"{path} was refused: {error}") from error
     if isinstance(content, Shell):
         content = {"model": content}
     if not isinstance(content, Mapping) or not any(isinstance(value, Shell) for value in content.values()):
-        raise ValueError(f"{path} holds no pickled module")
+        raise CallerMistake(f"{path} holds no pickled module")
     return {name: state_dict(value) if isinstance(value, Shell) else value for name, value in content.items()}
 
 

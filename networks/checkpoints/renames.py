@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from convai.pipeline.mistakes import CallerMistake
+
 # (pattern, replacement), as re.sub takes them; None as the replacement drops the tensor.
 RenameTable = tuple[tuple[str, str | None], ...]
 
@@ -20,12 +22,12 @@ class Reading:
 
 
 def rename(tensors: Mapping[str, Tensor], table: RenameTable) -> dict[str, Tensor]:
-    """Apply every row of the table, in order, to every key. Raises ValueError if two keys become the same."""
+    """Apply every row of the table, in order, to every key. Raises CallerMistake if two keys become the same."""
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         new_key = new_name(key, table)
         if new_key in renamed:
-            raise ValueError(f"{key} and another key both stand for {new_key}")
+            raise CallerMistake(f"{key} and another key both stand for {new_key}")
         if new_key is not None:
             renamed[new_key] = tensor
     return renamed
@@ -62,7 +64,7 @@ def key_problems(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> l
 
 
 def check_keys(expected: Mapping[str, Tensor], got: Mapping[str, Tensor], origin: str) -> None:
-    """Raise ValueError listing every key that does not fit."""
+    """Raise CallerMistake listing every key that does not fit."""
     problems = key_problems(expected, got)
     if problems:
-        raise ValueError(f"{origin} does not fit the network:\n  " + "\n  ".join(problems))
+        raise CallerMistake(f"{origin} does not fit the network:\n  " + "\n  ".join(problems))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convai.networks.checkpoints.compact import restore
 from convai.networks.checkpoints.renames import check_keys
 from convai.networks.registry import Network
+from convai.pipeline.mistakes import CallerMistake
 
 DEFAULT_CONFIG = "mini"
 HASHED_BYTES = 2**20  # at a time
@@ -49,7 +50,7 @@ def read_weights(network: Network, path: Path, config_name: str | None = None) -
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}") from error
+        raise CallerMistake(f"{path} is no safetensors file: {error}") from error
     name = config_name or metadata.get("config", DEFAULT_CONFIG)
     return Weights(name, config_of(network, name), str(path), sha256_of(path), restore(tensors))
 
@@ -63,22 +64,24 @@ def with_options(weights: Weights, options: Iterable[str]) -> Weights:
 def parsed_option(config: object, option: str) -> tuple[str, object]:
     name, _, text = option.partition("=")
     if name not in vars(config):
-        raise ValueError(f"{name!r} is no field of the configuration; allowed are {', '.join(vars(config))}")
+        raise CallerMistake(f"{name!r} is no field of the configuration; allowed are {', '.join(vars(config))}")
     kind = type(getattr(config, name))
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{option!r} must be NAME=VALUE, with a value of type {kind.__name__} as in JSON") from error
+        raise CallerMistake(
+            f"{option!r} must be NAME=VALUE, with a value of type {kind.__name__} as in JSON"
+        ) from error
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ValueError(f"{name} must be of type {kind.__name__}, got {value!r}")
+        raise CallerMistake(f"{name} must be of type {kind.__name__}, got {value!r}")
     return name, value
 
 
 def config_of(network: Network, name: str) -> object:
     if name not in network.configs:
-        raise ValueError(f"{network.name} has no configuration {name!r}; it has {', '.join(network.configs)}")
+        raise CallerMistake(f"{network.name} has no configuration {name!r}; it has {', '.join(network.configs)}")
     return network.configs[name]
 
 
@@ -88,7 +91,7 @@ def config_name_of(network: Network, config: object) -> str:
 
 
 def build(network: Network, weights: Weights, seed: int) -> nn.Module:
-    """Make the network, ready for inference. Raises ValueError if the weights do not fit it exactly."""
+    """Make the network, ready for inference. Raises CallerMistake if the weights do not fit it exactly."""
     torch.manual_seed(seed)
     module = network.build(weights.config)
     if weights.tensors:

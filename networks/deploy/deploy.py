@@ -18,6 +18,7 @@ from convai.networks.deploy.tracing import noted_decisions, write_trace
 from convai.networks.deploy.user_code import build_module, summary, user_code
 from convai.networks.export.formats import FORMATS, Format, Runner
 from convai.networks.export.parity import ParityError, largest_difference
+from convai.pipeline.mistakes import CallerMistake
 
 TARGETS = {
     "torchscript-trace": replace(FORMATS["torchscript"], write=write_trace),
@@ -44,9 +45,9 @@ class Deployment:
 
     def __post_init__(self):
         if self.max_batch_size < 1:
-            raise ValueError(f"--max-batch-size must be at least 1, got {self.max_batch_size}")
+            raise CallerMistake(f"--max-batch-size must be at least 1, got {self.max_batch_size}")
         if not self.tolerance > 0:
-            raise ValueError(f"--tolerance must be positive, got {self.tolerance}")
+            raise CallerMistake(f"--tolerance must be positive, got {self.tolerance}")
         check_place(self.model_repository, self.name, self.replace)
 
     @property
@@ -69,7 +70,7 @@ class Deployed:
 
 
 def deploy(job: Deployment) -> Deployed:
-    """Export, check and install; raises ValueError, ParityError among them, and installs nothing if anything is wrong."""
+    """Export, check and install; if anything is wrong, raises CallerMistake (as ParityError) and installs nothing."""
     module = build_module(job.module)
     examples = read_examples(job.inputs, module)
     answers = [answer(module, case) for example in examples for case in example.cases(job.max_batch_size)]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convai.pipeline.mistakes import CallerMistake
+
 
 @dataclass(frozen=True)
 class Example:
@@ -22,7 +24,9 @@ class Example:
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in self.inputs.items())
         sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in self.inputs.values()}
         if len(sizes) != 1 or 0 in sizes:
-            raise ValueError(f"{self.file_name} holds {shapes}; axis 0 must be the batch axis, as long in every array")
+            raise CallerMistake(
+                f"{self.file_name} holds {shapes}; axis 0 must be the batch axis, as long in every array"
+            )
 
     @property
     def row_count(self) -> int:
@@ -63,7 +67,7 @@ def read_examples(paths: Sequence[Path], module: nn.Module) -> list[Example]:
     examples = [read_example(path, module) for path in paths]
     names = [list(example.inputs) for example in examples]
     if any(other != names[0] for other in names):
-        raise ValueError(f"the example files must hold the same arrays, got {' and '.join(map(', '.join, names))}")
+        raise CallerMistake(f"the example files must hold the same arrays, got {' and '.join(map(', '.join, names))}")
     return examples
 
 
@@ -74,7 +78,7 @@ def read_example(path: Path, module: nn.Module) -> Example:
     leading = list(arguments)[: len(arrays)]
     required = [name for name, argument in arguments.items() if argument.default is argument.empty]
     if not arrays or arrays.keys() != set(leading) or set(required) - arrays.keys():
-        raise ValueError(
+        raise CallerMistake(
             f"{path.name} holds {', '.join(arrays) or 'nothing'}, forward takes {', '.join(arguments)}; "
             "an array must bear the name of each argument, up to the last one without a default at least"
         )
@@ -86,11 +90,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path) as file:
             return dict(file)
     except (ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise ValueError(f"{path} is no npz file of plain arrays, as numpy.savez writes it") from error
+        raise CallerMistake(f"{path} is no npz file of plain arrays, as numpy.savez writes it") from error
 
 
 def tensor_of(path: Path, name: str, array: np.ndarray) -> Tensor:
     try:
         return torch.from_numpy(array)
     except TypeError as error:
-        raise ValueError(f"{path.name}: array {name} has dtype {array.dtype}, which PyTorch has not") from error
+        raise CallerMistake(f"{path.name}: array {name} has dtype {array.dtype}, which PyTorch has not") from error

@@ -11,6 +11,7 @@ from convai.networks.deploy.user_code import user_code
 from convai.networks.export.parity import largest_difference
 from convai.pipeline import description as pipeline
 from convai.pipeline.description import Step
+from convai.pipeline.mistakes import CallerMistake
 
 DTYPES = {
     torch.bool: "BOOL",
@@ -49,12 +50,12 @@ def answer(module: nn.Module, case: Case) -> Answer:
     outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(output, Tensor) for output in outputs):
         kinds = f"({', '.join(type(item).__name__ for item in outputs)})" if isinstance(outputs, tuple) else ""
-        raise ValueError(
+        raise CallerMistake(
             f"forward returned a {type(outputs).__name__}{kinds}; allowed are a tensor or a tuple of tensors"
         )
     for index, output in enumerate(outputs):
         if not output.ndim or len(output) != len(case.rows):
-            raise ValueError(
+            raise CallerMistake(
                 f"output {index} has shape {list(output.shape)} for {case.description}; axis 0 must be the batch axis"
             )
     return Answer(case, outputs, names)
@@ -68,7 +69,7 @@ def find_interface(
     outputs = describe(chosen_names(output_names, answers[0]), [answer.outputs for answer in answers])
     names = [tensor.name for tensor in inputs + outputs]
     if len(set(names)) < len(names):
-        raise ValueError(f"inputs and outputs are {', '.join(names)}; all must differ: name outputs with --outputs")
+        raise CallerMistake(f"inputs and outputs are {', '.join(names)}; all must differ: name outputs with --outputs")
     batch = {0: "batch"} if max_batch_size > 1 else {}
     variable_axes = {
         tensor.name: batch | {axis: f"{tensor.name}_{axis}" for axis, size in enumerate(tensor.dims, 1) if size == -1}
@@ -80,7 +81,7 @@ def find_interface(
 def chosen_names(names: Sequence[str] | None, answer: Answer) -> Sequence[str]:
     count = len(answer.outputs)
     if names and len(names) != count:
-        raise ValueError(f"--outputs names {len(names)} ({', '.join(names)}), but forward returns {count}")
+        raise CallerMistake(f"--outputs names {len(names)} ({', '.join(names)}), but forward returns {count}")
     numbered = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
     return names or answer.output_names or numbered
 
@@ -94,12 +95,12 @@ def tensor_like(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
     kinds = {(tensor.dtype, tensor.ndim) for tensor in tensors}
     if len(kinds) > 1:
         got = " and ".join(sorted(f"{dtype} of rank {rank}" for dtype, rank in kinds))
-        raise ValueError(f"tensor {name} is {got}; dtype and rank must always be the same")
+        raise CallerMistake(f"tensor {name} is {got}; dtype and rank must always be the same")
     dtype, rank = kinds.pop()
     if dtype not in DTYPES:
-        raise ValueError(f"tensor {name} is {dtype}; Triton and NumPy share {', '.join(map(str, DTYPES))}")
+        raise CallerMistake(f"tensor {name} is {dtype}; Triton and NumPy share {', '.join(map(str, DTYPES))}")
     if rank < 2:
-        raise ValueError(f"tensor {name} has only a batch axis; Triton wants one more: [rows, 1] in place of [rows]")
+        raise CallerMistake(f"tensor {name} has only a batch axis; Triton wants one more: [rows, 1] in place of [rows]")
     sizes = [{tensor.shape[axis] for tensor in tensors} for axis in range(1, rank)]
     return pipeline.Tensor(name, DTYPES[dtype], tuple(size.pop() if len(size) == 1 else -1 for size in sizes))
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from torch import nn
 
+from convai.pipeline.mistakes import CallerMistake
+
 NETWORKS = str(Path(__file__).parent.parent)
 
 
@@ -17,23 +19,23 @@ def build_module(spec: str) -> nn.Module:
     """Import "package:factory", from the current directory too, and call the factory; the network comes in eval mode."""
     package, _, factory = spec.partition(":")
     if not package or not factory:
-        raise ValueError(f"--module is {spec!r}; allowed is package:factory, like my_models.text:build")
+        raise CallerMistake(f"--module is {spec!r}; allowed is package:factory, like my_models.text:build")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     with user_code(f"--module {spec}"):
         module = getattr(importlib.import_module(package), factory)()
     if not isinstance(module, nn.Module):
-        raise ValueError(f"--module {spec} returned a {type(module).__name__}; allowed is a torch.nn.Module")
+        raise CallerMistake(f"--module {spec} returned a {type(module).__name__}; allowed is a torch.nn.Module")
     return module.cpu().eval()
 
 
 @contextmanager
 def user_code(what: str):
-    """Turn whatever the code inside raises into a ValueError that names `what` was going on and the user's line."""
+    """Turn whatever the code inside raises into a CallerMistake that names `what` was going on and the user's line."""
     try:
         yield
     except Exception as error:
-        raise ValueError(f"{what}: {summary(error)}") from error
+        raise CallerMistake(f"{what}: {summary(error)}") from error
 
 
 def summary(error: Exception) -> str:

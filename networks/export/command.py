@@ -14,6 +14,7 @@ from convai.networks.checkpoints.weights import Weights, find_weights, read_weig
 from convai.networks.export.export import Export, Job, export, installed_export
 from convai.networks.export.report import as_json, table
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
+from convai.pipeline.mistakes import CallerMistake
 
 
 def add_arguments(parser) -> None:
@@ -71,7 +72,7 @@ def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
     if args.checkpoint:
         yield checkpoint_weights(args)
     elif (args.weights or args.options) and not one_network:
-        raise ValueError("--weights and --set belong to one network; name it with --network")
+        raise CallerMistake("--weights and --set belong to one network; name it with --network")
     elif args.weights:
         yield args.network[0], read_weights(NETWORKS[args.network[0]], args.weights, args.config)
     else:
@@ -83,7 +84,7 @@ def checkpoint_weights(args) -> tuple[str, Weights]:
     checkpoint = read_checkpoint(args.checkpoint)
     print(f"{args.checkpoint}: {checkpoint.reading.layout}", flush=True)
     if args.network and args.network != [checkpoint.network]:
-        raise ValueError(f"{args.checkpoint} is of {checkpoint.network}; --network says {', '.join(args.network)}")
+        raise CallerMistake(f"{args.checkpoint} is of {checkpoint.network}; --network says {', '.join(args.network)}")
     return checkpoint.network, checkpoint.weights()
 
 

@@ -13,6 +13,7 @@ from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.parity import CaseParity, ParityError, compare
 from convai.networks.registry import PRECISIONS, Network, Tolerance
+from convai.pipeline.mistakes import CallerMistake
 
 RECORDED_PACKAGES = ("convai", "torch", "onnx")
 EXPORTER_FILES = ("export.py", "formats.py", "onnx_file.py", "torchscript_file.py", "plan_file.py")
@@ -31,9 +32,9 @@ class Job:
     def __post_init__(self):
         name, formats = self.network.name, self.network.formats
         if self.format_name not in formats:
-            raise ValueError(f"{name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
+            raise CallerMistake(f"{name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}")
+            raise CallerMistake(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}")
 
     @property
     def format(self) -> Format:

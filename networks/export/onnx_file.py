@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
+from convai.pipeline.mistakes import CallerMistake
 
 OPSET = 18  # has the layer normalisation of BERT as one operator; Triton 24.10's ONNX Runtime reads up to 21
 RECORD = "convai.json"
@@ -55,5 +56,5 @@ def read_record(path: Path) -> Mapping:
     try:
         properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     except DecodeError as error:
-        raise ValueError(f"{path} is no ONNX file: {error}") from error
+        raise CallerMistake(f"{path} is no ONNX file: {error}") from error
     return json.loads(properties.get(RECORD, "{}"))

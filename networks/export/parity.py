@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.registry import Network, Runner
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class CaseParity:
     largest_difference: float
 
 
-class ParityError(ValueError):
+class ParityError(CallerMistake):
     """An export differs from its network by more than the tolerance."""
 
 

@@ -14,6 +14,7 @@ from convai.generator.profiles import PROFILES
 from convai.generator.settings import Profile
 from convai.networks.export import onnx_file
 from convai.networks.registry import Network, Runner
+from convai.pipeline.mistakes import CallerMistake
 
 TORCH_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}  # of the networks' outputs
 
@@ -34,14 +35,14 @@ def import_tensorrt():
     try:
         import tensorrt
     except ModuleNotFoundError as error:
-        raise ValueError(
+        raise CallerMistake(
             "a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server"
         ) from error
     return tensorrt
 
 
 def shape_ranges(network: Network, inputs: tuple[Tensor, ...], profile: Profile) -> dict[str, Shapes]:
-    """The shapes each input may take. Raises ValueError if the profile is for a network of another size."""
+    """The shapes each input may take. Raises CallerMistake if the profile is for a network of another size."""
     ranges = {}
     for tensor, example in zip(network.step.inputs, inputs, strict=True):
         wanted = profile.settings[network.name].shapes[tensor.name]
@@ -51,7 +52,7 @@ def shape_ranges(network: Network, inputs: tuple[Tensor, ...], profile: Profile)
         )
         for axis in set(range(example.dim())) - set(network.variable_axes[tensor.name]):
             if any(shape[axis] != example.shape[axis] for shape in shapes):
-                raise ValueError(
+                raise CallerMistake(
                     f"{network.name}: axis {axis} of {tensor.name} is {example.shape[axis]} in this network, "
                     f"but {shapes[0][axis]} in profile {profile.name}"
                 )
@@ -67,7 +68,7 @@ def built_plan(tensorrt, source: Path, ranges: Mapping[str, Shapes]) -> bytes:
     parser = tensorrt.OnnxParser(definition, logger)
     if not parser.parse_from_file(str(source)):
         reasons = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
-        raise ValueError(f"TensorRT cannot read the ONNX export: {reasons}")
+        raise CallerMistake(f"TensorRT cannot read the ONNX export: {reasons}")
     config = builder.create_builder_config()
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # ten bits of mantissa would not be FP32
     profile = builder.create_optimization_profile()
@@ -76,7 +77,7 @@ def built_plan(tensorrt, source: Path, ranges: Mapping[str, Shapes]) -> bytes:
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(definition, config)
     if plan is None:
-        raise ValueError("TensorRT could not build a plan; its messages above say why")
+        raise CallerMistake("TensorRT could not build a plan; its messages above say why")
     return bytes(plan)
 
 
@@ -96,7 +97,7 @@ def open_runner(network: Network, path: Path) -> Runner:
             outputs.append(torch.empty(shape, dtype=TORCH_DTYPES[tensor.dtype], device="cuda"))
             context.set_tensor_address(tensor.name, outputs[-1].data_ptr())
         if not context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
-            raise ValueError(f"TensorRT could not run the plan of {network.name}; its messages above say why")
+            raise CallerMistake(f"TensorRT could not run the plan of {network.name}; its messages above say why")
         torch.cuda.synchronize()
         return tuple(output.cpu() for output in outputs)
 

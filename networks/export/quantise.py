@@ -12,6 +12,9 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
+from convai.pipeline.mistakes import reading
+from convai.pipeline.program import run_program
+
 BLOCK_SIZE = 64  # weights that share a scale; smaller blocks are more exact and slower
 INT8_ARITHMETIC = 4  # ONNX Runtime's accuracy level at which activations are rounded to INT8 too
 
@@ -35,9 +38,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    onnx.save(quantise(onnx.load(args.model)), args.out)
-    return 0
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    with reading(args.model, "ONNX file"):
+        model = onnx.load(args.model)
+    onnx.save(quantise(model), args.out)
 
 
 if __name__ == "__main__":

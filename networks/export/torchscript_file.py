@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
+from convai.pipeline.mistakes import CallerMistake
 
 RECORD = "convai.json"
 
@@ -40,5 +41,5 @@ def read_record(path: Path) -> Mapping:
         with quiet_exporter():
             torch.jit.load(path, _extra_files=files)
     except RuntimeError as error:
-        raise ValueError(f"{path} is no TorchScript file: {error}") from error
+        raise CallerMistake(f"{path} is no TorchScript file: {error}") from error
     return json.loads(files[RECORD] or "{}")

@@ -14,6 +14,7 @@ import scipy.signal
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.data import SERVED_FEATURES
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 NOISE_FRAMES = 4096
 LOWEST_LOG_MEL = -46.0  # that of digital silence
@@ -44,22 +45,14 @@ class AugmentConfig:
     time_mask_frames: int = 8
 
     def __post_init__(self):
-        for name in (
-            "room_share",
-            "margin_share",
-            "noise_share",
-            "babble_share",
-            "click_share",
-            "hum_share",
-            "narrow_share",
-        ):
+        for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be from 0 to 1, got {getattr(self, name)}")
 
     def weakened(self, strength: float) -> "AugmentConfig":
         """The same with rarer rooms, noises and masks: an untrained network learns faster from cleaner speech."""
         if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, got {strength}")
+            raise CallerMistake(f"strength must be from 0 to 1, got {strength}")
         shares = (*SHARES, "time_masks_per_second")
         return replace(
             self,

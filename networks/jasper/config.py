@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from convai.pipeline.description import NUM_FEATURES, NUM_LABELS
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class BlockConfig:
     def __post_init__(self):
         for name in ("filters", "kernel_size", "repeat", "stride", "dilation"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, so that its padding is symmetric, got {self.kernel_size}")
+            raise CallerMistake(f"kernel_size must be odd, so that its padding is symmetric, got {self.kernel_size}")
         if self.stride > 1 and (self.repeat > 1 or self.residual or self.dilation > 1):
-            raise ValueError(f"stride must be 1 in a repeated, residual or dilated block, got {self.stride}")
+            raise CallerMistake(f"stride must be 1 in a repeated, residual or dilated block, got {self.stride}")
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class JasperConfig:
 
     def __post_init__(self):
         if not self.blocks:
-            raise ValueError("blocks must hold at least one block, got none")
+            raise CallerMistake("blocks must hold at least one block, got none")
         if self.upsampling < 1 or self.encoder_stride % self.upsampling:
-            raise ValueError(f"upsampling must divide the blocks' stride {self.encoder_stride}, got {self.upsampling}")
+            raise CallerMistake(
+                f"upsampling must divide the blocks' stride {self.encoder_stride}, got {self.upsampling}"
+            )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+            raise CallerMistake(f"dropout must be in [0, 1), got {self.dropout}")
 
     @property
     def encoder_stride(self) -> int:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from convai.backends.steps.speech_features import SpeechFeatures, log_mel
 from convai.generator.profiles import PROFILES
 from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake, reading
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
 HELD_OUT_SHARE = 10  # one speaker in ten
@@ -40,10 +41,11 @@ def read_clips(manifest: Path, cache: Path, scale: float = 1.0) -> list[Clip]:
 
     A `scale` other than 1 plays the recordings that much faster: tempo, pitch and formants rise together.
     """
-    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    with reading(manifest, "manifest, one JSON object per line"):
+        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         if unknown := set(line["text"]) - set(LABELS):
-            raise ValueError(f"{manifest}: text {line['text']!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
+            raise CallerMistake(f"{manifest}: text {line['text']!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
     key = hashlib.sha256(f"{manifest.resolve()} {scale} {lines}".encode()).hexdigest()[:16]
     file = cache / f"{manifest.parent.name}-{key}.npy"
     ends_file = file.with_suffix(".ends.npy")
@@ -57,7 +59,8 @@ def read_clips(manifest: Path, cache: Path, scale: float = 1.0) -> list[Clip]:
 
 
 def _read_log_mel(file: Path, scale: float) -> np.ndarray:
-    audio, sample_rate_hertz = soundfile.read(file, dtype="float32")
+    with reading(file, "audio"):
+        audio, sample_rate_hertz = soundfile.read(file, dtype="float32")
     if sample_rate_hertz * scale != SAMPLE_RATE_HERTZ:
         audio = soxr.resample(audio, sample_rate_hertz * scale, SAMPLE_RATE_HERTZ)
     return log_mel(audio).T.astype(np.float16)

@@ -17,6 +17,8 @@ from convai.networks.jasper.config import CONFIGS
 from convai.networks.jasper.data import read_clips
 from convai.networks.jasper.model import BATCH_NORM_EPSILON, Block, Jasper
 from convai.networks.jasper.training import pad
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 CLIPS = 64
 
@@ -32,7 +34,7 @@ def grow(smaller: Jasper, larger: Jasper, features: Tensor, features_length: Ten
 
     Raises
     ------
-    ValueError
+    CallerMistake
         If the larger network does not hold every block of the smaller one.
     """
     old, new = smaller.encoder.layers, larger.encoder.layers
@@ -42,7 +44,7 @@ def grow(smaller: Jasper, larger: Jasper, features: Tensor, features_length: Ten
         for index, block in enumerate(old):
             new[index if index <= last else index + added].load_state_dict(block.state_dict())
     except (RuntimeError, IndexError) as error:
-        raise ValueError("the larger network must hold all blocks of the smaller network") from error
+        raise CallerMistake("the larger network must hold all blocks of the smaller network") from error
     larger.decoder.load_state_dict(smaller.decoder.state_dict())
     given = output_of(old[last], smaller, features, features_length)
     for block in new[last + 1 : last + 1 + added]:
@@ -73,14 +75,21 @@ def output_of(block: Block, network: Jasper, features: Tensor, features_length: 
     return outputs[0]
 
 
-def main(argv: list[str] | None = None) -> int:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--init", type=Path, required=True, help="weights of the smaller network")
     parser.add_argument("--manifest", type=Path, required=True, help="speech to measure on")
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--sizes", nargs=2, default=("mini", "small"), choices=CONFIGS)
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
+    parser.add_argument("--cache", type=Path, required=True, help="folder for log-mels")
+    parser.add_argument("--sizes", nargs=2, default=("mini", "small"), choices=CONFIGS, help="default %(default)s")
+    parser.add_argument("--out", type=Path, required=True, help="file for the weights of the larger network")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     torch.manual_seed(0)
     smaller, larger = (Jasper(CONFIGS[size]) for size in args.sizes)
     smaller.load_state_dict(load(args.init))
@@ -92,7 +101,6 @@ def main(argv: list[str] | None = None) -> int:
         difference = (larger.eval()(*batch)[0] - smaller.eval()(*batch)[0]).abs().max().item()
     save(args.out, larger.state_dict(), metadata={"config": args.sizes[1]})
     print(f"{sum(p.numel() for p in larger.parameters()):,} parameters; largest difference {difference:.2g}")
-    return 0
 
 
 if __name__ == "__main__":

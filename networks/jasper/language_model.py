@@ -25,6 +25,7 @@ from convai.backends.steps.transcripts import speakable, transcript, words_of
 from convai.networks.bert.squad import read_squad
 from convai.networks.jasper.ngrams import NgramModel, estimate
 from convai.networks.jasper.sentences import read_sentences
+from convai.pipeline.program import run_program
 
 _sentence_end = re.compile(r"[.?!]+(?: |$)")
 
@@ -105,7 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     sentences = list(read_transcripts(args.texts))
     vocabulary = frequent_words(sentences, args.words, args.min_word_count)
     marked = read_marked_questions(args.texts, frequent_words(sentences, COMMON_WORDS))
@@ -114,7 +118,6 @@ def main(argv: list[str] | None = None) -> int:
     write(penalise_letters(model, args.letter_penalty), args.out)
     sizes = ", ".join(f"{len(level.keys)} {order}-grams" for order, level in enumerate(model.levels, start=1))
     print(f"{args.out}: {sizes}, {args.out.stat().st_size / 1e6:.1f} MB")
-    return 0
 
 
 if __name__ == "__main__":

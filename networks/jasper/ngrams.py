@@ -7,6 +7,8 @@ from typing import TextIO
 
 import numpy as np
 
+from convai.pipeline.mistakes import CallerMistake
+
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0  # ARPA's log10 of zero
 FALLBACK_DISCOUNTS = np.array([0.0, 0.5, 1.0, 1.5])  # for texts too short to estimate them from
@@ -58,12 +60,12 @@ def estimate(sentences: Iterable[Sequence[str]], min_counts: Sequence[int]) -> N
     so the first of `min_counts` is 1; the others may not fall, or an n-gram could lose the shorter ones it stands on.
     """
     if min_counts[0] != 1 or any(low > high for low, high in pairwise(min_counts)):
-        raise ValueError(f"min_counts: got {list(min_counts)}; allowed are counts that begin with 1 and never fall")
+        raise CallerMistake(f"min_counts: got {list(min_counts)}; allowed are counts that begin with 1 and never fall")
     marked = [[BEGIN, *sentence, END] for sentence in sentences]
     words = [BEGIN, END, *sorted({word for sentence in marked for word in sentence} - {BEGIN, END})]
     base, max_order = len(words), len(min_counts)
     if base**max_order > np.iinfo(np.int64).max:
-        raise ValueError(f"got {base} words; too many for n-grams of {max_order}")
+        raise CallerMistake(f"got {base} words; too many for n-grams of {max_order}")
     ids = {word: index for index, word in enumerate(words)}
     stream = np.array([ids[word] for sentence in marked for word in sentence], np.int64)
     return NgramModel(words, smooth(count_ngrams(stream, base, max_order), base, min_counts))

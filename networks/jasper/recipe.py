@@ -6,6 +6,7 @@ from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.training.batches import BatchLimits
 from convai.networks.training.training import Schedule
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Recipe:
 
     def __post_init__(self):
         if self.size not in CONFIGS:
-            raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
+            raise CallerMistake(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
 
     @property
     def limits(self) -> BatchLimits:

@@ -19,6 +19,7 @@ from convai.backends.steps.transcripts import speakable, transcript
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.jasper.voices import speak
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
+from convai.pipeline.program import run_program
 
 PEAK = 0.7
 TEMPO_RANGE = (0.85, 1.25)
@@ -75,7 +76,10 @@ def save_clip(folder: Path, name: str, audio: np.ndarray, sentence: str, voice: 
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
     sentences = choose_sentences(args.texts, args.clips, args.longest, rng)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,6 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             line = save_clip(args.out, f"{index:06d}.flac", audio, sentence, voice)
             print(json.dumps(line), file=manifest, flush=True)
-    return 0
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import pad, training_of
 from convai.networks.training import run as training_run
 from convai.pipeline.description import LABELS
+from convai.pipeline.program import run_program
 
 CLIPS_PER_DEV_BATCH = 8
 SPEED_RANGE = (0.86, 1.16)  # of real recordings
@@ -33,12 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="manifest.jsonl files to train on")
     parser.add_argument(
         "--real",
+        type=copied,
         nargs="*",
         default=[],
         metavar="FILE[:COPIES]",
         help="likewise, less a tenth of the speakers; copies are heard at speeds spread over 0.86 to 1.16",
     )
     parser.add_argument("--size", default=Recipe.size, choices=CONFIGS, help="default %(default)s")
+    parser.add_argument("--batch-seconds", type=float, default=Recipe.batch_seconds, help="default %(default)g")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="manifest.jsonl files to measure on")
     parser.add_argument("--dev-clips", type=int, default=80, help="clips measured per set")
     parser.add_argument("--cache", type=Path, help="folder for log-mels (default: OUT/cache)")
@@ -49,16 +52,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def read_training_clips(args: argparse.Namespace, cache: Path) -> list[Clip]:
     clips = [clip for manifest in args.manifest for clip in read_clips(manifest, cache)]
-    for real in args.real:
-        manifest, _, copies = real.partition(":")
-        for scale in speeds(int(copies or 1)):
-            clips += [clip for clip in read_clips(Path(manifest), cache, scale) if not is_held_out(clip.speaker)]
+    for manifest, copies in args.real:
+        for scale in speeds(copies):
+            clips += [clip for clip in read_clips(manifest, cache, scale) if not is_held_out(clip.speaker)]
     return [clip for clip in clips if clip.text]
 
 
 def read_dev_sets(args: argparse.Namespace, cache: Path) -> dict[str, list[Clip]]:
     """Every --dev set by the name of its folder."""
     return {manifest.parent.name: read_clips(manifest, cache)[: args.dev_clips] for manifest in args.dev}
+
+
+def copied(argument: str) -> tuple[Path, int]:
+    """A manifest and how many copies of it to hear: `an4/manifest.jsonl:4`; one if nothing else is said."""
+    file, separator, copies = argument.rpartition(":")
+    if not separator:
+        return Path(argument), 1
+    if not copies.isdigit() or int(copies) < 1:
+        raise argparse.ArgumentTypeError(f"copies of {file} must be a whole number of at least 1, got {copies!r}")
+    return Path(file), int(copies)
 
 
 def speeds(copies: int) -> list[float]:
@@ -84,13 +96,16 @@ def word_error_rate(network: Jasper, clips: list[Clip]) -> float:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     cache = args.cache or args.out / "cache"
     clips, dev_sets = read_training_clips(args, cache), read_dev_sets(args, cache)
     hours = sum(clip.frames for clip in clips) / FRAMES_PER_SECOND / 3600
     print(f"{len(clips)} clips, {hours:.1f} hours; dev sets: {', '.join(dev_sets) or 'none'}")
-    recipe = Recipe(size=args.size)
+    recipe = Recipe(size=args.size, batch_seconds=args.batch_seconds)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
     training = training_of(recipe, clips, AugmentConfig().weakened(args.augmentation))
     training_run.run(
@@ -100,7 +115,6 @@ def main(argv: list[str] | None = None) -> int:
         recipe.size,
         lambda network: {name: round(word_error_rate(network, dev), 4) for name, dev in dev_sets.items()},
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from convai.networks.jasper import many_voices
+from convai.pipeline.mistakes import CallerMistake
 
 TIMEOUT_SECONDS = 60
 ESPEAK_WORDS_PER_MINUTE = 165
@@ -104,5 +105,5 @@ def speak(voice: str, sentence: str, tempo: float = 1.0) -> Speech:
     """Say `sentence` with a voice named `engine:voice`; a `tempo` of 1.2 is a fifth faster than normal."""
     engine, _, name = voice.partition(":")
     if engine not in ENGINES or not name:
-        raise ValueError(f"voice {voice!r} is unknown; allowed is engine:voice with one of {', '.join(ENGINES)}")
+        raise CallerMistake(f"voice {voice!r} is unknown; allowed is engine:voice with one of {', '.join(ENGINES)}")
     return ENGINES[engine](name, sentence, tempo)

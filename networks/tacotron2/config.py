@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake
 
 ODD_SIZES = ("encoder_kernel_size", "attention_location_kernel_size", "postnet_kernel_size")
 PROBABILITIES = (
@@ -52,29 +53,31 @@ class Tacotron2Config:
     def __post_init__(self):
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1 and name not in ("extra_steps", "prenet_dropout_seed"):
-                raise ValueError(f"{name} must be at least 1, got {value}")
+                raise CallerMistake(f"{name} must be at least 1, got {value}")
         for name in ODD_SIZES:
             if getattr(self, name) % 2 == 0:
-                raise ValueError(f"{name} must be odd, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be odd, got {getattr(self, name)}")
         for name in PROBABILITIES:
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
         if not 0 < self.gate_threshold < 1:
-            raise ValueError(f"gate_threshold must lie between 0 and 1, got {self.gate_threshold}")
+            raise CallerMistake(f"gate_threshold must lie between 0 and 1, got {self.gate_threshold}")
         if self.extra_steps < 0:
-            raise ValueError(f"extra_steps must not be negative, got {self.extra_steps}")
+            raise CallerMistake(f"extra_steps must not be negative, got {self.extra_steps}")
         self._check_embedding()
 
     def _check_embedding(self):
         if self.encoder_embedding_dim % 2:
-            raise ValueError(f"encoder_embedding_dim must be even (two directions), got {self.encoder_embedding_dim}")
+            raise CallerMistake(
+                f"encoder_embedding_dim must be even (two directions), got {self.encoder_embedding_dim}"
+            )
         if self.symbols_embedding_dim != self.encoder_embedding_dim:
-            raise ValueError(
+            raise CallerMistake(
                 f"symbols_embedding_dim must equal encoder_embedding_dim ({self.encoder_embedding_dim}), "
                 f"got {self.symbols_embedding_dim}"
             )
         if self.postnet_n_convolutions < 2:
-            raise ValueError(f"postnet_n_convolutions must be at least 2, got {self.postnet_n_convolutions}")
+            raise CallerMistake(f"postnet_n_convolutions must be at least 2, got {self.postnet_n_convolutions}")
 
 
 CONFIGS = {

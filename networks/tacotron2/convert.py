@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convai.networks.checkpoints.renames import Reading, RenameTable, key_problems, rename, tensors_in
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, Tacotron2Config
+from convai.pipeline.mistakes import CallerMistake
 
 # Training on several GPUs, and in mixed precision, each wrapped the network once.
 RENAMES: RenameTable = (
@@ -33,11 +34,11 @@ def read(contents: Mapping[str, object], path: Path) -> Reading | None:
 
 
 def stated_config(stated: Mapping[str, object], path: Path) -> Tacotron2Config:
-    """Take the file's sizes and limits. Raises ValueError for an option that this network does not have."""
+    """Take the file's sizes and limits. Raises CallerMistake for an option that this network does not have."""
     options = {name: value for name, value in stated.items() if name not in OPTIONS_WITHOUT_MEANING}
     unknown = sorted(options.keys() - {field.name for field in fields(Tacotron2Config)})
     if unknown:
-        raise ValueError(f"{path} states {', '.join(unknown)} in its config, which Tacotron 2 does not have")
+        raise CallerMistake(f"{path} states {', '.join(unknown)} in its config, which Tacotron 2 does not have")
     return Tacotron2Config(**options)
 
 

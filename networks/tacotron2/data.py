@@ -15,6 +15,7 @@ from convai.backends.steps.text_encoder import symbol_ids
 from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.networks.tacotron2.alignment import target_attention
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake, reading
 
 HELD_OUT_EVERY = 50  # clips
 
@@ -34,7 +35,9 @@ class Clip:
 
     def __post_init__(self):
         if len(self.symbols) != len(self.ends) or not self.symbols:
-            raise ValueError(f"ends must be as many as symbols ({len(self.symbols)}), at least 1, got {len(self.ends)}")
+            raise CallerMistake(
+                f"ends must be as many as symbols ({len(self.symbols)}), at least 1, got {len(self.ends)}"
+            )
 
     @property
     def frames(self) -> int:
@@ -65,9 +68,10 @@ class Batch:
 
 def read_clips(manifest: Path, cache: Path) -> list[Clip]:
     """Read every clip of a manifest.jsonl as `synthesize` writes it; mels are computed once and kept in `cache`."""
-    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    with reading(manifest, "manifest, one JSON object per line"):
+        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     if not lines:
-        raise ValueError(f"{manifest} is empty; it needs one line per clip")
+        raise CallerMistake(f"{manifest} is empty; it needs one line per clip")
     key = hashlib.sha256(f"{manifest.resolve()} {lines}".encode()).hexdigest()[:16]
     file, ends_file = cache / f"mels-{key}.npy", cache / f"mels-{key}.ends.npy"
     if not ends_file.exists():
@@ -80,7 +84,8 @@ def read_clips(manifest: Path, cache: Path) -> list[Clip]:
 
 
 def read_log_mel(file: Path) -> np.ndarray:
-    audio, _ = soundfile.read(file, dtype="float32")
+    with reading(file, "audio"):
+        audio, _ = soundfile.read(file, dtype="float32")
     return mel_spectrogram(audio).T.astype(np.float16)
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from convai.backends.steps.text_normalizer import normalize
 from convai.networks.tacotron2.phonemes import arpabet
 from convai.networks.tacotron2.texts import draw_texts, read_texts
+from convai.pipeline.program import run_program
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."
@@ -74,7 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     from hibari.g2p import G2P
 
     g2p = G2P()
@@ -86,7 +90,6 @@ def main(argv: list[str] | None = None) -> int:
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]
     args.out.write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
     print(f"{len(lines)} words written to {args.out}")
-    return 0
 
 
 if __name__ == "__main__":

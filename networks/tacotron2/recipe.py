@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME
 from convai.networks.tacotron2.config import CONFIGS
 from convai.networks.training.training import Schedule
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class Recipe:
 
     def __post_init__(self):
         if self.size not in CONFIGS:
-            raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
+            raise CallerMistake(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
         if not 0 <= self.sequential_share <= 1:
-            raise ValueError(f"sequential_share must be from 0 to 1, got {self.sequential_share}")
+            raise CallerMistake(f"sequential_share must be from 0 to 1, got {self.sequential_share}")
         if self.batch_frames < 1 or self.first_longest_seconds <= 0:
-            raise ValueError(
+            raise CallerMistake(
                 "batch_frames and first_longest_seconds must be above 0, "
                 f"got {self.batch_frames}, {self.first_longest_seconds}"
             )

@@ -23,6 +23,8 @@ from convai.backends.steps.text_encoder import TextEncoder
 from convai.networks.tacotron2.teacher import Teacher
 from convai.networks.tacotron2.texts import draw_texts
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
 CLIPS_PER_FOLDER = 1000
@@ -72,7 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     texts = draw_texts(args.texts, args.clips, args.max_words, random.Random(args.seed))
     pronunciations = load_pronunciations(str(args.dictionary))
     args.out.mkdir(parents=True, exist_ok=True)
@@ -84,11 +89,10 @@ def main(argv: list[str] | None = None) -> int:
             try:
                 spoken = spoken_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
                 line = make_clip(teacher, texts[number], spoken, args.out, number)
-            except ValueError as error:
+            except CallerMistake as error:
                 print(f"{texts[number]!r} is left out: {error}", file=sys.stderr)
                 continue
             print(json.dumps(line), file=lines, flush=True)
-    return 0
 
 
 def last_number(manifest: Path) -> int:

@@ -11,6 +11,7 @@ from convai.backends.steps.audio_trimmer import bring_peak_between
 from convai.backends.steps.symbols import PUNCTUATION
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400
@@ -80,7 +81,7 @@ def trimmed(audio: np.ndarray, ends: list[float]) -> Speech:
     """Cut the silence around the sentence to a margin, and move the ends accordingly."""
     audible = np.flatnonzero(np.abs(audio) > SILENCE)
     if not len(audible):
-        raise ValueError(f"got {len(audio)} samples of silence; allowed is audible speech")
+        raise CallerMistake(f"got {len(audio)} samples of silence; allowed is audible speech")
     margin = round(MARGIN_SECONDS * VOICE_SAMPLE_RATE_HERTZ)
     start, stop = max(0, audible[0] - margin), min(len(audio), audible[-1] + margin)
     seconds = (stop - start) / VOICE_SAMPLE_RATE_HERTZ
@@ -114,13 +115,13 @@ class Teacher:
         return self.words[word]
 
     def say(self, spoken: str, seed: int = 0) -> Speech:
-        """Say a text as `TextEncoder.spoken` gives it. Raises ValueError if it is too long to be said at once."""
+        """Say a text as `TextEncoder.spoken` gives it. Raises CallerMistake if it is too long to be said at once."""
         from hibari import dsp
 
         pairs = teacher_spellings(spoken, self.read_word)
         characters = flapped("".join(characters for _, characters in pairs))
         if len(characters) > MAX_TEACHER_SYMBOLS:
-            raise ValueError(f"got {len(characters)} phonemes; allowed are at most {MAX_TEACHER_SYMBOLS} at once")
+            raise CallerMistake(f"got {len(characters)} phonemes; allowed are at most {MAX_TEACHER_SYMBOLS} at once")
         ids = np.array([self.hibari.ids(characters)], np.int64)
         *spectra, durations = self.session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
         audio = dsp.synth(*(spectrum[0] for spectrum in spectra), np.random.default_rng(seed))

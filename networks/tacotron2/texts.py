@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from convai.networks.bert.squad import read_squad
+from convai.pipeline.mistakes import reading
 
 _sentence_end = re.compile(r"(?<=[a-z0-9)][.!?]) (?=[A-Z])")
 
@@ -12,7 +13,8 @@ _sentence_end = re.compile(r"(?<=[a-z0-9)][.!?]) (?=[A-Z])")
 def read_texts(file: Path) -> dict[str, list[str]]:
     """Texts by kind: of a SQuAD file (.json, .json.gz) answers, questions and contexts, else lines."""
     if ".json" not in file.suffixes:
-        return {"lines": [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]}
+        with reading(file, "UTF-8 text"):
+            return {"lines": [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]}
     paragraphs = [paragraph for article in read_squad(file) for paragraph in article["paragraphs"]]
     entries = [entry for paragraph in paragraphs for entry in paragraph["qas"]]
     return {

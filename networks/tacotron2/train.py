@@ -21,6 +21,7 @@ from convai.networks.tacotron2.recipe import Recipe
 from convai.networks.training import run as training_run
 from convai.networks.training.batches import Batches, BatchLimits
 from convai.networks.training.training import Training
+from convai.pipeline.program import run_program
 
 CLIPS_FOR_MEAN = 200
 
@@ -59,7 +60,10 @@ def start_from_mean(network: Tacotron2, clips: list[Clip]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe()
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
@@ -70,7 +74,6 @@ def main(argv: list[str] | None = None) -> int:
     training_run.run(
         training, args, "tacotron2", recipe.size, lambda network: measure(network, kept[: args.measured_clips])
     )
-    return 0
 
 
 if __name__ == "__main__":

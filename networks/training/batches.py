@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convai.pipeline.mistakes import CallerMistake
+
 BATCHES_SORTED_TOGETHER = 40
 
 
@@ -17,7 +19,7 @@ class BatchLimits:
     def __post_init__(self):
         for name, value in vars(self).items():
             if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+                raise CallerMistake(f"{name} must be at least 1, got {value}")
 
 
 class Batches:
@@ -32,7 +34,7 @@ class Batches:
         self.limits, self.first, self.first_steps, self.seed = limits, first, first_steps, seed
         for allowed in (limits, first):
             if not (self.frames <= allowed.longest_frames).any():
-                raise ValueError(
+                raise CallerMistake(
                     f"longest_frames must admit a clip, the shortest has {self.frames.min()}, "
                     f"got {allowed.longest_frames:g}"
                 )

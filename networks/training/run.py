@@ -3,9 +3,12 @@
 import argparse
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import torch
@@ -61,20 +64,38 @@ def run(training: Training, args: argparse.Namespace, network_name: str, config_
     if args.init:
         training.start_from(args.init)
     log = Log(args.out / LOG_NAME)
-    for losses in spans(training, args.minutes, args.minutes_between_checks, log):
-        # Saved first: measuring may take long, and must not cost what was learnt.
-        training.save(args.out / STATE_NAME)
-        training.export(args.out / f"{network_name}.safetensors", config_name)
-        log(step=training.steps_done, **losses, measured=measure(training.averaged()))
+    with asked_to_stop() as stop:
+        for losses in spans(training, args.minutes, args.minutes_between_checks, log, stop):
+            # Saved first: measuring may take long, and must not cost what was learnt.
+            training.save(args.out / STATE_NAME)
+            training.export(args.out / f"{network_name}.safetensors", config_name)
+            if not stop.is_set():
+                losses = losses | {"measured": measure(training.averaged())}
+            log(step=training.steps_done, **losses)
 
 
-def spans(training: Training, minutes: float, minutes_between: float, log: Log) -> Iterator[dict]:
-    """Train on, and stop for a check every so often, and at the end."""
-    stop = time.monotonic() + 60 * minutes
-    while training.steps_done < training.schedule.steps and time.monotonic() < stop:
-        pause = min(stop, time.monotonic() + 60 * minutes_between)
+@contextmanager
+def asked_to_stop() -> Iterator[Event]:
+    """Set by SIGTERM: the run ends after the step at hand, with its state saved, ready to resume."""
+    stop = Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def spans(training: Training, minutes: float, minutes_between: float, log: Log, stop: Event) -> Iterator[dict]:
+    """Train on, and pause for a check every so often, and at the end."""
+    end = time.monotonic() + 60 * minutes
+
+    def is_over(moment: float) -> bool:
+        return training.steps_done >= training.schedule.steps or time.monotonic() >= moment or stop.is_set()
+
+    while not is_over(end):
+        pause = min(end, time.monotonic() + 60 * minutes_between)
         history: list[dict[str, float]] = []
-        while training.steps_done < training.schedule.steps and time.monotonic() < pause:
+        while not is_over(pause):
             history.append(training.step())
             if training.steps_done % STEPS_PER_LOG_LINE == 0:
                 log(step=training.steps_done, **mean(history[-STEPS_PER_LOG_LINE:]))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.checkpoints.compact import load, save
+from convai.pipeline.mistakes import CallerMistake
 
 ADAM_BETAS = (0.9, 0.98)
 FALLS = {"cosine": lambda fallen: (1 + math.cos(math.pi * fallen)) / 2, "linear": lambda fallen: 1 - fallen}
@@ -32,15 +33,15 @@ class Schedule:
     def __post_init__(self):
         for name in ("steps", "warm_up_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.peak_rate <= 0 or self.largest_gradient <= 0:
-            raise ValueError(
+            raise CallerMistake(
                 f"peak_rate and largest_gradient must be above 0, got {self.peak_rate}, {self.largest_gradient}"
             )
         if self.fall not in FALLS:
             raise ValueError(f"fall must be one of {', '.join(FALLS)}, got {self.fall!r}")
         if not 0 <= self.decay_share <= 1 or not 0 <= self.average_decay < 1:
-            raise ValueError(
+            raise CallerMistake(
                 "decay_share must be from 0 to 1 and average_decay below 1, "
                 f"got {self.decay_share}, {self.average_decay}"
             )

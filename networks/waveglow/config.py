@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from convai.pipeline.description import NUM_MELS
+from convai.pipeline.mistakes import CallerMistake
 
 HOP_LENGTH = 256  # samples per mel frame
 UPSAMPLE_KERNEL_SIZE = 1024  # samples one mel frame spreads over, in NVIDIA's upsampling
@@ -37,28 +38,30 @@ class WaveGlowConfig:
     def __post_init__(self):
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+                raise CallerMistake(f"{name} must be at least 1, got {value}")
         if HOP_LENGTH % self.n_group:
-            raise ValueError(f"n_group must divide the {HOP_LENGTH} samples of a frame, got {self.n_group}")
+            raise CallerMistake(f"n_group must divide the {HOP_LENGTH} samples of a frame, got {self.n_group}")
         for name in ("n_group", "n_early_size"):
             if getattr(self, name) % 2:
-                raise ValueError(f"{name} must be even (couplings halve the channels), got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be even (couplings halve the channels), got {getattr(self, name)}")
         for name in ("kernel_size", "conditioning_kernel_size"):
             if getattr(self, name) % 2 == 0:
-                raise ValueError(f"{name} must be odd, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be odd, got {getattr(self, name)}")
         if self.flow_channels(self.n_flows - 1) < 2:
-            raise ValueError(
+            raise CallerMistake(
                 f"n_early_size {self.n_early_size} leaves no channels of n_group {self.n_group} to the last flow"
             )
         if self.sigma <= 0:
-            raise ValueError(f"sigma must be above 0, got {self.sigma}")
+            raise CallerMistake(f"sigma must be above 0, got {self.sigma}")
         self._check_conditioning()
 
     def _check_conditioning(self):
         if self.conditioning not in CONDITIONINGS:
-            raise ValueError(f"conditioning must be one of {', '.join(CONDITIONINGS)}, got {self.conditioning!r}")
+            raise CallerMistake(f"conditioning must be one of {', '.join(CONDITIONINGS)}, got {self.conditioning!r}")
         if self.conditioning == "upsampled" and self.conditioning_kernel_size != 1:
-            raise ValueError(f"conditioning_kernel_size must be 1 when upsampled, got {self.conditioning_kernel_size}")
+            raise CallerMistake(
+                f"conditioning_kernel_size must be 1 when upsampled, got {self.conditioning_kernel_size}"
+            )
 
     def flow_channels(self, flow: int) -> int:
         """Channels that a flow transforms, after those that left early."""

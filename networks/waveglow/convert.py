@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
 from convai.networks.waveglow.model import WaveGlowConfig
+from convai.pipeline.mistakes import CallerMistake
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),
@@ -56,11 +57,11 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def stated_config(stated: Mapping[str, object], path: Path) -> WaveGlowConfig:
-    """Take the file's sizes. Raises ValueError for an option that this network does not have."""
+    """Take the file's sizes. Raises CallerMistake for an option that this network does not have."""
     options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
     unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})
     if unknown:
-        raise ValueError(f"{path} states {', '.join(unknown)} in its config, which WaveGlow does not have")
+        raise CallerMistake(f"{path} states {', '.join(unknown)} in its config, which WaveGlow does not have")
     return WaveGlowConfig(**options)
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mistakes import CallerMistake, reading
 
 MARGIN_FRAMES = FFT_LENGTH // 2 // HOP_LENGTH  # that a frame of the mel sees on either side
 PCM16_SCALE = 32_768
@@ -26,8 +27,9 @@ class Recordings:
 
     @classmethod
     def read(cls, manifest: Path, cache: Path) -> "Recordings":
-        """Read a manifest.jsonl, whose audio paths are relative to it. Raises ValueError for another sample rate."""
-        files = [manifest.parent / json.loads(line)["audio"] for line in manifest.read_text().splitlines()]
+        """Read a manifest.jsonl, whose audio paths are relative to it. Raises CallerMistake for another sample rate."""
+        with reading(manifest, "manifest, one JSON object per line"):
+            files = [manifest.parent / json.loads(line)["audio"] for line in manifest.read_text().splitlines()]
         key = hashlib.sha256(f"{manifest.resolve()} {len(files)}".encode()).hexdigest()[:16]
         samples_file, ends_file = cache / f"audio-{key}.npy", cache / f"audio-{key}.ends.npy"
         if not ends_file.exists():
@@ -60,7 +62,8 @@ class Recordings:
 
 
 def read_pcm16(file: Path) -> np.ndarray:
-    samples, rate = soundfile.read(file, dtype="int16")
+    with reading(file, "audio"):
+        samples, rate = soundfile.read(file, dtype="int16")
     if rate != VOICE_SAMPLE_RATE_HERTZ:
-        raise ValueError(f"{file} has {rate} Hz; allowed is {VOICE_SAMPLE_RATE_HERTZ}")
+        raise CallerMistake(f"{file} has {rate} Hz; allowed is {VOICE_SAMPLE_RATE_HERTZ}")
     return samples

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, MIN_MAGNITUDE, filterbank
 from convai.networks.waveglow.model import WaveGlow
+from convai.pipeline.mistakes import CallerMistake
 
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # samples of window and hop
 SMALLEST_MAGNITUDE = 1e-4  # of a spectrum: quieter differences are not heard
@@ -25,7 +26,7 @@ class LossWeights:
     def __post_init__(self):
         for name, value in vars(self).items():
             if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value}")
+                raise CallerMistake(f"{name} must not be negative, got {value}")
 
 
 def batch_losses(

@@ -18,6 +18,8 @@ from convai.networks.training.training import Schedule, Training
 from convai.networks.waveglow.data import Recordings
 from convai.networks.waveglow.losses import LossWeights, batch_losses
 from convai.networks.waveglow.model import CONFIGS, WaveGlow
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 MEASURED_CLIPS, MEASURED_FRAMES = 8, 128
 
@@ -42,10 +44,10 @@ class Recipe:
 
     def __post_init__(self):
         if self.size not in CONFIGS:
-            raise ValueError(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
+            raise CallerMistake(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
         for name, least in (("clips", 1), ("frames", 8), ("likelihood_every", 1)):
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+                raise CallerMistake(f"{name} must be at least {least}, got {getattr(self, name)}")
 
     def weights_at(self, step: int) -> LossWeights:
         likelihood_alone = LossWeights(self.weights.likelihood, 0, 0)
@@ -88,14 +90,16 @@ def measure(network: WaveGlow, recordings: Recordings) -> dict[str, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe(weights=LossWeights(args.likelihood, args.spectrum, args.mel), bfloat16=not args.full_precision)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
     recordings = Recordings.read(args.manifest, args.cache or args.out / "cache")
     training = training_of(recipe, recordings)
     training_run.run(training, args, "waveglow", recipe.size, lambda network: measure(network, recordings))
-    return 0
 
 
 if __name__ == "__main__":

@@ -89,12 +89,12 @@ def test_a_network_fails_only_the_guilty_request_of_a_batch(client, model, good,
     answers = infer_together(client, model, [good, good, bad, good, good])
 
     assert largest_batch(client, model) >= 3
-    assert f"{model}: the network failed" in str(answers[2])
+    assert f"INVALID_ARGUMENT] {model}: the network refuses its inputs" in str(answers[2])
     assert sum(isinstance(answer, dict) for answer in answers) == 4
 
 
 def test_a_mistake_that_a_torchscript_network_reports_is_the_callers(client):
-    mistake = r"INVALID_ARGUMENT\] halver: the network failed: amplified is above 1e6$"
+    mistake = r"INVALID_ARGUMENT\] halver: the network refuses its inputs: amplified is above 1e6$"
     with pytest.raises(InferenceServerException, match=mistake):
         infer(client, "halver", amplified=floats(1e9))
 
@@ -125,3 +125,23 @@ def test_an_internal_error_is_told_by_kind_and_logged_whole(client, server):
         infer(client, "amplifier", x=floats(1), note=b"fail")
 
     assert "KeyError: '" in server.log_file.read_text()
+
+
+def test_a_numpy_error_inside_a_step_is_no_mistake_of_the_caller(client, server):
+    requests = [{"x": floats(1, 2), "note": note} for note in (b"", b"broadcast", b"", b"")]
+    answers = infer_together(client, "amplifier", requests)
+
+    assert "INTERNAL] amplifier: internal error (ValueError)" in str(answers[1])
+    assert "broadcast" not in str(answers[1])
+    assert [answers[index]["amplified"].tolist() for index in (0, 2, 3)] == [[[2.5, 5]]] * 3
+    log = server.log_file.read_text()
+    assert "amplifier: Traceback" in log
+    assert "ValueError: operands could not be broadcast together with shapes (2,) (3,)" in log
+
+
+def test_a_mistake_of_the_caller_is_not_in_the_log(client, server):
+    for model, inputs in (("amplifier", {"x": floats(np.nan), "note": b""}), ("halver", {"amplified": floats(1e9)})):
+        before = server.log_file.read_text()
+        with pytest.raises(InferenceServerException, match="INVALID_ARGUMENT"):
+            infer(client, model, **inputs)
+        assert "Traceback" not in server.log_file.read_text()[len(before) :]

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from convai.backends.runtime.adapter import python_step
+from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,11 @@ class Amplifier:
 
     def __call__(self, *, x, note, seed):
         if np.isnan(x).any():
-            raise ValueError(f"x holds NaN, says {__file__}; allowed are finite numbers")
+            raise CallerMistake(f"x holds NaN, says {__file__}; allowed are finite numbers")
         if note == "fail":
             raise KeyError(__file__)
+        if note == "broadcast":
+            x = x + np.zeros(len(x) + 1, np.float32)
         return {"amplified": np.float32(self.gain) * x + np.float32(seed or 0), "echo": note}
 
 

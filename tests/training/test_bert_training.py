@@ -161,12 +161,12 @@ def test_measuring_counts_the_answers_found(data):
     assert before["right"] < after["right"] == 1
 
 
-def test_an_encoder_that_lacks_weights_is_refused_by_name(data):
+def test_an_encoder_that_lacks_weights_is_refused_by_name(data, capsys):
     weights = load_file(data / "model.safetensors")
     del weights["encoder.layer.0.output.dense.bias"]
     save_file(weights, data / "model.safetensors")
-    with pytest.raises(ValueError, match="encoder.layer.0.output.dense.bias"):
-        main(arguments(data, 1))
+    assert main(arguments(data, 1)) == 1
+    assert "encoder.layer.0.output.dense.bias" in capsys.readouterr().err
 
 
 def test_a_whole_window_is_the_one_that_serving_makes(data):

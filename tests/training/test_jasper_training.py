@@ -1,5 +1,9 @@
+import argparse
 import json
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +19,7 @@ from convai.networks.jasper.grow import grow
 from convai.networks.jasper.model import Jasper
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import pad, training_of
-from convai.networks.training.training import Schedule
+from convai.networks.training.training import Schedule, Training
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
 QUICK = Recipe(
@@ -113,6 +117,14 @@ def test_copies_of_real_recordings_are_heard_at_different_speeds_around_their_ow
     assert train.speeds(3) == [0.91, 1.01, 1.11]
 
 
+def test_a_manifest_says_how_often_it_is_heard():
+    assert train.copied("a/b.jsonl") == (Path("a/b.jsonl"), 1)
+    assert train.copied("a/b.jsonl:4") == (Path("a/b.jsonl"), 4)
+    for wrong in ("a/b.jsonl:0", "a/b.jsonl:many", "a/b.jsonl:"):
+        with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
+            train.copied(wrong)
+
+
 def test_a_grown_network_begins_by_answering_as_the_smaller_one(clips):
     torch.manual_seed(0)
     deeper = replace(TINY, blocks=(*TINY.blocks[:2], *residual_blocks(2, (48, 5), (48, 5)), TINY.blocks[2]))
@@ -174,3 +186,21 @@ def test_the_program_leaves_log_state_and_weights_and_can_go_on(tmp_path):
     assert [line["step"] for line in lines] == [1, 2]
     assert "speech" in lines[-1]["measured"]
     assert (tmp_path / "run" / "jasper.safetensors").exists()
+
+
+def test_a_run_that_is_told_to_stop_saves_what_it_learnt(tmp_path, monkeypatch):
+    manifest = str(save_speech(tmp_path / "speech"))
+    learn = Training.step
+
+    def step_and_signal(training):
+        losses = learn(training)
+        if training.steps_done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    monkeypatch.setattr(Training, "step", step_and_signal)
+    arguments = ["--manifest", manifest, "--dev", manifest, "--out", str(tmp_path / "run"), "--steps", "50"]
+    assert train.main(arguments) == 0
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["steps_done"] == 2
+    (line,) = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert "measured" not in line

@@ -21,6 +21,7 @@ FAILURES = [
     (grpc.StatusCode.UNAVAILABLE, "[request id: <id_unknown>] Exceeds maximum queue size", Overloaded),
     (grpc.StatusCode.UNAVAILABLE, "Request timeout expired", Overloaded),
     (grpc.StatusCode.INTERNAL, "Stub process 'jasper_0_0' is not healthy.", ServerError),
+    (grpc.StatusCode.INTERNAL, "in ensemble 'chain', mel_padder: internal error (ValueError)", ServerError),
     (grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'speech_to_text' is not found", ServerError),
 ]
 

@@ -1,12 +1,14 @@
 import subprocess
 import sys
-from pathlib import Path
+from importlib import import_module
 
+import numpy as np
 import pytest
+from support.places import ROOT
 
-from convai.__main__ import COMMANDS, main
+from convai.__main__ import COMMANDS, Command, main
 
-ROOT = Path(__file__).parent.parent.parent
+FOLDERS = ("pipeline", "generator", "client", "backends", "networks", "benchmarks")
 
 
 def test_help_lists_every_command_without_importing_any():
@@ -32,7 +34,8 @@ def test_each_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as exit:
         main([name, "--help"])
     assert exit.value.code == 0
-    assert f"convai {name}" in capsys.readouterr().out
+    help = capsys.readouterr().out
+    assert f"convai {name}" in help and "--debug" in help
 
 
 def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):
@@ -42,6 +45,65 @@ def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("convai.client.ask.run", interrupt)
     assert main(["ask", "question.wav", "--context", "context.txt"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+ASK = ["ask", "question.wav", "--context", "context.txt"]
+
+
+def test_a_mistake_of_the_caller_is_one_line_and_a_bug_says_that_it_is_one(monkeypatch, capsys):
+    def add_unequal_shapes(args):
+        return np.zeros(2) + np.zeros(3)
+
+    assert main(ASK) == 1
+    assert capsys.readouterr().err == "convai ask: --context: cannot read context.txt: No such file or directory\n"
+
+    monkeypatch.setattr("convai.client.ask.run", add_unequal_shapes)
+    assert main(ASK) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("convai ask: ValueError: operands could not be broadcast")
+    assert "a bug of convai" in told and "--debug shows the traceback" in told
+    assert "Traceback" not in told
+
+
+def test_debug_shows_the_traceback_of_whatever_goes_wrong(monkeypatch, capsys):
+    assert main([*ASK, "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+    monkeypatch.setattr("convai.client.ask.run", lambda args: {}["missing"])
+    assert main([*ASK, "--debug"]) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" in told and "KeyError: 'missing'" in told and "a bug of convai" in told
+
+
+def test_a_command_that_cannot_even_be_imported_is_told_too(monkeypatch, capsys):
+    monkeypatch.setitem(COMMANDS, "ask", Command("convai.no_such_module", "never"))
+    assert main(ASK) == 1
+    assert "ModuleNotFoundError: No module named 'convai.no_such_module'" in capsys.readouterr().err
+
+
+def test_a_package_that_is_not_installed_is_no_bug(monkeypatch, capsys):
+    monkeypatch.setattr("convai.client.ask.run", lambda args: import_module("no_such_package"))
+    assert main(ASK) == 1
+    assert capsys.readouterr().err.startswith("convai ask: the Python package no_such_package is not installed")
+
+
+def programs():
+    """The modules that are run by `python -m`."""
+    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")] + [ROOT / "convai" / "demo.py"]
+    modules = [file.relative_to(ROOT).with_suffix("") for file in files if "__main__" in file.read_text()]
+    return sorted(".".join(("convai", *module.parts)).replace("convai.convai", "convai") for module in modules)
+
+
+def test_programs_are_found():
+    assert {"convai.demo", "convai.networks.jasper.train", "convai.benchmarks.speed.overload"} <= set(programs())
+
+
+@pytest.mark.parametrize("module", programs())
+def test_every_program_takes_debug_and_has_its_own_main(module, capsys):
+    with pytest.raises(SystemExit) as exit:
+        import_module(module).main(["--help"])
+    assert exit.value.code == 0
+    assert "--debug" in capsys.readouterr().out
 
 
 def test_the_console_command_returns_the_status():

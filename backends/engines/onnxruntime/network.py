@@ -10,6 +10,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from convai.backends.engines.runs import Arrays
 from convai.backends.runtime.parameters import whole_number
+from convai.pipeline.mistakes import CallerMistake
 
 
 class OnnxNetwork:
@@ -32,6 +33,6 @@ class OnnxNetwork:
         is_large = max(array.size for array in inputs.values()) > self.kept_elements
         try:
             outputs = self.session.run(self.output_names, inputs, self.large_run if is_large else None)
-        except InvalidArgument as error:
-            raise ValueError(str(error)) from error
+        except InvalidArgument as error:  # an index outside its table, say; what breaks inside a node is another class
+            raise CallerMistake(f"the network refuses its inputs: {error}") from error
         return dict(zip(self.output_names, outputs, strict=True))

@@ -10,8 +10,11 @@ import torch
 
 from convai.backends.engines.runs import Arrays
 from convai.backends.runtime.parameters import whole_number
+from convai.pipeline.mistakes import CallerMistake
 
-RAISED_VALUE_ERROR = "builtins.ValueError: "  # how TorchScript tells that the network itself raised one
+# How TorchScript tells that the network's own code raised one; PyTorch's operators raise RuntimeErrors, and a class of
+# ours could not travel in the file.
+RAISED_VALUE_ERROR = "builtins.ValueError: "
 
 
 class TorchScriptNetwork:
@@ -31,7 +34,8 @@ class TorchScriptNetwork:
         except torch.jit.Error as error:
             reason = str(error).strip().splitlines()[-1]
             if reason.startswith(RAISED_VALUE_ERROR):
-                raise ValueError(reason.removeprefix(RAISED_VALUE_ERROR)) from error
+                refusal = reason.removeprefix(RAISED_VALUE_ERROR)
+                raise CallerMistake(f"the network refuses its inputs: {refusal}") from error
             raise
         outputs = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
         return {name: outputs[index].numpy() for name, index in self.output_indices.items()}
@@ -41,5 +45,5 @@ def output_index(name: str) -> int:
     """2 for "mel_length__2"."""
     index = name.rpartition("__")[2]
     if not index.isdecimal():
-        raise ValueError(f"output {name} of a TorchScript network must end in its index, like {name}__0")
+        raise CallerMistake(f"output {name} of a TorchScript network must end in its index, like {name}__0")
     return int(index)

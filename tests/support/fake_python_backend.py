@@ -1,0 +1,86 @@
+"""What Triton puts before its Python backend's models: as much of it as the adapter needs to answer requests."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+
+@dataclass
+class Tensor:
+    tensor_name: str
+    array: np.ndarray
+
+    def name(self) -> str:
+        return self.tensor_name
+
+    def as_numpy(self) -> np.ndarray:
+        return self.array
+
+
+@dataclass
+class TritonError:
+    text: str
+    code: str
+
+    INVALID_ARG, INTERNAL, CANCELLED = "INVALID_ARG", "INTERNAL", "CANCELLED"
+
+
+@dataclass
+class InferenceResponse:
+    output_tensors: list[Tensor] = field(default_factory=list)
+    error: TritonError | None = None
+
+
+class Request:
+    """A request for every output of a step, from arrays by name, shape = (rows, ...)."""
+
+    def __init__(self, outputs: list[str], **inputs: np.ndarray):
+        self.outputs, self.tensors = outputs, [Tensor(*item) for item in inputs.items()]
+
+    def inputs(self) -> list[Tensor]:
+        return self.tensors
+
+    def requested_output_names(self) -> list[str]:
+        return self.outputs
+
+    def is_cancelled(self) -> bool:
+        return False
+
+
+class FakePythonBackend(ModuleType):
+    """Stands for `triton_python_backend_utils`; `log` holds what was written to the server's log as errors."""
+
+    Tensor, TritonError, InferenceResponse = Tensor, TritonError, InferenceResponse
+
+    def __init__(self):
+        super().__init__("triton_python_backend_utils")
+        self.log: list[str] = []
+        self.Logger = self
+
+    def log_error(self, text: str) -> None:
+        self.log.append(text)
+
+    def triton_string_to_numpy(self, name: str) -> type:
+        return {"TYPE_FP32": np.float32, "TYPE_STRING": np.object_}[name]
+
+    def install(self, monkeypatch) -> None:
+        """Let the modules that need Triton's utilities be imported anew, with this; until the test is over."""
+        monkeypatch.setitem(sys.modules, self.__name__, self)
+        for name in ("convai.backends.runtime.adapter", "convai.backends.engines.engine"):
+            monkeypatch.setitem(sys.modules, name, None)  # noted, so that what is imported now is forgotten afterwards
+            del sys.modules[name]
+            import_module(name)
+
+
+def arguments(folder, name: str, outputs: dict[str, str], **config) -> dict[str, str]:
+    """What Triton hands to a model's `initialize`; `outputs` are data types by name."""
+    listed = [{"name": output, "data_type": data_type} for output, data_type in outputs.items()]
+    return {
+        "model_config": json.dumps({"name": name, "output": listed} | config),
+        "model_repository": str(folder),
+        "model_version": "1",
+    }
