@@ -24,6 +24,7 @@ from convai.benchmarks.tables import Measurement
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
 from convai.networks.bert.questions import spoken_form
+from convai.pipeline.mistakes import CallerMistake
 
 MOST_SPEAKERS = 20  # so many get a line each
 
@@ -38,7 +39,7 @@ class Noise:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f"kind of noise must be one of {', '.join(KINDS)}, got {self.kind!r}")
+            raise CallerMistake(f"kind of noise must be one of {', '.join(KINDS)}, got {self.kind!r}")
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ def listen(
 ) -> list[Heard]:
     """Have every recording heard by every server. A question about a text is heard with the text in mind.
 
-    Raises ValueError if a recording says nothing, for which no rate of errors could be given.
+    Raises CallerMistake if a recording says nothing, for which no rate of errors could be given.
     """
     recordings = [(corpus, recording) for corpus, members in corpora.items() for recording in members]
     said = [spoken_form(recording.text) for _, recording in recordings]
     if wordless := [str(recording.audio) for (_, recording), words in zip(recordings, said, strict=True) if not words]:
-        raise ValueError(
+        raise CallerMistake(
             f"{wordless[0]} and {len(wordless) - 1} more have a text without a word; allowed is one or more"
         )
     files = [recording.audio for _, recording in recordings]
@@ -113,7 +114,7 @@ def noisy(audio: np.ndarray, sample_rate: int, noise: Noise, number: int, files:
     if noise.kind == BABBLE:
         others = [file for file in files if file != files[number]]
         if not others:
-            raise ValueError("babble is made of the other recordings of the manifest; got one alone")
+            raise CallerMistake("babble is made of the other recordings of the manifest; got one alone")
         voices = [resampled(*read_mono(others[i]), sample_rate) for i in rng.integers(len(others), size=BABBLE_VOICES)]
         added = babble(len(audio), voices, rng)
     else:

@@ -10,6 +10,7 @@ from convai.benchmarks.quality.hearing import Noise, listen, measured_groups, wi
 from convai.benchmarks.quality.hearing_report import report, report_json
 from convai.benchmarks.quality.recordings import Recording
 from convai.client.answer import Answer
+from convai.pipeline.mistakes import CallerMistake
 
 
 class Recogniser:
@@ -102,17 +103,17 @@ def test_added_noise_is_the_same_in_every_run_and_another_with_another_seed(tmp_
 
 
 def test_an_unknown_kind_of_noise_names_those_that_are_known():
-    with pytest.raises(ValueError, match="one of white, pink, brown, babble, got 'green'"):
+    with pytest.raises(CallerMistake, match="one of white, pink, brown, babble, got 'green'"):
         Noise(10, "green")
 
 
 def test_babble_needs_somebody_else(tmp_path):
-    with pytest.raises(ValueError, match="the other recordings of the manifest; got one alone"):
+    with pytest.raises(CallerMistake, match="the other recordings of the manifest; got one alone"):
         listen([Recogniser()], {"a": [Recording(tone(tmp_path, 200), "who is anna")]}, Noise(10, "babble"))
 
 
 def test_a_recording_without_a_word_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="clip.wav and 0 more have a text without a word"):
+    with pytest.raises(CallerMistake, match="clip.wav and 0 more have a text without a word"):
         listen([Recogniser()], {"a": [Recording(tmp_path / "clip.wav", "?!")]})
 
 
