@@ -9,7 +9,7 @@ help: ## list the targets
 setup: .venv/installed ## create .venv with everything pinned; a second run reuses it
 
 demo: setup export ## ask the example question: starts the server, writes answer.wav and answer.png, stops it
-	.venv/bin/python -m convai.demo
+	$(CONVAI) demo
 
 test: setup export ## run every test against a real Triton server
 	.venv/bin/python -m pytest
@@ -49,14 +49,14 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network bert --config bert-large
 	$(EXPORT_FULL_SIZE) --network tacotron2 --config tacotron2
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
-	.venv/bin/python -m convai.demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
+	$(CONVAI) demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
 clean: ## remove the environment and the exports
 	rm -rf .venv build answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,export,test]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,plot,test]'
 	touch $@
 
 .PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size clean

@@ -7,6 +7,7 @@ convai ask questions/ --context text.txt --out answers/ --json
 import argparse
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
@@ -67,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     if args.trace and args.step_by_step:
         raise CallerMistake("--trace draws times inside the server, of which --step-by-step knows none; leave one out")
+    if args.plot or args.trace:
+        import_module("matplotlib")  # if that is missing, it is told before anything is asked
     jobs = plan(args.questions, args.out, args.plot, args.trace)
     context = read_context(args.context)
     with ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args)) as client:

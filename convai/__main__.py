@@ -3,10 +3,13 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.program import exit_status, run_program
 
 
@@ -16,22 +19,33 @@ class Command:
 
     module: str
     help: str
+    extra: str | None = None  # of pyproject.toml, with what its module imports; None for those of the bare package
 
 
 COMMANDS = {
-    "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline"),
+    "demo": Command("convai.demo", "start the server, ask the example question, stop", "cpu"),
+    "init": Command("convai.init", "make a model repository with the default networks", "cpu"),
+    "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
-    "generate": Command("convai.generator.generate", "write, check or draw the model repository's configuration"),
-    "export": Command("convai.networks.export.command", "export the networks into the model repository"),
-    "deploy": Command(
-        "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository"
+    "backends": Command(
+        "convai.backends.management.plain_triton", "prepare for Triton itself, and print its command", "cpu"
     ),
-    "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights"),
-    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers"),
+    "generate": Command(
+        "convai.generator.generate", "write, check or draw the model repository's configuration", "server"
+    ),
+    "export": Command("convai.networks.export.command", "export the networks into the model repository", "export"),
+    "deploy": Command(
+        "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository", "cpu"
+    ),
+    "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights", "export"),
+    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
     "bench": Command(
-        "convai.benchmarks.speed.bench", "measure latency and throughput beside the floor and the way of 2020"
+        "convai.benchmarks.speed.bench",
+        "measure latency and throughput beside the floor and the way of 2020",
+        "evaluate",
     ),
 }
+OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}  # of packages that only some options of a command take
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,8 +57,22 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_command(name: str, options: list[str]) -> int:
-    module = import_module(COMMANDS[name].module)
-    return run_program(parser(name, module), module.run, options)
+    with missing_package_told(name):
+        module = import_module(COMMANDS[name].module)
+        return run_program(parser(name, module), module.run, options)
+
+
+@contextmanager
+def missing_package_told(command: str) -> Iterator[None]:
+    """Around what a command imports: a package that is not installed is the caller's to install, with its extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = OTHER_EXTRAS.get(package, COMMANDS[command].extra)
+        if package in ("", "convai") or extra is None:
+            raise
+        raise CallerMistake(f"{package} is not installed: pip install 'convai[{extra}]'") from error
 
 
 def overview() -> argparse.ArgumentParser:

@@ -1,60 +1,61 @@
 """The whole pipeline once: start the server, ask the example question, write answer.wav and answer.png, stop.
 
-python -m convai.demo
-python -m convai.demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
+convai demo
+convai demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
 """
 
 import argparse
-import sys
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+
+import platformdirs
 
 from convai.__main__ import main as convai
 from convai.backends.management.launcher import Server
-from convai.backends.management.repository import DEFAULT_PROFILE
 from convai.backends.management.warm_up import warm_up
 from convai.generator.profiles import PROFILES
-from convai.pipeline.program import run_program
-
-EXAMPLES = Path(__file__).parent.parent / "client" / "examples"
-
-
-def main(argv: list[str] | None = None) -> int:
-    return run_program(build_parser(), run, argv)
+from convai.pipeline.config_files import DEFAULT_PROFILE
+from convai.pipeline.package_data import packaged
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model-repository",
+        type=Path,
+        metavar="FOLDER",
+        help="default: ./model_repository if it is there, otherwise one made in the user's cache",
     )
-    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
-    parser.add_argument("--profile", default="cpu", choices=PROFILES, help="default %(default)s")
+    parser.add_argument("--profile", default=DEFAULT_PROFILE, choices=PROFILES, help="default %(default)s")
     parser.add_argument("--timeout", default="60", metavar="SECONDS", help="for the answer, default %(default)s")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
+    repository = args.model_repository or found_or_made_repository()
     print("starting the server ...", flush=True)
-    with Server(args.model_repository, profile=args.profile) as server:
+    with Server(repository, profile=args.profile) as server:
         if args.profile == DEFAULT_PROFILE:  # networks of NVIDIA's sizes would take minutes
             warm_up(server.control)
         return convai([*question(server.grpc_address, args.timeout), *(["--debug"] if args.debug else [])])
 
 
+def found_or_made_repository() -> Path:
+    """The model repository of the current folder; where there is none, that of this version in the user's cache."""
+    here = Path("model_repository")
+    if here.is_dir():
+        return here
+    cached = platformdirs.user_cache_path("convai") / version("convai") / "model_repository"
+    if not cached.is_dir():
+        from convai.init import make_repository  # torch takes seconds to import
+
+        print(f"making the model repository {cached} ...", flush=True)
+        make_repository(cached)
+    return cached
+
+
 def question(address: str, timeout: str) -> list[str]:
-    """The command that asks the example question."""
-    files = [str(EXAMPLES / "question.wav"), "--context", str(EXAMPLES / "context.txt")]
-    return [
-        "ask",
-        *files,
-        "--out=answer.wav",
-        "--plot=answer.png",
-        "--steps",
-        "--server",
-        address,
-        "--timeout",
-        timeout,
-    ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    """The command that asks the example question, and draws the answer if there is what that takes."""
+    examples = packaged("client", "examples")
+    asked = ["ask", str(examples / "question.wav"), "--context", str(examples / "context.txt"), "--out=answer.wav"]
+    drawn = ["--plot=answer.png"] if find_spec("matplotlib") else []
+    return [*asked, *drawn, "--steps", "--server", address, "--timeout", timeout]

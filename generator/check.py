@@ -6,9 +6,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from convai.generator.profiles import BUCKETED_AXES, PROFILES
+from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import DATA_TYPES
-from convai.generator.settings import Profile
 from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
@@ -24,7 +23,6 @@ def check_repository(model_repository: Path, profile: Profile) -> dict[str, Mode
     """
     configs = {name: parse(model_repository / name / profile.config_file) for name in MODEL_NAMES}
     check_configs(configs)
-    check_buckets(profile)
     others = sorted({folder.name for folder in model_repository.iterdir()} - configs.keys())
     files = {name: model_repository / name / profile.config_file for name in others}
     return configs | {name: parse(path) for name, path in files.items() if path.is_file()}
@@ -57,22 +55,6 @@ def check_configs(configs: Mapping[str, ModelConfig]) -> None:
             _check_batch_size(config, configs)
             wirings.append(wiring)
     check_every_output_is_used(steps.values(), wirings)
-
-
-def check_buckets(profile: Profile) -> None:
-    """Check that each bucket size a Python step may pad to lies within the shapes its network takes."""
-    for (step, parameter), (tensor, axis) in BUCKETED_AXES.items():
-        buckets = profile.settings[step].parameters[parameter]
-        for network, settings in profile.settings.items():
-            if tensor in settings.shapes:
-                limits = settings.shapes[tensor]
-                low, high = limits.smallest[axis], limits.largest[axis]
-                outside = [bucket for bucket in buckets if not low <= bucket <= high]
-                if outside:
-                    raise CallerMistake(
-                        f"profile {profile.name}: step {step} pads {tensor} to {outside} ({parameter}), "
-                        f"but {network} takes {low} to {high} there"
-                    )
 
 
 def check_all(model_repository: Path) -> list[str]:

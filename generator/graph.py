@@ -1,11 +1,10 @@
 """Draws an ensemble: Mermaid text for the README, or a picture."""
 
-from convai.pipeline.description import STEPS
+from convai.pipeline.description import NETWORK_NAMES
 from convai.pipeline.wiring import Wiring
 
 CALLER = "caller"
 ANSWER = "answer"
-NETWORKS = {step.name for step in STEPS if step.is_network}
 
 
 def edges(wiring: Wiring) -> list[tuple[str, str, list[str]]]:
@@ -27,7 +26,7 @@ def mermaid(wiring: Wiring) -> str:
     """Flowchart in Mermaid's language; networks are rounded, Python steps square."""
     lines = ["flowchart LR", f"    {CALLER}([the caller])", f"    {ANSWER}([the answer])"]
     for call in wiring.calls:
-        shape = f"({call.step})" if call.step in NETWORKS else f"[{call.step}]"
+        shape = f"({call.step})" if call.step in NETWORK_NAMES else f"[{call.step}]"
         lines.append(f"    {call.step}{shape}")
     for source, target, tensors in edges(wiring):
         lines.append(f"    {source} -- {'<br>'.join(tensors)} --> {target}")
@@ -61,7 +60,7 @@ def draw(wiring: Wiring, path: str) -> None:
 
 
 def _box(name: str) -> dict:
-    is_network = name in NETWORKS
+    is_network = name in NETWORK_NAMES
     shape = "round" if is_network or name in (CALLER, ANSWER) else "square"
     colour = "#cfe3ff" if is_network else "white" if name in (CALLER, ANSWER) else "#eeeeee"
     return {"boxstyle": f"{shape},pad=0.5", "facecolor": colour, "edgecolor": "#444444"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jinja2
 
-from convai.generator.profiles import PROFILES
-from convai.generator.settings import MODEL_FILES, Profile
+from convai.generator.profiles import PROFILES, Profile
+from convai.generator.settings import MODEL_FILES
 from convai.pipeline.description import DTYPES, ENSEMBLES, STEPS, Call, Ensemble, Step
 from convai.pipeline.wire_names import wire_name
 from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
@@ -79,7 +79,11 @@ def render_step(step: Step, profile: Profile, origin: str = ORIGIN) -> str:
 
 def _render_ensemble(wiring: Wiring, steps: dict[str, Step], profile: Profile) -> str:
     calls = [_with_wire_names(call, steps[call.step], profile) for call in wiring.calls]
-    return _environment().get_template("ensemble.pbtxt.j2").render(wiring=wiring, calls=calls, profile=profile)
+    return (
+        _environment()
+        .get_template("ensemble.pbtxt.j2")
+        .render(origin=ORIGIN, wiring=wiring, calls=calls, profile=profile)
+    )
 
 
 def _with_wire_names(call: Call, step: Step, profile: Profile) -> Call:

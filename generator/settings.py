@@ -1,9 +1,10 @@
-"""How a step can be set up to run: the fields of a profile, with their rules and units."""
+"""How a step can be set up to run: engine, batching, queue and parameters, with their rules and units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan", "python": "model.py"}
+KINDS = ("KIND_CPU", "KIND_GPU")  # of processors that Triton runs a model on
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Settings:
     def __post_init__(self):
         if self.engine not in MODEL_FILES:
             raise ValueError(f"engine {self.engine!r} is unknown; allowed are {', '.join(MODEL_FILES)}")
-        if self.kind not in ("KIND_CPU", "KIND_GPU"):
-            raise ValueError(f"kind must be KIND_CPU or KIND_GPU, got {self.kind!r}")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         for name in ("instances", "max_queue_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -49,15 +50,13 @@ class Settings:
             raise ValueError(f"max_queue_delay_microseconds must not be negative, got {got}")
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Settings for every step, and what all models share."""
-
-    name: str
-    settings: Mapping[str, Settings]
-    max_batch_size: int = 8
-
-    @property
-    def config_file(self) -> str:
-        """Path of the configuration within a model's folder."""
-        return "config.pbtxt" if self.name == "cpu" else f"configs/{self.name}.pbtxt"
+def thread_parameters(engine: str, threads: int) -> dict[str, int]:
+    """The parameters by which Triton's backends are told how many threads one run of a network may use."""
+    names = {
+        "onnxruntime": ("intra_op_thread_count", "inter_op_thread_count"),
+        "pytorch": ("INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"),
+    }
+    if engine not in names:
+        raise ValueError(f"engine {engine!r} takes no number of threads; those that do are {', '.join(names)}")
+    within, between = names[engine]
+    return {within: threads, between: 1}

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 SAMPLE_RATE_HERTZ = 16_000  # what the speech recognition hears
 VOICE_SAMPLE_RATE_HERTZ = 22_050  # what the speech synthesis speaks
+VOICE_HOP_LENGTH = 256  # samples of the voice per frame of its mel
 NUM_FEATURES = 64
 NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
+VOCODER_BIAS_FILE = "waveglow_bias.npy"  # of audio_trimmer: `convai export` measures it, the denoiser takes it off
 
 # Names of the KServe v2 protocol. The pipeline itself needs FP32, INT32, INT64 and BYTES; deployed models the rest.
 DTYPES = ("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES")
@@ -186,4 +188,6 @@ ENSEMBLES = (
     Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),
 )
 
+NETWORK_NAMES = tuple(step.name for step in STEPS if step.is_network)
+PYTHON_STEP_NAMES = tuple(step.name for step in STEPS if not step.is_network)
 MODEL_NAMES = tuple(model.name for model in (*STEPS, *ENSEMBLES))

@@ -10,7 +10,7 @@ import soundfile
 
 from convai.backends.management.launcher import Server
 from convai.client import ConvaiClient
-from convai.pipeline.description import STEPS
+from convai.pipeline.description import NETWORK_NAMES
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def model_repository(tmp_path_factory):
     """A copy of the model repository with the default networks, so that tests may break it."""
     copy = tmp_path_factory.mktemp("served") / "model_repository"
     shutil.copytree(ROOT / "model_repository", copy)
-    missing = [step.name for step in STEPS if step.is_network and not list((copy / step.name).glob("1/model.*"))]
+    missing = [name for name in NETWORK_NAMES if not list((copy / name).glob("1/model.*"))]
     if missing:
         from convai.__main__ import main
 

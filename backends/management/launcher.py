@@ -17,10 +17,11 @@ from pathlib import Path
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
 from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import regions_of
-from convai.backends.management.repository import DEFAULT_PROFILE, check_profile, models_in
+from convai.backends.management.repository import check_profile, models_in
 from convai.backends.management.run_folder import RunFolder, remove_abandoned
 from convai.backends.management.server_log import reasons
 from convai.backends.management.tritonserver import check_stub, find_triton, prepare_backends, server_environment
+from convai.pipeline.config_files import DEFAULT_PROFILE
 
 POLL_SECONDS = 0.1
 IN_FLIGHT_SECONDS = 8  # how long Triton lets running steps finish when told to stop; Docker kills after 10 s

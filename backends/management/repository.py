@@ -2,28 +2,20 @@
 
 from pathlib import Path
 
+from convai.pipeline.config_files import profiles_of
 from convai.pipeline.mistakes import CallerMistake
-
-DEFAULT_PROFILE = "cpu"  # its configurations are the config.pbtxt; every other profile has configs/<profile>.pbtxt
 
 
 def models_in(repository: Path) -> list[str]:
     """Names of the models and ensembles in the repository, sorted."""
     if not repository.is_dir():
-        raise FileNotFoundError(f"there is no model repository {repository}; choose another with --model-repository")
-    names = sorted(folder.name for folder in repository.iterdir() if is_model(folder))
+        raise FileNotFoundError(
+            f"there is no model repository {repository}; `convai init` makes one, --model-repository names another"
+        )
+    names = sorted(folder.name for folder in repository.iterdir() if profiles_of(folder))
     if not names:
         raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")
     return names
-
-
-def is_model(folder: Path) -> bool:
-    return (folder / "config.pbtxt").is_file() or any(folder.glob("configs/*.pbtxt"))
-
-
-def profiles_of(model_folder: Path) -> set[str]:
-    default = {DEFAULT_PROFILE} if (model_folder / "config.pbtxt").is_file() else set()
-    return default | {config.stem for config in model_folder.glob("configs/*.pbtxt")}
 
 
 def check_profile(repository: Path, profile: str) -> None:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from convai.backends.management.launcher import Server, Tls
-from convai.backends.management.repository import DEFAULT_PROFILE
 from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.mistakes import CallerMistake
 
 CHECK_SECONDS = 0.5

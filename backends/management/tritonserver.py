@@ -15,10 +15,12 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from convai.pipeline.package_data import packaged
+
 CONTAINER_HOME = Path("/opt/tritonserver")
 STUB = "triton_python_backend_stub"
 WHEEL_RELEASE = "2.51.0"  # of Triton, in nvidia-pytriton 0.7.0
-ENGINES = Path(__file__).parent.parent / "engines"
+ENGINES = packaged("backends", "engines")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -95,18 +97,27 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def server_environment() -> dict[str, str]:
     """The environment in which stubs start this very Python with its packages."""
-    environment = dict(os.environ)
+    return {**os.environ, **server_variables()}
+
+
+def server_variables() -> dict[str, str]:
+    """What of it differs from the environment of anything else."""
     # A stub runs the first python3 on PATH, and needs the system's tools to find it.
-    environment["PATH"] = os.pathsep.join([f"{sys.prefix}/bin", os.environ.get("PATH", ""), "/usr/bin", "/bin"])
+    programs = [f"{sys.prefix}/bin", os.environ.get("PATH", ""), "/usr/bin", "/bin"]
     # The directory of libpython, which interpreters outside the system's own keep to themselves.
     libraries = [os.environ.get("LD_LIBRARY_PATH"), sysconfig.get_config_var("LIBDIR")]
-    environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
-    # NumPy's threads wait for each other by spinning, which took the Python steps longer than their matrix products.
-    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Each step keeps up to 64 MB of what it freed: its next request needs just that, and the system is slow to give it.
-    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(64 * 2**20))
-    return environment
+    changeable = {
+        # NumPy's threads wait for each other by spinning, which took the Python steps longer than the products.
+        "OPENBLAS_NUM_THREADS": "1",
+        # Each step keeps up to 64 MB of what it freed: its next request needs that, and the system is slow to give it.
+        "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+        "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+    }
+    return {
+        "PATH": os.pathsep.join(filter(None, programs)),
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+        **{name: os.environ.get(name, value) for name, value in changeable.items()},
+    }
 
 
 def check_stub(stub: Path, environment: dict[str, str]) -> None:

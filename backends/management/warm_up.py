@@ -8,13 +8,14 @@ import sys
 
 from convai.backends.management.control import ControlClient
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
+from convai.pipeline.wiring import wiring_of
 
 ENSEMBLE = "convai_ensemble"
 # A second of silence is no question, so that the fallback sentence is spoken: every step runs.
 SILENCE = {
-    "question_audio": ("FP32", [0.0] * SAMPLE_RATE_HERTZ),
-    "sample_rate": ("INT32", [SAMPLE_RATE_HERTZ]),
-    "context": ("BYTES", ["Nothing was said."]),
+    "question_audio": [0.0] * SAMPLE_RATE_HERTZ,
+    "sample_rate": [SAMPLE_RATE_HERTZ],
+    "context": ["Nothing was said."],
 }
 DEFAULT_QUESTIONS = 2
 TIMEOUT_SECONDS = 600.0  # networks of NVIDIA's sizes take minutes on a CPU
@@ -27,7 +28,8 @@ def warm_up(control: ControlClient, questions: int = DEFAULT_QUESTIONS) -> None:
     """
     try:
         if ENSEMBLE in control.ready_models():
+            inputs = {tensor.name: (tensor.dtype, SILENCE[tensor.name]) for tensor in wiring_of(ENSEMBLE).inputs}
             for _ in range(questions):
-                control.infer(ENSEMBLE, SILENCE, ["answer_audio"], TIMEOUT_SECONDS)
+                control.infer(ENSEMBLE, inputs, ["answer_audio"], TIMEOUT_SECONDS)
     except OSError as error:
         print(f"warm-up: {error}", file=sys.stderr, flush=True)

@@ -37,9 +37,9 @@ class MelPadder:
 
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
 
-    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)  # frames, padding included
-    receptive_field_frames: int = 100  # how far ahead the vocoder hears: 12 flows of 8 frames, and 4 of upsampling
-    n_group: int = 8  # samples that WaveGlow makes at once
+    buckets: Sequence[int]  # frames, padding included
+    receptive_field_frames: int  # how far ahead the vocoder hears
+    n_group: int  # samples that WaveGlow makes at once
     hop_length: int = HOP_LENGTH  # samples per frame
     default_seed: int = 0
     padding_value: float = SILENT_LOG_MEL

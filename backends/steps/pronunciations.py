@@ -1,5 +1,6 @@
 """Pronunciations from a dictionary in the format of CMUdict: words become ARPAbet phonemes in braces."""
 
+import gzip
 import re
 from collections.abc import Mapping
 
@@ -11,9 +12,10 @@ _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")
 
 
 def load_pronunciations(path: str) -> dict[str, str]:
-    """Read lines such as `HELLO  HH AH0 L OW1`; of several pronunciations of a word the first counts."""
+    """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first counts."""
     pronunciations = {}
-    with open(path, encoding="latin-1") as file:
+    opener = gzip.open if path.endswith(".gz") else open
+    with opener(path, "rt", encoding="latin-1") as file:
         for line in file:
             word, _, phonemes = line.partition("#")[0].strip().partition(" ")
             if _word.fullmatch(word.lower()):

@@ -112,9 +112,9 @@ def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
 class QaTokenizer:
     """Question and context -> token windows in bucketed shapes, with the place of each token in the context."""
 
+    token_buckets: Sequence[int]  # for one window; several take the last
+    window_buckets: Sequence[int]
     vocabulary_file: str = "vocab.txt"
-    token_buckets: Sequence[int] = (64, 96, 128, 192, 256, 384)  # for one window; several take the last
-    window_buckets: Sequence[int] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
     max_question_tokens: int = 64  # of a longer question the rest is ignored
     doc_stride: int = 128
     max_context_bytes: int = 32 * 1024

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.fft
 
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.backends.steps.mel_filters import mel_filterbank
 from convai.backends.steps.question_audio import ListeningStep
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
-from convai.pipeline.mistakes import CallerMistake
 
 HOP_LENGTH = 160  # 10 ms
 WINDOW_LENGTH = 320  # 20 ms
@@ -78,16 +78,14 @@ def _window() -> np.ndarray:
 
 @cache
 def _filterbank() -> np.ndarray:
-    from librosa.filters import mel  # costs seconds and 100 MB, so only where filters are needed
-
-    return mel(sr=SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_FEATURES, fmin=0.0, fmax=8_000.0)
+    return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 
 @dataclass(frozen=True)
 class SpeechFeatures(ListeningStep):
     """Audio at any sample rate -> normalised log-mel features padded to a bucket, and how many frames are valid."""
 
-    buckets: Sequence[int] = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # frames
+    buckets: Sequence[int]  # frames
     noise_floor_decibels: float | None = None  # see `raise_noise_floor`; NVIDIA's networks were trained without
 
     def __post_init__(self):

@@ -30,7 +30,7 @@ def symbol_ids(normalized: str) -> list[int]:
 class TextEncoder:
     """Sentence -> symbol ids padded to a bucket, and how many are valid."""
 
-    buckets: Sequence[int] = (32, 64, 96, 128, 192, 256, 384, 600)  # symbols
+    buckets: Sequence[int]  # symbols
     end_of_text: str = "."  # appended unless . ! or ? is there: without it Tacotron 2 may not stop
     pronunciation: str = "letters"  # or "arpabet": words of pronunciations_file become phonemes
     pronunciations_file: str | None = None

@@ -19,6 +19,15 @@ def transcript(sentence: str) -> str:
     return " ".join(stripped for word in letters.split() if (stripped := word.strip("'")))
 
 
+def spoken_form(text: str) -> str:
+    """The text as a perfect listener writes it down when it is read out.
+
+    >>> spoken_form("What did the 3rd army do in 1944?")
+    'what did the third army do in nineteen forty four'
+    """
+    return transcript(normalize(text))
+
+
 def words_of(text: str) -> set[str]:
     """The different words of a text, as a listener writes them down."""
-    return set(transcript(normalize(text)).split())
+    return set(spoken_form(text).split())

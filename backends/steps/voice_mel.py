@@ -5,10 +5,11 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from convai.pipeline.description import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
+from convai.backends.steps.mel_filters import mel_filterbank
+from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
-HOP_LENGTH = 256
+HOP_LENGTH = VOICE_HOP_LENGTH
 HOPS_PER_WINDOW = FFT_LENGTH // HOP_LENGTH
 MAX_HERTZ = 8_000.0
 MIN_MAGNITUDE = 1e-5
@@ -57,6 +58,4 @@ def _window() -> np.ndarray:
 @cache
 def filterbank() -> np.ndarray:
     """Mel filters on Slaney's scale: float32, shape = (80, 513)."""
-    from librosa.filters import mel  # costs seconds and 100 MB, so only where filters are needed
-
-    return mel(sr=VOICE_SAMPLE_RATE_HERTZ, n_fft=FFT_LENGTH, n_mels=NUM_MELS, fmin=0.0, fmax=MAX_HERTZ)
+    return mel_filterbank(VOICE_SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_MELS, MAX_HERTZ)

@@ -120,7 +120,7 @@ def hear(args: argparse.Namespace) -> int:
 def read_corpora(args: argparse.Namespace) -> dict[str, list]:
     """The recordings of each manifest under the name of its folder, or its own where folders are called alike."""
     from convai.benchmarks.quality.question_answering import sample
-    from convai.benchmarks.quality.recordings import read_manifest
+    from convai.networks.training.recordings import read_manifest
 
     names = [manifest.resolve().parent.name for manifest in args.manifest]
     names = names if len(set(names)) == len(names) else [str(manifest) for manifest in args.manifest]
@@ -144,7 +144,7 @@ def read_items(args: argparse.Namespace) -> list:
 
         answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
         return sample(answerable, positive(args.questions), args.seed)
-    from convai.benchmarks.quality.recordings import read_manifest
+    from convai.networks.training.recordings import read_manifest
 
     return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
 

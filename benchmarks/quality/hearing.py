@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.intervals import Interval, bootstrap_interval, rate, rate_difference
 from convai.benchmarks.quality.noise import (
     BABBLE,
@@ -17,13 +18,12 @@ from convai.benchmarks.quality.noise import (
     resampled,
     signal_to_noise_decibels,
 )
-from convai.benchmarks.quality.recordings import Recording
 from convai.benchmarks.quality.served import asked_of_all
 from convai.benchmarks.quality.word_errors import WordErrors, word_errors
 from convai.benchmarks.tables import Measurement
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from convai.networks.bert.questions import spoken_form
+from convai.networks.training.recordings import Recording
 from convai.pipeline.mistakes import CallerMistake
 
 MOST_SPEAKERS = 20  # so many get a line each

@@ -6,7 +6,7 @@ Package: moonshine-voice==0.1.0.
 import numpy as np
 import soxr
 
-from convai.networks.bert.questions import spoken_form
+from convai.backends.steps.transcripts import spoken_form
 
 LISTENER_SAMPLE_RATE_HERTZ = 16_000
 

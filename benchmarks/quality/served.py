@@ -7,14 +7,14 @@ from dataclasses import replace
 import jiwer
 from tqdm import tqdm
 
+from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import AskedQuestion, mismatched
-from convai.benchmarks.quality.recordings import Recording
 from convai.benchmarks.quality.squad_metrics import score
 from convai.benchmarks.tables import Measurement
 from convai.client.answer import Answer
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from convai.networks.bert.questions import spoken_form
+from convai.networks.training.recordings import Recording
 from convai.pipeline.mistakes import CallerMistake
 
 PARALLEL_REQUESTS = 2  # enough that the server never waits for this program

@@ -3,6 +3,7 @@
 import argparse
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jiwer
@@ -12,6 +13,7 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.text_encoder import TextEncoder
+from convai.backends.steps.transcripts import spoken_form
 from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.benchmarks.quality.listener import Listener
 from convai.benchmarks.quality.voices import (
@@ -25,7 +27,7 @@ from convai.benchmarks.quality.voices import (
 )
 from convai.benchmarks.tables import Measurement, as_json, measurements_table
 from convai.client.client import ConvaiClient
-from convai.networks.bert.questions import spoken_form
+from convai.generator.machines import CPU
 from convai.networks.tacotron2.texts import draw_texts
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
@@ -120,7 +122,8 @@ def voices_of(args: argparse.Namespace) -> dict[str, Voice]:
 
 
 def encoder_of(dictionary: Path | None) -> TextEncoder:
-    return TextEncoder(pronunciation="arpabet", pronunciations_file=str(dictionary)) if dictionary else TextEncoder()
+    spelled = TextEncoder(**CPU.buckets.parameters_of("text_encoder"))
+    return replace(spelled, pronunciation="arpabet", pronunciations_file=str(dictionary)) if dictionary else spelled
 
 
 def speak_all(voices: dict[str, Voice], texts: Sequence[str], out: Path | None) -> dict[str, list[Spoken]]:

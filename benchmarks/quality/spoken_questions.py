@@ -7,9 +7,9 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
+from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import AskedQuestion, read_questions
 from convai.benchmarks.quality.question_answering import sample as drawn
-from convai.networks.bert.questions import spoken_form
 from convai.networks.jasper.voices import speak
 from convai.pipeline.mistakes import CallerMistake
 

@@ -12,6 +12,7 @@ from convai.backends.steps.mel_padder import MelPadder
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
+from convai.generator.machines import CPU
 from convai.networks.checkpoints.weights import build, random_weights, read_weights
 from convai.networks.registry import NETWORKS
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
@@ -67,7 +68,9 @@ class Vocoder:
         weights = read_weights(network, weights_file) if weights_file else random_weights(network, "mini", seed=0)
         self.network = build(network, weights, seed=0)
         self.padder = MelPadder(
-            n_group=weights.config.n_group, receptive_field_frames=weights.config.receptive_field_frames
+            n_group=weights.config.n_group,
+            receptive_field_frames=weights.config.receptive_field_frames,
+            **CPU.buckets.parameters_of("mel_padder"),
         )
         self.trimmer = AudioTrimmer(post_filter=post_filter)
 

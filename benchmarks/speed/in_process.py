@@ -15,15 +15,12 @@ from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
-from convai.pipeline.description import STEPS
+from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wire_names import plain_name
 
 Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]
-
-PYTHON_STEPS = tuple(step.name for step in STEPS if not step.is_network)
-NETWORKS = tuple(step.name for step in STEPS if step.is_network)
 
 
 class InProcess:
@@ -46,7 +43,7 @@ class InProcess:
 
 def python_steps(model_repository: Path, profile: str) -> dict[str, RunStep]:
     """The Python steps; they stay where they are called, whatever else becomes of the networks."""
-    return {step: python_step(step, model_repository, profile) for step in PYTHON_STEPS}
+    return {step: python_step(step, model_repository, profile) for step in PYTHON_STEP_NAMES}
 
 
 def python_step(name: str, model_repository: Path, profile: str) -> RunStep:
@@ -63,7 +60,7 @@ def stacked(rows: list[dict]) -> Arrays:
 
 def networks(model_repository: Path, profile: str) -> dict[str, RunStep]:
     """The networks on the same engines, with the same threads, as the server runs them on a CPU."""
-    return {name: network(name, model_repository, profile) for name in NETWORKS}
+    return {name: network(name, model_repository, profile) for name in NETWORK_NAMES}
 
 
 def network(name: str, model_repository: Path, profile: str) -> RunStep:

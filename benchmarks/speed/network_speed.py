@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from convai.backends.steps.voice_mel import HOP_LENGTH
 from convai.benchmarks.speed.textbook_decoder import TextbookDecoder
 from convai.networks.tacotron2 import model as tacotron2
 from convai.networks.waveglow import model as waveglow
-from convai.networks.waveglow.config import HOP_LENGTH
 from convai.networks.waveglow.fold import FoldedWaveGlow
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.pipeline.program import run_program

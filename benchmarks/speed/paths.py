@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from convai.benchmarks.speed.in_process import NETWORKS, Arrays, InProcess, by_name, networks, python_steps
+from convai.benchmarks.speed.in_process import Arrays, InProcess, by_name, networks, python_steps
 from convai.benchmarks.speed.question_set import Question
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import wire_names_of
+from convai.pipeline.description import NETWORK_NAMES
 from convai.pipeline.mistakes import CallerMistake
 
 OUTPUTS = ("question", "answer", "answer_score", "answer_span", "answer_audio")
@@ -50,8 +51,8 @@ class EnsemblePath:
 class StepByStepPath:
     def __init__(self, client: ConvaiClient, model_repository: Path, profile: str):
         self.client = client
-        self.wire_names = {name: wire_names_of(client, name) for name in NETWORKS}
-        self.pipeline = InProcess(python_steps(model_repository, profile) | by_name(NETWORKS, self.infer))
+        self.wire_names = {name: wire_names_of(client, name) for name in NETWORK_NAMES}
+        self.pipeline = InProcess(python_steps(model_repository, profile) | by_name(NETWORK_NAMES, self.infer))
 
     def ask(self, question: Question) -> Reply:
         return walked(self.pipeline, question)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.benchmarks.quality.recordings import Recording, read_manifest
 from convai.client.audio_files import read_mono
+from convai.networks.training.recordings import Recording, read_manifest
 from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
 
-EXAMPLE = Path(__file__).parent.parent.parent / "client" / "examples" / "question.wav"
-CONTEXTS = Path(__file__).with_name("contexts.txt")
+EXAMPLE = packaged("client", "examples", "question.wav")
+CONTEXTS = packaged("benchmarks", "speed", "contexts.txt")
 QUESTIONS = 24
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 8.0
 PAUSE_SECONDS = 0.25  # between two repetitions of the recording

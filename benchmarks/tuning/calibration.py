@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import (
     BertRunner,
     Reply,
@@ -25,11 +26,12 @@ from convai.benchmarks.quality.question_answering import (
 )
 from convai.benchmarks.quality.squad_metrics import f1, score
 from convai.generator.profiles import PROFILES
-from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.networks.bert.questions import misheard_form
+from convai.pipeline.package_data import packaged
 from convai.pipeline.program import run_program
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
-VOCABULARY_FILE = Path("model_repository/qa_tokenizer/1/vocab.txt")
+VOCABULARY_FILE = packaged("model_repository", "qa_tokenizer", "1", "vocab.txt")
 WORD_ERROR_RATE = 0.15  # of the misheard form
 RIGHT_F1 = 0.5  # an answer that shares this much with an accepted one counts as right
 NEWTON_STEPS = 25

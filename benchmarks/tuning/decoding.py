@@ -22,13 +22,14 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.quality.recordings import read_manifest
 from convai.benchmarks.tables import Measurement, measurements_table
+from convai.networks.training.recordings import read_manifest
 from convai.pipeline.mistakes import CallerMistake, reading
+from convai.pipeline.package_data import packaged
 from convai.pipeline.program import run_program
 
-LANGUAGE_MODEL_FILE = Path("model_repository/ctc_decoder/1/english_trigrams.arpa.gz")
-WEIGHTS_FILE = Path("weights/jasper.safetensors")
+LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
+WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
 
 
 @dataclass(frozen=True)

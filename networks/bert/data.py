@@ -9,7 +9,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from convai.backends.steps.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
-from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.backends.steps.transcripts import spoken_form
+from convai.networks.bert.questions import misheard_form
 from convai.networks.bert.squad import read_squad
 from convai.pipeline.mistakes import CallerMistake
 

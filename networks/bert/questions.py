@@ -4,8 +4,6 @@ import re
 
 import numpy as np
 
-from convai.backends.steps.text_normalizer import normalize
-
 # Spellings that a recogniser without a dictionary writes for one another.
 SOUND_ALIKE = (
     ("ph", "f", "ff"),
@@ -36,16 +34,6 @@ SOUND_ALIKE = (
 VOWELS = "aeiou"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHORT_WORD_LETTERS = 3  # words up to this length are frequent ones, which a recogniser seldom misspells
-
-
-def spoken_form(text: str) -> str:
-    """Write a question the way it is said, in the recogniser's alphabet (a-z, apostrophe, space).
-
-    >>> spoken_form("What did the 3rd army do in 1944?")
-    'what did the third army do in nineteen forty four'
-    """
-    words = re.sub(r"[^a-z']+", " ", normalize(text)).split()
-    return " ".join(word for word in (word.strip("'") for word in words) if word)
 
 
 def misheard_form(spoken: str, word_error_rate: float, rng: np.random.Generator) -> str:

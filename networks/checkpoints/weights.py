@@ -32,10 +32,13 @@ class Weights:
 
 
 def find_weights(network: Network, folder: Path, config_name: str | None, seed: int) -> Weights:
-    """Read `<folder>/<network>.safetensors` if it is there and holds the wanted configuration."""
+    """Read `<folder>/<network>.safetensors` if it is there and holds the wanted configuration.
+
+    Its origin is told without the folder's own place, which would make exports of one file differ between machines.
+    """
     path = folder / f"{network.name}.safetensors"
     if path.exists() and config_name in (None, DEFAULT_CONFIG):
-        return read_weights(network, path, config_name)
+        return replace(read_weights(network, path, config_name), origin=f"{folder.name}/{path.name}")
     return random_weights(network, config_name or DEFAULT_CONFIG, seed)
 
 

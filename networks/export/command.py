@@ -15,6 +15,7 @@ from convai.networks.export.export import Export, Job, export, installed_export
 from convai.networks.export.report import as_json, table
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
 from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
 
 
 def add_arguments(parser) -> None:
@@ -36,7 +37,13 @@ def add_arguments(parser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors file for the one network named")
-    parser.add_argument("--weights-folder", type=Path, default=Path("weights"), help="folder of <network>.safetensors")
+    parser.add_argument(
+        "--weights-folder",
+        type=Path,
+        default=packaged("weights"),
+        metavar="FOLDER",
+        help="of <network>.safetensors (default: that of the package)",
+    )
     parser.add_argument(
         "--set",
         nargs="+",

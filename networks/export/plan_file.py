@@ -1,6 +1,6 @@
 """Writes a network as a TensorRT plan for the GPU of this machine, and runs it; its record is a file beside it.
 
-A plan is built from the ONNX export and takes exactly the shapes that the `gpu` profile's buckets and batches need.
+A plan is built from the ONNX export and takes exactly the shapes that the buckets and batches of a profile need.
 """
 
 import json
@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from convai.generator.profiles import PROFILES
-from convai.generator.settings import Profile
+from convai.generator.profiles import PROFILES, Profile
 from convai.networks.export import onnx_file
 from convai.networks.registry import Network, Runner
 from convai.pipeline.mistakes import CallerMistake
@@ -24,7 +23,7 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # smallest, u
 def write(network: Network, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Build a plan. A network given in FP16 keeps FP16 in every layer that has it."""
     tensorrt = import_tensorrt()
-    ranges = shape_ranges(network, inputs, PROFILES["gpu"])
+    ranges = fitting_ranges(network, inputs)
     source = path.with_suffix(".onnx")
     onnx_file.write(network, module, inputs, source)
     path.write_bytes(built_plan(tensorrt, source, ranges))
@@ -39,6 +38,21 @@ def import_tensorrt():
             "a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server"
         ) from error
     return tensorrt
+
+
+def fitting_ranges(network: Network, inputs: tuple[Tensor, ...]) -> dict[str, Shapes]:
+    """The shapes of the first profile with plans that is for a network of this size.
+
+    Such profiles differ in the weights they are for and not in their buckets, so whichever fits will do.
+    """
+    misfits = []
+    for profile in PROFILES.values():
+        if profile.settings[network.name].engine == "tensorrt":
+            try:
+                return shape_ranges(network, inputs, profile)
+            except ValueError as error:
+                misfits.append(str(error))
+    raise ValueError("; ".join(misfits))
 
 
 def shape_ranges(network: Network, inputs: tuple[Tensor, ...], profile: Profile) -> dict[str, Shapes]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-import librosa
 import numpy as np
 import scipy.signal
 
+from convai.backends.steps.mel_filters import mel_frequencies
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.data import SERVED_FEATURES
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
@@ -108,7 +108,7 @@ def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:
 @cache
 def vocal_tract_warp(factor: float) -> np.ndarray:
     """Matrix that moves every feature's frequency by `factor`, as a shorter vocal tract would; shape = (64, 64)."""
-    centres = librosa.mel_frequencies(NUM_FEATURES + 2, fmin=0.0, fmax=SAMPLE_RATE_HERTZ / 2)[1:-1]
+    centres = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)[1:-1]
     sources = np.interp(centres / factor, centres, np.arange(NUM_FEATURES))
     return np.maximum(0, 1 - np.abs(sources[:, None] - np.arange(NUM_FEATURES))).astype(np.float32)
 
@@ -181,7 +181,7 @@ def add_hum(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 @cache
 def white_noise() -> np.ndarray:
     """Power of white noise in every feature, with mean 1; shape = (4096, 64). Wide features fluctuate less."""
-    frequencies = librosa.mel_frequencies(NUM_FEATURES + 2, fmin=0.0, fmax=SAMPLE_RATE_HERTZ / 2)
+    frequencies = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)
     fft_bins = (frequencies[2:] - frequencies[:-2]) / 2 / (SAMPLE_RATE_HERTZ / 320)
     freedom = np.maximum(1.0, fft_bins)
     return (np.random.default_rng(0).gamma(freedom, 1 / freedom, (NOISE_FRAMES, NUM_FEATURES))).astype(np.float32)

@@ -1,7 +1,6 @@
 """Recordings to train on: log-mels read from manifests once and kept in a cache."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from tqdm import tqdm
 
 from convai.backends.steps.speech_features import SpeechFeatures, log_mel
 from convai.generator.profiles import PROFILES
-from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.networks.training.recordings import fingerprint, read_manifest
+from convai.pipeline.description import LABELS, SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake, reading
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
@@ -41,21 +41,19 @@ def read_clips(manifest: Path, cache: Path, scale: float = 1.0) -> list[Clip]:
 
     A `scale` other than 1 plays the recordings that much faster: tempo, pitch and formants rise together.
     """
-    with reading(manifest, "manifest, one JSON object per line"):
-        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        if unknown := set(line["text"]) - set(LABELS):
-            raise CallerMistake(f"{manifest}: text {line['text']!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
-    key = hashlib.sha256(f"{manifest.resolve()} {scale} {lines}".encode()).hexdigest()[:16]
-    file = cache / f"{manifest.parent.name}-{key}.npy"
+    recordings = read_manifest(manifest, ("audio", "text", "speaker"))
+    for text in (recording.text for recording in recordings):
+        if unknown := set(text) - set(LABELS):
+            raise CallerMistake(f"{manifest}: text {text!r} holds {sorted(unknown)}; allowed is {LABELS!r}")
+    file = cache / f"{manifest.parent.name}-{fingerprint(manifest, scale)}.npy"
     ends_file = file.with_suffix(".ends.npy")
     if not ends_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        frames = [_read_log_mel(manifest.parent / line["audio"], scale) for line in tqdm(lines, mininterval=10)]
-        np.save(file, np.concatenate(frames) if frames else np.zeros((0, NUM_FEATURES), np.float16))
+        frames = [_read_log_mel(recording.audio, scale) for recording in tqdm(recordings, mininterval=10)]
+        np.save(file, np.concatenate(frames))
         np.save(ends_file, np.cumsum([len(clip) for clip in frames]))
     log_mels = np.split(np.load(file, mmap_mode="r"), np.load(ends_file)[:-1])
-    return [Clip(frames, line["text"], line["speaker"]) for frames, line in zip(log_mels, lines, strict=True)]
+    return [Clip(frames, one.text, one.speaker) for frames, one in zip(log_mels, recordings, strict=True)]
 
 
 def _read_log_mel(file: Path, scale: float) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Speech to learn the voice from: clips with their symbols and mels, grouped into batches of like length."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from tqdm import tqdm
 from convai.backends.steps.text_encoder import symbol_ids
 from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
 from convai.networks.tacotron2.alignment import target_attention
+from convai.networks.training.recordings import fingerprint, read_manifest
 from convai.pipeline.description import NUM_MELS
 from convai.pipeline.mistakes import CallerMistake, reading
 
@@ -68,19 +67,16 @@ class Batch:
 
 def read_clips(manifest: Path, cache: Path) -> list[Clip]:
     """Read every clip of a manifest.jsonl as `synthesize` writes it; mels are computed once and kept in `cache`."""
-    with reading(manifest, "manifest, one JSON object per line"):
-        lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    if not lines:
-        raise CallerMistake(f"{manifest} is empty; it needs one line per clip")
-    key = hashlib.sha256(f"{manifest.resolve()} {lines}".encode()).hexdigest()[:16]
+    recordings = read_manifest(manifest, ("audio", "spoken", "ends"))
+    key = fingerprint(manifest)
     file, ends_file = cache / f"mels-{key}.npy", cache / f"mels-{key}.ends.npy"
     if not ends_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        mels = [read_log_mel(manifest.parent / line["audio"]) for line in tqdm(lines, desc="mels", mininterval=10)]
+        mels = [read_log_mel(recording.audio) for recording in tqdm(recordings, desc="mels", mininterval=10)]
         np.save(file, np.concatenate(mels))
         np.save(ends_file, np.cumsum([len(mel) for mel in mels]))
     mels = np.split(np.load(file, mmap_mode="r"), np.load(ends_file)[:-1])
-    return [Clip(symbol_ids(line["spoken"]), line["ends"], mel) for line, mel in zip(lines, mels, strict=True)]
+    return [Clip(symbol_ids(one.spoken), list(one.ends), mel) for one, mel in zip(recordings, mels, strict=True)]
 
 
 def read_log_mel(file: Path) -> np.ndarray:

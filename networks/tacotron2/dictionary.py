@@ -1,11 +1,12 @@
 """Write down how the teacher says words: python -m convai.networks.tacotron2.dictionary --texts FILES --out FILE
 
-The file has CMUdict's format; serving reads it as the parameter pronunciations_file of text_encoder. A word gets the
-pronunciation it most often has in running text ("the" is "DH AH0"), a word not met there the one it has alone.
+The file has CMUdict's format, gzipped; serving reads it as the parameter pronunciations_file of text_encoder. A word
+gets the pronunciation it most often has in running text ("the" is "DH AH0"), a word not met there the one it has alone.
 Package: hibari-tts.
 """
 
 import argparse
+import gzip
 import random
 import re
 import sys
@@ -58,6 +59,12 @@ def alone(g2p, words: Iterable[str]) -> dict[str, str]:
     return {word: pronunciation for word, pronunciation in spoken if pronunciation}
 
 
+def write(file: Path, lines: Iterable[str]) -> None:
+    """Write the dictionary, gzipped; the same words make the same bytes."""
+    with open(file, "wb") as binary, gzip.GzipFile("", "wb", 9, binary, mtime=0) as packed:
+        packed.write("\n".join([HEADER, *lines, ""]).encode())
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -70,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=2,
         help="leave out words that are rarer than this in the texts and stand in no lexicon",
     )
-    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--out", type=Path, required=True, help="gzipped file to write")
     return parser
 
 
@@ -88,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
     rest = sorted(words - pronunciations.keys())
     pronunciations |= alone(g2p, tqdm(rest, mininterval=10))
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]
-    args.out.write_text("\n".join([HEADER, *lines, ""]), encoding="utf-8")
+    write(args.out, lines)
     print(f"{len(lines)} words written to {args.out}")
 
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.text_encoder import TextEncoder
+from convai.generator.machines import CPU
 from convai.networks.tacotron2.teacher import Teacher
 from convai.networks.tacotron2.texts import draw_texts
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
@@ -30,12 +31,12 @@ UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
 CLIPS_PER_FOLDER = 1000
 
 
-def spoken_form(text: str, pronunciations: Mapping[str, str], rng: random.Random) -> str:
+def forgetful_form(text: str, pronunciations: Mapping[str, str], rng: random.Random) -> str:
     """What serving would make of the text, had it forgotten some words.
 
     Those stay in letters, so that the network learns to read names that no dictionary holds.
     """
-    letters = TextEncoder().spoken(text)
+    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spoken(text)
     words = set(re.findall(r"[a-z']+", letters))
     remembered = {word: pronunciations[word] for word in sorted(words & pronunciations.keys())
                   if rng.random() >= UNKNOWN_WORD_SHARE}  # fmt: skip
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     with open(manifest, "a", encoding="utf-8") as lines:
         for number in tqdm(range(done, len(texts)), mininterval=10):
             try:
-                spoken = spoken_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
+                spoken = forgetful_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
                 line = make_clip(teacher, texts[number], spoken, args.out, number)
             except CallerMistake as error:
                 print(f"{texts[number]!r} is left out: {error}", file=sys.stderr)

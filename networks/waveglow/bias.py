@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from convai.backends.steps.voice_mel import stft
-from convai.networks.waveglow.config import HOP_LENGTH
+from convai.backends.steps.voice_mel import HOP_LENGTH, stft
 from convai.networks.waveglow.model import WaveGlow
-from convai.pipeline.description import NUM_MELS
+from convai.pipeline.description import NUM_MELS, VOCODER_BIAS_FILE
 
 EMPTY_MEL_FRAMES = 88  # as in NVIDIA's denoiser
-BIAS_FILE = Path("audio_trimmer", "1", "waveglow_bias.npy")  # in the model repository
+BIAS_FILE = Path("audio_trimmer", "1", VOCODER_BIAS_FILE)  # in the model repository
 
 
 @torch.inference_mode()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from convai.backends.steps.voice_mel import HOP_LENGTH
 from convai.pipeline.description import NUM_MELS
 from convai.pipeline.mistakes import CallerMistake
 
-HOP_LENGTH = 256  # samples per mel frame
 UPSAMPLE_KERNEL_SIZE = 1024  # samples one mel frame spreads over, in NVIDIA's upsampling
 CONDITIONINGS = ("upsampled", "repeated")
 

@@ -1,7 +1,5 @@
 """Crops of recordings with their mels, for WaveGlow to learn from."""
 
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
+from convai.networks.training.recordings import fingerprint, read_manifest
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake, reading
 
@@ -28,9 +27,8 @@ class Recordings:
     @classmethod
     def read(cls, manifest: Path, cache: Path) -> "Recordings":
         """Read a manifest.jsonl, whose audio paths are relative to it. Raises CallerMistake for another sample rate."""
-        with reading(manifest, "manifest, one JSON object per line"):
-            files = [manifest.parent / json.loads(line)["audio"] for line in manifest.read_text().splitlines()]
-        key = hashlib.sha256(f"{manifest.resolve()} {len(files)}".encode()).hexdigest()[:16]
+        files = [recording.audio for recording in read_manifest(manifest, ("audio",))]
+        key = fingerprint(manifest)
         samples_file, ends_file = cache / f"audio-{key}.npy", cache / f"audio-{key}.ends.npy"
         if not ends_file.exists():
             cache.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from convai.networks.waveglow.config import CONFIGS, HOP_LENGTH, UPSAMPLE_KERNEL_SIZE, WaveGlowConfig
+from convai.backends.steps.voice_mel import HOP_LENGTH
+from convai.networks.waveglow.config import CONFIGS, UPSAMPLE_KERNEL_SIZE, WaveGlowConfig
 from convai.networks.waveglow.layers import WN, Invertible1x1Conv, split
 
 __all__ = ["CONFIGS", "WaveGlow", "WaveGlowConfig", "example_inputs"]

@@ -13,7 +13,9 @@ from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.networks.export.formats import FORMATS
+from convai.pipeline.config_files import DEFAULT_PROFILE
 
+PROFILES_OF_A_CPU = [name for name, profile in PROFILES.items() if profile.machine.kind == "KIND_CPU"]
 ROWS = np.array([[4, 1, 0], [0, -1, -2], [1, 1, 1]], np.float32)
 
 
@@ -101,9 +103,24 @@ def test_an_axis_is_variable_if_the_example_files_differ_in_it(deployed):
     assert parse(deployed / "scorer" / "config.pbtxt").input[0].dims == [3]
 
 
-def test_a_server_of_any_profile_starts_with_a_deployed_model(deployed):
+def test_a_deployed_model_has_a_configuration_for_every_profile(deployed):
     for profile in PROFILES:
         check_profile(deployed, profile)
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_deployed_model_runs_where_the_profiles_machine_has_its_networks(deployed, profile):
+    (group,) = parse(deployed / "halver" / profile.config_file).instance_group
+    assert group.Kind.Name(group.kind) == profile.machine.kind
+
+
+@pytest.mark.parametrize("profile", sorted(set(PROFILES_OF_A_CPU) - {DEFAULT_PROFILE}))
+def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_model(deployed, profile):
+    with (
+        Server(deployed, profile=profile, models=["halver"]) as server,
+        triton.InferenceServerClient(server.grpc_address) as client,
+    ):
+        assert infer(client, "halver", x=np.array([[4, 1]], np.float32))["count__1"].tolist() == [[2]]
 
 
 def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(deployed, capsys):

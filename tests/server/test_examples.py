@@ -3,8 +3,8 @@
 import pytest
 from support.places import EXAMPLES
 
-from convai.benchmarks.quality.recordings import read_manifest
 from convai.client.audio_files import read_mono
+from convai.networks.training.recordings import read_manifest
 
 RECORDINGS = read_manifest(EXAMPLES / "examples.jsonl")
 MAX_BYTES = 300_000

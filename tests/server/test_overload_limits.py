@@ -6,7 +6,7 @@ import pytest
 from convai.backends.management.processes import stubs_of
 from convai.backends.runtime.parameters import whole_number
 from convai.generator.check import parse
-from convai.generator.profiles import NICENESS
+from convai.generator.machines import CPU
 from convai.generator.settings import Settings
 from convai.pipeline.description import STEPS
 
@@ -19,7 +19,7 @@ def test_the_server_runs_networks_nearer_to_the_answer_first(server):
     ranks = [niceness[network] for network in NETWORKS_NEAREST_TO_THE_ANSWER_FIRST]
     assert ranks == sorted(ranks)
     assert ranks[0] == os.getpriority(os.PRIO_PROCESS, 0)
-    assert ranks[-1] == min(19, ranks[0] + NICENESS["jasper"])
+    assert ranks[-1] == min(19, ranks[0] + CPU.steps["jasper"].parameters["niceness"])
 
 
 def test_the_threads_of_a_network_are_as_nice_as_its_process(server):

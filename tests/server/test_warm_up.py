@@ -33,9 +33,7 @@ def test_one_question_runs_every_step(server, client):
 
 
 def test_the_silent_question_is_one_of_the_pipeline():
-    assert {tensor.name: tensor.dtype for tensor in wiring_of(ENSEMBLE).inputs} == {
-        name: datatype for name, (datatype, _) in SILENCE.items()
-    }
+    assert SILENCE.keys() == {tensor.name for tensor in wiring_of(ENSEMBLE).inputs}
 
 
 def test_as_many_questions_are_asked_as_wanted():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from convai.networks.bert.questions import misheard_form, spoken_form
+from convai.backends.steps.transcripts import spoken_form
+from convai.networks.bert.questions import misheard_form
 from convai.pipeline.description import LABELS
 
 LONG = "which university did the famous physicist professor einstein leave for princeton"

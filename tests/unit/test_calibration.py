@@ -6,6 +6,7 @@ import pytest
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.quality.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
 from convai.benchmarks.tuning.calibration import Calibration, calibrate, fit_logistic, measure
+from convai.generator.machines import Buckets
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()
 
@@ -13,7 +14,7 @@ WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town l
 @pytest.fixture
 def tokenizer(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(WORDS))
-    return QaTokenizer(vocabulary_file=str(tmp_path / "vocab.txt"))
+    return QaTokenizer(**Buckets().parameters_of("qa_tokenizer"), vocabulary_file=str(tmp_path / "vocab.txt"))
 
 
 def name_finder(input_ids, token_type_ids, attention_mask):

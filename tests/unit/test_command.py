@@ -1,12 +1,13 @@
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 
 import numpy as np
 import pytest
 from support.places import ROOT
 
-from convai.__main__ import COMMANDS, Command, main
+from convai.__main__ import COMMANDS, OTHER_EXTRAS, Command, main
 
 FOLDERS = ("pipeline", "generator", "client", "backends", "networks", "benchmarks")
 
@@ -36,6 +37,35 @@ def test_each_command_explains_itself(name, capsys):
     assert exit.value.code == 0
     help = capsys.readouterr().out
     assert f"convai {name}" in help and "--debug" in help
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Make a package and whatever of ours imports it appear as not installed and not imported yet."""
+
+    def remove(package, *importers):
+        monkeypatch.setitem(sys.modules, package, None)
+        for importer in importers:
+            monkeypatch.delitem(sys.modules, importer, raising=False)
+
+    return remove
+
+
+def test_a_command_whose_package_is_missing_tells_the_extra(without, capsys):
+    without("jinja2", "convai.generator.generate", "convai.generator.render")
+    assert main(["generate", "--check"]) == 1
+    assert capsys.readouterr().err == "convai generate: jinja2 is not installed: pip install 'convai[server]'\n"
+
+
+def test_a_missing_package_of_an_option_is_told_before_anything_is_asked(without, capsys):
+    without("matplotlib")
+    assert main(["ask", "question.wav", "--context", "text.txt", "--plot", "answer.png"]) == 1
+    assert capsys.readouterr().err == "convai ask: matplotlib is not installed: pip install 'convai[plot]'\n"
+
+
+def test_every_extra_that_a_command_names_exists():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {command.extra for command in COMMANDS.values()} - {None} | set(OTHER_EXTRAS.values()) <= set(extras)
 
 
 def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import torch
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.benchmarks.quality.question_answering import AskedQuestion, reply
+from convai.generator.machines import Buckets
 from convai.networks.bert.model import CONFIGS, Bert
 from convai.networks.checkpoints.compact import load
 
@@ -25,7 +26,8 @@ def answer():
     torch.set_num_threads(1)
     network = Bert(CONFIGS["mini"]).eval()
     network.load_state_dict(load(ROOT / "weights/bert.safetensors"))
-    tokenizer = QaTokenizer(vocabulary_file=str(ROOT / "model_repository/qa_tokenizer/1/vocab.txt"))
+    vocabulary_file = str(ROOT / "model_repository/qa_tokenizer/1/vocab.txt")
+    tokenizer = QaTokenizer(**Buckets().parameters_of("qa_tokenizer"), vocabulary_file=vocabulary_file)
 
     @torch.inference_mode()
     def run(*windows: np.ndarray):

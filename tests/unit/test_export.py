@@ -16,7 +16,7 @@ from convai.networks.export import command as export_command
 from convai.networks.export import formats, torchscript_file
 from convai.networks.export.export import Job, export, installed_export
 from convai.networks.export.parity import ParityError, largest_difference
-from convai.networks.export.plan_file import shape_ranges
+from convai.networks.export.plan_file import fitting_ranges, shape_ranges
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
 from convai.networks.registry import NETWORKS
@@ -210,7 +210,10 @@ def test_an_option_is_used_and_recorded():
             "'sigma=loud' must be NAME=VALUE, with a value of type float",
         ),
         (["--network", "waveglow", "--set", "n_flows=1.5"], "n_flows must be of type int, got 1.5"),
-        (["--network", "jasper", "--config", "huge"], "jasper has no configuration 'huge'; it has mini, jasper10x5dr"),
+        (
+            ["--network", "jasper", "--config", "huge"],
+            "jasper has no configuration 'huge'; it has mini, small, jasper10x5dr",
+        ),
         (["--network", "waveglow", "--format", "torchscript"], "waveglow cannot be exported as torchscript"),
     ],
 )
@@ -247,6 +250,20 @@ def test_a_plan_of_another_size_than_the_profile_is_for_is_refused():
     inputs = waveglow.example_inputs(waveglow.configs["mini"], **waveglow.traced_case)
     with pytest.raises(ValueError, match="axis 1 of z is 64 in this network, but 8 in profile gpu"):
         shape_ranges(waveglow, inputs, PROFILES["gpu"])
+
+
+@pytest.mark.parametrize(("config", "n_group"), [("mini", 64), ("waveglow-256", 8)])
+def test_a_plan_takes_the_shapes_of_the_profile_that_is_for_its_weights(config, n_group):
+    waveglow = NETWORKS["waveglow"]
+    ranges = fitting_ranges(waveglow, waveglow.example_inputs(waveglow.configs[config], **waveglow.traced_case))
+    assert [shape[1] for shape in ranges["z"]] == [n_group] * 3
+
+
+def test_a_plan_of_a_size_that_no_profile_is_for_is_refused_with_all_of_them():
+    waveglow = NETWORKS["waveglow"]
+    inputs = waveglow.example_inputs(replace(waveglow.configs["mini"], n_group=32), **waveglow.traced_case)
+    with pytest.raises(ValueError, match="but 8 in profile gpu; .* but 64 in profile gpu-default"):
+        fitting_ranges(waveglow, inputs)
 
 
 @pytest.mark.skipif(find_spec("tensorrt") is not None, reason="TensorRT is here")

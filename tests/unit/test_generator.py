@@ -6,11 +6,9 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from convai.generator import graph
-from convai.generator.check import check_all, check_buckets, check_configs, check_repository
+from convai.generator.check import check_all, check_configs, check_repository
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
-from convai.generator.settings import ShapeRange
-from convai.networks.waveglow.config import CONFIGS
 from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
 from convai.pipeline.wire_names import plain_name, wire_name
 from convai.pipeline.wiring import WiringError, wire, wiring_of
@@ -148,13 +146,6 @@ def test_an_input_wired_to_nothing_is_noticed():
         check_configs(configs)
 
 
-def test_a_bucket_outside_what_the_network_takes_is_noticed():
-    cpu = PROFILES["cpu"]
-    features = replace(cpu.settings["speech_features"], parameters={"buckets": (128, 4000)})
-    with pytest.raises(ValueError, match=r"speech_features pads features to \[4000\].*jasper takes 128 to 3008"):
-        check_buckets(replace(cpu, settings=cpu.settings | {"speech_features": features}))
-
-
 def test_a_profile_missing_in_one_folder_is_noticed(tmp_path):
     write(render(), tmp_path)
     (tmp_path / "bert" / "configs" / "gpu.pbtxt").unlink()
@@ -187,21 +178,6 @@ def test_no_exposed_tensor_of_the_pipeline_is_consumed():
     for wiring in (wire(ensemble, steps) for ensemble in ENSEMBLES):
         consumed = {edge for call in wiring.calls for edge in call.inputs.values()}
         assert not consumed & {tensor.name for tensor in wiring.outputs}
-
-
-@pytest.mark.parametrize(
-    "profile, config",
-    [("cpu", "mini"), ("cpu-nvidia", "waveglow-512"), ("gpu", "waveglow-256"), ("gpu-onnx", "waveglow-256")],
-)
-def test_the_mel_is_padded_by_at_least_the_receptive_field_of_the_vocoder(profile, config):
-    parameters = PROFILES[profile].settings["mel_padder"].parameters
-    assert parameters["receptive_field_frames"] >= CONFIGS[config].receptive_field_frames
-    assert parameters["n_group"] == CONFIGS[config].n_group
-
-
-def test_shape_ranges_must_rise():
-    with pytest.raises(ValueError, match="128, 64, 256"):
-        ShapeRange((128,), (64,), (256,))
 
 
 def test_the_graph_names_every_step_and_exposed_tensor():

@@ -8,8 +8,8 @@ from convai.__main__ import main
 from convai.benchmarks.quality import evaluate
 from convai.benchmarks.quality.hearing import Noise, listen, measured_groups, without_texts
 from convai.benchmarks.quality.hearing_report import report, report_json
-from convai.benchmarks.quality.recordings import Recording
 from convai.client.answer import Answer
+from convai.networks.training.recordings import Recording
 from convai.pipeline.mistakes import CallerMistake
 
 

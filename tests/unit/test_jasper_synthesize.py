@@ -30,5 +30,7 @@ def test_sentences_come_from_lines_or_from_the_questions_of_a_squad_file(tmp_pat
 
 
 def test_an_unknown_engine_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="voice 'siri:one' is unknown; allowed is engine:voice with one of flite"):
+    with pytest.raises(
+        ValueError, match="voice 'siri:one' is unknown; allowed is engine:voice with one of crowd, flite"
+    ):
         speak("siri:one", "hello")

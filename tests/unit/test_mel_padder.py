@@ -5,15 +5,21 @@ import pytest
 
 from convai.backends.steps.mel_padder import MelPadder, noise
 from convai.backends.steps.voice_mel import SILENT_LOG_MEL
+from convai.generator.machines import Buckets
 
 
 def mel_of(frames):
     return np.random.default_rng(0).normal(size=(80, frames)).astype(np.float32)
 
 
+def make_step(**parameters):
+    sizes = {"receptive_field_frames": 100, "n_group": 8}
+    return MelPadder(**Buckets().parameters_of("mel_padder") | sizes | parameters)
+
+
 def run(mel, length=None, seed=None, **parameters):
     length = mel.shape[1] if length is None else length
-    return MelPadder(**parameters)(decoded_mel=mel, mel_length=np.array([length], np.int32), seed=seed)
+    return make_step(**parameters)(decoded_mel=mel, mel_length=np.array([length], np.int32), seed=seed)
 
 
 def test_the_mel_is_exactly_the_valid_frames():
@@ -95,4 +101,4 @@ def test_a_mel_past_the_last_bucket_is_refused():
 )
 def test_a_wrong_parameter_is_named(parameters, field):
     with pytest.raises(ValueError, match=f"^{field}"):
-        MelPadder(**parameters)
+        make_step(**parameters)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces
+from convai.generator.machines import Buckets
 
 VOCABULARY_FILE = Path(__file__).parent.parent.parent / "model_repository/qa_tokenizer/1/vocab.txt"
 CLASSIFY, SEPARATE = 101, 102
@@ -27,7 +28,8 @@ ODD_TEXTS = [
 
 
 def make_step(**parameters):
-    return QaTokenizer(vocabulary_file=str(VOCABULARY_FILE), **parameters)
+    parameters = {"vocabulary_file": str(VOCABULARY_FILE)} | parameters
+    return QaTokenizer(**Buckets().parameters_of("qa_tokenizer") | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +185,7 @@ def test_a_wrong_parameter_is_named(parameters, field):
 def test_a_vocabulary_without_the_special_pieces_is_refused(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\nword\n")
     with pytest.raises(ValueError, match=r"vocabulary_file: got a vocabulary without \[UNK\], \[CLS\], \[SEP\]"):
-        QaTokenizer(vocabulary_file=str(tmp_path / "vocab.txt"))
+        make_step(vocabulary_file=str(tmp_path / "vocab.txt"))
 
 
 def test_the_vocabulary_has_the_size_of_bert_base_uncased(step):

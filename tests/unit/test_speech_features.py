@@ -7,6 +7,7 @@ from librosa.filters import mel as mel_filterbank
 
 from convai.backends.steps.question_audio import resample
 from convai.backends.steps.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor
+from convai.generator.machines import Buckets
 
 
 def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):
@@ -15,8 +16,12 @@ def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):
     return (amplitude * np.sin(2 * np.pi * hertz * time) + noise).astype(np.float32)
 
 
+def make_step(**parameters):
+    return SpeechFeatures(**Buckets().parameters_of("speech_features") | parameters)
+
+
 def run(audio, sample_rate=16_000, **parameters):
-    return SpeechFeatures(**parameters)(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
+    return make_step(**parameters)(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
 
 
 def nvidia_features(audio):
@@ -172,4 +177,4 @@ def test_two_channels_are_refused():
 )
 def test_a_wrong_parameter_is_named(parameters, field):
     with pytest.raises(ValueError, match=field):
-        SpeechFeatures(**parameters)
+        make_step(**parameters)

@@ -1,6 +1,8 @@
 """Texts are spelled out as they are spoken and become the symbols of NVIDIA's Tacotron 2."""
 
+import gzip
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from convai.backends.steps.pronunciations import load_pronunciations
 from convai.backends.steps.symbols import SYMBOL_IDS, SYMBOLS
 from convai.backends.steps.text_encoder import TextEncoder, symbol_ids
 from convai.backends.steps.text_normalizer import normalize
+from convai.generator.machines import Buckets
 
 SPOKEN = [
     ("In 1066, 1905 and 2024.", "in ten sixty-six, nineteen oh five and twenty twenty-four."),
@@ -43,8 +46,12 @@ SPOKEN = [
 ]
 
 
+def make_step(**parameters):
+    return TextEncoder(**Buckets().parameters_of("text_encoder") | parameters)
+
+
 def run(text, **parameters):
-    result = TextEncoder(**parameters)(text=text)
+    result = make_step(**parameters)(text=text)
     return result["symbol_ids"], int(result["symbols_length"][0])
 
 
@@ -97,16 +104,16 @@ def test_a_text_becomes_its_symbols_padded_with_zeros_to_a_bucket():
     ("text", "spoken"), [("yes", "yes."), ("yes. ", "yes."), ("yes?", "yes?"), ("(yes)", "(yes)."), ("yes,", "yes.")]
 )
 def test_every_text_ends_in_punctuation_and_without_a_space(text, spoken):
-    assert TextEncoder().spoken(text) == spoken
+    assert make_step().spoken(text) == spoken
 
 
 def test_the_end_of_text_can_be_chosen():
-    assert TextEncoder(end_of_text="!").spoken("yes") == "yes!"
+    assert make_step(end_of_text="!").spoken("yes") == "yes!"
 
 
 def test_phonemes_in_braces_are_passed_on():
     text = "Turn {HH AW1 S} 5, {not phonemes}."
-    assert TextEncoder().spoken(text) == "turn {HH AW1 S} five, not phonemes."
+    assert make_step().spoken(text) == "turn {HH AW1 S} five, not phonemes."
     ids = symbol_ids("a {HH AW1}.")
     assert ids == [SYMBOL_IDS[symbol] for symbol in ("a", " ", "@HH", "@AW1", ".")]
 
@@ -119,8 +126,14 @@ def dictionary(tmp_path):
 
 
 def test_known_words_become_phonemes_and_unknown_ones_keep_their_letters(dictionary):
-    step = TextEncoder(pronunciation="arpabet", pronunciations_file=dictionary)
+    step = make_step(pronunciation="arpabet", pronunciations_file=dictionary)
     assert step.spoken("Hello 2 Bobs, {B}.") == "{HH AH0 L OW1} {T UW1} bobs, {B}."
+
+
+def test_a_dictionary_may_be_gzipped(dictionary, tmp_path):
+    packed = tmp_path / "words.dict.gz"
+    packed.write_bytes(gzip.compress(Path(dictionary).read_bytes()))
+    assert load_pronunciations(str(packed)) == load_pronunciations(dictionary) != {}
 
 
 def test_a_dictionary_with_unknown_phonemes_is_refused(tmp_path):
@@ -159,4 +172,4 @@ def test_an_endless_text_is_refused_at_once():
 )
 def test_a_wrong_parameter_is_named(parameters, field):
     with pytest.raises(ValueError, match=f"^{field}: got"):
-        TextEncoder(**parameters)
+        make_step(**parameters)

@@ -5,7 +5,7 @@ import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
 from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, arpabet, flapped
-from convai.networks.tacotron2.synthesize import last_number, spoken_form
+from convai.networks.tacotron2.synthesize import forgetful_form, last_number
 from convai.networks.tacotron2.teacher import symbol_ends, teacher_spellings, trimmed
 from convai.networks.tacotron2.texts import draw_texts
 
@@ -55,7 +55,7 @@ def test_silence_alone_is_no_speech():
 
 
 def test_a_forgotten_word_stays_in_letters():
-    forms = {spoken_form("Hello", {"hello": "HH AH0 L OW1"}, random.Random(seed)) for seed in range(60)}
+    forms = {forgetful_form("Hello", {"hello": "HH AH0 L OW1"}, random.Random(seed)) for seed in range(60)}
     assert forms == {"{HH AH0 L OW1}.", "hello."}
 
 

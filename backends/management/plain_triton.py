@@ -1,0 +1,67 @@
+"""Prepare a backend folder for Triton itself, and print the command that serves the model repository with it.
+
+convai backends FOLDER                                     prints the command, environment included
+convai backends FOLDER --profile gpu --host 0.0.0.0        in NVIDIA's container
+"""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from convai.backends.management.launcher import IN_FLIGHT_SECONDS
+from convai.backends.management.repository import DEFAULT_PROFILE, check_profile
+from convai.backends.management.tritonserver import (
+    TritonFiles,
+    check_stub,
+    find_triton,
+    prepare_backends,
+    server_environment,
+    server_variables,
+)
+from convai.pipeline.mistakes import CallerMistake
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="to make: Triton's backends, and the engines that it lacks")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
+
+
+def run(args: argparse.Namespace) -> None:
+    check_profile(args.model_repository, args.profile)
+    check_places(args.folder, args.model_repository)
+    triton = find_triton()
+    check_stub(triton.stub, server_environment())
+    prepare_backends(triton, args.folder.resolve())
+    print(" \\\n    ".join(map(shlex.quote, command(triton, args))))
+
+
+def check_places(folder: Path, model_repository: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise CallerMistake(f"{folder} exists and is not empty; name another folder, or remove it")
+    for path in (folder.resolve(), model_repository.resolve()):
+        if shlex.quote(str(path)) != str(path):
+            raise CallerMistake(
+                f"Triton starts its Python steps through a shell, which misreads {path}; choose another place"
+            )
+
+
+def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
+    """What to type: `env` sets the environment for this one program, whatever the shell's own may be."""
+    chosen = [] if args.profile == DEFAULT_PROFILE else [f"--model-config-name={args.profile}"]
+    return [
+        "env",
+        "--chdir=/",  # stubs import from where they are
+        *(f"{name}={value}" for name, value in server_variables().items()),
+        str(triton.binary),
+        f"--model-repository={args.model_repository.resolve()}",
+        f"--backend-directory={args.folder.resolve()}",
+        f"--cache-directory={triton.home / 'caches'}",
+        "--disable-auto-complete-config",  # it would start every stub twice
+        *chosen,
+        f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
+        "--metrics-config=summary_latencies=true",
+        f"--grpc-address={args.host}",
+        f"--http-address={args.host}",
+    ]

@@ -1,0 +1,52 @@
+"""Make a model repository that can be served: the pipeline's configurations and files, and the default networks.
+
+convai init          into ./model_repository, where `convai serve` looks
+convai init FOLDER
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from convai.networks.checkpoints.weights import find_weights
+from convai.networks.export.export import Job, export, installed_export
+from convai.networks.registry import NETWORKS
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
+
+NOT_COPIED = shutil.ignore_patterns("__pycache__", ".deploy-*", ".export-*")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("model_repository"), help="to make (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    make_repository(args.folder)
+    print(f"{args.folder} is ready: convai serve --model-repository {args.folder}")
+
+
+def make_repository(folder: Path) -> None:
+    """Make the model repository at `folder`, whole or not at all; raise ValueError if something is there."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise CallerMistake(f"{folder} exists and is not empty; name another folder, or remove it")
+    place = folder.resolve().parent
+    place.mkdir(parents=True, exist_ok=True)
+    # In the same place, for only within one file system is a rename atomic.
+    with tempfile.TemporaryDirectory(prefix=".init-", dir=place) as scratch:
+        draft = Path(scratch) / folder.name
+        shutil.copytree(packaged("model_repository"), draft, ignore=NOT_COPIED, copy_function=shutil.copyfile)
+        export_networks(draft)
+        os.replace(draft, folder)
+
+
+def export_networks(model_repository: Path) -> None:
+    """Export the default networks, apart from those that were copied and are up to date."""
+    for network in NETWORKS.values():
+        job = Job(network, find_weights(network, packaged("weights"), None, seed=0), network.formats[0])
+        result = installed_export(job, model_repository) or export(job, model_repository)
+        print(f"{network.name}: {result.path.name} from {job.weights.origin}", flush=True)

@@ -1,0 +1,46 @@
+import pytest
+from support.places import ROOT
+
+from convai.__main__ import main
+from convai.backends.management.repository import models_in
+from convai.pipeline.package_data import packaged
+
+
+@pytest.fixture
+def no_exports(monkeypatch):
+    """Exporting takes half a minute; the test of the wheel does it."""
+    monkeypatch.setattr("convai.init.export_networks", lambda folder: None)
+
+
+def test_it_makes_a_repository_with_every_model_and_what_their_steps_read(no_exports, tmp_path, capsys):
+    folder = tmp_path / "new" / "models"
+    assert main(["init", str(folder)]) == 0
+    assert models_in(folder) == models_in(ROOT / "model_repository")
+    assert (folder / "convai_ensemble" / "1").is_dir()  # or Triton finds no version of it
+    assert (folder / "text_encoder" / "1" / "pronunciations.txt.gz").is_file()
+    assert f"convai serve --model-repository {folder}" in capsys.readouterr().out
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_it_touches_no_folder_that_holds_something(no_exports, tmp_path, capsys):
+    (tmp_path / "notes.txt").touch()
+    assert main(["init", str(tmp_path)]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"convai init: {tmp_path} exists and is not empty; name another folder, or remove it\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_one_that_fails_leaves_nothing(monkeypatch, tmp_path, capsys):
+    def fail(folder):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("convai.init.export_networks", fail)
+    assert main(["init", str(tmp_path / "models")]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("network", ["bert", "jasper", "tacotron2", "waveglow"])
+def test_the_package_holds_the_default_weights(network):
+    assert packaged("weights", f"{network}.safetensors").stat().st_size > 1_000_000
