@@ -51,12 +51,20 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
 	$(CONVAI) demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
+docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
+	$(CONVAI) generate --graph docs/pipeline.svg
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
 clean: ## remove the environment and the exports
-	rm -rf .venv build answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
+	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,plot,test]'
 	touch $@
 
-.PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size clean
+.venv/dev-installed: .venv/installed
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size docs clean

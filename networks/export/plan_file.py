@@ -35,7 +35,7 @@ def import_tensorrt():
         import tensorrt
     except ModuleNotFoundError as error:
         raise CallerMistake(
-            "a TensorRT plan needs the package tensorrt and a GPU; see the README on the GPU server"
+            "a TensorRT plan needs the package tensorrt and a GPU; docs/nvidia.md tells how the container does it"
         ) from error
     return tensorrt
 

@@ -123,7 +123,7 @@ def test_triton_counts_a_failed_request_twice_on_its_ensemble_and_as_a_success_o
 
 def test_every_metric_that_is_explained_is_served(server, client):
     client.answer_text("who wrote it", "Ada wrote it.")
-    texts = metrics.__doc__ + (ROOT / "README.md").read_text()
+    texts = metrics.__doc__ + (ROOT / "docs/operating.md").read_text()
     explained = set(re.findall(r"\b(?:nv|convai)_[a-z_]*[a-z]", texts)) - set(MODEL_NAMES)
     assert explained
     assert explained <= {series.partition("{")[0] for series in read_metrics(server)}
