@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.description import Call, Ensemble, Step, Tensor
+from convai.pipeline.ears import JASPER, Ears, ensembles_with, steps_with
 from convai.pipeline.mistakes import CallerMistake
 
 
@@ -44,12 +45,12 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     return Wiring(ensemble.name, inputs, outputs, pruned)
 
 
-def wiring_of(ensemble_name: str) -> Wiring:
+def wiring_of(ensemble_name: str, ears: Ears = JASPER) -> Wiring:
     """The wiring of one of the pipeline's ensembles; CallerMistake if there is none of that name."""
-    ensembles = {ensemble.name: ensemble for ensemble in ENSEMBLES}
+    ensembles = {ensemble.name: ensemble for ensemble in ensembles_with(ears)}
     if ensemble_name not in ensembles:
         raise CallerMistake(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
-    return wire(ensembles[ensemble_name], {step.name: step for step in STEPS})
+    return wire(ensembles[ensemble_name], {step.name: step for step in steps_with(ears)})
 
 
 def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring]) -> None:
