@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convai.backends.management.launcher import IN_FLIGHT_SECONDS
-from convai.backends.management.repository import DEFAULT_PROFILE, models_of
+from convai.backends.management.repository import models_of
 from convai.backends.management.tritonserver import (
     TritonFiles,
     check_stub,
@@ -19,6 +19,7 @@ from convai.backends.management.tritonserver import (
     server_environment,
     server_variables,
 )
+from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.mistakes import CallerMistake
 
 

@@ -1,7 +1,8 @@
 """Moonshine tiny: a pretrained encoder and decoder that write down English speech. Package: moonshine-voice.
 
-The package's own library is left alone. It starts as many threads as there are processors, and what it hears depends on
-what it heard before, since its detector of speech keeps a state; in ONNX Runtime the same files take a third of the time.
+The package's own library is left alone. It starts as many threads as there are processors, and what it hears depends
+on what it heard before, since its detector of speech keeps a state. ONNX Runtime runs the same files in a third of the
+processor time.
 """
 
 import math
