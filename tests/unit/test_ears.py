@@ -1,5 +1,7 @@
 """Another recogniser at the head of the pipeline: what changes in the description, the profile and the server."""
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -10,8 +12,8 @@ from convai.generator.check import check_configs
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render
 from convai.pipeline.config_files import config_file
-from convai.pipeline.description import ENSEMBLES, STEPS
-from convai.pipeline.ears import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, ensembles_with, steps_with
+from convai.pipeline.description import ENSEMBLES, STEPS, Call, Tensor
+from convai.pipeline.ears import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, Ears, ensembles_with, steps_with
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import wiring_of
 
@@ -61,6 +63,16 @@ def test_a_recogniser_that_hears_one_after_another_leaves_no_process_idle():
     assert list(moonshine.dynamic_batching.preferred_batch_size) == [1]
     assert moonshine.instance_group[0].count > 1
     assert all(io.allow_ragged_batch for io in moonshine.input if -1 in io.dims)
+
+
+def test_a_recogniser_may_take_the_text_that_a_question_is_about():
+    (moonshine,) = MOONSHINE.steps
+    context = Tensor("context", "BYTES", (1,), optional=True)
+    parrot = Ears(
+        "parrot", (replace(moonshine, name="parrot", inputs=(*moonshine.inputs, context)),), (Call("parrot"),)
+    )
+    heard_with = [set(wiring_of(name, parrot).calls[0].inputs) for name in ("convai_ensemble", "speech_to_text")]
+    assert heard_with == [{"question_audio", "sample_rate", "context"}, {"question_audio", "sample_rate"}]
 
 
 def test_what_is_called_with_other_ears_follows_from_their_description():
