@@ -8,10 +8,14 @@ processor time.
 import math
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 START, END = 1, 2  # tokens
@@ -43,7 +47,7 @@ class MoonshineNetwork:
     def __call__(self, audio: np.ndarray) -> str:
         """Text of `audio`, float32, shape = (samples,), 16 kHz; at least 0.1 s. With capitals, digits and marks."""
         attention = np.ones((1, len(audio)), np.int64)
-        (states,) = self.encoder.run(None, {"input_values": audio[None], "attention_mask": attention})
+        (states,) = run(self.encoder, {"input_values": audio[None], "attention_mask": attention})
         heard = {"encoder_hidden_states": states, "encoder_attention_mask": attention}
         most_tokens = math.ceil(TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE_HERTZ) + 1
         return text_of(self.decode(heard, most_tokens), self.tokens)
@@ -53,15 +57,9 @@ class MoonshineNetwork:
         made: list[int] = []
         cache = self.empty_cache
         while len(made) < most_tokens:
-            inputs = (
-                heard
-                | cache
-                | {
-                    "input_ids": np.array([made[-1:] or [START]], np.int64),
-                    "use_cache_branch": np.array([bool(made)]),
-                }
-            )
-            logits, *present = self.decoder.run(None, inputs)
+            last = np.array([made[-1:] or [START]], np.int64)
+            inputs = heard | cache | {"input_ids": last, "use_cache_branch": np.array([bool(made)])}
+            logits, *present = run(self.decoder, inputs)
             token = int(logits[0, -1].argmax())
             if token == END:
                 break
@@ -70,6 +68,11 @@ class MoonshineNetwork:
             cache = cache | {name: array for name, array in now if not made or ".decoder." in name}
             made.append(token)
         return made
+
+
+def run(session: "InferenceSession", inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """All outputs, in the order of the file; ONNX Runtime's own type allows for more than arrays."""
+    return cast(list[np.ndarray], session.run(None, inputs))
 
 
 def moonshine_files() -> list[Path]:

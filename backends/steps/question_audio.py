@@ -1,8 +1,9 @@
 """The audio of a question as every recogniser gets it: what is allowed, what is silence, at which sample rate."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import soxr
@@ -23,7 +24,7 @@ def resample(audio: np.ndarray, sample_rate_hertz: int) -> np.ndarray:
     return soxr.resample(audio.astype(np.float32, copy=False), sample_rate_hertz, SAMPLE_RATE_HERTZ)
 
 
-def question_seconds(inputs: dict, outputs: dict) -> float:
+def question_seconds(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> float:
     """Length of one question's audio; silence counts too."""
     return len(inputs["question_audio"]) / int(inputs["sample_rate"][0])
 
