@@ -1,7 +1,7 @@
 """Recognisers that the pipeline can hear with: each turns the audio of a question into what was said.
 
-Whatever takes `question_audio` and `sample_rate`, and perhaps `context`, and makes `question` and `transcript`, twice
-the same text, may stand at the head of the ensembles. The rest of the pipeline stays as it is.
+Whatever takes `question_audio`, `sample_rate` and, where there is one, `context`, and makes `question` and
+`transcript`, twice the same text, may stand at the head of the ensembles. The rest of the pipeline stays as it is.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,11 @@ MOONSHINE = Ears(
     steps=(
         Step(
             "moonshine",
-            inputs=(Tensor("question_audio", "FP32", (-1,)), Tensor("sample_rate", "INT32", (1,))),
+            inputs=(
+                Tensor("question_audio", "FP32", (-1,)),
+                Tensor("sample_rate", "INT32", (1,)),
+                Tensor("context", "BYTES", (1,), optional=True),  # not listened to; see `check_inputs_are_needed`
+            ),
             outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
         ),
     ),

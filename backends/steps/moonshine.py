@@ -14,6 +14,8 @@ from convai.backends.steps.transcripts import spoken_form
 class Moonshine(ListeningStep):
     """Audio at any sample rate -> the text that was heard, in the letters that Jasper writes."""
 
+    hints = ("context",)
+
     threads: int = 1
 
     def __post_init__(self):
@@ -26,13 +28,14 @@ class Moonshine(ListeningStep):
     def network(self) -> MoonshineNetwork:
         return MoonshineNetwork(self.threads)
 
-    def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, str]:
+    def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray, context: str = "") -> dict[str, str]:
         """Text of one question; empty for silence.
 
         Parameters
         ----------
         question_audio : float32, shape = (samples,), mono PCM within [-1, 1]
         sample_rate : int32, shape = (1,), hertz
+        context : the text that the question is about, which this network cannot make use of
 
         Returns
         -------

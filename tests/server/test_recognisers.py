@@ -15,6 +15,7 @@ from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, timed_answer
+from convai.pipeline.wiring import wiring_of
 
 pytestmark = [
     pytest.mark.skipif(
@@ -79,6 +80,13 @@ def test_a_question_is_heard_alike_alone_and_among_others(moonshine):
 
 def test_silence_is_an_empty_question(moonshine):
     assert moonshine.transcribe(np.zeros(16_000, np.float32), sample_rate=16_000) == ""
+
+
+@pytest.mark.parametrize("output", wiring_of("convai_ensemble").outputs, ids=lambda tensor: tensor.name)
+def test_each_output_can_be_had_alone(moonshine, output):
+    audio, sample_rate = question("bees")
+    answer = moonshine.ask(audio, sample_rate=sample_rate, context="A bee has six legs.", outputs=[output.name])
+    assert getattr(answer, output.name) is not None
 
 
 def test_a_refusal_names_the_step_and_what_is_allowed(moonshine):

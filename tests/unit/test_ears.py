@@ -12,10 +12,10 @@ from convai.generator.check import check_configs
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render
 from convai.pipeline.config_files import config_file
-from convai.pipeline.description import ENSEMBLES, STEPS, Call, Tensor
-from convai.pipeline.ears import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, Ears, ensembles_with, steps_with
+from convai.pipeline.description import ENSEMBLES, STEPS
+from convai.pipeline.ears import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, ensembles_with, steps_with
 from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.wiring import wiring_of
+from convai.pipeline.wiring import WiringError, wiring_of
 
 
 def configs_of(profile):
@@ -65,14 +65,16 @@ def test_a_recogniser_that_hears_one_after_another_leaves_no_process_idle():
     assert all(io.allow_ragged_batch for io in moonshine.input if -1 in io.dims)
 
 
-def test_a_recogniser_may_take_the_text_that_a_question_is_about():
-    (moonshine,) = MOONSHINE.steps
-    context = Tensor("context", "BYTES", (1,), optional=True)
-    parrot = Ears(
-        "parrot", (replace(moonshine, name="parrot", inputs=(*moonshine.inputs, context)),), (Call("parrot"),)
-    )
-    heard_with = [set(wiring_of(name, parrot).calls[0].inputs) for name in ("convai_ensemble", "speech_to_text")]
+def test_a_recogniser_gets_the_text_that_a_question_is_about_if_there_is_one():
+    heard_with = [set(wiring_of(name, MOONSHINE).calls[0].inputs) for name in ("convai_ensemble", "speech_to_text")]
     assert heard_with == [{"question_audio", "sample_rate", "context"}, {"question_audio", "sample_rate"}]
+
+
+def test_a_recogniser_that_takes_no_text_is_refused_since_triton_could_not_be_asked_for_the_question_alone():
+    (moonshine,) = MOONSHINE.steps
+    textless = replace(MOONSHINE, steps=(replace(moonshine, inputs=moonshine.inputs[:2]),))
+    with pytest.raises(WiringError, match="output question does without the input context; let step moonshine take it"):
+        wiring_of("convai_ensemble", textless)
 
 
 def test_what_is_called_with_other_ears_follows_from_their_description():

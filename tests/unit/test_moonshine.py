@@ -82,6 +82,12 @@ def test_both_recognisers_count_the_seconds_they_hear(step):
     assert [counter.name for counter in step.counters] == [counter.name for counter in SpeechFeatures.counters]
 
 
+def test_the_text_that_a_question_is_about_is_taken_and_may_be_anything(step):
+    heard = step(question_audio=tone(1), sample_rate=np.array([16_000]), context="Ada wrote it.")
+    assert heard["question"] == "it's one seconds isn't it"
+    assert "context" in step.hints
+
+
 def test_without_a_thread_it_cannot_hear():
     with pytest.raises(ValueError, match="threads: got 0; allowed is at least 1"):
         Moonshine(threads=0)
