@@ -26,6 +26,9 @@ serve: setup export ## start the server in the foreground; Ctrl-C stops it
 ask: setup ## ask the running server the example question
 	$(CONVAI) ask $(EXAMPLE)/question.wav --context $(EXAMPLE)/context.txt --out answer.wav --plot answer.png
 
+talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
+	$(CONVAI) talk
+
 generate: setup ## write every config.pbtxt from the pipeline's description
 	$(CONVAI) generate
 
@@ -67,4 +70,4 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size docs clean
+.PHONY: help setup demo test test-fast export serve ask talk generate check bench overload full-size docs clean

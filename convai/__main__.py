@@ -27,6 +27,9 @@ COMMANDS = {
     "init": Command("convai.init", "make a model repository with the default networks", "cpu"),
     "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
+    "talk": Command(
+        "convai.talk.command", "open a page to talk to, and the interfaces of OpenAI and Home Assistant", "talk"
+    ),
     "backends": Command(
         "convai.backends.management.plain_triton", "prepare for Triton itself, and print its command", "cpu"
     ),

@@ -14,6 +14,7 @@ MAY_KNOW = {
     "backends/runtime": {"pipeline"},
     "backends/engines": {"pipeline", "backends/runtime"},
     "backends/management": {"pipeline", "generator"},
+    "talk": {"pipeline", "client", "backends/management"},
     "networks": {"pipeline", "generator", "backends/steps"},
     "benchmarks": {
         *("pipeline", "generator", "client", "networks"),
