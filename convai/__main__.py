@@ -62,7 +62,12 @@ def main(argv: list[str] | None = None) -> int:
 def run_command(name: str, options: list[str]) -> int:
     with missing_package_told(name):
         module = import_module(COMMANDS[name].module)
-        return run_program(parser(name, module), module.run, options)
+
+    def run(args: argparse.Namespace) -> int | None:
+        with missing_package_told(name):
+            return module.run(args)
+
+    return run_program(parser(name, module), run, options)
 
 
 @contextmanager

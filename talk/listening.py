@@ -78,7 +78,7 @@ async def first_message(socket: WebSocket) -> Start:
     try:
         # Or connections that say nothing would fill all places.
         message = await asyncio.wait_for(received(socket), FIRST_MESSAGE_SECONDS)
-    except asyncio.TimeoutError as error:
+    except TimeoutError as error:
         raise Refused(f"no first message within {FIRST_MESSAGE_SECONDS} s") from error
     try:
         start = Start.model_validate_json(message.get("text") or "")

@@ -25,6 +25,8 @@ import soxr
 
 from convai.client import ConvaiClient
 from convai.client.turns import TAIL_SECONDS
+from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.program import run_program
 
 EXAMPLES = Path(__file__).parent.parent.parent / "client" / "examples"
 TIMELINE = Path(__file__).parent / "page_timeline.js"
@@ -67,23 +69,23 @@ class TalkFigures:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
+    return run_program(parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
     from convai.benchmarks.speed.measured_server import measured_server
 
-    try:
-        with measured_server(args.server, args.model_repository, args.profile) as server:
-            figures = measure(server.address, args.questions)
-    except (ValueError, OSError) as error:
-        print(f"talk: {error}", file=sys.stderr)
-        return 1
+    with measured_server(args.server, args.model_repository, args.profile) as server:
+        figures = measure(server.address, args.questions)
     print(figures.text())
     if args.json:
         args.json.write_text(json.dumps(asdict(figures), indent=2) + "\n")
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="talk", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--questions", type=int, default=7, help="how many, default %(default)s")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
@@ -120,7 +122,7 @@ def page_hearing(address: str, sound: np.ndarray) -> Iterator:
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
-        raise ValueError("this needs a browser; `apt-get install chromium` brings one")
+        raise CallerMistake("this needs a browser; `apt-get install chromium` brings one")
     with tempfile.TemporaryDirectory() as folder, talk(address) as url, sync_playwright() as playwright:
         soundfile.write(f"{folder}/microphone.wav", sound, MICROPHONE_RATE, subtype="PCM_16")
         microphone = f"--use-file-for-fake-audio-capture={folder}/microphone.wav%noloop"
