@@ -16,7 +16,7 @@ ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHA
 ELSEWHERE |= {f"weights/{card.name}": f"weights/{card.name}" for card in sorted((ROOT / "weights").glob("*.md"))}
 PICTURES = {"benchmarks/speed/speed.png": "speed.png"}
 ORDER = ["index", "talk", "architecture", "operating", "plain-triton", "nvidia", "quality", "speed"]
-ORDER += ["adding-a-step", "deploying", "contributing", "changelog"]
+ORDER += ["recognisers", "adding-a-step", "deploying", "contributing", "changelog"]
 
 MERMAID = re.compile(r"```mermaid\n.*?```", re.DOTALL)
 DRAWING = "[![The pipeline](pipeline.svg)](pipeline.svg){ .drawing }"  # Mermaid would be loaded from elsewhere
