@@ -5,14 +5,15 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any
 
-import numpy as np
 import tritonclient.grpc.aio
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.listen_events import Event
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.pipeline.arrays import Array
 
 
 class AsyncConvaiClient:
@@ -20,20 +21,21 @@ class AsyncConvaiClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
         self.connection = Connection(address, timeout_seconds, tls)
-        self.triton = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
+        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
+        self.triton: Any = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 
     async def __aenter__(self) -> "AsyncConvaiClient":
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def close(self):
+    async def close(self) -> None:
         await self.triton.close()
 
     async def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -43,9 +45,11 @@ class AsyncConvaiClient:
         """Answer a spoken question from a text; see `ConvaiClient.ask`."""
         return await self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
-    async def transcribe(self, audio: np.ndarray, *, sample_rate: int) -> str:
+    async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case."""
-        return (await self.answer(transcribe_request(audio, sample_rate))).question
+        question = (await self.answer(transcribe_request(audio, sample_rate))).question
+        assert question is not None  # it was requested
+        return question
 
     async def answer_text(self, question: str, context: str) -> Answer:
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""
@@ -57,7 +61,7 @@ class AsyncConvaiClient:
 
     def listen(
         self,
-        chunks: AsyncIterable[np.ndarray],
+        chunks: AsyncIterable[Array],
         *,
         sample_rate: int,
         context: str,
@@ -102,7 +106,7 @@ class AsyncConvaiClient:
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))
 
-    async def infer(self, request: Request) -> dict[str, np.ndarray]:
+    async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""
         with self.connection.explained():
             result = await self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)

@@ -10,12 +10,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import numpy as np
-
 from convai.client.errors import ConvaiError
 from convai.client.listen_events import Caption
 from convai.client.speech_detector import WINDOW_SECONDS
 from convai.client.turns import Turns
+from convai.pipeline.arrays import Array
 
 SETTLE_SECONDS = 4.0  # words are settled at the first silence after so much of unsettled speech,
 SETTLE_SILENCE_SECONDS = 0.15  # so long that it lies between words,
@@ -34,14 +33,14 @@ class Captions:
 
     def __init__(
         self,
-        transcribe: Callable[[np.ndarray], Awaitable[str]],
+        transcribe: Callable[[Array], Awaitable[str]],
         tell: Callable[[Caption], Awaitable[None]],
         every_seconds: float,
     ):
         self.transcribe = transcribe
         self.tell = tell
         self.every_seconds = every_seconds
-        self.hearing: asyncio.Task | None = None
+        self.hearing: asyncio.Task[None] | None = None
         self._next_at = 0.0  # of the monotonic clock
         self._covered = 0  # windows of the stream
         self._settled_text = ""
@@ -70,7 +69,7 @@ class Captions:
         is_between_words = turns.silent_seconds >= SETTLE_SILENCE_SECONDS
         return unsettled_seconds >= (SETTLE_SECONDS if is_between_words else MAX_UNSETTLED_SECONDS)
 
-    async def _hear(self, recording: np.ndarray, until_seconds: float, settled: int | None) -> None:
+    async def _hear(self, recording: Array, until_seconds: float, settled: int | None) -> None:
         """Tell what is settled and what was heard after it; `settled` windows of the question are so from now on."""
         start = time.monotonic()
         try:

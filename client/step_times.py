@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
@@ -77,7 +78,7 @@ def counters(client: ConvaiClient) -> dict[str, Counters]:
     return read_counters(response)
 
 
-def read_counters(response) -> dict[str, Counters]:
+def read_counters(response: Any) -> dict[str, Counters]:
     """The counters in Triton's `ModelStatisticsResponse`, by model."""
     return {model.name: _read(model) for model in response.model_stats}
 
@@ -114,7 +115,7 @@ def requests_between(before: Mapping[str, Counters], after: Mapping[str, Counter
     return after.get(step, Counters()).requests - before.get(step, Counters()).requests
 
 
-def _read(model) -> Counters:
+def _read(model: Any) -> Counters:  # a protobuf message, whose class no type checker sees
     statistics = model.inference_stats
     return Counters(
         requests=statistics.success.count,

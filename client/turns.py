@@ -6,6 +6,7 @@ import numpy as np
 
 from convai.client.listen_events import NothingAsked, SpeechEnded, SpeechStarted
 from convai.client.speech_detector import WINDOW_SAMPLES, WINDOW_SECONDS, SpeechDetector
+from convai.pipeline.arrays import Array
 
 # A probability has to reach the first to count as speech, and to fall below the second to count as none.
 SPEECH_PROBABILITY, SILENCE_PROBABILITY = 0.5, 0.35
@@ -42,7 +43,7 @@ class Turns:
         self._run = 0  # windows of speech in a row
         self._rest = np.zeros(0, np.float32)  # less than a window
 
-    def recording(self, start: int = 0) -> np.ndarray:
+    def recording(self, start: int = 0) -> Array:
         """The question so far, from one of its windows on, shape = (samples,)."""
         return np.concatenate([np.zeros(0, np.float32), *self.windows[start:]])
 
@@ -51,7 +52,7 @@ class Turns:
         """How long it has been silent."""
         return (self.num_heard - self.last_speech) * WINDOW_SECONDS
 
-    def hear(self, audio: np.ndarray) -> Iterator[Turn]:
+    def hear(self, audio: Array) -> Iterator[Turn]:
         """Take the next samples, however many: float32 in [-1, 1], shape = (samples,)."""
         audio = np.concatenate([self._rest, audio])
         whole = len(audio) - len(audio) % WINDOW_SAMPLES
@@ -66,7 +67,7 @@ class Turns:
         elif not self._has_spoken:
             yield NothingAsked("no speech")
 
-    def _hear_window(self, window: np.ndarray) -> Iterator[Turn]:
+    def _hear_window(self, window: Array) -> Iterator[Turn]:
         self.num_heard += 1
         self._note_speech(self.detector(window))
         if self._is_too_long:

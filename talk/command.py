@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convai.backends.management.launcher import Server, ServerError
+from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
@@ -136,7 +136,7 @@ async def watch(server: Server | None, web: "uvicorn.Server") -> None:
             if server is not None and not server.has_crashed:
                 await asyncio.to_thread(server.check_running)
             await asyncio.sleep(CHECK_SECONDS)
-    except ServerError:
+    except ServerNotRunning:
         web.should_exit = True
         raise
     except asyncio.CancelledError:

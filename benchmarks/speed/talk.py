@@ -141,6 +141,7 @@ def talk(address: str) -> Iterator[str]:
     command = [sys.executable, "-m", "convai", "talk", f"--server={address}", "--port=0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
+        assert process.stdout is not None  # a pipe, as asked for
         url = next((line.split()[1] for line in process.stdout if line.startswith("page")), None)
         if url is None:
             raise OSError("`convai talk` did not start; it has said why")
