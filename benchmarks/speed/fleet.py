@@ -64,12 +64,12 @@ class Autoscaler:
 
     smallest: int
     largest: int
-    target_waiting: float = 2.0
+    target_waiting: float = 1.0
     window_seconds: float = 60.0
     check_seconds: float = 15.0
     start_seconds: float = 60.0
     growth: float = 1.0
-    growth_seconds: float = 30.0
+    growth_seconds: float = 120.0
     shrinkage: float = 0.1
     shrinkage_seconds: float = 60.0
     patience_seconds: float = 300.0

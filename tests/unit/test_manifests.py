@@ -12,6 +12,7 @@ from support.tools import kustomize
 from convai.__main__ import COMMANDS, parser
 from convai.backends.management import serve
 from convai.backends.management.launcher import STOP_SECONDS
+from convai.benchmarks.speed.fleet import Autoscaler
 from convai.client import ask
 from convai.generator.profiles import PROFILES
 
@@ -178,6 +179,19 @@ def test_kserve_scales_by_the_same_query_and_threshold(render):
     (keda,) = the("ScaledObject", render("kubernetes/overlays/cpu"))["spec"]["triggers"]
     assert kserve["external"]["metric"]["query"] == keda["metadata"]["query"]
     assert kserve["external"]["target"]["value"] == keda["metadata"]["threshold"]
+
+
+def test_both_scale_by_the_rules_that_are_simulated(render):
+    rules = Autoscaler(1, 2)
+    keda = the("ScaledObject", render("kubernetes/overlays/cpu"))["spec"]
+    assert float(keda["triggers"][0]["metadata"]["threshold"]) == rules.target_waiting
+    assert keda["pollingInterval"] == rules.check_seconds
+    behavior = keda["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior == the("InferenceService", render("kserve"))["spec"]["predictor"]["autoScaling"]["behavior"]
+    (growth,), (shrinkage,) = (behavior[way]["policies"] for way in ("scaleUp", "scaleDown"))
+    assert (growth["value"] / 100, growth["periodSeconds"]) == (rules.growth, rules.growth_seconds)
+    assert (shrinkage["value"] / 100, shrinkage["periodSeconds"]) == (rules.shrinkage, rules.shrinkage_seconds)
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == rules.patience_seconds
 
 
 def test_the_autoscalers_query_asks_for_what_a_server_counts(render):
