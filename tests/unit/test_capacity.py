@@ -1,10 +1,12 @@
-"""The simulated fleet agrees with queueing theory where that has an answer; its autoscaler follows Kubernetes' rules."""
+"""The simulated fleet agrees with queueing theory where that has an answer; its autoscaler with Kubernetes."""
 
 from math import factorial, inf
 
 import numpy as np
 import pytest
+from support.places import ROOT
 
+from convai.benchmarks.speed import capacity
 from convai.benchmarks.speed.fleet import Autoscaler, Phase, Queue, Scaling, Server, simulate
 
 SERVICE_SECONDS = 0.25
@@ -91,3 +93,37 @@ def test_more_servers_come_when_questions_wait_and_answer_after_they_have_starte
 def test_a_server_without_slots_is_refused():
     with pytest.raises(ValueError, match="one slot or more"):
         Server(0)
+
+
+def page_rows(column):
+    """The rows of the page's table that begins with this column."""
+    _, table = (ROOT / "docs/capacity.md").read_text().split(f"| {column} |")
+    rows = table.split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_what_was_measured_is_what_the_page_on_speed_says():
+    speed = (ROOT / "docs/speed.md").read_text()
+    assert f"{capacity.MEASURED_ANSWERS} were answered" in speed and f"hold {capacity.GIGABYTES} GB" in speed
+    assert "| 1 | {} / {} / {} |".format(*capacity.LATENCIES.values()) in speed
+
+
+def test_questions_take_on_average_what_the_cores_were_measured_at():
+    times = capacity.service_times(np.random.default_rng(0), 100_000)
+    assert times.min() > 0
+    assert times.mean() == pytest.approx(capacity.CORES / capacity.ANSWERS_PER_SECOND, rel=0.01)
+
+
+def test_the_page_says_of_people_what_is_computed():
+    assert page_rows("people") == [capacity.people_row(people) for people in capacity.PEOPLE]
+
+
+def test_the_page_says_of_a_load_what_is_simulated_within_a_tenth():
+    told = {row[0]: float(row[3]) for row in page_rows("busy")}
+    for busy in (0.7, 0.9):
+        p99 = capacity.steady(100, busy, seconds=200).percentile(99, begin=60)
+        assert p99 == pytest.approx(told[f"{100 * busy:.0f} %"], rel=0.1)
+
+
+def test_the_page_says_of_a_rush_what_is_simulated():
+    assert page_rows("times the questions")[0] == capacity.rush_row(capacity.RUSHES[0], capacity.FROM_SERVERS)
