@@ -174,6 +174,13 @@ def test_kserve_runs_what_the_overlay_for_a_cpu_runs(render):
     assert volumes == pod_of(render("kubernetes/overlays/cpu"))["volumes"]
 
 
+def test_prometheus_finds_the_servers_of_kserve(render):
+    service = the("Service", render("kserve"))
+    monitor = the("ServiceMonitor", render("kserve"))["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
+
+
 def test_kserve_scales_by_the_same_query_and_threshold(render):
     (kserve,) = the("InferenceService", render("kserve"))["spec"]["predictor"]["autoScaling"]["metrics"]
     (keda,) = the("ScaledObject", render("kubernetes/overlays/cpu"))["spec"]["triggers"]
