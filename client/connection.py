@@ -1,10 +1,12 @@
 """Where the server is and how to reach it; the same for every kind of client."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from convai.client.balancing import balanced_target, channel_arguments, is_balanced
 from convai.client.errors import explained
 from convai.pipeline.mistakes import CallerMistake
 
@@ -19,11 +21,13 @@ class Tls:
     ----------
     root_ca : the authority that signed the server's certificate; None for the system's own list
     certificate, key : what the client shows a server that asks for it (mutual TLS)
+    server_name : whom the certificates are for; None for the host of the address. Only for several servers.
     """
 
     root_ca: str | PathLike | None = None
     certificate: str | PathLike | None = None
     key: str | PathLike | None = None
+    server_name: str | None = None
 
     def __post_init__(self):
         if (self.certificate is None) != (self.key is None):
@@ -36,22 +40,31 @@ class Tls:
 
 @dataclass(frozen=True)
 class Connection:
-    """The server's gRPC address (host:port), the time a request may take, and the TLS files if it is encrypted."""
+    """The gRPC address (host:port), or several, the time a request may take, and the TLS files if it is encrypted."""
 
-    address: str = DEFAULT_ADDRESS
+    address: str | Sequence[str] = DEFAULT_ADDRESS
     timeout_seconds: float = 60.0
     tls: Tls | None = None
+    retry: bool = True
 
     def __post_init__(self):
-        host, _, port = self.address.rpartition(":")
-        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
+        if not is_balanced(self.address):
+            host, _, port = self.address.rpartition(":")
+            if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
         if not self.timeout_seconds > 0:
             raise CallerMistake(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
 
+    @property
+    def target(self) -> str:
+        """What gRPC connects to."""
+        return balanced_target(self.address) if is_balanced(self.address) else self.address
+
     def options(self) -> dict:
         """The keyword arguments of tritonclient's gRPC clients, which lift gRPC's message limit to 2 GiB themselves."""
-        options = {"url": self.address}
+        options = {"url": self.target}
+        if is_balanced(self.address):
+            options["channel_args"] = channel_arguments(self.retry, self.tls and self.tls.server_name)
         if self.tls is not None:
             files = {
                 "root_certificates": self.tls.root_ca,
@@ -63,4 +76,4 @@ class Connection:
 
     def explained(self) -> AbstractContextManager:
         """Raise what tritonclient raises inside the block as a `ConvaiError`."""
-        return explained(self.address, self.timeout_seconds)
+        return explained(self.target, self.timeout_seconds)

@@ -8,7 +8,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from convai.backends.management.launcher import IN_FLIGHT_SECONDS
+from convai.backends.management.launcher import BALANCING_OPTIONS, IN_FLIGHT_SECONDS
 from convai.backends.management.repository import DEFAULT_PROFILE, check_profile
 from convai.backends.management.tritonserver import (
     TritonFiles,
@@ -63,5 +63,6 @@ def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
         f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
         "--metrics-config=summary_latencies=true",
         f"--grpc-address={args.host}",
+        *BALANCING_OPTIONS,
         f"--http-address={args.host}",
     ]

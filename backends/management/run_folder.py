@@ -7,12 +7,14 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from convai.backends.management.processes import command_line, process_ids, remove_regions
+from convai.backends.management.processes import command_line, process_ids, regions_of, remove_regions
 
 PREFIX = "convai-server-"
 SECONDS_TO_LOCK = 5  # a younger folder may belong to a launcher that has not locked it yet
@@ -20,7 +22,7 @@ SECONDS_TO_DIE = 5
 
 
 class RunFolder:
-    """Created by the launcher, and locked for as long as it lives."""
+    """Created by the launcher, and locked for as long as it lives; a guardian clears it if it gets killed."""
 
     def __init__(self):
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -29,6 +31,12 @@ class RunFolder:
         self.regions = set()
         self._lock = open(self.path / "lock", "w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-Im", "convai.backends.management.guardian", str(self.path)],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # what stops the launcher's group must not stop it
+        )
 
     def note_regions(self, regions: set[str]) -> None:
         """Note shared memory files that will have to be removed if the server gets no chance to."""
@@ -40,13 +48,18 @@ class RunFolder:
         """End the stubs that outlived their server, and remove all that it left."""
         clear(self.path)
         self._lock.close()
+        self._guardian.stdin.close()
+        self._guardian.wait()
 
 
 def clear(folder: Path) -> None:
-    kill(processes_of(folder))
-    regions = folder / "regions"
-    if regions.is_file():
-        remove_regions(set(regions.read_text().split()))
+    pids = processes_of(folder)
+    regions = set().union(*map(regions_of, pids))
+    kill(pids)
+    noted = folder / "regions"
+    if noted.is_file():
+        regions |= set(noted.read_text().split())
+    remove_regions(regions)
     shutil.rmtree(folder, ignore_errors=True)
 
 
