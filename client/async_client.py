@@ -4,7 +4,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
     answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tritonclient.grpc.aio
@@ -17,8 +17,15 @@ from convai.client.requests import Request, answer_text_request, ask_request, sp
 class AsyncConvaiClient:
     """`ConvaiClient` for asyncio: same arguments, same results, same errors. Make it inside a running event loop."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
-        self.connection = Connection(address, timeout_seconds, tls)
+    def __init__(
+        self,
+        address: str | Sequence[str] = DEFAULT_ADDRESS,
+        *,
+        timeout_seconds: float = 60.0,
+        tls: Tls | None = None,
+        retry: bool = True,
+    ):
+        self.connection = Connection(address, timeout_seconds, tls, retry)
         self.triton = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 
     async def __aenter__(self) -> "AsyncConvaiClient":

@@ -29,6 +29,7 @@ MAX_RECONNECT_SECONDS = 3.0  # how long a server that is back may wait to be not
 LOOKUP_SECONDS = 3.0  # at least so long between two questions to the DNS
 LARGEST_RETRIED_BYTES = 16 * 2**20  # gRPC's 256 KiB hold 4 s of sound
 
+LIST_SCHEME = "ipv4:"
 DNS_TARGET = re.compile(r"dns://[^/]*/[^/:]+:\d+")
 
 
@@ -44,7 +45,9 @@ def balanced_target(address: str | Sequence[str]) -> str:
             raise CallerMistake(f"address {address!r} is no DNS target; an example is 'dns:///convai:8001'")
         return address
     addresses = address.split(",") if isinstance(address, str) else list(address)
-    return "ipv4:" + ",".join(map(ipv4_address, addresses))
+    if not addresses:
+        raise CallerMistake("there is no address; give that of at least one server")
+    return LIST_SCHEME + ",".join(map(ipv4_address, addresses))
 
 
 def ipv4_address(address: str) -> str:

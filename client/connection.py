@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from convai.client.balancing import balanced_target, channel_arguments, is_balanced
+from convai.client.balancing import LIST_SCHEME, balanced_target, channel_arguments, is_balanced
 from convai.client.errors import explained
 from convai.pipeline.mistakes import CallerMistake
 
@@ -21,7 +21,7 @@ class Tls:
     ----------
     root_ca : the authority that signed the server's certificate; None for the system's own list
     certificate, key : what the client shows a server that asks for it (mutual TLS)
-    server_name : whom the certificates are for; None for the host of the address. Only for several servers.
+    server_name : whom the certificates of several servers are for; None for the host of a DNS name
     """
 
     root_ca: str | PathLike | None = None
@@ -48,12 +48,24 @@ class Connection:
     retry: bool = True
 
     def __post_init__(self):
-        if not is_balanced(self.address):
+        if is_balanced(self.address):
+            balanced_target(self.address)
+        else:
             host, _, port = self.address.rpartition(":")
             if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
                 raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
         if not self.timeout_seconds > 0:
             raise CallerMistake(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
+        if self.tls is not None:
+            self.check_server_name()
+
+    def check_server_name(self) -> None:
+        """gRPC knows no name to look for in the certificates of a list, and takes the host of anything else."""
+        is_list = self.target.startswith(LIST_SCHEME)
+        if is_list and self.tls.server_name is None:
+            raise CallerMistake("tls: server_name is needed for several addresses: whom their certificates are for")
+        if self.tls.server_name is not None and not is_balanced(self.address):
+            raise CallerMistake("tls: server_name is for several servers; connect to one by the name it has")
 
     @property
     def target(self) -> str:
