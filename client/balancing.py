@@ -22,8 +22,8 @@ RETRIED_STATUSES = (
 RETRY_TOKENS = 200
 TOKENS_PER_ANSWER = 1
 # Together, within 5 s of a request nobody waits for a server any more that is frozen or cut off.
-KEEPALIVE_SECONDS = 2.0
-KEEPALIVE_TIMEOUT_SECONDS = 2.0
+KEEPALIVE_SECONDS = 1.5
+KEEPALIVE_TIMEOUT_SECONDS = 3.0
 RECONNECT_SECONDS = 0.5
 MAX_RECONNECT_SECONDS = 3.0  # how long a server that is back may wait to be noticed
 LOOKUP_SECONDS = 3.0  # at least so long between two questions to the DNS
@@ -72,6 +72,7 @@ def channel_arguments(retry: bool, server_name: str | None) -> list[tuple[str, s
         ("grpc.per_rpc_retry_buffer_size", LARGEST_RETRIED_BYTES),
         ("grpc.keepalive_time_ms", milliseconds(KEEPALIVE_SECONDS)),
         ("grpc.keepalive_timeout_ms", milliseconds(KEEPALIVE_TIMEOUT_SECONDS)),
+        ("grpc.http2.ping_timeout_ms", milliseconds(KEEPALIVE_TIMEOUT_SECONDS)),  # counts for keepalives too
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", milliseconds(RECONNECT_SECONDS)),
         ("grpc.min_reconnect_backoff_ms", milliseconds(MAX_RECONNECT_SECONDS)),

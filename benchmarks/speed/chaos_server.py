@@ -30,10 +30,16 @@ class ChaosServer:
 
     def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
         options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
-        options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS, "--log-file": f"/tmp/w/drain_x/log.{host}"}
+        options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
         self.address = f"{host}:{port}"
         self.left_behind = 0  # processes and shared memory that outlasted a launcher
-        self._command = [sys.executable, "-m", "convai", "serve", *(str(word) for pair in options.items() for word in pair)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "convai",
+            "serve",
+            *(str(word) for pair in options.items() for word in pair),
+        ]
         self._signs = {f"--grpc-address={host}", f"--grpc-port={port}"}
 
     def start(self) -> None:

@@ -46,10 +46,10 @@ def test_a_server_that_leaves_is_no_longer_found_but_keeps_its_connections(famil
     caller = socket.create_connection(("127.0.0.1", port))
     with turning_away(tcp_sockets_of(os.getpid(), {port})):
         for _ in range(20):
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as turned_away:
-                with pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionResetError):
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as turned_away:
                     turned_away.sendall(b"a request")
-                    assert turned_away.recv(1) == b"never"
+                    turned_away.recv(1)
         caller.sendall(b"one more request")
 
     socket.create_connection(("127.0.0.1", port), timeout=5)
