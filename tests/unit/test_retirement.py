@@ -38,7 +38,7 @@ def listening(family, host, count):
 
 
 @pytest.mark.parametrize(
-    "family, host",
+    ("family", "host"),
     [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::ffff:127.0.0.1")],
 )
 def test_a_server_that_leaves_is_no_longer_found_but_keeps_its_connections(family, host):
@@ -47,9 +47,7 @@ def test_a_server_that_leaves_is_no_longer_found_but_keeps_its_connections(famil
     with turning_away(tcp_sockets_of(os.getpid(), {port})):
         for _ in range(20):
             with pytest.raises(ConnectionResetError):
-                with socket.create_connection(("127.0.0.1", port), timeout=5) as turned_away:
-                    turned_away.sendall(b"a request")
-                    turned_away.recv(1)
+                ask(port)
         caller.sendall(b"one more request")
 
     socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -58,6 +56,12 @@ def test_a_server_that_leaves_is_no_longer_found_but_keeps_its_connections(famil
     accepted = [connection for each in sockets for connection in accept_all(each)]
     assert len(accepted) == 2
     assert b"one more request" in [received(connection) for connection in accepted]
+
+
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+        caller.sendall(b"a request")
+        return caller.recv(1)
 
 
 def accept_all(listener):
