@@ -46,9 +46,15 @@ def frozen(servers: Sequence[ChaosServer], log: Log) -> str:
     servers[1].signal_all(signal.SIGSTOP)
     time.sleep(FROZEN_SECONDS)
     servers[1].signal_all(signal.SIGCONT)
-    slowest = log.slowest_seconds(start + AVOIDED_SECONDS)
+    later = log.seconds(start + AVOIDED_SECONDS)
+    if not later:
+        return f"nothing that was asked {AVOIDED_SECONDS:g} s after it began was answered before it ended"
     time.sleep(SETTLE_SECONDS)
-    return f"asked {AVOIDED_SECONDS:g} s and more after it began, the slowest took {slowest:.1f} s"
+    median, slowest = later[len(later) // 2], later[-1]
+    return (
+        f"of {len(later)} answered that were asked {AVOIDED_SECONDS:g} s and more after it began, the median took"
+        f" {median:.1f} s and the slowest {slowest:.1f} s"
+    )
 
 
 def overloaded(servers: Sequence[ChaosServer], log: Log) -> str:

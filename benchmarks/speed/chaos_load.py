@@ -46,8 +46,9 @@ class Log:
 
     asked: list[Asked] = field(default_factory=list)
 
-    def slowest_seconds(self, since: float = 0.0) -> float:
-        return max((one.seconds for one in self.asked if one.moment >= since), default=0.0)
+    def seconds(self, since: float = 0.0) -> list[float]:
+        """How long each caller waited, shortest first, of those who asked at the moment `since` or later."""
+        return sorted(one.seconds for one in self.asked if one.moment >= since)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     heads = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind"]
-    notes = [f"{row.fault}: {row.note}" for row in rows if row.note]
+    notes = [f"usual: the slowest answer takes {rows[0].usual_seconds:.1f} s"]
+    notes += [f"{row.fault}: {row.note}" for row in rows if row.note]
     failures = Counter(one.failure for row in rows for one in row.asked if one.failure)
     lost = [f"lost {count}: {failure}" for failure, count in failures.most_common(5)]
     return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost])
