@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from convai.client.balancing import LIST_SCHEME, balanced_target, channel_arguments, is_balanced
 from convai.client.errors import explained
 from convai.pipeline.mistakes import CallerMistake
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
+File = str | PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Tls:
     server_name : whom the certificates of several servers are for; None for the host of a DNS name
     """
 
-    root_ca: str | PathLike | None = None
-    certificate: str | PathLike | None = None
-    key: str | PathLike | None = None
+    root_ca: File | None = None
+    certificate: File | None = None
+    key: File | None = None
     server_name: str | None = None
 
     def __post_init__(self):
@@ -48,35 +50,36 @@ class Connection:
     retry: bool = True
 
     def __post_init__(self):
-        if is_balanced(self.address):
-            balanced_target(self.address)
-        else:
-            host, _, port = self.address.rpartition(":")
-            if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-                raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
+        host, _, port = self.target.rpartition(":")
+        if not is_balanced(self.address) and (
+            not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536
+        ):
+            raise CallerMistake(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
         if not self.timeout_seconds > 0:
             raise CallerMistake(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
         if self.tls is not None:
-            self.check_server_name()
+            self._check_server_name(self.tls.server_name)
 
-    def check_server_name(self) -> None:
+    def _check_server_name(self, server_name: str | None) -> None:
         """gRPC knows no name to look for in the certificates of a list, and takes the host of anything else."""
         is_list = self.target.startswith(LIST_SCHEME)
-        if is_list and self.tls.server_name is None:
+        if is_list and server_name is None:
             raise CallerMistake("tls: server_name is needed for several addresses: whom their certificates are for")
-        if self.tls.server_name is not None and not is_balanced(self.address):
+        if server_name is not None and not is_balanced(self.address):
             raise CallerMistake("tls: server_name is for several servers; connect to one by the name it has")
 
     @property
     def target(self) -> str:
         """What gRPC connects to."""
-        return balanced_target(self.address) if is_balanced(self.address) else self.address
+        if isinstance(self.address, str) and not is_balanced(self.address):
+            return self.address
+        return balanced_target(self.address)
 
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's gRPC clients, which lift gRPC's message limit to 2 GiB themselves."""
-        options = {"url": self.target}
+        options: dict[str, Any] = {"url": self.target}
         if is_balanced(self.address):
-            options["channel_args"] = channel_arguments(self.retry, self.tls and self.tls.server_name)
+            options["channel_args"] = channel_arguments(self.retry, self.tls.server_name if self.tls else None)
         if self.tls is not None:
             files = {
                 "root_certificates": self.tls.root_ca,
@@ -86,6 +89,6 @@ class Connection:
             options |= {"ssl": True} | files
         return options
 
-    def explained(self) -> AbstractContextManager:
+    def explained(self) -> AbstractContextManager[None]:
         """Raise what tritonclient raises inside the block as a `ConvaiError`."""
         return explained(self.target, self.timeout_seconds)

@@ -19,6 +19,7 @@ from convai.backends.management.processes import command_line, process_ids, regi
 PREFIX = "convai-server-"
 SECONDS_TO_LOCK = 5  # a younger folder may belong to a launcher that has not locked it yet
 SECONDS_TO_DIE = 5
+GUARDIAN = f"from {__name__} import guard; guard()"  # a process that outlives the launcher
 
 
 class RunFolder:
@@ -28,11 +29,11 @@ class RunFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.backends = self.path / "backends"
         self.log_file = self.path / "tritonserver.log"
-        self.regions = set()
-        self._lock = open(self.path / "lock", "w")
+        self.regions: set[str] = set()
+        self._lock = open(self.path / "lock", "w")  # noqa: SIM115  held, and so open, until `remove`
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._guardian = subprocess.Popen(
-            [sys.executable, "-Im", "convai.backends.management.guardian", str(self.path)],
+            [sys.executable, "-Ic", GUARDIAN, str(self.path)],
             cwd="/",
             stdin=subprocess.PIPE,
             start_new_session=True,  # what stops the launcher's group must not stop it
@@ -48,13 +49,22 @@ class RunFolder:
         """End the stubs that outlived their server, and remove all that it left."""
         clear(self.path)
         self._lock.close()
-        self._guardian.stdin.close()
-        self._guardian.wait()
+        self._guardian.communicate()  # which closes its standard input
+
+
+def guard() -> None:
+    """Clear the folder that the program's argument names, once standard input ends: a pipe held by the launcher."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever stops all processes leaves it to this one to be the last
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    folder = Path(sys.argv[1])
+    if folder.exists():  # a launcher that ended in order has removed it
+        clear(folder)
 
 
 def clear(folder: Path) -> None:
     pids = processes_of(folder)
-    regions = set().union(*map(regions_of, pids))
+    regions: set[str] = set().union(*map(regions_of, pids))
     kill(pids)
     noted = folder / "regions"
     if noted.is_file():

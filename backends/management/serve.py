@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from convai.backends.management.launcher import Server, Tls
+from convai.backends.management.launcher import Server, ServerTls
 from convai.backends.management.retirement import retire
 from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.management.watchdog import Watchdog
@@ -72,7 +72,7 @@ class Interrupt:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, *_) -> None:
+    def __call__(self, *_: object) -> None:
         self.count += 1
         if self.count == 1:
             raise KeyboardInterrupt
@@ -108,9 +108,9 @@ def server_from(args: argparse.Namespace) -> Server:
     )
 
 
-def tls_from(args: argparse.Namespace) -> Tls | None:
+def tls_from(args: argparse.Namespace) -> ServerTls | None:
     if not (args.tls_cert or args.tls_key or args.tls_ca):
         return None
     if not (args.tls_cert and args.tls_key):
         raise CallerMistake("TLS needs both --tls-cert and --tls-key")
-    return Tls(args.tls_cert, args.tls_key, args.tls_ca)
+    return ServerTls(args.tls_cert, args.tls_key, args.tls_ca)
