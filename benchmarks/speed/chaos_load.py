@@ -92,7 +92,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 @contextmanager
-def running(client: ConvaiClient, expected: Mapping[str, str], load: Load) -> Iterator[Log]:
+def running(client: ConvaiClient, expected: Mapping[str, str | None], load: Load) -> Iterator[Log]:
     """Ask about the contexts in turn while the block runs, and until there were enough; `expected` has the answers."""
     log, is_over = Log(), Event()
     contexts = list(expected)
@@ -114,7 +114,7 @@ def running(client: ConvaiClient, expected: Mapping[str, str], load: Load) -> It
         worker.result()
 
 
-def ask(client: ConvaiClient, context: str, expected: str) -> Asked:
+def ask(client: ConvaiClient, context: str, expected: str | None) -> Asked:
     moment = time.monotonic()
     try:
         answer = client.answer_text(QUESTION, context).answer

@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,7 +49,7 @@ def row_of(
     fault: str,
     servers: Sequence[ChaosServer],
     client: ConvaiClient,
-    expected: dict[str, str],
+    expected: Mapping[str, str | None],
     load: Load,
     usual_seconds: float,
 ) -> Row:

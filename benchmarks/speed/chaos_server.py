@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import tritonclient.grpc
-
 from convai.backends.management.processes import (
     SHARED_MEMORY,
     command_line,
@@ -17,6 +15,8 @@ from convai.backends.management.processes import (
     stubs_of,
 )
 from convai.backends.management.run_folder import processes_of
+from convai.client.client import ConvaiClient
+from convai.client.step_times import counters
 from convai.pipeline.wiring import wiring_of
 
 READY_SECONDS = 180
@@ -45,7 +45,7 @@ class ChaosServer:
     def start(self) -> None:
         """Start it and return when it is ready."""
         self.launcher = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
-        if not any(line.startswith("ready") for line in self.launcher.stdout):
+        if not any(line.startswith("ready") for line in self.launcher.stdout or ()):
             raise OSError(f"the server at {self.address} did not start: status {self.launcher.wait()}")
         self.pid = next(pid for pid in process_ids() if self._signs <= set(command_line(pid)))
         (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
@@ -71,9 +71,8 @@ class ChaosServer:
 
     def answers(self, ensemble: str) -> int:
         """How many requests to the ensemble this server has answered."""
-        with tritonclient.grpc.InferenceServerClient(self.address) as client:
-            (statistics,) = client.get_inference_statistics(ensemble, client_timeout=10).model_stats
-        return statistics.inference_stats.success.count
+        with ConvaiClient(self.address, timeout_seconds=10.0) as client:
+            return counters(client)[ensemble].requests
 
     def count_left(self) -> None:
         deadline = time.monotonic() + CLEAR_SECONDS
