@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from convai.backends.management.launcher import IN_FLIGHT_SECONDS
+from convai.backends.management.launcher import BALANCING_OPTIONS, IN_FLIGHT_SECONDS
 from convai.backends.management.repository import models_of
 from convai.backends.management.tritonserver import (
     TritonFiles,
@@ -67,5 +67,6 @@ def command(triton: TritonFiles, args: argparse.Namespace, models: Sequence[str]
         f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
         "--metrics-config=summary_latencies=true",
         f"--grpc-address={args.host}",
+        *BALANCING_OPTIONS,
         f"--http-address={args.host}",
     ]
