@@ -19,7 +19,7 @@ from convai.client.connection import DEFAULT_ADDRESS, Tls
 from convai.client.errors import ServerUnreachable
 from convai.client.report import Outcome, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
-from convai.client.step_by_step import StepByStep, needed_calls
+from convai.client.step_by_step import StepByStep, ears_of, needed_calls
 from convai.client.step_times import timed_answer
 from convai.pipeline.mistakes import CallerMistake
 
@@ -171,5 +171,6 @@ def send(client: ConvaiClient, request: Request, job: AskJob, args: argparse.Nam
     if job.trace_file:
         from convai.client.timeline import draw_timeline
 
-        draw_timeline(job.trace_file, job.file.name, timed, needed_calls(request.model, request.outputs))
+        calls = needed_calls(request.model, request.outputs, ears_of(client))
+        draw_timeline(job.trace_file, job.file.name, timed, calls)
     return timed.answer, timed.steps

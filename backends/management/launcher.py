@@ -17,7 +17,7 @@ from pathlib import Path
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
 from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import regions_of
-from convai.backends.management.repository import check_profile, models_in
+from convai.backends.management.repository import models_of
 from convai.backends.management.run_folder import RunFolder, remove_abandoned
 from convai.backends.management.server_log import reasons
 from convai.backends.management.tritonserver import check_stub, find_triton, prepare_backends, server_environment
@@ -81,9 +81,9 @@ class Server:
         ready_timeout_seconds: float = 180.0,
     ):
         self.model_repository = Path(model_repository).resolve()
-        check_profile(self.model_repository, profile)
         self.profile = profile
-        self.models = list(models or models_in(self.model_repository))
+        of_profile = models_of(self.model_repository, profile)
+        self.models = list(models or of_profile)
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
         remove_abandoned()  # it may hold the ports
