@@ -1,9 +1,11 @@
 """The web process: the page at /, the interfaces under /v1, their description at /docs."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse
@@ -35,7 +37,7 @@ def make_app(server_address: str, settings: Settings, *, is_local: bool = True) 
         title="convai",
         summary="A spoken question in, a spoken answer out.",
         redoc_url=None,
-        lifespan=lambda app: connected(app, server_address, settings),
+        lifespan=partial(connected, server_address=server_address, settings=settings),
     )
     app.state.settings = settings
     app.state.places = Places(settings.max_concurrent)
@@ -51,7 +53,7 @@ def make_app(server_address: str, settings: Settings, *, is_local: bool = True) 
 
 
 @asynccontextmanager
-async def connected(app: FastAPI, server_address: str, settings: Settings) -> AsyncIterator[None]:
+async def connected(app: FastAPI, server_address: str, settings: Settings) -> AsyncGenerator[None]:
     async with AsyncConvaiClient(server_address, timeout_seconds=settings.timeout_seconds) as client:
         app.state.client = client
         yield
@@ -70,7 +72,7 @@ def add_page(app: FastAPI, settings: Settings) -> None:
         return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": POLICY})
 
     @app.get("/page.json", include_in_schema=False)
-    async def page_settings() -> dict:
+    async def page_settings() -> dict[str, Any]:
         return described
 
     app.mount("/page", StaticFiles(directory=PAGE), name="page")

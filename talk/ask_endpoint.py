@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
@@ -63,7 +63,9 @@ async def text_of(context: str | UploadFile) -> str:
         raise BadRequest(f"context is not UTF-8 text: {error.reason} at byte {error.start}", "context") from error
 
 
-def described(answer: Answer, audio_format: AudioFormat, audio: str | None) -> dict:
+def described(answer: Answer, audio_format: AudioFormat, audio: str | None) -> dict[str, Any]:
+    assert answer.question is not None and answer.answer is not None  # a question asks for both, and for
+    assert answer.answer_score is not None and answer.answer_span is not None
     return AskedAnswer(
         question=answer.question,
         answer=answer.answer,
@@ -74,7 +76,7 @@ def described(answer: Answer, audio_format: AudioFormat, audio: str | None) -> d
     ).model_dump(mode="json")
 
 
-def multipart(described: dict, sound: bytes, audio_format: AudioFormat) -> Response:
+def multipart(described: dict[str, Any], sound: bytes, audio_format: AudioFormat) -> Response:
     """Two parts: `answer`, JSON, and `answer_audio`, a file."""
     boundary = secrets.token_hex(16)
     head = (

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +73,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def triton(args: argparse.Namespace) -> Iterator[tuple[str, Server | None]]:
+def triton(args: argparse.Namespace) -> Generator[tuple[str, Server | None]]:
     """The gRPC address to ask, and the server behind it if it was started here."""
     if args.server:
         yield Connection(args.server).address, None  # which refuses what is no address
@@ -115,7 +115,7 @@ def web_server(app: "FastAPI") -> "uvicorn.Server":
 
 
 @asynccontextmanager
-async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places: "Places") -> AsyncIterator[None]:
+async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places: "Places") -> AsyncGenerator[None]:
     """Speak Wyoming too, if that has a port."""
     if args.wyoming_port is None:
         yield

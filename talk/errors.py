@@ -1,9 +1,12 @@
 """Every failure as the JSON that OpenAI's clients read: {"error": {"message", "type", "param", "code"}}."""
 
+from typing import cast
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ExceptionHandler
 
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
 
@@ -37,10 +40,11 @@ def too_large(max_bytes: int) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(BadRequest, _bad_request)
-    app.add_exception_handler(ConvaiError, _convai_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
+    # Each handler is given errors of the class that it stands beside, which Starlette's types do not tell.
+    app.add_exception_handler(BadRequest, cast(ExceptionHandler, _bad_request))
+    app.add_exception_handler(ConvaiError, cast(ExceptionHandler, _convai_error))
+    app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _invalid))
+    app.add_exception_handler(HTTPException, cast(ExceptionHandler, _http_error))
     app.add_exception_handler(Exception, _bug)
 
 

@@ -1,7 +1,7 @@
 """Lets requests to /v1 in: with the key, if there is one, not too large and not too many at once. Looks at no body."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from starlette.datastructures import Headers
@@ -27,7 +27,7 @@ class Places:
         return f"{self.total} requests are being served, which is the limit; try again in a moment"
 
     @contextmanager
-    def take(self) -> Iterator[bool]:
+    def take(self) -> Generator[bool]:
         """Whether there is a place, held inside the block."""
         is_free = self.taken < self.total
         self.taken += is_free

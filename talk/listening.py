@@ -9,6 +9,7 @@ its log-mel spectrogram as bytes, band after band.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -29,6 +30,7 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
+from convai.pipeline.arrays import Array
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
 
 router = APIRouter()
@@ -113,7 +115,7 @@ async def check_server(client: AsyncConvaiClient) -> None:
             raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
 
 
-async def chunks_from(socket: WebSocket) -> AsyncIterator[np.ndarray]:
+async def chunks_from(socket: WebSocket) -> AsyncIterator[Array]:
     """The page's samples: int16, shape = (samples,)."""
     while (samples := (await received(socket)).get("bytes")) is not None:
         if len(samples) % 2:
@@ -128,7 +130,7 @@ async def received(socket: WebSocket) -> Message:
     return message
 
 
-def told(event: Event) -> tuple[dict, list[bytes]]:
+def told(event: Event) -> tuple[dict[str, Any], list[bytes]]:
     """An event as the page gets it: JSON, and the binary messages after it."""
     match event:
         case SpeechStarted(start_seconds):
@@ -142,6 +144,7 @@ def told(event: Event) -> tuple[dict, list[bytes]]:
             return {"type": "nothing_asked", "reason": reason}, []
         case Answered(answer):
             described = {name: getattr(answer, name) for name in ("question", "answer", "answer_score", "answer_span")}
+            assert answer.mel is not None and answer.answer_audio is not None  # a turn asks for everything
             described |= {"sample_rate": answer.sample_rate, "mel_frames": answer.mel.shape[1]}
             return {"type": "answered"} | described, [samples_of(answer.answer_audio), picture_of(answer.mel)]
         case StepsTimed(steps):
@@ -150,14 +153,14 @@ def told(event: Event) -> tuple[dict, list[bytes]]:
             return told_failure(error), []
 
 
-def told_failure(error: Exception) -> dict:
+def told_failure(error: Exception) -> dict[str, Any]:
     return {"type": "failed", "message": str(error)}
 
 
-def samples_of(audio: np.ndarray) -> bytes:
+def samples_of(audio: Array) -> bytes:
     return (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()
 
 
-def picture_of(mel: np.ndarray) -> bytes:
+def picture_of(mel: Array) -> bytes:
     low, high = MEL_RANGE
     return (255 * np.clip((mel - low) / (high - low), 0, 1)).astype(np.uint8).tobytes()

@@ -4,7 +4,7 @@ The names of models and voices that clients send are taken and not looked at: th
 """
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -38,7 +38,7 @@ class VerboseTranscription(Transcription):
 class Speech(BaseModel):
     input: str = Field(description="the text to speak, in English")
     model: str = "text_to_speech"
-    voice: str | dict = "convai"
+    voice: str | dict[str, Any] = "convai"
     response_format: AudioFormat = "mp3"
     speed: float = Field(1.0, description="1 is the only one there is")
     instructions: str | None = Field(None, description="not followed: the voice has one manner")

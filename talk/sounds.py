@@ -1,19 +1,21 @@
 """Uploaded recordings to samples, and answers to the formats that callers ask for."""
 
 import io
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 
 from convai.client.listen import SAMPLE_RATES
+from convai.pipeline.arrays import Array
 from convai.talk.errors import BadRequest
 from convai.talk.settings import MAX_QUESTION_SECONDS
 
 MAX_CHANNELS = 8
 # What libsndfile writes, by OpenAI's names, the rate it is written at, and its media type. OpenAI's raw PCM is at
 # 24 kHz, and so its clients play it; Opus knows but a few rates. 0 keeps the voice's own rate.
-FORMATS = {
+FORMATS: dict[str, tuple[dict[str, Any], int | None, str]] = {
     "wav": ({"format": "WAV", "subtype": "PCM_16"}, 0, "audio/wav"),
     "flac": ({"format": "FLAC", "subtype": "PCM_16"}, 0, "audio/flac"),
     "mp3": ({"format": "MP3"}, 0, "audio/mpeg"),
@@ -22,7 +24,7 @@ FORMATS = {
 }
 
 
-def decoded(data: bytes, param: str) -> tuple[np.ndarray, int]:
+def decoded(data: bytes, param: str) -> tuple[Array, int]:
     """A recording's channels averaged: float32, shape = (samples,), and its rate in Hertz.
 
     Compressed audio may hold hours in a few megabytes, so no more is decoded than a question may last.
@@ -50,7 +52,7 @@ def check_format(sample_rate: int, channels: int, param: str) -> None:
         )
 
 
-def encoded(audio: np.ndarray, sample_rate: int, audio_format: str) -> bytes:
+def encoded(audio: Array, sample_rate: int, audio_format: str) -> bytes:
     """`audio`, float32 in [-1, 1], shape = (samples,), as a file of one of `FORMATS`."""
     options, rate, _ = FORMATS[audio_format]
     if rate:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Any, cast
 
 import numpy as np
 from wyoming.asr import Transcribe, Transcript
@@ -15,6 +16,7 @@ from wyoming.tts import Synthesize
 
 from convai.client import AsyncConvaiClient
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded
+from convai.pipeline.arrays import Array
 from convai.talk.gate import Places
 from convai.talk.settings import MAX_QUESTION_SECONDS
 from convai.talk.sounds import check_format
@@ -22,7 +24,7 @@ from convai.talk.sounds import check_format
 MAX_EVENT_BYTES = 1024 * 1024
 SAMPLE_BYTES = 2
 SPOKEN_SAMPLES_PER_EVENT = 4096
-NAMED = {
+NAMED: dict[str, Any] = {
     "name": "convai",
     "attribution": Attribution(name="convai", url=""),
     "installed": True,
@@ -71,7 +73,7 @@ class Handler(AsyncEventHandler):
     """One connection. What goes wrong is told as an `error` event, and the connection goes on."""
 
     def __init__(self, client: AsyncConvaiClient, places: Places, reader: BoundedReader, writer: asyncio.StreamWriter):
-        super().__init__(reader, writer)
+        super().__init__(cast(asyncio.StreamReader, reader), writer)  # as much of one as the package reads
         self.client = client
         self.places = places
         self.recording: Recording | None = Recording()  # None once it was refused, until the next begins
@@ -109,6 +111,7 @@ class Handler(AsyncEventHandler):
             await work
 
     async def _transcribe(self) -> None:
+        assert self.recording is not None
         audio, sample_rate = self.recording.samples()
         text = await self.client.transcribe(audio, sample_rate=sample_rate)
         self.recording = Recording()
@@ -117,6 +120,7 @@ class Handler(AsyncEventHandler):
     async def _speak(self, text: str) -> None:
         spoken = await self.client.speak(text)
         audio_format = {"rate": spoken.sample_rate, "width": SAMPLE_BYTES, "channels": 1}
+        assert spoken.answer_audio is not None  # `speak` asks for it
         samples = (np.clip(spoken.answer_audio, -1, 1) * 32767).round().astype("<i2")
         await self.write_event(AudioStart(**audio_format).event())
         for start in range(0, len(samples), SPOKEN_SAMPLES_PER_EVENT):
@@ -129,9 +133,9 @@ class Recording:
     """The chunks of a question, all of one format."""
 
     def __init__(self):
-        self.chunks = []
+        self.chunks: list[bytes] = []
         self.seconds = 0.0
-        self.format = None
+        self.format: tuple[int, int] | None = None
 
     def add(self, chunk: AudioChunk) -> None:
         self.format = self.format or (chunk.rate, chunk.channels)
@@ -146,7 +150,7 @@ class Recording:
             raise InvalidInput(f"the recording is longer than {MAX_QUESTION_SECONDS:g} s, which is what is allowed")
         self.chunks.append(chunk.audio)
 
-    def samples(self) -> tuple[np.ndarray, int]:
+    def samples(self) -> tuple[Array, int]:
         """Channels averaged: float32, shape = (samples,), and the rate in Hertz."""
         if self.format is None:
             raise InvalidInput("no audio was sent before audio-stop")

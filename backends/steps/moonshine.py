@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from convai.backends.steps.moonshine_network import MoonshineNetwork
 from convai.backends.steps.question_audio import ListeningStep
@@ -13,7 +14,7 @@ from convai.pipeline.arrays import Array
 class Moonshine(ListeningStep):
     """Audio at any sample rate -> the text that was heard, in the letters that Jasper writes."""
 
-    hints = ("context",)
+    hints: ClassVar[tuple[str, ...]] = ("context",)
 
     threads: int = 1
 

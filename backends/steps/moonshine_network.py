@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class MoonshineNetwork:
         self.empty_cache = {one.name: np.zeros((1, one.shape[1], 0, one.shape[3]), np.float32) for one in caches}
         self.tokens = read_tokens(tokenizer.read_bytes())
 
-    def __call__(self, audio: np.ndarray) -> str:
+    def __call__(self, audio: Array) -> str:
         """Text of `audio`, float32, shape = (samples,), 16 kHz; at least 0.1 s. With capitals, digits and marks."""
         attention = np.ones((1, len(audio)), np.int64)
         (states,) = run(self.encoder, {"input_values": audio[None], "attention_mask": attention})
@@ -52,7 +53,7 @@ class MoonshineNetwork:
         most_tokens = math.ceil(TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE_HERTZ) + 1
         return text_of(self.decode(heard, most_tokens), self.tokens)
 
-    def decode(self, heard: dict[str, np.ndarray], most_tokens: int) -> list[int]:
+    def decode(self, heard: dict[str, Array], most_tokens: int) -> list[int]:
         """The likeliest token after each other, until the end or `most_tokens`."""
         made: list[int] = []
         cache = self.empty_cache
@@ -70,9 +71,9 @@ class MoonshineNetwork:
         return made
 
 
-def run(session: "InferenceSession", inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+def run(session: "InferenceSession", inputs: dict[str, Array]) -> list[Array]:
     """All outputs, in the order of the file; ONNX Runtime's own type allows for more than arrays."""
-    return cast(list[np.ndarray], session.run(None, inputs))
+    return cast(list[Array], session.run(None, inputs))
 
 
 def moonshine_files() -> list[Path]:

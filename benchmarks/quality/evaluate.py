@@ -10,6 +10,7 @@ convai evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from convai.client.connection import DEFAULT_ADDRESS
 from convai.pipeline.mistakes import CallerMistake
@@ -21,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser):
     add_squad_arguments(text)
     speech = kinds.add_parser("speech", help="recordings: word error rate")
     pipeline = kinds.add_parser("pipeline", help="spoken questions about contexts, and the same questions as text")
-    manifest = {"type": Path, "required": True, "help": "JSON lines: audio, text (question, context, answers)"}
+    manifest: dict[str, Any] = {
+        "type": Path,
+        "required": True,
+        "help": "JSON lines: audio, text (question, context, answers)",
+    }
     pipeline.add_argument("--manifest", **manifest)
     pipeline.add_argument("--limit", type=int, help="measure the first so many recordings (default: all)")
     speech.add_argument("--manifest", nargs="+", **manifest)

@@ -125,7 +125,7 @@ def noisy(audio: np.ndarray, sample_rate: int, noise: Noise, number: int, files:
 def hear(client: ConvaiClient, audio: np.ndarray, sample_rate: int, context: str) -> str:
     if not context:
         return client.transcribe(audio, sample_rate=sample_rate)
-    return client.ask(audio, sample_rate=sample_rate, context=context, outputs=("question",)).question
+    return client.ask(audio, sample_rate=sample_rate, context=context, outputs=("question",)).question or ""
 
 
 def without_texts(corpora: Mapping[str, Sequence[Recording]]) -> dict[str, list[Recording]]:

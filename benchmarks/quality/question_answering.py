@@ -1,10 +1,10 @@
 """Question answering measured in process: serving's tokenizer and extractor around any way of running BERT."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -36,6 +36,9 @@ def open_bert(model_file: Path, threads: int = 1) -> BertRunner:
     return run
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True)
 class AskedQuestion:
     """A question, the text to answer it from, and the answers that count as right; none = it cannot be answered."""
@@ -62,7 +65,7 @@ def read_questions(squad_file: Path) -> list[AskedQuestion]:
     ]
 
 
-def sample(questions: list[AskedQuestion], count: int | None, seed: int = 0) -> list[AskedQuestion]:
+def sample(questions: Sequence[Item], count: int | None, seed: int = 0) -> list[Item]:
     """Draw `count` questions in random order; all of them, in random order, if `count` is None or larger."""
     order = np.random.default_rng(seed).permutation(len(questions))
     return [questions[index] for index in order[:count]]

@@ -211,6 +211,7 @@ class Fleet:
         return inf, len(chances)
 
     def _note(self, begun_at: float, wait: float) -> None:
+        assert self.scaling is not None  # only who scales takes notes
         interval = int(begun_at / self.scaling.autoscaler.check_seconds)
         self.waited[interval] = self.waited.get(interval, 0.0) + wait
 
@@ -225,6 +226,7 @@ class Fleet:
                 self._check()
 
     def _check(self) -> None:
+        assert self.scaling is not None  # without it no check is ever due
         rules, now = self.scaling.autoscaler, self.next_check
         intervals = round(rules.window_seconds / rules.check_seconds)
         seen = round(now / rules.check_seconds) - 1  # the scrape before this check
