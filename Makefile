@@ -26,6 +26,9 @@ serve: setup export ## start the server in the foreground; Ctrl-C stops it
 ask: setup ## ask the running server the example question
 	$(CONVAI) ask $(EXAMPLE)/question.wav --context $(EXAMPLE)/context.txt --out answer.wav --plot answer.png
 
+talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
+	$(CONVAI) talk
+
 generate: setup ## write every config.pbtxt from the pipeline's description
 	$(CONVAI) generate
 
@@ -51,6 +54,11 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
 	$(CONVAI) demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
+lint: .venv/dev-installed ## ruff (rules and format) and pyright
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/pyright
+
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
 	$(CONVAI) generate --graph docs/pipeline.svg
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
@@ -67,4 +75,4 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test test-fast export serve ask generate check bench overload full-size docs clean
+.PHONY: help setup demo test test-fast export serve ask talk generate check bench overload full-size lint docs clean

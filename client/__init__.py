@@ -5,18 +5,36 @@ from convai.client.async_client import AsyncConvaiClient
 from convai.client.client import ConvaiClient
 from convai.client.connection import Tls
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerError, ServerUnreachable, TimedOut
+from convai.client.listen_events import (
+    Answered,
+    Caption,
+    Event,
+    Failed,
+    NothingAsked,
+    SpeechEnded,
+    SpeechStarted,
+    StepsTimed,
+)
 from convai.client.step_by_step import StepByStep, Walk
 
 __all__ = [
     "Answer",
+    "Answered",
     "AsyncConvaiClient",
+    "Caption",
     "ConvaiClient",
     "ConvaiError",
+    "Event",
+    "Failed",
     "InvalidInput",
+    "NothingAsked",
     "Overloaded",
     "ServerError",
     "ServerUnreachable",
+    "SpeechEnded",
+    "SpeechStarted",
     "StepByStep",
+    "StepsTimed",
     "TimedOut",
     "Tls",
     "Walk",

@@ -1,9 +1,12 @@
 """What a caller gets back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 
 
@@ -27,33 +30,42 @@ class Answer:
     answer: str | None = None
     answer_score: float | None = None
     answer_span: tuple[int, int] | None = None
-    answer_audio: np.ndarray | None = None
-    mel: np.ndarray | None = None
+    answer_audio: Array | None = None
+    mel: Array | None = None
 
     @property
     def sample_rate(self) -> int:
         """Samples per second of `answer_audio`."""
         return VOICE_SAMPLE_RATE_HERTZ
 
+    @property
+    def seconds(self) -> float:
+        """Length of `answer_audio`; 0 if it was not requested."""
+        return 0.0 if self.answer_audio is None else self.answer_audio.size / self.sample_rate
+
     @classmethod
-    def from_tensors(cls, tensors: dict[str, np.ndarray]) -> "Answer":
+    def from_tensors(cls, tensors: dict[str, Array]) -> "Answer":
         """Read the first row of each response tensor, shape = (1, *dims)."""
         return cls(**{name: READERS[name](row[0]) for name, row in tensors.items()})
 
 
-def _text(row: np.ndarray) -> str:
+def _text(row: Array) -> str:
     return row[0].decode()
 
 
-def _span(row: np.ndarray) -> tuple[int, int]:
+def _number(row: Array) -> float:
+    return float(row[0])
+
+
+def _span(row: Array) -> tuple[int, int]:
     start, end = row.tolist()
     return start, end
 
 
-READERS = {
+READERS: dict[str, Callable[[Array], Any]] = {
     "question": _text,
     "answer": _text,
-    "answer_score": lambda row: float(row[0]),
+    "answer_score": _number,
     "answer_span": _span,
     "answer_audio": np.asarray,
     "mel": np.asarray,

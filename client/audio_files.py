@@ -3,9 +3,9 @@
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
@@ -27,7 +27,7 @@ def _audio_files(folder: Path) -> list[Path]:
     return found
 
 
-def read_mono(path: Path) -> tuple[np.ndarray, int]:
+def read_mono(path: Path) -> tuple[Array, int]:
     """The average of a file's channels. A CallerMistake says what is wrong with the file, without its name.
 
     Returns
@@ -45,12 +45,12 @@ def read_mono(path: Path) -> tuple[np.ndarray, int]:
     return audio.mean(axis=1), sample_rate
 
 
-def check_can_be_written(path: Path):
+def check_can_be_written(path: Path) -> None:
     if path.suffix.lower() not in WRITABLE:
         raise CallerMistake(f"cannot write audio to {path}; its name must end in one of {', '.join(WRITABLE)}")
 
 
-def write_mono(path: Path, audio: np.ndarray, sample_rate: int):
+def write_mono(path: Path, audio: Array, sample_rate: int) -> None:
     """Write float32 audio in [-1, 1]; the ending of `path` chooses the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

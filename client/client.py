@@ -5,13 +5,14 @@ with ConvaiClient("127.0.0.1:8001") as client:
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 import tritonclient.grpc
 
 from convai.client.answer import Answer
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.pipeline.arrays import Array
 
 
 class ConvaiClient:
@@ -28,20 +29,21 @@ class ConvaiClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
         self.connection = Connection(address, timeout_seconds, tls)
-        self.triton = tritonclient.grpc.InferenceServerClient(**self.connection.options())
+        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
+        self.triton: Any = tritonclient.grpc.InferenceServerClient(**self.connection.options())
 
     def __enter__(self) -> "ConvaiClient":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         self.triton.close()
 
     def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -61,9 +63,11 @@ class ConvaiClient:
         """
         return self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
-    def transcribe(self, audio: np.ndarray, *, sample_rate: int) -> str:
+    def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """What was said, in lower case. Audio as in `ask`."""
-        return self.answer(transcribe_request(audio, sample_rate)).question
+        question = self.answer(transcribe_request(audio, sample_rate)).question
+        assert question is not None  # it was requested
+        return question
 
     def answer_text(self, question: str, context: str) -> Answer:
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""
@@ -76,7 +80,7 @@ class ConvaiClient:
     def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(self.infer(request))
 
-    def infer(self, request: Request) -> dict[str, np.ndarray]:
+    def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""
         with self.connection.explained():
             result = self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)

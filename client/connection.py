@@ -4,11 +4,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from convai.client.errors import explained
 from convai.pipeline.mistakes import CallerMistake
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
+File = str | PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Tls:
     certificate, key : what the client shows a server that asks for it (mutual TLS)
     """
 
-    root_ca: str | PathLike | None = None
-    certificate: str | PathLike | None = None
-    key: str | PathLike | None = None
+    root_ca: File | None = None
+    certificate: File | None = None
+    key: File | None = None
 
     def __post_init__(self):
         if (self.certificate is None) != (self.key is None):
@@ -49,9 +51,9 @@ class Connection:
         if not self.timeout_seconds > 0:
             raise CallerMistake(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
 
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's gRPC clients, which lift gRPC's message limit to 2 GiB themselves."""
-        options = {"url": self.address}
+        options: dict[str, Any] = {"url": self.address}
         if self.tls is not None:
             files = {
                 "root_certificates": self.tls.root_ca,
@@ -61,6 +63,6 @@ class Connection:
             options |= {"ssl": True} | files
         return options
 
-    def explained(self) -> AbstractContextManager:
+    def explained(self) -> AbstractContextManager[None]:
         """Raise what tritonclient raises inside the block as a `ConvaiError`."""
         return explained(self.address, self.timeout_seconds)

@@ -1,6 +1,7 @@
 """What can go wrong between a caller and the server: one base class, and one subclass per way out of it."""
 
 import re
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
@@ -59,7 +60,7 @@ def explain(error: InferenceServerException, address: str, timeout_seconds: floa
 
 
 @contextmanager
-def explained(address: str, timeout_seconds: float):
+def explained(address: str, timeout_seconds: float) -> Generator[None]:
     """Raise Triton's exceptions as ours, chained to the original."""
     try:
         yield

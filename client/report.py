@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
@@ -27,7 +28,7 @@ def as_text(outcome: Outcome) -> str:
     answer = outcome.answer
     lines = [str(outcome.file), f"  heard   {answer.question or '(nothing)'}", f"  answer  {_found(answer)}"]
     if outcome.answer_file:
-        lines.append(f"  spoken  {outcome.answer_file}, {answer.answer_audio.size / answer.sample_rate:.2f} s")
+        lines.append(f"  spoken  {outcome.answer_file}, {answer.seconds:.2f} s")
     if outcome.plot_file:
         lines.append(f"  drawn   {outcome.plot_file}")
     if outcome.trace_file:
@@ -36,7 +37,7 @@ def as_text(outcome: Outcome) -> str:
 
 
 def _found(answer: Answer) -> str:
-    if not answer.answer:
+    if not answer.answer or answer.answer_span is None:
         return f"(none in the text)  score {answer.answer_score:.2f}"
     start, end = answer.answer_span
     return f"{answer.answer}  score {answer.answer_score:.2f}, characters {start} to {end}"
@@ -45,10 +46,10 @@ def _found(answer: Answer) -> str:
 def _time_lines(times: Times) -> list[str]:
     if not times:
         return []
-    if isinstance(times[0], RoundTrip):
+    most = max((time.requests for time in times if isinstance(time, StepTime)), default=None)
+    if most is None:
         heading = "time of each step, called from this client, transfers included [ms]"
     else:
-        most = max(time.requests for time in times)
         whose = "this request" if most == 1 else f"up to {most} requests, others used the server too"
         heading = f"time of each step inside the server, queue + compute, from Triton's statistics of {whose} [ms]"
     return [f"  {heading}", *(f"    {time.step:<16} {_milliseconds(time)}" for time in times)]
@@ -76,7 +77,7 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def _time_record(time: StepTime | RoundTrip) -> dict:
+def _time_record(time: StepTime | RoundTrip) -> dict[str, Any]:
     compute = {} if isinstance(time, RoundTrip) else {"compute_seconds": time.compute_seconds}
     return asdict(time) | compute
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import np_to_triton_dtype
 
 from convai.client.errors import InvalidInput
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
@@ -20,11 +22,11 @@ class Request:
     """One call of one Triton model. `inputs` are arrays of shape (1, *dims): a batch of one row."""
 
     model: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, Array]
     outputs: tuple[str, ...]
     parameters: dict[str, int]
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's `infer`."""
         return {
             "model_name": self.model,
@@ -33,29 +35,29 @@ class Request:
             "parameters": self.parameters,
         }
 
-    def read(self, result: InferResult) -> dict[str, np.ndarray]:
+    def read(self, result: InferResult) -> dict[str, Array]:
         """The response's tensors by name, shape = (1, *dims)."""
-        return {name: result.as_numpy(name) for name in self.outputs}
+        return {name: cast(Array, result.as_numpy(name)) for name in self.outputs}
 
 
-def infer_input(name: str, array: np.ndarray) -> InferInput:
+def infer_input(name: str, array: Array) -> InferInput:
     tensor = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
     return tensor.set_data_from_numpy(array)
 
 
 def ask_request(
-    audio: np.ndarray, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
+    audio: Array, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
 ) -> Request:
     return Request(
         "convai_ensemble",
-        heard(audio, sample_rate) | {"context": text_row("context", context)},
+        hearing_inputs(audio, sample_rate) | {"context": text_row("context", context)},
         chosen_outputs("convai_ensemble", outputs),
         parameters(seed),
     )
 
 
-def transcribe_request(audio: np.ndarray, sample_rate: int) -> Request:
-    return Request("speech_to_text", heard(audio, sample_rate), OUTPUTS["speech_to_text"], {})
+def transcribe_request(audio: Array, sample_rate: int) -> Request:
+    return Request("speech_to_text", hearing_inputs(audio, sample_rate), OUTPUTS["speech_to_text"], {})
 
 
 def answer_text_request(question: str, context: str) -> Request:
@@ -67,12 +69,12 @@ def speak_request(text: str, seed: int | None = None) -> Request:
     return Request("text_to_speech", {"text": text_row("text", text)}, OUTPUTS["text_to_speech"], parameters(seed))
 
 
-def heard(audio: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+def hearing_inputs(audio: Array, sample_rate: int) -> dict[str, Array]:
     rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
     return {"question_audio": pcm(audio)[np.newaxis], "sample_rate": np.array([[rate]], np.int32)}
 
 
-def pcm(audio: np.ndarray) -> np.ndarray:
+def pcm(audio: Array) -> Array:
     """Mono PCM as the server takes it.
 
     Parameters
@@ -97,7 +99,7 @@ def pcm(audio: np.ndarray) -> np.ndarray:
     raise InvalidInput(f"audio has dtype {audio.dtype}; allowed are float32 and float64 in [-1, 1], and int16")
 
 
-def text_row(name: str, text: str) -> np.ndarray:
+def text_row(name: str, text: str) -> Array:
     if not isinstance(text, str):
         raise InvalidInput(f"{name} is of type {type(text).__name__}; expected str")
     try:

@@ -4,11 +4,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import Call
 from convai.pipeline.wire_names import plain_name
 from convai.pipeline.wiring import wiring_of
@@ -38,7 +37,7 @@ class StepByStep:
 
     def ask(
         self,
-        audio: np.ndarray,
+        audio: Array,
         *,
         sample_rate: int,
         context: str,
@@ -57,10 +56,10 @@ class StepByStep:
             start = time.perf_counter()
             made = self.client.infer(step_request)
             times.append(RoundTrip(call.step, time.perf_counter() - start))
-            tensors |= dict(zip(call.outputs.values(), made.values()))
+            tensors |= dict(zip(call.outputs.values(), made.values(), strict=True))
         return Walk(Answer.from_tensors({name: tensors[name] for name in request.outputs}), tuple(times))
 
-    def _step_request(self, call: Call, tensors: dict[str, np.ndarray], parameters: dict[str, int]) -> Request:
+    def _step_request(self, call: Call, tensors: dict[str, Array], parameters: dict[str, int]) -> Request:
         wire_names = wire_names_of(self.client, call.step)
         inputs = {wire_names[name]: tensors[edge] for name, edge in call.inputs.items()}
         return Request(call.step, inputs, tuple(wire_names[name] for name in call.outputs), parameters)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
@@ -67,15 +68,18 @@ def timed_answer(client: ConvaiClient, request: Request) -> TimedAnswer:
     answer = client.answer(request)
     round_trip_seconds = time.perf_counter() - start
     after = settled_counters(client, before, steps)
-    counted = [step for step in steps if requests_between(before, after, step)]
-    times = tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in counted)
-    return TimedAnswer(answer, times, round_trip_seconds)
+    return TimedAnswer(answer, times_between(before, after, steps), round_trip_seconds)
 
 
 def counters(client: ConvaiClient) -> dict[str, Counters]:
     """Triton's counters of every model by name."""
     with client.connection.explained():
         response = client.triton.get_inference_statistics(client_timeout=client.connection.timeout_seconds)
+    return read_counters(response)
+
+
+def read_counters(response: Any) -> dict[str, Counters]:
+    """The counters in Triton's `ModelStatisticsResponse`, by model."""
     return {model.name: _read(model) for model in response.model_stats}
 
 
@@ -86,9 +90,24 @@ def settled_counters(
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         after = counters(client)
-        if all(requests_between(before, after, step) >= requests for step in steps) or time.monotonic() > deadline:
+        if have_counted(before, after, steps, requests) or time.monotonic() > deadline:
             return after
         time.sleep(POLL_SECONDS)
+
+
+def have_counted(
+    before: Mapping[str, Counters], after: Mapping[str, Counters], steps: Iterable[str], requests: int = 1
+) -> bool:
+    """Whether each of `steps` has counted so many requests in between."""
+    return all(requests_between(before, after, step) >= requests for step in steps)
+
+
+def times_between(
+    before: Mapping[str, Counters], after: Mapping[str, Counters], steps: Iterable[str]
+) -> tuple[StepTime, ...]:
+    """The time of each of `steps` that was counted in between."""
+    counted = [step for step in steps if requests_between(before, after, step)]
+    return tuple(_step_time(step, before.get(step, Counters()), after[step]) for step in counted)
 
 
 def requests_between(before: Mapping[str, Counters], after: Mapping[str, Counters], step: str) -> int:
@@ -96,7 +115,7 @@ def requests_between(before: Mapping[str, Counters], after: Mapping[str, Counter
     return after.get(step, Counters()).requests - before.get(step, Counters()).requests
 
 
-def _read(model) -> Counters:
+def _read(model: Any) -> Counters:  # a protobuf message, whose class no type checker sees
     statistics = model.inference_stats
     return Counters(
         requests=statistics.success.count,

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def lanes(times: Iterable[StepTime], calls: Iterable[Call]) -> list[Lane]:
     return placed
 
 
-def draw_timeline(path: Path, name: str, timed: TimedAnswer, calls: Iterable[Call]):
+def draw_timeline(path: Path, name: str, timed: TimedAnswer, calls: Iterable[Call]) -> None:
     """Write a picture to `path`, whose ending chooses the format (.png, .svg, .pdf); `name` is the question's."""
     placed = lanes(timed.steps, calls)
     figure = Figure(figsize=(12, 1.8 + LANE_INCHES * len(placed)), layout="constrained")
@@ -69,7 +70,7 @@ def draw_timeline(path: Path, name: str, timed: TimedAnswer, calls: Iterable[Cal
     figure.savefig(path, dpi=120)
 
 
-def _draw_bars(axes: Axes, placed: list[Lane]):
+def _draw_bars(axes: Axes, placed: list[Lane]) -> None:
     for row, lane in enumerate(placed):
         left = lane.start_seconds
         for part, (colour, _) in PARTS.items():
@@ -86,7 +87,7 @@ def _draw_bars(axes: Axes, placed: list[Lane]):
     _shade_every_other_row(axes, len(placed))
 
 
-def _draw_table(axes: Axes, placed: list[Lane]):
+def _draw_table(axes: Axes, placed: list[Lane]) -> None:
     """Every part's milliseconds beside its lane; the heads of the columns are the legend."""
     columns = {part: [getattr(lane.time, f"{part}_seconds") for lane in placed] for part in PARTS}
     columns["total"] = [lane.time.seconds for lane in placed]
@@ -108,11 +109,11 @@ def _milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.1f}" if seconds < 1 else f"{1000 * seconds:,.0f}"
 
 
-def _write(axes: Axes, column: int, row: float, text: str, **style):
+def _write(axes: Axes, column: int, row: float, text: str, **style: Any) -> None:
     axes.text(column, row, text, ha="right", va="center", fontsize=9.5, **style)
 
 
-def _shade_every_other_row(axes: Axes, num_lanes: int):
+def _shade_every_other_row(axes: Axes, num_lanes: int) -> None:
     """Lead the eye from a step's name to its numbers."""
     for row in range(0, num_lanes, 2):
         axes.axhspan(row - 0.5, row + 0.5, color="#f3f5f8", zorder=0)

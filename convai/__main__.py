@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,6 +27,9 @@ COMMANDS = {
     "init": Command("convai.init", "make a model repository with the default networks", "cpu"),
     "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
+    "talk": Command(
+        "convai.talk.command", "open a page to talk to, and the interfaces of OpenAI and Home Assistant", "talk"
+    ),
     "backends": Command(
         "convai.backends.management.plain_triton", "prepare for Triton itself, and print its command", "cpu"
     ),
@@ -59,11 +62,16 @@ def main(argv: list[str] | None = None) -> int:
 def run_command(name: str, options: list[str]) -> int:
     with missing_package_told(name):
         module = import_module(COMMANDS[name].module)
-        return run_program(parser(name, module), module.run, options)
+
+    def run(args: argparse.Namespace) -> int | None:
+        with missing_package_told(name):
+            return module.run(args)
+
+    return run_program(parser(name, module), run, options)
 
 
 @contextmanager
-def missing_package_told(command: str) -> Iterator[None]:
+def missing_package_told(command: str) -> Generator[None]:
     """Around what a command imports: a package that is not installed is the caller's to install, with its extra."""
     try:
         yield

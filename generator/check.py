@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
+from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import DATA_TYPES
 from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
@@ -34,7 +34,7 @@ def parse(path: Path) -> ModelConfig:
         # With a profile chosen, Triton would fall back to config.pbtxt without a word.
         raise CallerMistake(f"{path} is missing; `convai generate` writes it")
     try:
-        config = text_format.Parse(path.read_text(), ModelConfig())
+        config = text_format.Parse(path.read_text(), empty_config())
     except text_format.ParseError as error:
         raise CallerMistake(f"{path} is no Triton model configuration: {error}") from error
     folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
@@ -67,7 +67,7 @@ def check_all(model_repository: Path) -> list[str]:
     return lines
 
 
-def _tensor(io) -> Tensor:
+def _tensor(io: TensorConfig) -> Tensor:
     name = DataType.Name(io.data_type)
     if name not in DTYPE_OF:
         raise CallerMistake(f"tensor {io.name}: data type {name} is not used in this pipeline")
@@ -96,14 +96,14 @@ def _ensemble(config: ModelConfig) -> Ensemble:
 
 
 def _check_nothing_unused(config: ModelConfig, wiring: Wiring) -> None:
-    for step, call in zip(config.ensemble_scheduling.step, wiring.calls):
+    for step, call in zip(config.ensemble_scheduling.step, wiring.calls, strict=True):
         for tensor in step.output_map.keys() - call.outputs.keys():
             # Triton refuses to load such an ensemble.
             raise WiringError(f"{config.name}: step {step.model_name} maps its output {tensor}, but nothing uses it")
 
 
 def _check_callers_tensors(config: ModelConfig, wiring: Wiring) -> None:
-    for declared, wired in (*zip(config.input, wiring.inputs), *zip(config.output, wiring.outputs)):
+    for declared, wired in zip((*config.input, *config.output), (*wiring.inputs, *wiring.outputs), strict=True):
         if _tensor(declared) != wired:
             raise WiringError(
                 f"{config.name}: tensor {wired.name} is declared {_described(_tensor(declared))}, "

@@ -6,6 +6,7 @@ convai generate --graph              print the pipeline as a Mermaid flowchart
 convai generate --graph picture.svg  draw it instead
 """
 
+import argparse
 from pathlib import Path
 
 from convai.generator import graph
@@ -15,14 +16,14 @@ from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import wiring_of
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or wrong")
     parser.add_argument("--graph", nargs="?", const="-", metavar="FILE", help="draw an ensemble: Mermaid, .svg or .png")
     parser.add_argument("--ensemble", default="convai_ensemble", help="the ensemble --graph draws")
 
 
-def run(args) -> None:
+def run(args: argparse.Namespace) -> None:
     if args.graph == "-":
         print(graph.mermaid(wiring_of(args.ensemble)), end="")
     elif args.graph:

@@ -1,7 +1,12 @@
 """Draws an ensemble: Mermaid text for the README, or a picture."""
 
+from typing import TYPE_CHECKING, Any
+
 from convai.pipeline.description import NETWORK_NAMES
 from convai.pipeline.wiring import Wiring
+
+if TYPE_CHECKING:  # drawing is rare, and matplotlib takes longer to import than the rest together
+    from matplotlib.axes import Axes
 
 CALLER = "caller"
 ANSWER = "answer"
@@ -59,17 +64,17 @@ def draw(wiring: Wiring, path: str) -> None:
     pyplot.close(figure)
 
 
-def _box(name: str) -> dict:
+def _box(name: str) -> dict[str, str]:
     is_network = name in NETWORK_NAMES
     shape = "round" if is_network or name in (CALLER, ANSWER) else "square"
     colour = "#cfe3ff" if is_network else "white" if name in (CALLER, ANSWER) else "#eeeeee"
     return {"boxstyle": f"{shape},pad=0.5", "facecolor": colour, "edgecolor": "#444444"}
 
 
-def _draw_edge(axes, maker: int, consumer: int, tensors: list[str]) -> None:
+def _draw_edge(axes: "Axes", maker: int, consumer: int, tensors: list[str]) -> None:
     axes.plot([maker, consumer], [-maker, -maker], color="#999999", linewidth=1, zorder=1)
     arrow = {"arrowstyle": "->", "color": "#999999", "shrinkB": 14}
     axes.annotate("", xy=(consumer, -consumer), xytext=(consumer, -maker), arrowprops=arrow, zorder=1)
     label = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    text = {"ha": "center", "va": "center", "fontsize": 8, "color": "#1a4d8f", "bbox": label}
+    text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": "#1a4d8f", "bbox": label}
     axes.text(consumer, -maker, "\n".join(tensors), zorder=2, **text)

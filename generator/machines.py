@@ -15,6 +15,8 @@ Sizes = tuple[int, ...]
 class Buckets:
     """Sizes that requests are padded to, so that some of different length can share a batch.
 
+    Attributes
+    ----------
     frames : of a question, 10 ms each
     windows, tokens : of a context; tokens are those of one window, and several windows take the last size
     symbols : of a text to speak
@@ -36,7 +38,7 @@ class Buckets:
         """Up to four times as many sizes of each kind named."""
         return replace(self, **{name: _finer(getattr(self, name)) for name in names})
 
-    def parameters_of(self, step: str) -> dict[str, Sizes]:
+    def parameters_of(self, step: str) -> dict[str, Any]:
         """The sizes that a Python step pads to, as its parameters."""
         by_step = {
             "speech_features": {"buckets": self.frames},
@@ -56,6 +58,8 @@ def _finer(sizes: Sizes) -> Sizes:
 class Machine:
     """One kind of machine.
 
+    Attributes
+    ----------
     kind : where Triton puts the networks; Python steps always run on the processor
     steps : how each network runs, and those Python steps that do not run by the defaults of `Settings`
     """

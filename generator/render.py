@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from convai.generator.profiles import PROFILES, Profile
-from convai.generator.settings import MODEL_FILES
+from convai.generator.settings import MODEL_FILES, Settings
 from convai.pipeline.description import DTYPES, ENSEMBLES, STEPS, Call, Ensemble, Step
 from convai.pipeline.wire_names import wire_name
 from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
@@ -92,7 +92,7 @@ def _with_wire_names(call: Call, step: Step, profile: Profile) -> Call:
     return replace(call, outputs={names[tensor]: edge for tensor, edge in call.outputs.items()})
 
 
-def _settings(step: Step, profile: Profile):
+def _settings(step: Step, profile: Profile) -> Settings:
     if step.name not in profile.settings:
         raise WiringError(f"profile {profile.name}: step {step.name} has no settings")
     settings = profile.settings[step.name]

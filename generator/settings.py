@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan", "python": "model.py"}
 KINDS = ("KIND_CPU", "KIND_GPU")  # of processors that Triton runs a model on
@@ -18,7 +19,7 @@ class ShapeRange:
     def __post_init__(self):
         if not len(self.smallest) == len(self.usual) == len(self.largest):
             raise ValueError(f"smallest {self.smallest}, usual {self.usual} and largest {self.largest} differ in rank")
-        for low, usual, high in zip(self.smallest, self.usual, self.largest):
+        for low, usual, high in zip(self.smallest, self.usual, self.largest, strict=True):
             if not 0 < low <= usual <= high:
                 raise ValueError(f"sizes must rise from smallest to largest, got {low}, {usual}, {high}")
 
@@ -33,7 +34,7 @@ class Settings:
     joins_requests: bool = True  # several requests run as one batch; only if rows do not influence each other
     max_queue_delay_microseconds: int = 250  # what one step made together reaches the next one after another
     max_queue_size: int = 64  # requests waiting; one more is refused with UNAVAILABLE
-    parameters: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
     accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
 

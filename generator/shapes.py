@@ -17,6 +17,8 @@ ONE = ShapeRange((1,), (1,), (1,))
 def network_shapes(buckets: Buckets, n_group: int, receptive_field_frames: int) -> dict[str, dict[str, ShapeRange]]:
     """Smallest, usual and largest dims, per network and input.
 
+    Parameters
+    ----------
     n_group, receptive_field_frames : samples that WaveGlow makes at once, and its padding
     """
     smallest, largest = buckets.tokens[0], buckets.tokens[-1]

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convai.pipeline.description import PYTHON_STEP_NAMES, VOCODER_BIAS_FILE, VOICE_HOP_LENGTH
 from convai.pipeline.package_data import packaged
@@ -17,7 +18,7 @@ class WeightSet:
     """Parameters of the Python steps that follow from the weights, by step; WaveGlow's sizes must be among them."""
 
     name: str
-    parameters: Mapping[str, Mapping[str, object]]
+    parameters: Mapping[str, Mapping[str, Any]]
 
     def __post_init__(self):
         for step, parameters in self.parameters.items():
@@ -47,7 +48,7 @@ class WeightSet:
         """Frames of padding behind a mel that WaveGlow must not hear the end of."""
         return self._size("receptive_field_frames")
 
-    def parameters_of(self, step: str) -> dict[str, object]:
+    def parameters_of(self, step: str) -> dict[str, Any]:
         """What a Python step is to be set to; what an export writes for it is found under its own name."""
         parameters = dict(self.parameters.get(step, {}))
         if parameters.get("post_filter") == "denoiser":

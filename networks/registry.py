@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -63,10 +65,10 @@ class Network:
         return next(step for step in STEPS if step.name == self.name)
 
     @property
-    def configs(self) -> Mapping[str, object]:
+    def configs(self) -> Mapping[str, Any]:
         return self._module.CONFIGS
 
-    def build(self, config: object) -> nn.Module:
+    def build(self, config: Any) -> nn.Module:
         return getattr(self._module, self.class_name)(config)
 
     def fold(self, module: nn.Module) -> nn.Module:
@@ -85,7 +87,7 @@ class Network:
     def source_files(self) -> set[Path]:
         """The modules of the network's folder that its computation is made of; its training is not among them."""
         names = {"model", "fold" if self.folded_class else "model", self.companion_module or "model"}
-        folder, files = Path(self._module.__file__).parent, set[Path]()
+        folder, files = Path(self._module.__file__ or "").parent, set[Path]()
         while names:
             file = folder / f"{names.pop()}.py"
             if file not in files:
@@ -93,11 +95,11 @@ class Network:
                 names |= set(re.findall(rf"convai\.networks\.{self.name}\.(\w+)", file.read_text(encoding="utf-8")))
         return files
 
-    def example_inputs(self, config: object, **case: int) -> tuple[Tensor, ...]:
+    def example_inputs(self, config: Any, **case: int) -> tuple[Tensor, ...]:
         return self._module.example_inputs(config, **case)
 
     @property
-    def _module(self):
+    def _module(self) -> ModuleType:
         return importlib.import_module(f"convai.networks.{self.name}.model")
 
 
@@ -126,7 +128,7 @@ NETWORKS = {
             "bert",
             class_name="Bert",
             formats=("onnx", "torchscript", "tensorrt"),
-            variable_axes={name: WINDOW_AXES for name in ("input_ids", "token_type_ids", "attention_mask")},
+            variable_axes=dict.fromkeys(("input_ids", "token_type_ids", "attention_mask"), WINDOW_AXES),
             traced_case={"batch": 2, "length": 64, "windows": 3},
             parity_cases=(
                 {"batch": 1, "length": 96, "windows": 1},

@@ -1,6 +1,6 @@
 """Whose mistake it is: what a caller can put right has a class of its own; whatever else is raised is a bug of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class CallerMistake(ValueError):
 
 
 @contextmanager
-def reading(file: Path, kind: str) -> Iterator[None]:
+def reading(file: Path, kind: str) -> Generator[None]:
     """Around the reading of a file that the caller names: whatever shows that it is no `kind` is the caller's mistake.
 
     Only the reading belongs inside, or a bug would be blamed on the file. A missing file stays an OSError.

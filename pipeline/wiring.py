@@ -1,10 +1,13 @@
 """Follows every tensor of an ensemble from the step that makes it to the steps that need it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
 from convai.pipeline.mistakes import CallerMistake
+
+Made = dict[str, tuple[str, Tensor]]  # by ensemble tensor: the step that makes it, and the tensor of that step
+Needed = dict[str, list[tuple[str, Tensor]]]  # the steps that take it
 
 
 class WiringError(CallerMistake):
@@ -32,7 +35,7 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     """
     calls = _completed(ensemble, steps, implied)
     made = _made_tensors(ensemble, calls, steps)
-    needed = _needed_tensors(ensemble, calls, steps)
+    needed = _needed_tensors(calls, steps)
     inputs = tuple(_input_tensor(ensemble, name, made, needed) for name in ensemble.inputs)
     sources = made | {tensor.name: ("the caller", tensor) for tensor in inputs}
     for edge, consumers in needed.items():
@@ -62,7 +65,8 @@ def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring])
 
 
 def _completed(ensemble: Ensemble, steps: Mapping[str, Step], implied: bool) -> list[Call]:
-    calls, present = [], set(ensemble.inputs)
+    calls: list[Call] = []
+    present = set(ensemble.inputs)
     for call in ensemble.calls:
         calls.append(_complete(ensemble, call, steps, implied, present))
         present |= set(calls[-1].outputs.values())
@@ -90,8 +94,8 @@ def _complete(ensemble: Ensemble, call: Call, steps: Mapping[str, Step], implied
     return call
 
 
-def _made_tensors(ensemble, calls, steps) -> dict[str, tuple[str, Tensor]]:
-    made: dict[str, tuple[str, Tensor]] = {}
+def _made_tensors(ensemble: Ensemble, calls: Iterable[Call], steps: Mapping[str, Step]) -> Made:
+    made: Made = {}
     for call in calls:
         for tensor in steps[call.step].outputs:
             edge = call.outputs.get(tensor.name)
@@ -103,8 +107,8 @@ def _made_tensors(ensemble, calls, steps) -> dict[str, tuple[str, Tensor]]:
     return made
 
 
-def _needed_tensors(ensemble, calls, steps) -> dict[str, list[tuple[str, Tensor]]]:
-    needed: dict[str, list[tuple[str, Tensor]]] = {}
+def _needed_tensors(calls: Iterable[Call], steps: Mapping[str, Step]) -> Needed:
+    needed: Needed = {}
     for call in calls:
         for tensor in steps[call.step].inputs:
             if tensor.name in call.inputs:
@@ -112,7 +116,7 @@ def _needed_tensors(ensemble, calls, steps) -> dict[str, list[tuple[str, Tensor]
     return needed
 
 
-def _input_tensor(ensemble, name, made, needed) -> Tensor:
+def _input_tensor(ensemble: Ensemble, name: str, made: Made, needed: Needed) -> Tensor:
     if name in made:
         raise WiringError(f"{ensemble.name}: input {name} is also made by step {made[name][0]}")
     if name not in needed:
@@ -121,7 +125,7 @@ def _input_tensor(ensemble, name, made, needed) -> Tensor:
     return replace(needed[name][0][1], name=name, optional=optional)
 
 
-def _output_tensor(ensemble, name, made, needed) -> Tensor:
+def _output_tensor(ensemble: Ensemble, name: str, made: Made, needed: Needed) -> Tensor:
     if name not in made:
         raise WiringError(f"{ensemble.name}: no step makes the output {name}")
     if name in needed:
@@ -133,7 +137,7 @@ def _output_tensor(ensemble, name, made, needed) -> Tensor:
     return replace(made[name][1], name=name)
 
 
-def _check_edge(ensemble, edge, sources, step, tensor) -> None:
+def _check_edge(ensemble: Ensemble, edge: str, sources: Made, step: str, tensor: Tensor) -> None:
     if edge not in sources:
         raise WiringError(f"{ensemble.name}: step {step} needs tensor {edge}, which no step makes and no caller gives")
     maker, source = sources[edge]
@@ -149,10 +153,10 @@ def _check_edge(ensemble, edge, sources, step, tensor) -> None:
 
 
 def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
-    return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken))
+    return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken, strict=True))
 
 
-def _without_unused_outputs(ensemble, call, used) -> Call:
+def _without_unused_outputs(ensemble: Ensemble, call: Call, used: Set[str]) -> Call:
     outputs = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
     if not outputs:
         made = ", ".join(call.outputs.values())

@@ -6,29 +6,39 @@ runs it, and that knows nothing of Triton but the parameters of a model's config
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from convai.backends.engines.runs import Arrays, run_requests
-from convai.backends.runtime.adapter import failure, failure_of, read_inputs, success, version_folder
+from convai.backends.runtime.adapter import (
+    InferenceRequest,
+    InferenceResponse,
+    failure,
+    failure_of,
+    read_inputs,
+    success,
+    version_folder,
+)
 from convai.backends.runtime.parameters import whole_number
 
 # Holds eight questions of 30 s or answers of 10 s; where memory grows faster than the inputs, configure less.
 DEFAULT_MAX_ELEMENTS_PER_RUN = 2**21
 
 
-class Network(Protocol):
-    """What runs one file."""
+class LoadedNetwork(Protocol):
+    """What runs one exported network."""
 
-    def __init__(self, file: Path, config: dict):
+    def __init__(self, file: Path, config: Mapping[str, Any]):
         """Load the network from its file; `config` is Triton's ModelConfig as a dictionary."""
+        ...
 
     def run(self, inputs: Arrays) -> Arrays:
         """Outputs by name for inputs by name; axis 0 of each is the batch axis."""
+        ...
 
 
-def network_model(network_class: type[Network]) -> type:
+def network_model(network_class: type[LoadedNetwork]) -> type:
     """The class that Triton's Python backend looks for, running `network_class` on the requests of each batch."""
     return type("TritonPythonModel", (NetworkModel,), {"network_class": network_class})
 
@@ -36,7 +46,7 @@ def network_model(network_class: type[Network]) -> type:
 class NetworkModel:
     """One network. A request that fails gets its error alone."""
 
-    network_class: type[Network]
+    network_class: type[LoadedNetwork]
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
@@ -52,7 +62,7 @@ class NetworkModel:
         os.nice(whole_number(config, "niceness", 0, lowest=0))
         self.network = self.network_class(file, config)
 
-    def execute(self, requests: list) -> list:
+    def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
         cancelled = [request.is_cancelled() for request in requests]
         inputs = [read_inputs(request) for request, gone in zip(requests, cancelled, strict=True) if not gone]
         answers = iter(run_requests(self.network.run, inputs, self.max_elements_per_run))
@@ -61,7 +71,7 @@ class NetworkModel:
             for request, gone in zip(requests, cancelled, strict=True)
         ]
 
-    def respond(self, request, answers: Iterator[Arrays | Exception]):
+    def respond(self, request: InferenceRequest, answers: Iterator[Arrays | Exception]) -> InferenceResponse:
         answer = next(answers)
         try:
             if isinstance(answer, Exception):

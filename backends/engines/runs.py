@@ -1,10 +1,12 @@
 """Join the requests of a batch into runs of a network: as few as memory allows, and none spoilt by a neighbour."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
+from convai.pipeline.arrays import Array
+
+Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 Run = Callable[[Arrays], Arrays]
 
 
@@ -23,7 +25,7 @@ def run_requests(run: Run, requests: Sequence[Arrays], max_elements_per_run: int
     -------
     for each request its outputs, or the exception that it alone caused
     """
-    answers = {}
+    answers: dict[int, Arrays | Exception] = {}
     for group in join(requests, max_elements_per_run):
         try:
             outputs = run(concatenate([requests[index] for index in group]))
@@ -34,7 +36,7 @@ def run_requests(run: Run, requests: Sequence[Arrays], max_elements_per_run: int
 
 
 def run_alone(run: Run, requests: Sequence[Arrays], group: Sequence[int]) -> dict[int, Arrays | Exception]:
-    answers = {}
+    answers: dict[int, Arrays | Exception] = {}
     for index in group:
         try:
             answers[index] = run(requests[index])
@@ -45,8 +47,8 @@ def run_alone(run: Run, requests: Sequence[Arrays], group: Sequence[int]) -> dic
 
 def join(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int]]:
     """Indices of the requests that share a run: equal in the shape of their rows, and not too large together."""
-    groups = []
-    open_groups = {}  # by the shape of their rows: (indices, elements)
+    groups: list[list[int]] = []
+    open_groups: dict[Hashable, tuple[list[int], int]] = {}  # by the shape of their rows: (indices, elements)
     for index, request in enumerate(requests):
         shape = row_shape(request)
         size = max(array.size for array in request.values())
@@ -59,7 +61,7 @@ def join(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int
     return groups
 
 
-def row_shape(request: Arrays) -> tuple:
+def row_shape(request: Arrays) -> Hashable:
     return tuple((name, request[name].shape[1:], request[name].dtype) for name in sorted(request))
 
 

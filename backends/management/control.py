@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 ADMIN_HEADER = "admin-key"
 LOAD_TIMEOUT_SECONDS = 600.0  # large networks take minutes from a slow disk
@@ -55,8 +56,8 @@ class ControlClient:
         self._request("POST", f"/v2/repository/models/{model}/unload", timeout_seconds)
 
     def infer(
-        self, model: str, inputs: Mapping[str, tuple[str, list]], outputs: Sequence[str], timeout_seconds: float
-    ) -> dict:
+        self, model: str, inputs: Mapping[str, tuple[str, list[Any]]], outputs: Sequence[str], timeout_seconds: float
+    ) -> dict[str, Any]:
         """Triton's answer, as JSON, to one row of inputs: by name their datatype and values."""
         body = {
             "inputs": [
@@ -67,9 +68,7 @@ class ControlClient:
         }
         return self._request("POST", f"/v2/models/{model}/infer", timeout_seconds, body)
 
-    def _request(
-        self, method: str, path: str, timeout_seconds: float, content: Mapping | None = None
-    ) -> dict | list | None:
+    def _request(self, method: str, path: str, timeout_seconds: float, content: Mapping[str, Any] | None = None) -> Any:
         body = json.dumps(content or {}).encode() if method == "POST" else None
         headers = {ADMIN_HEADER: self.admin_key, "Content-Type": "application/json"}
         request = urllib.request.Request(f"http://{self.address}{path}", body, headers, method=method)

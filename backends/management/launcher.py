@@ -32,12 +32,12 @@ DIE_WITH_LAUNCHER = (
 )
 
 
-class ServerError(OSError):
+class ServerNotRunning(OSError):
     """The server did not start or ended by itself; the message holds the lines of its log that say why."""
 
 
 @dataclass(frozen=True)
-class Tls:
+class ServerTls:
     """Files that turn on TLS for gRPC; with `root_cert` clients must show a certificate signed by it."""
 
     cert: Path
@@ -74,7 +74,7 @@ class Server:
         grpc_port: int = 0,
         http_port: int = 0,
         metrics_port: int = 0,
-        tls: Tls | None = None,
+        tls: ServerTls | None = None,
         models: Sequence[str] | None = None,
         extra_args: Sequence[str] = (),
         log_file: Path | None = None,
@@ -94,8 +94,9 @@ class Server:
         self.log_file = self._own_log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
         self.control = ControlClient(f"{reachable(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
-        self.process = None
-        self._folder = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: RunFolder | None = None
+        self._log_start = 0
         self._lock = threading.RLock()  # held while the process starts or stops
         self._stopping = threading.Event()
 
@@ -103,8 +104,14 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The server's; there is one from `start` on, and still after `stop`."""
+        assert self._process is not None, "the server was never started"
+        return self._process
 
     @property
     def grpc_address(self) -> str:
@@ -119,7 +126,7 @@ class Server:
         return f"http://{reachable(self.host)}:{self.metrics_port}/metrics"
 
     def start(self) -> None:
-        """Start the server and return when all its models are ready; raise ServerError if they do not become so."""
+        """Start the server and return when all its models are ready; raise ServerNotRunning if that fails."""
         self._stopping.clear()
         with self._lock:
             self._start()
@@ -151,19 +158,19 @@ class Server:
         return (self.process.poll() or 0) < 0
 
     def check_running(self) -> None:
-        """Raise ServerError if the server has ended by itself."""
+        """Raise ServerNotRunning if the server has ended by itself."""
         with self._lock:
             if self.process.poll() is not None:
-                raise ServerError(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
+                raise ServerNotRunning(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
 
     def _start(self) -> None:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
-        self._folder = RunFolder()
+        self._folder = folder = RunFolder()
         try:
-            prepare_backends(triton, self._folder.backends)
-            self._launch([str(triton.binary), f"--cache-directory={triton.home / 'caches'}"], environment)
+            prepare_backends(triton, folder.backends)
+            self._launch(folder, [str(triton.binary), f"--cache-directory={triton.home / 'caches'}"], environment)
             self._wait_until_ready()
         except BaseException:
             self._stop()
@@ -172,31 +179,31 @@ class Server:
     def _stop(self) -> None:
         if self._folder is None:
             return
-        if self.process is not None:
+        if self._process is not None:
             self.note_regions()
             self._end_process()
         self._folder.remove()
         self._folder = None
 
-    def _launch(self, command: list[str], environment: dict[str, str]) -> None:
-        self.log_file = self._own_log_file or self._folder.log_file
+    def _launch(self, folder: RunFolder, command: list[str], environment: dict[str, str]) -> None:
+        self.log_file = self._own_log_file or folder.log_file
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "-ISc", DIE_WITH_LAUNCHER, *command, *self._options()],
+            self._process = subprocess.Popen(
+                [sys.executable, "-ISc", DIE_WITH_LAUNCHER, *command, *self._options(folder)],
                 env=environment,
-                cwd=self._folder.path,  # an empty place, since stubs import from where they are
+                cwd=folder.path,  # an empty place, since stubs import from where they are
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the launcher alone, which stops in order
             )
 
-    def _options(self) -> list[str]:
+    def _options(self, folder: RunFolder) -> list[str]:
         restricted = f"{RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}"
         return [
             f"--model-repository={self.model_repository}",
-            f"--backend-directory={self._folder.backends}",
+            f"--backend-directory={folder.backends}",
             "--model-control-mode=explicit",
             *[f"--load-model={model}" for model in self.models],
             "--disable-auto-complete-config",  # it would start every stub twice
@@ -220,9 +227,9 @@ class Server:
         while not self.control.is_ready():
             self.check_running()
             if self._stopping.is_set():
-                raise ServerError("the server was stopped before it was ready")
+                raise ServerNotRunning("the server was stopped before it was ready")
             if time.monotonic() > deadline:
-                raise ServerError(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
+                raise ServerNotRunning(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
             time.sleep(POLL_SECONDS)
         self.note_regions()
 
@@ -235,7 +242,7 @@ class Server:
             self.process.wait()
 
     def _reasons(self) -> str:
-        if not self.log_file.is_file():  # it went with the folder, or it is a terminal
+        if self.log_file is None or not self.log_file.is_file():  # it went with the folder, or it is a terminal
             return "see above"
         with open(self.log_file, "rb") as log:
             log.seek(self._log_start)

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from convai.backends.management.launcher import IN_FLIGHT_SECONDS
-from convai.backends.management.repository import DEFAULT_PROFILE, check_profile
+from convai.backends.management.repository import check_profile
 from convai.backends.management.tritonserver import (
     TritonFiles,
     check_stub,
@@ -18,6 +18,7 @@ from convai.backends.management.tritonserver import (
     server_environment,
     server_variables,
 )
+from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.mistakes import CallerMistake
 
 

@@ -24,7 +24,7 @@ class Revival:
         self.report = report
         self.started = time.monotonic()
         self.last_sign = self.started  # when one of its stubs last appeared
-        self.crashed = None  # when one of its stubs last died, if one did
+        self.crashed: float | None = None  # when one of its stubs last died, if one did
         self.cancelled = threading.Event()
         self.thread = threading.Thread(target=self._run, name="revival", daemon=True)
         self.thread.start()
@@ -58,7 +58,7 @@ class Revival:
                 self.report(f"{self}: back after {time.monotonic() - self.started:.1f} s")
                 return
 
-    def __str__(self):
+    def __str__(self) -> str:
         return ", ".join(sorted(self.models))
 
 

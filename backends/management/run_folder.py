@@ -26,8 +26,8 @@ class RunFolder:
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.backends = self.path / "backends"
         self.log_file = self.path / "tritonserver.log"
-        self.regions = set()
-        self._lock = open(self.path / "lock", "w")
+        self.regions: set[str] = set()
+        self._lock = open(self.path / "lock", "w")  # noqa: SIM115  held, and so open, until `remove`
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def note_regions(self, regions: set[str]) -> None:

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from convai.backends.management.launcher import Server, Tls
+from convai.backends.management.launcher import Server, ServerTls
 from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.pipeline.config_files import DEFAULT_PROFILE
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int | None:
         print("stopped")
 
 
-def interrupt(*_) -> None:
+def interrupt(*_: object) -> None:
     """Leave the server in order; once, since a second signal would break off the leaving."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -82,9 +82,9 @@ def server_from(args: argparse.Namespace) -> Server:
     )
 
 
-def tls_from(args: argparse.Namespace) -> Tls | None:
+def tls_from(args: argparse.Namespace) -> ServerTls | None:
     if not (args.tls_cert or args.tls_key or args.tls_ca):
         return None
     if not (args.tls_cert and args.tls_key):
         raise CallerMistake("TLS needs both --tls-cert and --tls-key")
-    return Tls(args.tls_cert, args.tls_key, args.tls_ca)
+    return ServerTls(args.tls_cert, args.tls_key, args.tls_ca)

@@ -63,7 +63,7 @@ def find_triton(container: Path = CONTAINER_HOME) -> TritonFiles:
 def find_wheel() -> Path | None:
     """Triton's home in the nvidia-pytriton wheel, if that is installed."""
     spec = importlib.util.find_spec("pytriton")
-    return Path(spec.origin).parent / "tritonserver" if spec else None
+    return Path(spec.origin).parent / "tritonserver" if spec and spec.origin else None
 
 
 def stub_of_wheel(wheel: Path) -> Path:

@@ -26,12 +26,12 @@ class Watchdog:
 
     def __init__(self, server: Server, *, report: Callable[[str], None] = print_to_stderr):
         self.server = server
-        self.report = lambda line: report(f"watchdog: {line}")
-        self.model_of = {}  # process id -> model, for every stub that was seen alive
-        self.suspects = set()  # process ids that the last check found dead
-        self.crashed = set()  # process ids of stubs known to have crashed; they stay zombies until the server ends
-        self.dead = set()  # models that wait to be revived
-        self.revival = None
+        self._report = report
+        self.model_of: dict[int, str] = {}  # by process id, for every stub that was seen alive
+        self.suspects: set[int] = set()  # process ids that the last check found dead
+        self.crashed: set[int] = set()  # those of stubs that have crashed; they stay zombies until the server ends
+        self.dead: set[str] = set()  # models that wait to be revived
+        self.revival: Revival | None = None
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -39,7 +39,7 @@ class Watchdog:
         self.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -67,28 +67,34 @@ class Watchdog:
         self.note_stubs()
         for pid in self.newly_crashed():
             self.mourn(self.model_of.get(pid))
-        if self.reviving and self.revival.is_stuck:
-            self.restart(f"{self.revival}: Triton waits for a process that died")
-        if self.dead and not self.reviving:
+        revival = self.running_revival
+        if revival and revival.is_stuck:
+            self.restart(f"{revival}: Triton waits for a process that died")
+        if self.dead and not self.running_revival:
             self.revival = Revival(self.server, self.dead, self.report)
             self.dead = set()
 
     def mourn(self, model: str | None) -> None:
         """Take note that a stub crashed; its model is unknown if it died before any check saw it alive."""
-        if self.reviving and (model is None or model in self.revival.models):
-            self.revival.crashed = time.monotonic()
+        revival = self.running_revival
+        if revival and (model is None or model in revival.models):
+            revival.crashed = time.monotonic()
         if model is not None and model not in self.dead:
             self.report(f"{model}: its Python process died; reviving it")
             self.dead.add(model)
 
     @property
-    def reviving(self) -> bool:
-        return self.revival is not None and self.revival.is_running
+    def running_revival(self) -> Revival | None:
+        return self.revival if self.revival and self.revival.is_running else None
+
+    def report(self, event: str) -> None:
+        self._report(f"watchdog: {event}")
 
     def note_stubs(self) -> None:
         for stub in stubs_of(self.server.process.pid):
-            if stub.pid not in self.model_of and self.reviving and stub.model in self.revival.models:
-                self.revival.last_sign = time.monotonic()
+            revival = self.running_revival
+            if stub.pid not in self.model_of and revival and stub.model in revival.models:
+                revival.last_sign = time.monotonic()
             self.model_of[stub.pid] = stub.model
 
     def newly_crashed(self) -> set[int]:

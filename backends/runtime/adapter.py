@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from convai.backends.runtime.failures import internal_error, mistake
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.parameters import build_step
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.runtime.rows import split_rows, stack_rows
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
+# Written as texts, because Triton has not completed its utilities yet.
+InferenceRequest: TypeAlias = "pb_utils.InferenceRequest"
+InferenceResponse: TypeAlias = "pb_utils.InferenceResponse"
 
-def python_step(step_class: type) -> type:
+
+def python_step(step_class: type[PythonStep]) -> type:
     """The class that Triton's Python backend looks for, running `step_class` on each row of each request."""
     return type("TritonPythonModel", (StepModel,), {"step_class": step_class})
 
@@ -30,20 +37,19 @@ def python_step(step_class: type) -> type:
 class StepModel:
     """One Python step. A request that fails gets its error alone; the others of its batch are answered."""
 
-    step_class: type
+    step_class: type[PythonStep]
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
         self.name = config["name"]
         self.outputs = output_dtypes(config)
         self.step = build_step(self.step_class, config, version_folder(args))
-        counters = getattr(self.step_class, "counters", ())
-        self.counters = [PrometheusCounter(counter, self.name) for counter in counters]
+        self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
 
-    def execute(self, requests: list) -> list:
+    def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
         return [self.respond(request) for request in requests]
 
-    def respond(self, request) -> pb_utils.InferenceResponse:
+    def respond(self, request: InferenceRequest) -> InferenceResponse:
         if request.is_cancelled():
             return failure("CANCELLED", f"{self.name}: the request was cancelled")
         try:
@@ -51,11 +57,10 @@ class StepModel:
         except Exception as error:
             return failure_of(self.name, error)
 
-    def run(self, request) -> dict[str, np.ndarray]:
+    def run(self, request: InferenceRequest) -> dict[str, Array]:
         """Every output by name, stacked over the request's rows."""
         given = self.request_parameters(request)
-        hints = getattr(self.step_class, "hints", ())
-        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request), hints)]
+        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request), self.step.hints)]
         outputs = {
             name: checked(name, stack_rows([made[name] for _, made in rows]), dtype)
             for name, dtype in self.outputs.items()
@@ -64,8 +69,8 @@ class StepModel:
             counter.count(rows)
         return outputs
 
-    def request_parameters(self, request) -> dict[str, Any]:
-        names = getattr(self.step_class, "request_parameters", ())
+    def request_parameters(self, request: InferenceRequest) -> dict[str, Any]:
+        names = self.step.request_parameters
         given = json.loads(request.parameters() or "{}") if names else {}
         return {name: given.get(name) for name in names}
 
@@ -79,7 +84,7 @@ class PrometheusCounter:
         self.family = pb_utils.MetricFamily(counter.name, counter.help, pb_utils.MetricFamily.COUNTER)
         self.metric = self.family.Metric(labels={"model": step})
 
-    def count(self, rows: list[tuple[dict, dict]]) -> None:
+    def count(self, rows: Iterable[tuple[Row, Row]]) -> None:
         self.metric.increment(self.counter.total(rows))
 
 
@@ -88,36 +93,36 @@ def version_folder(args: dict[str, str]) -> Path:
     return Path(args["model_repository"]) / args["model_version"]
 
 
-def output_dtypes(config: dict) -> dict[str, np.dtype]:
+def output_dtypes(config: Mapping[str, Any]) -> dict[str, np.dtype[Any]]:
     return {
         output["name"]: np.dtype(pb_utils.triton_string_to_numpy(output["data_type"])) for output in config["output"]
     }
 
 
-def checked(name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def checked(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
     # Triton would pass a wrong dtype to the caller as it is, mislabelled.
     if array.dtype != dtype:
         raise TypeError(f"output {name} has dtype {array.dtype}; the configuration says {dtype}")
     return array
 
 
-def read_inputs(request) -> dict[str, np.ndarray]:
+def read_inputs(request: InferenceRequest) -> dict[str, Array]:
     return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
 
 
-def success(outputs: dict[str, np.ndarray], request) -> pb_utils.InferenceResponse:
+def success(outputs: dict[str, Array], request: InferenceRequest) -> InferenceResponse:
     """A response with those of the outputs that the request asked for."""
     wanted = set(request.requested_output_names())
     tensors = [pb_utils.Tensor(name, array) for name, array in outputs.items() if name in wanted]
     return pb_utils.InferenceResponse(output_tensors=tensors)
 
 
-def failure(code: str, text: str) -> pb_utils.InferenceResponse:
+def failure(code: str, text: str) -> InferenceResponse:
     """A response that carries only an error; `code` names one of Triton's, like "INVALID_ARG"."""
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(text, getattr(pb_utils.TritonError, code)))
 
 
-def failure_of(step: str, error: Exception) -> pb_utils.InferenceResponse:
+def failure_of(step: str, error: Exception) -> InferenceResponse:
     """A mistake of the caller in its own words; anything else by its kind, and whole in the server's log."""
     if isinstance(error, CallerMistake):
         return failure("INVALID_ARG", mistake(step, error))

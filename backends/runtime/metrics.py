@@ -50,6 +50,8 @@ from typing import Any
 # Prometheus's own convention: a prefix for the application, the unit, and _total for what only grows.
 NAME = re.compile(r"convai_[a-z]+(_[a-z]+)*_total")
 
+Row = Mapping[str, Any]  # a row's inputs, or its outputs, by name
+
 
 @dataclass(frozen=True)
 class Counter:
@@ -57,7 +59,7 @@ class Counter:
 
     name: str
     help: str
-    amount: Callable[[Mapping[str, Any], Mapping[str, Any]], float]
+    amount: Callable[[Row, Row], float]
 
     def __post_init__(self):
         if not NAME.fullmatch(self.name):
@@ -65,6 +67,6 @@ class Counter:
         if not self.help:
             raise ValueError("help: got none; allowed is a sentence that tells what is counted, and its unit")
 
-    def total(self, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> float:
+    def total(self, rows: Iterable[tuple[Row, Row]]) -> float:
         """What several rows, each its inputs and its outputs by name, add together."""
         return math.fsum(self.amount(inputs, outputs) for inputs, outputs in rows)

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.pipeline.mistakes import CallerMistake
 
 
-def build_step(step_class: type, model_config: dict, version_folder: Path) -> Any:
+def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:
     """The step that the configuration describes.
 
     Parameters
@@ -49,7 +51,7 @@ def parse_value(step: str, name: str, text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def whole_number(model_config: dict, parameter: str, default: int, lowest: int = 1) -> int:
+def whole_number(model_config: Mapping[str, Any], parameter: str, default: int, lowest: int = 1) -> int:
     """A parameter of a network, whose string_value is written as Triton's own backends want it."""
     text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", str(default))
     if not text.isdecimal() or int(text) < lowest:

@@ -1,13 +1,15 @@
 """Take a request's arrays apart into rows, and put the rows of its results together again."""
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 
-def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Iterator[dict[str, np.ndarray | str]]:
+def split_rows(batch: dict[str, Array], hints: Collection[str] = ()) -> Iterator[dict[str, Array | str]]:
     """The inputs of each row of one request.
 
     Parameters
@@ -30,7 +32,7 @@ def split_rows(batch: dict[str, np.ndarray], hints: Collection[str] = ()) -> Ite
         yield {name: row_of(name, array, row, name in hints) for name, array in batch.items()}
 
 
-def row_of(name: str, array: np.ndarray, row: int, is_hint: bool = False) -> np.ndarray | str:
+def row_of(name: str, array: Array, row: int, is_hint: bool = False) -> Array | str:
     if array.dtype != np.object_:
         return array[row]
     if array[row].size != 1:
@@ -48,7 +50,7 @@ def decode_text(name: str, text: bytes) -> str:
         ) from error
 
 
-def stack_rows(rows: Sequence[np.ndarray | str]) -> np.ndarray:
+def stack_rows(rows: Sequence[Array | str]) -> Array:
     """One output of all rows of a request, zero-padded at the end of each axis to the longest.
 
     Parameters
@@ -60,11 +62,12 @@ def stack_rows(rows: Sequence[np.ndarray | str]) -> np.ndarray:
     array, shape = (rows, ...); for texts dtype object holding UTF-8 bytes, shape = (rows, 1)
     """
     if isinstance(rows[0], str):
-        return np.array([[text.encode("utf-8")] for text in rows], dtype=np.object_)
-    if len(rows) == 1:
-        return rows[0][np.newaxis]
-    longest = np.max([row.shape for row in rows], axis=0)
-    stacked = np.zeros((len(rows), *longest), dtype=rows[0].dtype)
-    for target, row in zip(stacked, rows, strict=True):
+        return np.array([[text.encode("utf-8")] for text in cast(Sequence[str], rows)], dtype=np.object_)
+    arrays = cast(Sequence[Array], rows)
+    if len(arrays) == 1:
+        return arrays[0][np.newaxis]
+    longest = np.max([row.shape for row in arrays], axis=0)
+    stacked = np.zeros((len(arrays), *longest), dtype=arrays[0].dtype)
+    for target, row in zip(stacked, arrays, strict=True):
         target[tuple(slice(size) for size in row.shape)] = row
     return stacked

@@ -5,8 +5,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 NO_SPAN = (-1, -1)
@@ -20,9 +22,7 @@ class Span(NamedTuple):
     log_odds: float  # of this span against no answer
 
 
-def best_span(
-    start_logits: np.ndarray, end_logits: np.ndarray, token_spans: np.ndarray, max_answer_tokens: int
-) -> Span | None:
+def best_span(start_logits: Array, end_logits: Array, token_spans: Array, max_answer_tokens: int) -> Span | None:
     """The span of context tokens that is likeliest against no answer; None if no token is of the context.
 
     A span's score is the sum of its two logits, that of no answer the sum at [CLS], the first token. Their
@@ -55,17 +55,17 @@ def sigmoid(x: float) -> float:
     return float(np.exp(-np.logaddexp(0.0, -x)))
 
 
-def answers(inputs: dict, outputs: dict) -> int:
+def answers(inputs: Row, outputs: Row) -> int:
     """1 for a question that the context answers, 0 for any other."""
     return int(bool(outputs["answer"]))
 
 
-def no_answers(inputs: dict, outputs: dict) -> int:
+def no_answers(inputs: Row, outputs: Row) -> int:
     return 1 - answers(inputs, outputs)
 
 
 @dataclass(frozen=True)
-class AnswerExtractor:
+class AnswerExtractor(PythonStep):
     """Start and end logits -> exact substring of the context, or no answer and a fallback sentence."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
@@ -95,8 +95,8 @@ class AnswerExtractor:
             raise ValueError(f"max_sentence_characters: got {self.max_sentence_characters}; allowed is at least 1")
 
     def __call__(
-        self, *, start_logits: np.ndarray, end_logits: np.ndarray, token_spans: np.ndarray, context: str
-    ) -> dict[str, np.ndarray | str]:
+        self, *, start_logits: Array, end_logits: Array, token_spans: Array, context: str
+    ) -> dict[str, Array | str]:
         """Answer of one question; shapes as in `best_span`.
 
         Returns
@@ -132,8 +132,8 @@ def _cut(text: str, max_characters: int) -> str:
     return whole_words or text[:max_characters]
 
 
-def check_shapes(start_logits: np.ndarray, end_logits: np.ndarray, token_spans: np.ndarray, context: str) -> None:
-    """Raise CallerMistake unless the logits are of the same tokens, and these of the context; ValueError if infinite."""
+def check_shapes(start_logits: Array, end_logits: Array, token_spans: Array, context: str) -> None:
+    """Raise CallerMistake unless the logits are of the same tokens, those of the context; ValueError if infinite."""
     shapes = [list(array.shape) for array in (start_logits, end_logits, token_spans[..., 0])]
     if shapes[0] != shapes[1] or shapes[1] != shapes[2]:
         raise CallerMistake(

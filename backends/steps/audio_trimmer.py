@@ -6,11 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -19,7 +21,7 @@ SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would becom
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
-def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
+def fade_out(audio: Array, num_samples: int) -> Array:
     """Let the last `num_samples` of `audio` fall to zero along half a cosine: a hard cut would click."""
     num_samples = min(num_samples, len(audio))
     faded = audio.copy()
@@ -27,7 +29,7 @@ def fade_out(audio: np.ndarray, num_samples: int) -> np.ndarray:
     return faded
 
 
-def bring_peak_between(audio: np.ndarray, lowest_dbfs: float | None, highest_dbfs: float) -> np.ndarray:
+def bring_peak_between(audio: Array, lowest_dbfs: float | None, highest_dbfs: float) -> Array:
     """Scale `audio` so that its peak lies between two levels; without a lowest one, or if silent, it only goes down."""
     peak = float(np.abs(audio).max(initial=0.0))
     lowest = 0.0 if lowest_dbfs is None or peak < SILENT_PEAK else 10 ** (lowest_dbfs / 20)
@@ -36,7 +38,7 @@ def bring_peak_between(audio: np.ndarray, lowest_dbfs: float | None, highest_dbf
 
 
 @cache
-def load_bias(file: str) -> np.ndarray:
+def load_bias(file: str) -> Array:
     """The vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
     bias = np.load(file, allow_pickle=False)
     if bias.shape != (FFT_LENGTH // 2 + 1,):
@@ -44,13 +46,13 @@ def load_bias(file: str) -> np.ndarray:
     return bias
 
 
-def answer_seconds(inputs: dict, outputs: dict) -> float:
+def answer_seconds(inputs: Row, outputs: Row) -> float:
     """Length of one spoken answer, as it is given out."""
     return len(outputs["answer_audio"]) / VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
-class AudioTrimmer:
+class AudioTrimmer(PythonStep):
     """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, at a fit level."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
@@ -85,14 +87,19 @@ class AudioTrimmer:
             raise ValueError("bias_file: got none; allowed with denoiser is the file that `convai export` writes")
         self._load()
 
+    @property
+    def _bias(self) -> Array:
+        assert self.bias_file is not None  # __post_init__ saw to it
+        return load_bias(self.bias_file)
+
     def _load(self) -> None:
         """Read what the first request would otherwise wait for."""
         if self.post_filter == "mel_consistent":
             filterbank()
         if self.post_filter == "denoiser":
-            load_bias(self.bias_file)
+            _ = self._bias
 
-    def __call__(self, *, audio: np.ndarray, padded_mel: np.ndarray, mel_length: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, *, audio: Array, padded_mel: Array, mel_length: Array) -> dict[str, Array]:
         """Audio of one answer.
 
         Parameters
@@ -117,11 +124,11 @@ class AudioTrimmer:
         spoken = fade_out(spoken, round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ))
         return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
 
-    def _filtered(self, audio: np.ndarray, mel: np.ndarray) -> np.ndarray:
+    def _filtered(self, audio: Array, mel: Array) -> Array:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
             return audio
         if self.post_filter == "denoiser":
-            filtered = denoise(audio, load_bias(self.bias_file), self.denoiser_strength)
+            filtered = denoise(audio, self._bias, self.denoiser_strength)
         else:
             filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
         return audio + np.float32(self.post_filter_strength) * (filtered - audio)

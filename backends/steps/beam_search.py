@@ -9,14 +9,16 @@ language model, and during the search for that question they all go by that name
 
 import gzip
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from convai.backends.steps.lexicon import Entry, Lexicon
 from convai.backends.steps.transcripts import words_of
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 LETTER_MARK = "+"
@@ -56,7 +58,7 @@ def read_unigrams(arpa_file: Path) -> Iterator[tuple[str, float]]:
 
 
 @contextmanager
-def silent_stderr():
+def silent_stderr() -> Generator[None]:
     """Discard what native code writes to standard error: KenLM draws a progress bar there."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -110,7 +112,7 @@ class BeamSearch:
             options, self.lexicon.trie, language_model, self.space, self.blank, len(unigrams), [], False
         )
 
-    def __call__(self, log_probs: np.ndarray, context: str = "") -> np.ndarray:
+    def __call__(self, log_probs: Array, context: str = "") -> Array:
         """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
 
         Parameters
@@ -145,7 +147,7 @@ def most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozense
     return frozenset(token for token, _ in sorted(unigrams, key=lambda unigram: -unigram[1])[:count])
 
 
-def _language_model(arpa_file: str, tokens: Sequence[str]):
+def _language_model(arpa_file: str, tokens: Sequence[str]) -> Any:  # a KenLM, which is imported here alone
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
 

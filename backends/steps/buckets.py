@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 from convai.pipeline.mistakes import CallerMistake
 
@@ -9,7 +10,7 @@ from convai.pipeline.mistakes import CallerMistake
 def check_buckets(field: str, buckets: Sequence[int]) -> None:
     """Raise ValueError unless `buckets` are positive whole numbers in strictly rising order."""
     whole = all(isinstance(size, int) and size > 0 for size in buckets)
-    if not buckets or not whole or any(low >= high for low, high in zip(buckets, buckets[1:])):
+    if not buckets or not whole or any(low >= high for low, high in pairwise(buckets)):
         raise ValueError(f"{field}: got {list(buckets)}; allowed are positive whole numbers in strictly rising order")
 
 

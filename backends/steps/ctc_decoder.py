@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.beam_search import BeamSearch
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_LABELS
 from convai.pipeline.mistakes import CallerMistake
 
 DECODERS = ("greedy", "beam_search")
 
 
-def text_of(path: np.ndarray, labels: str) -> str:
+def text_of(path: Array, labels: str) -> str:
     """Merge repeated labels, then drop the blanks.
 
     Parameters
@@ -28,7 +31,7 @@ def text_of(path: np.ndarray, labels: str) -> str:
     return " ".join("".join(labels[label] for label in kept).split())
 
 
-def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
+def greedy_decode(log_probs: Array, labels: str) -> str:
     """The text of the best label of every frame.
 
     Parameters
@@ -40,14 +43,14 @@ def greedy_decode(log_probs: np.ndarray, labels: str) -> str:
 
 
 @dataclass(frozen=True)
-class CtcDecoder:
+class CtcDecoder(PythonStep):
     """CTC log-probabilities -> the text that was heard.
 
     Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model, and
     expects words of the text that the question is about.
     """
 
-    hints = ("context",)
+    hints: ClassVar[tuple[str, ...]] = ("context",)
 
     decoder: str = "greedy"
     language_model_file: str | None = None
@@ -68,10 +71,11 @@ class CtcDecoder:
         if not -10 <= self.word_insertion_bonus <= 10:
             raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
         if self.decoder == "beam_search":
-            self._beam_search  # a missing or wrong file shall fail at start, not at the first request
+            _ = self._beam_search  # a missing or wrong file shall fail at start, not at the first request
 
     @cached_property
     def _beam_search(self) -> BeamSearch:
+        assert self.language_model_file is not None  # __post_init__ saw to it
         return BeamSearch(
             LABELS,
             self.language_model_file,
@@ -80,7 +84,7 @@ class CtcDecoder:
             word_insertion_bonus=self.word_insertion_bonus,
         )
 
-    def __call__(self, *, log_probs: np.ndarray, log_probs_length: np.ndarray, context: str = "") -> dict[str, str]:
+    def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:
         """Text of one question; empty for silence.
 
         Parameters

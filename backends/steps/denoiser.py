@@ -6,11 +6,12 @@ Source: `denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 import numpy as np
 
 from convai.backends.steps.voice_mel import istft, stft
+from convai.pipeline.arrays import Array
 
 MIN_MAGNITUDE = 1e-9  # avoids 0 / 0
 
 
-def denoise(audio: np.ndarray, bias: np.ndarray, strength: float) -> np.ndarray:
+def denoise(audio: Array, bias: Array, strength: float) -> Array:
     """Take a share of the bias off every magnitude, down to none at all; phases stay.
 
     Parameters

@@ -1,7 +1,7 @@
 """The words that beam search can hear: a trie of their spellings, to which words are added for one question's time."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 
 Entry = tuple[Sequence[int], int, float]
@@ -25,7 +25,7 @@ class Lexicon:
         self._lock = threading.Lock()
 
     @contextmanager
-    def with_words(self, entries: Iterable[Entry]) -> Iterator[None]:
+    def with_words(self, entries: Iterable[Entry]) -> Generator[None]:
         """Hold these words too, until the end of the `with` block; then the trie is as before. Other threads wait."""
         with self._lock, ExitStack() as undoing:
             for entry in entries:
@@ -33,7 +33,7 @@ class Lexicon:
             yield
 
     @contextmanager
-    def _with_word(self, spelling: Sequence[int], place: int, log_prob: float) -> Iterator[None]:
+    def _with_word(self, spelling: Sequence[int], place: int, log_prob: float) -> Generator[None]:
         # The root is left as it is: the search never asks for its score.
         beginnings = [spelling[:length] for length in range(1, len(spelling) + 1)]
         known = [node for node in map(self.trie.search, beginnings) if node is not None]

@@ -9,11 +9,12 @@ from functools import cache
 import numpy as np
 
 from convai.backends.steps.voice_mel import filterbank, istft, stft
+from convai.pipeline.arrays import Array
 
 MIN_ENERGY = 1e-9  # far below the mel of silence; avoids 0 / 0
 
 
-def fit_to_mel(audio: np.ndarray, mel: np.ndarray, iterations: int) -> np.ndarray:
+def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
     """Bring the mel of `audio` closer to `mel`; audio that already has that mel comes back unchanged.
 
     Every pass multiplies each magnitude by how much the mel bands around it lack (the multiplicative update of
@@ -40,7 +41,7 @@ def fit_to_mel(audio: np.ndarray, mel: np.ndarray, iterations: int) -> np.ndarra
 
 
 @cache
-def _spread() -> np.ndarray:
+def _spread() -> Array:
     """How the gains of the mel bands combine at each frequency: float32, shape = (513, 80), rows sum to 1."""
     weights = filterbank().T.copy()
     last = np.flatnonzero(weights.any(axis=1))[-1]

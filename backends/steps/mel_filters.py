@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from convai.pipeline.arrays import Array
+
 LINEAR_MELS_PER_HERTZ = 3 / 200  # up to 1 kHz
 BREAK_HERTZ = 1_000.0
 BREAK_MELS = BREAK_HERTZ * LINEAR_MELS_PER_HERTZ
 LOG_MELS_PER_NEPER = 27 / np.log(6.4)  # above: 27 mels for each factor of 6.4
 
 
-def mel_frequencies(count: int, max_hertz: float) -> np.ndarray:
+def mel_frequencies(count: int, max_hertz: float) -> Array:
     """So many frequencies from 0 to `max_hertz`, evenly spaced in mels: float64 in Hertz, shape = (count,)."""
     mels = np.linspace(0.0, hertz_to_mels(max_hertz), count)
     logarithmic = BREAK_HERTZ * np.exp((mels - BREAK_MELS) / LOG_MELS_PER_NEPER)
@@ -21,7 +23,7 @@ def hertz_to_mels(hertz: float) -> float:
     return BREAK_MELS + LOG_MELS_PER_NEPER * float(np.log(hertz / BREAK_HERTZ))
 
 
-def mel_filterbank(sample_rate_hertz: int, fft_length: int, num_mels: int, max_hertz: float) -> np.ndarray:
+def mel_filterbank(sample_rate_hertz: int, fft_length: int, num_mels: int, max_hertz: float) -> Array:
     """Triangles over the bins of a spectrum, each from its neighbours' centres to its own, of area 1 over Hertz.
 
     Returns

@@ -6,15 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_MELS
 from convai.pipeline.mistakes import CallerMistake
 
 MAX_SEED = 2**63 - 1
 
 
-def valid_frames(mel: np.ndarray, mel_length: np.ndarray) -> int:
+def valid_frames(mel: Array, mel_length: Array) -> int:
     """Frames to speak: `mel_length`, but at least one, because engines choke on an axis of length zero."""
     num_frames, frames = int(mel_length[0]), mel.shape[1]
     if not 0 <= num_frames <= frames:
@@ -22,7 +24,7 @@ def valid_frames(mel: np.ndarray, mel_length: np.ndarray) -> int:
     return max(num_frames, 1)
 
 
-def noise(seed: int, n_group: int, columns: int) -> np.ndarray:
+def noise(seed: int, n_group: int, columns: int) -> Array:
     """Standard normal noise, float32, shape = (n_group, columns), drawn column by column.
 
     More columns extend the noise without changing those before them, so a larger bucket sounds the same.
@@ -32,7 +34,7 @@ def noise(seed: int, n_group: int, columns: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class MelPadder:
+class MelPadder(PythonStep):
     """Mel -> the valid mel, the mel padded to a bucket, and noise of the padded length."""
 
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
@@ -60,9 +62,7 @@ class MelPadder:
             raise ValueError(f"padding_value: got {self.padding_value}; allowed is a finite number")
         check_seed("default_seed", self.default_seed)
 
-    def __call__(
-        self, *, decoded_mel: np.ndarray, mel_length: np.ndarray, seed: int | None = None
-    ) -> dict[str, np.ndarray]:
+    def __call__(self, *, decoded_mel: Array, mel_length: Array, seed: int | None = None) -> dict[str, Array]:
         """One mel made ready for the vocoder.
 
         Parameters

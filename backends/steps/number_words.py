@@ -94,23 +94,23 @@ def _american(words: str) -> str:
     return words.replace(" and ", " ").replace(",", "")
 
 
-def _apart(match: re.Match, words: str) -> str:
+def _apart(match: re.Match[str], words: str) -> str:
     """`words` with a space on each side where a letter would touch them, as in 4x4."""
     text, start, end = match.string, match.start(), match.end()
     before = " " if text[start - 1 : start].isalnum() else ""
     return before + words + (" " if text[end : end + 1].isalnum() else "")
 
 
-def _say_date(match: re.Match) -> str:
+def _say_date(match: re.Match[str]) -> str:
     return f"{MONTHS[int(match[2]) - 1]} {ordinal(match[3])}, {year(int(match[1]))}"
 
 
-def _say_fraction(match: re.Match) -> str:
+def _say_fraction(match: re.Match[str]) -> str:
     words = FRACTIONS[match[2]]
     return f"{match[1]} and {words.replace('one ', 'a ')}" if match[1] else words
 
 
-def _say_money(match: re.Match) -> str:
+def _say_money(match: re.Match[str]) -> str:
     one, several, hundredth, hundredths = CURRENCIES[match[1]]
     amount, scale = match[2], match[3]
     if scale:
@@ -127,14 +127,14 @@ def _count(digits: str, one: str, several: str) -> str:
     return f"{cardinal(count, grouped=True)} {one if count == '1' else several}" if count else ""
 
 
-def _say_clock(match: re.Match) -> str:
+def _say_clock(match: re.Match[str]) -> str:
     hour, minute = str(int(match[1])), match[2]
     if minute == "00":
         return f"{cardinal(hour)} o'clock" if 1 <= int(hour) <= 12 else f"{cardinal(hour)} hundred"
     return f"{cardinal(hour)} {'oh ' + cardinal(minute[1]) if minute[0] == '0' else cardinal(minute)}"
 
 
-def _say_decade(match: re.Match) -> str:
+def _say_decade(match: re.Match[str]) -> str:
     century = match[2]
     if century and match[3] == "00":
         return f"{year(int(century + '00'))}s"

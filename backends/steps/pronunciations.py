@@ -33,7 +33,7 @@ def _checked(phonemes: str, word: str) -> str:
 def pronounce(text: str, pronunciations: Mapping[str, str]) -> str:
     """Replace the words of a normalised text by their phonemes; unknown words keep their letters."""
 
-    def replace(match: re.Match) -> str:
+    def replace(match: re.Match[str]) -> str:
         phonemes = pronunciations.get(match[0])
         return f"{{{phonemes}}}" if phonemes else match[0]
 

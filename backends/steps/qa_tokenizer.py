@@ -12,7 +12,9 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -21,17 +23,17 @@ PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 class Pieces(NamedTuple):
     """The word pieces of one text."""
 
-    ids: np.ndarray  # int64, shape = (tokens,)
-    spans: np.ndarray  # int32, shape = (tokens, 2): start and end character in the text, end exclusive
+    ids: Array  # int64, shape = (tokens,)
+    spans: Array  # int32, shape = (tokens, 2): start and end character in the text, end exclusive
 
 
 class Windows(NamedTuple):
     """[CLS] question [SEP] stretch of the context [SEP], one row per stretch, padded with zeros on the right."""
 
-    input_ids: np.ndarray  # int64, shape = (windows, tokens)
-    token_type_ids: np.ndarray  # int64, shape = (windows, tokens): 1 for the context and its [SEP]
-    attention_mask: np.ndarray  # int64, shape = (windows, tokens)
-    token_spans: np.ndarray  # int32, shape = (windows, tokens, 2): characters in the context; (0, 0) elsewhere
+    input_ids: Array  # int64, shape = (windows, tokens)
+    token_type_ids: Array  # int64, shape = (windows, tokens): 1 for the context and its [SEP]
+    attention_mask: Array  # int64, shape = (windows, tokens)
+    token_spans: Array  # int32, shape = (windows, tokens, 2): characters in the context; (0, 0) elsewhere
 
 
 def load_tokenizer(vocabulary_file: str) -> Tokenizer:
@@ -56,7 +58,7 @@ def split_pieces(tokenizer: Tokenizer, text: str) -> Pieces:
     return Pieces(np.array(encoding.ids, np.int64), spans)
 
 
-def _ends_of_marks(text: str) -> np.ndarray:
+def _ends_of_marks(text: str) -> Array:
     """For every position, the first one from there on that holds no combining mark; shape = (characters + 1,).
 
     The tokenizer drops combining marks, so a piece that ends in one would be cut off from its accent.
@@ -109,7 +111,7 @@ def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
 
 
 @dataclass(frozen=True)
-class QaTokenizer:
+class QaTokenizer(PythonStep):
     """Question and context -> token windows in bucketed shapes, with the place of each token in the context."""
 
     token_buckets: Sequence[int]  # for one window; several take the last
@@ -136,13 +138,13 @@ class QaTokenizer:
         for name in ("max_context_bytes", "max_question_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}; allowed is at least 1")
-        self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
+        _ = self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         return load_tokenizer(self.vocabulary_file)
 
-    def __call__(self, *, question: str, context: str) -> dict[str, np.ndarray]:
+    def __call__(self, *, question: str, context: str) -> dict[str, Array]:
         """Windows of one question; an empty question has one window without any context token.
 
         Returns

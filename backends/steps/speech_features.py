@@ -10,9 +10,11 @@ import numpy as np
 import scipy.fft
 import soxr
 
-from convai.backends.runtime.metrics import Counter
+from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_filters import mel_filterbank
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -28,7 +30,7 @@ MAX_SAMPLE_RATE_HERTZ = 48_000
 MAX_PEAK = 1.1  # decoders of lossy formats overshoot full scale by a little
 
 
-def resample(audio: np.ndarray, sample_rate_hertz: int) -> np.ndarray:
+def resample(audio: Array, sample_rate_hertz: int) -> Array:
     """Bring `audio`, shape = (samples,), from `sample_rate_hertz` to the 16 kHz that Jasper hears."""
     if sample_rate_hertz == SAMPLE_RATE_HERTZ:
         return audio.astype(np.float32, copy=False)
@@ -40,7 +42,7 @@ def num_frames(num_samples: int) -> int:
     return -(-num_samples // HOP_LENGTH)
 
 
-def log_mel(audio: np.ndarray) -> np.ndarray:
+def log_mel(audio: Array) -> Array:
     """Log-mel power spectrum as NVIDIA's Jasper computes it, without dither and before normalisation.
 
     Parameters
@@ -58,19 +60,19 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     # zeros after instead of around them change the phase alone, which the power does not see.
     margin = (FFT_LENGTH - WINDOW_LENGTH) // 2
     frames = np.lib.stride_tricks.sliding_window_view(padded[margin:], WINDOW_LENGTH)[::HOP_LENGTH]
-    spectrum = scipy.fft.rfft(frames[: num_frames(len(audio))] * _window(), n=FFT_LENGTH)
+    spectrum = np.asarray(scipy.fft.rfft(frames[: num_frames(len(audio))] * _window(), n=FFT_LENGTH))
     power = spectrum.real**2 + spectrum.imag**2
     return np.log(_filterbank() @ power.T + np.float32(LOG_OFFSET))
 
 
-def normalize(log_mel: np.ndarray) -> np.ndarray:
+def normalize(log_mel: Array) -> Array:
     """Give every feature zero mean and unit variance over its frames; float32, shape = (64, frames >= 2)."""
     mean = log_mel.mean(axis=1, keepdims=True)
     std = log_mel.std(axis=1, ddof=1, keepdims=True)
     return (log_mel - mean) / (std + np.float32(STD_OFFSET))
 
 
-def raise_noise_floor(log_mel: np.ndarray, decibels: float) -> np.ndarray:
+def raise_noise_floor(log_mel: Array, decibels: float) -> Array:
     """Add a constant power to every feature, given in decibels relative to the mean power of all; same shape.
 
     Between its words synthetic speech is digital silence, recorded speech is not: without a common floor, normalisation
@@ -80,28 +82,28 @@ def raise_noise_floor(log_mel: np.ndarray, decibels: float) -> np.ndarray:
     return np.logaddexp(log_mel, floor, dtype=np.float32)
 
 
-def jasper_features(audio: np.ndarray) -> np.ndarray:
+def jasper_features(audio: Array) -> Array:
     """What NVIDIA's Jasper reads: normalised log-mel of `audio` (16 kHz), float32, shape = (64, frames), not padded."""
     return normalize(log_mel(audio))
 
 
 @cache
-def _window() -> np.ndarray:
+def _window() -> Array:
     return np.hanning(WINDOW_LENGTH).astype(np.float32)  # symmetric, unlike the default of most STFTs
 
 
 @cache
-def _filterbank() -> np.ndarray:
+def _filterbank() -> Array:
     return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 
-def question_seconds(inputs: dict, outputs: dict) -> float:
+def question_seconds(inputs: Row, outputs: Row) -> float:
     """Length of one question's audio; silence counts too."""
     return len(inputs["question_audio"]) / int(inputs["sample_rate"][0])
 
 
 @dataclass(frozen=True)
-class SpeechFeatures:
+class SpeechFeatures(PythonStep):
     """Audio at any sample rate -> normalised log-mel features padded to a bucket, and how many frames are valid."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
@@ -132,7 +134,7 @@ class SpeechFeatures:
             raise ValueError(f"noise_floor_decibels: got {self.noise_floor_decibels}; allowed is -150 to below 0")
         _filterbank()  # at load rather than with the first request
 
-    def __call__(self, *, question_audio: np.ndarray, sample_rate: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, *, question_audio: Array, sample_rate: Array) -> dict[str, Array]:
         """Features of one question.
 
         Parameters
@@ -155,13 +157,13 @@ class SpeechFeatures:
         features[:, :num_valid] = valid
         return {"features": features, "features_length": np.array([num_valid], np.int32)}
 
-    def normalized(self, log_mel: np.ndarray) -> np.ndarray:
+    def normalized(self, log_mel: Array) -> Array:
         """Raise the noise floor, if there is to be one, and normalise; float32, shape = (64, frames >= 2)."""
         if self.noise_floor_decibels is not None:
             log_mel = raise_noise_floor(log_mel, self.noise_floor_decibels)
         return normalize(log_mel)
 
-    def _check_audio(self, audio: np.ndarray, sample_rate_hertz: int) -> None:
+    def _check_audio(self, audio: Array, sample_rate_hertz: int) -> None:
         if not MIN_SAMPLE_RATE_HERTZ <= sample_rate_hertz <= MAX_SAMPLE_RATE_HERTZ:
             raise CallerMistake(
                 f"got a sample rate of {sample_rate_hertz} Hz; "
@@ -185,7 +187,7 @@ class SpeechFeatures:
                 f"({fewest} to {most} samples)"
             )
 
-    def _check_samples(self, audio: np.ndarray) -> None:
+    def _check_samples(self, audio: Array) -> None:
         num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
         if num_nan or num_infinite:
             raise CallerMistake(f"got {num_nan} NaN and {num_infinite} infinite samples; allowed are finite samples")

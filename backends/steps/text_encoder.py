@@ -7,10 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
 from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 PRONUNCIATIONS = ("letters", "arpabet")
@@ -27,7 +29,7 @@ def symbol_ids(normalized: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class TextEncoder:
+class TextEncoder(PythonStep):
     """Sentence -> symbol ids padded to a bucket, and how many are valid."""
 
     buckets: Sequence[int]  # symbols
@@ -47,13 +49,15 @@ class TextEncoder:
             )
         if self.pronunciation == "arpabet" and not self.pronunciations_file:
             raise ValueError("pronunciations_file: got none; allowed with arpabet is a dictionary like CMUdict")
-        self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
+        _ = self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
 
     @cached_property
     def pronunciations(self) -> Mapping[str, str]:
-        return load_pronunciations(self.pronunciations_file) if self.pronunciation == "arpabet" else {}
+        if self.pronunciation == "letters" or self.pronunciations_file is None:
+            return {}
+        return load_pronunciations(self.pronunciations_file)
 
-    def __call__(self, *, text: str) -> dict[str, np.ndarray]:
+    def __call__(self, *, text: str) -> dict[str, Array]:
         """Symbols of one text.
 
         Returns

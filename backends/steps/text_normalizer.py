@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from anyascii import anyascii
 
@@ -94,7 +95,7 @@ def _roman_numerals(text: str) -> str:
 
 def _roman_value(numeral: str) -> int:
     values = [{"I": 1, "V": 5, "X": 10}[letter] for letter in numeral]
-    return sum(-value if value < after else value for value, after in zip(values, values[1:] + [0]))
+    return sum(-value if value < after else value for value, after in pairwise([*values, 0]))
 
 
 def _abbreviations(text: str) -> str:

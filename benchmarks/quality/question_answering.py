@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -24,7 +24,7 @@ def open_bert(model_file: Path, threads: int = 1) -> BertRunner:
     """Open an exported model.onnx."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(model_file, options, providers=["CPUExecutionProvider"])
     names = [tensor.name for tensor in session.get_inputs()]
 
     def run(*windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +45,7 @@ class AskedQuestion:
     accepted: tuple[str, ...]
 
 
-class Reply(NamedTuple):
+class ForcedAnswer(NamedTuple):
     """What BERT answers when it must, and the log odds of that answer against none."""
 
     answer: str
@@ -91,9 +91,9 @@ def mismatch(question: AskedQuestion, others: list[AskedQuestion], rng: np.rando
     return None
 
 
-def reply(tokenizer: QaTokenizer, bert: BertRunner, asked: AskedQuestion) -> Reply:
+def reply(tokenizer: QaTokenizer, bert: BertRunner, asked: AskedQuestion) -> ForcedAnswer:
     """Answer one question as the served steps do, but without a threshold."""
     windows = tokenizer(question=asked.question, context=asked.context)
     spans = windows.pop("token_spans")
     span = best_span(*bert(*windows.values()), spans, MAX_ANSWER_TOKENS)
-    return Reply(asked.context[span.start : span.end], span.log_odds) if span else Reply("", -np.inf)
+    return ForcedAnswer(asked.context[span.start : span.end], span.log_odds) if span else ForcedAnswer("", -np.inf)

@@ -74,7 +74,7 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
 def hear(client: ConvaiClient, recording: Recording) -> str:
     if not recording.context:
         return transcribe(client, recording)
-    return ask(client, recording, ("question",)).question
+    return ask(client, recording, ("question",)).question or ""
 
 
 def transcribe(client: ConvaiClient, recording: Recording) -> str:
@@ -101,7 +101,7 @@ def asked_of_all(request: Callable, items: Sequence, label: str) -> list:
 
 def answering(name: str, questions: Sequence[AskedQuestion], answers: Sequence[Answer]) -> Measurement:
     """Exact match and F1; a refused question counts as answered wrongly."""
-    marks = score([answer.answer for answer in answers], [asked.accepted for asked in questions])
+    marks = score([answer.answer or "" for answer in answers], [asked.accepted for asked in questions])
     figures = {"EM": marks.exact_match, "F1": marks.f1, "refused": refused_percent(answers)}
     return Measurement(name, len(questions), figures)
 

@@ -81,7 +81,7 @@ def mel_distance(spoken: Spoken, other: Spoken) -> float:
     return float(np.abs(differences).mean() * DECIBELS_PER_NEPER)
 
 
-def judged(
+def measure_voice(
     name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]
 ) -> Measurement:
     """Everything in percent, but the distance from the teacher's mels in dB, and the levels in dB of full scale."""
@@ -130,9 +130,10 @@ def speak_all(voices: dict[str, Voice], texts: Sequence[str], out: Path | None) 
     spoken = {}
     for name, voice in voices.items():
         spoken[name] = [voice(text) for text in tqdm(texts, desc=name, mininterval=5)]
-        for number, one in enumerate(spoken[name] if out else ()):
+        if out:
             (out / name).mkdir(parents=True, exist_ok=True)
-            soundfile.write(out / name / f"{number:03}.wav", one.audio, VOICE_SAMPLE_RATE_HERTZ)
+            for number, one in enumerate(spoken[name]):
+                soundfile.write(out / name / f"{number:03}.wav", one.audio, VOICE_SAMPLE_RATE_HERTZ)
     return spoken
 
 
@@ -143,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     measurements = []
     for name, ones in spoken.items():
         heard = [listener(one.audio, VOICE_SAMPLE_RATE_HERTZ) for one in ones]
-        measurements.append(judged(name, texts, ones, spoken["teacher"], heard))
+        measurements.append(measure_voice(name, texts, ones, spoken["teacher"], heard))
     print(measurements_table(measurements))
     if args.out:
         from convai.benchmarks.quality.speech_pictures import draw

@@ -15,6 +15,8 @@ from convai.benchmarks.quality.voices import Spoken
 PICTURES = 5
 MEL_RANGE = (-11.5, 2.0)  # log magnitudes
 
+Draw = Callable[[Axes, Spoken], None]
+
 
 def draw(folder: Path, texts: Sequence[str], spoken: Mapping[str, Sequence[Spoken]]) -> None:
     """Write the first few texts as <folder>/000.png and so on."""
@@ -38,11 +40,12 @@ def picture(text: str, voices: Mapping[str, Spoken]) -> Figure:
     return figure
 
 
-def panels_of(one: Spoken) -> list[Callable[[Axes, Spoken], None]]:
+def panels_of(one: Spoken) -> list[Draw]:
     return [draw_mel, draw_waveform] if one.attention is None else [draw_attention, draw_mel, draw_waveform]
 
 
 def draw_attention(axes: Axes, one: Spoken) -> None:
+    assert one.attention is not None  # panels_of saw to it
     extent = (0, one.seconds, 0, one.attention.shape[1])
     axes.imshow(one.attention.T, origin="lower", aspect="auto", interpolation="none", extent=extent, vmin=0, vmax=1)
     axes.set_ylabel("symbol")
@@ -59,4 +62,4 @@ def draw_waveform(axes: Axes, one: Spoken) -> None:
     axes.set(ylim=(-1, 1), xlabel="time [s]")
 
 
-HEIGHTS = {draw_attention: 2, draw_mel: 2, draw_waveform: 1}
+HEIGHTS: dict[Draw, int] = {draw_attention: 2, draw_mel: 2, draw_waveform: 1}

@@ -3,7 +3,7 @@
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -43,7 +43,7 @@ def word_f1(answer: str, accepted: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def score(answers: list[str], accepted: list[list[str]]) -> Scores:
+def score(answers: Sequence[str], accepted: Sequence[Sequence[str]]) -> Scores:
     """Average over questions; raises ValueError if there are none or the lists differ in length."""
     if not answers or len(answers) != len(accepted):
         raise ValueError(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 @dataclass(frozen=True)
 class Spoken:
     """
+    Attributes
+    ----------
     audio : float32, shape = (samples,), 22,050 Hz
     mel : float32, shape = (80, frames)
     attention : of each decoder step to each symbol, of a voice that attends; float32, shape = (steps, symbols)
@@ -54,6 +57,7 @@ def teacher_voice(encoder: TextEncoder) -> Voice:
 def served_voice(client: ConvaiClient) -> Voice:
     def speak(text: str) -> Spoken:
         answer = client.speak(text)
+        assert answer.answer_audio is not None and answer.mel is not None  # both are what `speak` requests
         return Spoken(answer.answer_audio, answer.mel)
 
     return speak
@@ -89,7 +93,7 @@ def resynthesis(voice: Voice, vocoder: Vocoder) -> Voice:
 
 
 def tacotron2_voice(weights_file: Path, encoder: TextEncoder, vocoder: Vocoder) -> Voice:
-    network = build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], weights_file), seed=0)
+    network: Any = build(NETWORKS["tacotron2"], read_weights(NETWORKS["tacotron2"], weights_file), seed=0)
 
     def speak(text: str) -> Spoken:
         encoded = encoder(text=text)

@@ -10,6 +10,7 @@ sent when it has ended and its answer arrives whole, so it is the time of one ca
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from convai.generator.profiles import PROFILES
 from convai.pipeline.mistakes import CallerMistake
@@ -18,7 +19,7 @@ PATHS = ("ensemble", "step-by-step", "floor")
 LOADS = (1, 2, 4, 8, 16)
 
 
-def add_arguments(parser: argparse.ArgumentParser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paths", nargs="+", choices=PATHS, default=PATHS, help="what to compare (default: all)")
     parser.add_argument(
         "--loads", nargs="+", type=int, default=LOADS, metavar="N", help="requests in flight (default: 1 2 4 8 16)"
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def check(args: argparse.Namespace):
+def check(args: argparse.Namespace) -> None:
     """Refuse now what would only fail after minutes."""
     for name in ("repeats", "limit"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
@@ -88,7 +89,7 @@ def measure(args: argparse.Namespace, questions: list):
     return BenchResult(settings(args), questions, differing, server.ready_seconds, rounds)
 
 
-def settings(args: argparse.Namespace) -> dict[str, object]:
+def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked for, as it goes into the JSON."""
     return {
         "paths": args.paths,

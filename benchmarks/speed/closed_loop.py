@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from convai.pipeline.mistakes import CallerMistake
 
-Question = TypeVar("Question")
-Reply = TypeVar("Reply")
+QuestionT = TypeVar("QuestionT")
+ReplyT = TypeVar("ReplyT")
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,22 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Reply]):
+class LoadOutcome(Generic[ReplyT]):
     """What came of a load.
 
+    Attributes
+    ----------
     counted : the replies that count, with the index of their question
     all_replies : these, and those sent before and after to keep up the load
     answers_per_second : while the counted ones were in flight
     """
 
-    counted: tuple[tuple[int, Reply], ...]
-    all_replies: tuple[Reply, ...]
+    counted: tuple[tuple[int, ReplyT], ...]
+    all_replies: tuple[ReplyT, ...]
     answers_per_second: float
 
 
-class Tickets(Generic[Reply]):
+class Tickets(Generic[ReplyT]):
     """Numbers the requests, and tells when no more are needed.
 
     Requests go on being sent while the last ones that count are in flight, so that these meet the same load as others.
@@ -60,10 +62,11 @@ class Tickets(Generic[Reply]):
         self.lock = Lock()
         self.deadline = time.monotonic() + load.seconds
         self.sent = 0
-        self.pending = set()  # numbers of requests that count and are in flight
-        self.counted = {}  # their replies by number
-        self.answered = []  # every reply with its moment
-        self.counting_since = self.counting_until = None
+        self.pending: set[int] = set()  # numbers of requests that count and are in flight
+        self.counted: dict[int, ReplyT] = {}  # their replies by number
+        self.answered: list[tuple[float, ReplyT]] = []  # every reply with its moment
+        self.counting_since: float | None = None
+        self.counting_until: float | None = None
         self.failed = False
 
     def take(self) -> int | None:
@@ -79,7 +82,7 @@ class Tickets(Generic[Reply]):
                 self.pending.add(number)
             return number
 
-    def give_back(self, number: int, reply: Reply) -> None:
+    def give_back(self, number: int, reply: ReplyT) -> None:
         with self.lock:
             moment = time.monotonic()
             self.answered.append((moment, reply))
@@ -93,13 +96,14 @@ class Tickets(Generic[Reply]):
         return in_time and 0 <= number - self.load.lead_in < self.load.requests
 
     def answers_per_second(self) -> float:
-        answers = sum(self.counting_since < moment <= self.counting_until for moment, _ in self.answered)
-        return answers / (self.counting_until - self.counting_since)
+        since, until = self.counting_since, self.counting_until
+        assert since is not None and until is not None  # one request counts in any case
+        return sum(since < moment <= until for moment, _ in self.answered) / (until - since)
 
 
-def run_load(ask: Callable[[Question], Reply], questions: Sequence[Question], load: Load) -> Outcome[Reply]:
+def run_load(ask: Callable[[QuestionT], ReplyT], questions: Sequence[QuestionT], load: Load) -> LoadOutcome[ReplyT]:
     """Ask `questions` in turn, around and around; raises what `ask` raises, once what is in flight has ended."""
-    tickets = Tickets[Reply](load)
+    tickets = Tickets[ReplyT](load)
 
     def keep_asking() -> None:
         while (number := tickets.take()) is not None:
@@ -114,4 +118,4 @@ def run_load(ask: Callable[[Question], Reply], questions: Sequence[Question], lo
     for worker in workers:
         worker.result()
     counted = tuple((number % len(questions), reply) for number, reply in sorted(tickets.counted.items()))
-    return Outcome(counted, tuple(reply for _, reply in tickets.answered), tickets.answers_per_second())
+    return LoadOutcome(counted, tuple(reply for _, reply in tickets.answered), tickets.answers_per_second())

@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import Any
 
 from convai.pipeline.mistakes import CallerMistake
 
@@ -37,20 +38,20 @@ class DelayRelay:
         self.address = f"127.0.0.1:{self.connection.recv()}"
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.connection.close()
         self.process.join()
 
 
-def run(connection: Connection, target: str, one_way_seconds: float):
+def run(connection: Connection, target: str, one_way_seconds: float) -> None:
     asyncio.run(relay(connection, target, one_way_seconds))
 
 
-async def relay(connection: Connection, target: str, one_way_seconds: float):
+async def relay(connection: Connection, target: str, one_way_seconds: float) -> None:
     """Tell the port through `connection`, and relay until its other end is closed, or its process has died."""
     host, _, port = target.rpartition(":")
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
         except OSError:
@@ -68,13 +69,13 @@ async def relay(connection: Connection, target: str, one_way_seconds: float):
     await gone.wait()
 
 
-async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_seconds: float):
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_seconds: float) -> None:
     """Copy one direction of a connection, each chunk `delay_seconds` after it came."""
-    under_way = asyncio.Queue(MAX_CHUNKS)
+    under_way: asyncio.Queue[Any] = asyncio.Queue(MAX_CHUNKS)
     await asyncio.gather(receive(reader, under_way, delay_seconds), deliver(under_way, writer))
 
 
-async def receive(reader: asyncio.StreamReader, under_way: asyncio.Queue, delay_seconds: float):
+async def receive(reader: asyncio.StreamReader, under_way: asyncio.Queue[Any], delay_seconds: float) -> None:
     loop = asyncio.get_running_loop()
     chunk = b"not yet ended"
     while chunk:
@@ -85,7 +86,7 @@ async def receive(reader: asyncio.StreamReader, under_way: asyncio.Queue, delay_
         await under_way.put((loop.time() + delay_seconds, chunk))
 
 
-async def deliver(under_way: asyncio.Queue, writer: asyncio.StreamWriter):
+async def deliver(under_way: asyncio.Queue[Any], writer: asyncio.StreamWriter) -> None:
     loop = asyncio.get_running_loop()
     while True:
         moment, chunk = await under_way.get()

@@ -1,11 +1,11 @@
 """The steps of the pipeline called directly, as a model repository sets them up for the server."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from google.protobuf.json_format import MessageToDict
 
 from convai.backends.runtime.parameters import build_step
@@ -15,11 +15,12 @@ from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wire_names import plain_name
 
-Arrays = dict[str, np.ndarray]  # by tensor name, shape = (rows, ...)
+Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]
 
 
@@ -50,11 +51,11 @@ def python_step(name: str, model_repository: Path, profile: str) -> RunStep:
     module = import_module(f"convai.backends.steps.{name}")
     step_class = getattr(module, name.title().replace("_", ""))
     step = build_step(step_class, read_config(name, model_repository, profile), model_repository / name / "1")
-    given = dict.fromkeys(getattr(step_class, "request_parameters", ()))
+    given = dict.fromkeys(step.request_parameters)
     return lambda inputs: stacked([step(**row, **given) for row in split_rows(inputs)])
 
 
-def stacked(rows: list[dict]) -> Arrays:
+def stacked(rows: Sequence[Mapping[str, Array | str]]) -> Arrays:
     return {name: stack_rows([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -90,7 +91,7 @@ def plainly_named(outputs: Arrays) -> Arrays:
 
 def read_config(name: str, model_repository: Path, profile: str) -> dict:
     """Triton's ModelConfig of a step as the dictionary that the server hands to it."""
-    config = parse(model_repository / name / PROFILES[profile].config_file)
+    config: Any = parse(model_repository / name / PROFILES[profile].config_file)
     return MessageToDict(config, preserving_proto_field_name=True)
 
 

@@ -7,7 +7,8 @@ from statistics import fmean, median
 
 import numpy as np
 
-from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.closed_loop import LoadOutcome
+from convai.benchmarks.speed.paths import Reply
 from convai.benchmarks.speed.server_memory import Memory
 from convai.benchmarks.speed.step_shares import StepShare
 
@@ -17,6 +18,8 @@ PERCENTILES = (50, 90, 99)
 @dataclass(frozen=True)
 class LoadFigures:
     """
+    Attributes
+    ----------
     answers : how many requests the percentiles are of
     mean_seconds : of all requests, those before and after the counted ones too: what the steps' times are shares of
     latency_ratio, throughput_ratio : to the floor, measured in the same round; None without it
@@ -38,14 +41,17 @@ class LoadFigures:
 
 
 def figures_of(
-    path: str, in_flight: int, outcome: Outcome, steps: tuple[StepShare, ...], memory: Memory | None
+    path: str, in_flight: int, outcome: LoadOutcome[Reply], steps: tuple[StepShare, ...], memory: Memory | None
 ) -> LoadFigures:
     latencies = [reply.latency_seconds for _, reply in outcome.counted]
+    p50, p90, p99 = map(float, np.percentile(latencies, PERCENTILES))
     return LoadFigures(
         path,
         in_flight,
         len(latencies),
-        *(float(value) for value in np.percentile(latencies, PERCENTILES)),
+        p50,
+        p90,
+        p99,
         fmean(reply.latency_seconds for reply in outcome.all_replies),
         outcome.answers_per_second,
         steps,

@@ -12,12 +12,12 @@ from convai.benchmarks.speed.load_figures import LoadFigures
 from convai.pipeline.description import STEPS
 
 COLOURS = {"ensemble": "tab:blue", "step-by-step": "tab:orange", "floor": "black"}
-STEP_COLOURS = dict(zip((step.name for step in STEPS), matplotlib.colormaps["tab20"].colors, strict=False))
+STEP_COLOURS = {step.name: matplotlib.colormaps["tab20"](number) for number, step in enumerate(STEPS)}
 BETWEEN_COLOUR = "lightgrey"
 SERVED_PATHS = ("ensemble", "step-by-step")
 
 
-def plot_loads(file: Path, measured: Sequence[LoadFigures], title: str):
+def plot_loads(file: Path, measured: Sequence[LoadFigures], title: str) -> None:
     """Write a picture to `file`, whose ending chooses the format (.png, .svg, .pdf)."""
     figure = Figure(figsize=(12, 9), layout="constrained")
     figure.suptitle(title)
@@ -32,7 +32,7 @@ def plot_loads(file: Path, measured: Sequence[LoadFigures], title: str):
     figure.savefig(file, dpi=120)
 
 
-def draw_throughput(axes: Axes, measured: Sequence[LoadFigures]):
+def draw_throughput(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     for path, loads in by_path(measured).items():
         rates = [figures.answers_per_second for figures in loads]
         draw_path(axes, path, loads, rates)
@@ -40,7 +40,7 @@ def draw_throughput(axes: Axes, measured: Sequence[LoadFigures]):
     finish_load_axis(axes, measured)
 
 
-def draw_latency(axes: Axes, measured: Sequence[LoadFigures]):
+def draw_latency(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     for path, loads in by_path(measured).items():
         draw_path(axes, path, loads, [figures.p50_seconds for figures in loads])
         if path != "floor":
@@ -50,7 +50,7 @@ def draw_latency(axes: Axes, measured: Sequence[LoadFigures]):
     finish_load_axis(axes, measured)
 
 
-def draw_path(axes: Axes, path: str, loads: Sequence[LoadFigures], values: Sequence[float]):
+def draw_path(axes: Axes, path: str, loads: Sequence[LoadFigures], values: Sequence[float]) -> None:
     """A line over the loads; the floor, which takes one request at a time, is a level."""
     if path == "floor":
         axes.axhline(values[0], color=COLOURS[path], linestyle="--", label="floor, one at a time")
@@ -58,7 +58,7 @@ def draw_path(axes: Axes, path: str, loads: Sequence[LoadFigures], values: Seque
         axes.plot([figures.in_flight for figures in loads], values, "o-", color=COLOURS[path], label=path)
 
 
-def finish_load_axis(axes: Axes, measured: Sequence[LoadFigures]):
+def finish_load_axis(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted({figures.in_flight for figures in measured}))
     axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -67,7 +67,7 @@ def finish_load_axis(axes: Axes, measured: Sequence[LoadFigures]):
     axes.legend()
 
 
-def draw_steps(axes: Axes, path: str, loads: Sequence[LoadFigures]):
+def draw_steps(axes: Axes, path: str, loads: Sequence[LoadFigures]) -> None:
     """Stacked bars of each step's compute, and hatched its queue."""
     for position, figures in enumerate(loads):
         height = 0.0

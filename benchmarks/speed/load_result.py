@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
+from typing import Any
 
 from convai.benchmarks.speed.load_figures import LoadFigures, medians
 from convai.benchmarks.speed.load_table import loads_table, steps_tables
@@ -20,12 +21,14 @@ PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient",
 @dataclass(frozen=True)
 class BenchResult:
     """
+    Attributes
+    ----------
     settings : what was asked for
     differing : how many questions got more than one answer, over all paths and loads
     rounds : the figures as measured; `medians` are over these
     """
 
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
     questions: Sequence[Question]
     differing: int
     ready_seconds: float | None
@@ -80,7 +83,7 @@ class BenchResult:
         return json.dumps(record, indent=2)
 
 
-def environment() -> dict[str, object]:
+def environment() -> dict[str, Any]:
     return {
         "time": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         "cores": os.cpu_count(),

@@ -40,7 +40,7 @@ class Bench:
         progress = tqdm(rounds, desc="measuring", unit="round", mininterval=2, disable=None)
         return [self.round(load, order) for load, order in progress]
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         for path in self.paths.values():
             for question in self.questions[:WARM_UP_QUESTIONS]:
                 path.ask(question)
@@ -85,7 +85,7 @@ def opened_paths(
         "ensemble": lambda: EnsemblePath(client),
         "step-by-step": lambda: StepByStepPath(client, model_repository, profile),
     }
-    paths = {name: open_path[name]() for name in names if name in open_path}
+    paths: dict[str, AnyPath] = {name: open_path[name]() for name in names if name in open_path}
     if "floor" not in names:
         yield paths
         return

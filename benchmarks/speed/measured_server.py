@@ -14,6 +14,8 @@ from convai.benchmarks.speed.server_memory import Memory, memory_of, server_at, 
 @dataclass(frozen=True)
 class MeasuredServer:
     """
+    Attributes
+    ----------
     address : what questions are sent to; the relay's if there is a delay
     pid : of tritonserver; None if it is on another machine
     ready_seconds : from start to readiness; None if it ran before

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--waveglow", choices=waveglow.CONFIGS, default="mini", help="size to time (default: mini)")
     parser.add_argument("--tacotron2", choices=tacotron2.CONFIGS, default="mini", help="size to time (default: mini)")
     parser.add_argument("--rounds", type=int, default=6, help="the best of so many counts (default: 6)")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ class OverloadReport:
         return json.dumps(record, indent=2)
 
 
-def figures(phase: Phase) -> dict[str, object]:
+def figures(phase: Phase) -> dict[str, Any]:
     return {
         "name": phase.name,
         "seconds": phase.seconds,
@@ -149,9 +150,8 @@ def line(phase: Phase) -> list[str]:
 
 def p50_ratio(after: Phase, before: Phase) -> float:
     """Infinite if nothing was answered."""
-    if not after.answered or not before.answered:
-        return float("inf")
-    return percentile(after.answered, 50) / percentile(before.answered, 50)
+    p50_after, p50_before = percentile(after.answered, 50), percentile(before.answered, 50)
+    return p50_after / p50_before if p50_after and p50_before else float("inf")
 
 
 def percentile(attempts: Sequence[Attempt], rank: float) -> float | None:

@@ -55,7 +55,7 @@ class StepByStepPath:
         self.pipeline = InProcess(python_steps(model_repository, profile) | by_name(NETWORK_NAMES, self.infer))
 
     def ask(self, question: Question) -> Reply:
-        return walked(self.pipeline, question)
+        return walk(self.pipeline, question)
 
     def infer(self, network: str, inputs: Arrays) -> Arrays:
         names = self.wire_names[network]
@@ -81,12 +81,12 @@ class FloorPath:
             raise reply
         return reply
 
-    def close(self):
+    def close(self) -> None:
         self.connection.close()
         self.process.join()
 
 
-def serve_floor(connection: Connection, model_repository: Path, profile: str):
+def serve_floor(connection: Connection, model_repository: Path, profile: str) -> None:
     """Answer questions until the other end is closed, or its process has died."""
     pipeline = None
     with suppress(EOFError):
@@ -95,12 +95,12 @@ def serve_floor(connection: Connection, model_repository: Path, profile: str):
                 pipeline = pipeline or InProcess(
                     python_steps(model_repository, profile) | networks(model_repository, profile)
                 )
-                connection.send(walked(pipeline, question))
+                connection.send(walk(pipeline, question))
             except (CallerMistake, OSError) as error:
                 connection.send(error)
 
 
-def walked(pipeline: InProcess, question: Question) -> Reply:
+def walk(pipeline: InProcess, question: Question) -> Reply:
     start = time.perf_counter()
     answer, step_seconds = pipeline.walk(request_of(question))
     return reply_of(answer, time.perf_counter() - start, step_seconds)
@@ -111,5 +111,5 @@ def request_of(question: Question) -> Request:
 
 
 def reply_of(answer: Answer, latency_seconds: float, step_seconds: dict[str, float]) -> Reply:
-    spoken_seconds = answer.answer_audio.size / answer.sample_rate
-    return Reply(answer.question, answer.answer, spoken_seconds, latency_seconds, step_seconds)
+    assert answer.question is not None and answer.answer is not None  # OUTPUTS holds both
+    return Reply(answer.question, answer.answer, answer.seconds, latency_seconds, step_seconds)

@@ -22,6 +22,8 @@ STRIDES = 7, 5  # share no factor with 24: in the one lengths meet contexts, in 
 @dataclass(frozen=True, eq=False)
 class Question:
     """
+    Attributes
+    ----------
     audio : float32 in [-1, 1], shape = (samples,)
     sample_rate : Hertz
     """

@@ -49,4 +49,5 @@ def with_children(pid: int) -> list[int]:
 def rollup(pid: int) -> tuple[int, int]:
     """PSS and RSS of one process in bytes."""
     text = (PROC / str(pid) / "smaps_rollup").read_text()
-    return tuple(KIBIBYTE * int(re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)[1]) for name in ("Pss", "Rss"))
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
+    return KIBIBYTE * int(sizes["Pss"]), KIBIBYTE * int(sizes["Rss"])

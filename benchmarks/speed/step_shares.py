@@ -26,7 +26,9 @@ class StepShare:
         return self.queue_seconds + self.compute_seconds
 
 
-def served_shares(before: Mapping[str, Counters], after: Mapping[str, Counters], steps: Iterable[str]):
+def served_shares(
+    before: Mapping[str, Counters], after: Mapping[str, Counters], steps: Iterable[str]
+) -> tuple[StepShare, ...]:
     """The steps that the server ran between two readings of Triton's statistics."""
     rises = {step: rise(before.get(step, Counters()), after[step]) for step in steps if step in after}
     return tuple(served_share(step, risen) for step, risen in rises.items() if risen.requests)
@@ -46,7 +48,7 @@ def served_share(step: str, risen: Counters) -> StepShare:
     )
 
 
-def called_shares(replies: Iterable[Reply], steps: Iterable[str]):
+def called_shares(replies: Iterable[Reply], steps: Iterable[str]) -> tuple[StepShare, ...]:
     """The steps that the path called itself: nothing waits in a queue, and a call to a server includes the way."""
     replies = list(replies)
     return tuple(

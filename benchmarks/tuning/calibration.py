@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.backends.steps.transcripts import spoken_form
 from convai.benchmarks.quality.question_answering import (
     BertRunner,
-    Reply,
+    ForcedAnswer,
     mismatched,
     open_bert,
     read_questions,
@@ -106,11 +107,9 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
         )
     half = count // 2
     spoken = ("spoken", "misheard")
-    chosen = calibrate(
-        *(np.concatenate([odds[name][group][:half] for name in spoken]) for group in (0, 1)),
-        np.concatenate([right[name][:half] for name in spoken]),
-        wrongly_refused,
-    )
+    answerable, unanswerable = (np.concatenate([odds[name][group][:half] for name in spoken]) for group in (0, 1))
+    are_right = np.concatenate([right[name][:half] for name in spoken])
+    chosen = calibrate(answerable, unanswerable, are_right, wrongly_refused)
     refused = {
         name: {
             "wrongly_refused_percent": chosen.refused_percent(odds[name][0][half:]),
@@ -121,7 +120,7 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
     return {"questions": count, "quality": quality, "calibration": vars(chosen), "other_half": refused}
 
 
-def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: str) -> list[Reply]:
+def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: str) -> list[ForcedAnswer]:
     return [reply(tokenizer, bert, question) for question in tqdm(questions, desc=label, mininterval=5)]
 
 
@@ -141,8 +140,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    served = PROFILES["cpu"].settings["qa_tokenizer"].parameters
-    tokenizer = QaTokenizer(**served | {"vocabulary_file": str(args.vocabulary)})
+    served: dict[str, Any] = dict(PROFILES["cpu"].settings["qa_tokenizer"].parameters)
+    served["vocabulary_file"] = str(args.vocabulary)
+    tokenizer = QaTokenizer(**served)
     report = measure(tokenizer, open_bert(args.model, args.threads), args.squad, args.questions, args.wrongly_refused)
     print(json.dumps(report, indent=2))
 

@@ -1,7 +1,7 @@
 """Compare greedy decoding with beam search and choose its weights:
 
 python -m convai.benchmarks.tuning.decoding --manifest dev/manifest.jsonl --save dev.npz
-python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 0.8 --word-insertion-bonus 0 0.5
+python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 --word-insertion-bonus 0
 
 Every second recording chooses the weights, the others tell how well they do. Recordings whose manifest names the text
 that the question is about are decoded with and without it. Times are of one CPU thread.
@@ -36,6 +36,8 @@ WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
 class Heard:
     """What Jasper made of one recording.
 
+    Attributes
+    ----------
     log_probs : float16, shape = (frames, 29)
     text : what was said
     group : the manifest it comes from
@@ -100,7 +102,7 @@ def measure(name: str, decoder: Callable[..., dict[str, str]], heard: Sequence[H
     figures = {"WER": 100 * jiwer.wer([one.text for one in heard], texts)}
     for group in dict.fromkeys(one.group for one in heard):
         pairs = [(one.text, text) for one, text in zip(heard, texts, strict=True) if one.group == group]
-        figures[group] = 100 * jiwer.wer(*map(list, zip(*pairs, strict=True)))
+        figures[group] = 100 * jiwer.wer([said for said, _ in pairs], [text for _, text in pairs])
     return Measurement(name, len(heard), figures | {"ms/s": milliseconds})
 
 
@@ -118,7 +120,7 @@ def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
         )
         for width, weight, bonus in grid
     }
-    return {"greedy": CtcDecoder} | searches
+    return {"greedy": CtcDecoder, **searches}
 
 
 def beam_search(language_model: Path, width: int, weight: float, bonus: float) -> CtcDecoder:

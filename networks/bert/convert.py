@@ -1,12 +1,13 @@
 """Reads BERT for question answering as NVIDIA's DeepLearningExamples and Hugging Face store it.
 
-Sizes follow from the tensors' shapes; what shapes do not tell is read from the file's `config.json` if one is beside it.
+Sizes follow from the tensors' shapes; what shapes do not tell, from a `config.json` beside the file.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -26,7 +27,7 @@ CONFIG_FILES = ("config.json", "bert_config.json")
 USUAL_HEAD_SIZE = 64
 
 
-def read(contents: Mapping[str, object], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
     published = tensors_in(contents, "model")
     tensors = rename(published, RENAMES)
     if not any(LAYER_KEY.match(key) for key in tensors):
@@ -38,7 +39,7 @@ def read(contents: Mapping[str, object], path: Path) -> Reading | None:
     return Reading(layout, config_of(tensors, stated_config(path)), tensors)
 
 
-def config_of(tensors: Mapping[str, Tensor], stated: Mapping[str, object]) -> BertConfig:
+def config_of(tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> BertConfig:
     hidden_size = size(tensors, "encoder.layer.0.attention.self.query.weight", 0, CONFIGS["bert-large"].hidden_size)
     return BertConfig(
         vocab_size=size(tensors, "embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
@@ -66,7 +67,7 @@ def usual_heads(hidden_size: int) -> int:
     return max(1, hidden_size // USUAL_HEAD_SIZE)
 
 
-def stated_config(path: Path) -> Mapping[str, object]:
+def stated_config(path: Path) -> Mapping[str, Any]:
     """Read the configuration beside the file. Raises CallerMistake if it is for another kind of BERT."""
     for name in CONFIG_FILES:
         file = path.with_name(name)
@@ -78,7 +79,7 @@ def stated_config(path: Path) -> Mapping[str, object]:
     return {}
 
 
-def check_kind(stated: Mapping[str, object], file: Path) -> None:
+def check_kind(stated: Mapping[str, Any], file: Path) -> None:
     for name, allowed in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
         if stated.get(name, allowed) != allowed:
             raise CallerMistake(f"{file}: {name} must be {allowed!r}, got {stated[name]!r}")

@@ -84,7 +84,7 @@ class Batch:
     start: Tensor
     end: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.start)
 
 
@@ -141,7 +141,9 @@ class Corpus:
         return None
 
     def special(self, token: str) -> int:
-        return self.tokenizer.token_to_id(token)
+        token_id = self.tokenizer.token_to_id(token)
+        assert token_id is not None, token  # every BERT vocabulary has it
+        return token_id
 
 
 def located_question(entry: dict, passage: Passage, passage_index: int) -> Question | None:

@@ -32,6 +32,6 @@ def measure(network: Bert, batches: list[Batch]) -> dict[str, float]:
         logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)
         start, end = (among_allowed(one, batch).argmax(1) for one in logits)
         rows += len(batch)
-        loss += len(batch) * span_loss(*logits, batch).item()
+        loss += len(batch) * span_loss(logits[0], logits[1], batch).item()
         right += int(((start == batch.start) & (end == batch.end)).sum())
     return {"loss": round(loss / rows, 4), "right": round(right / rows, 4)}

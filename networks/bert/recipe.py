@@ -13,6 +13,8 @@ class Recipe:
     Windows grow in the course of the steps: short crops around the answer cost a third of a full window, so most of
     the questions are seen in them; towards the end whole windows teach the positions and distractors of serving.
 
+    Attributes
+    ----------
     block_batches : drawn together, so that rows of like length share a batch
     """
 

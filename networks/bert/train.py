@@ -23,7 +23,7 @@ VOCABULARY = "vocab.txt"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--squad", type=Path, required=True, help="questions to learn from, SQuAD v1.1 JSON, or gzipped"
     )

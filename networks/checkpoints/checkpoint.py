@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -67,12 +68,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def expected_keys(name: str, config: object) -> Mapping[str, Tensor]:
+def expected_keys(name: str, config: Any) -> Mapping[str, Tensor]:
     with torch.device("meta"):
         return NETWORKS[name].build(config).state_dict()
 
 
-def read_contents(path: Path) -> Mapping[str, object]:
+def read_contents(path: Path) -> Mapping[str, Any]:
     """Read the dictionary that a safetensors file or a file written by torch.save holds."""
     if not path.is_file():
         raise CallerMistake(f"{path} is no file")
@@ -88,7 +89,7 @@ def read_contents(path: Path) -> Mapping[str, object]:
     return contents
 
 
-def read_safetensors(path: Path) -> Mapping[str, object]:
+def read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except SafetensorError as error:

@@ -3,19 +3,20 @@
 convai weights inspect bert_large_qa.pt
 """
 
+import argparse
 from dataclasses import asdict
 from pathlib import Path
 
 from convai.networks.checkpoints.checkpoint import Checkpoint, read_checkpoint
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     inspect = actions.add_parser("inspect", help="say what a checkpoint holds")
     inspect.add_argument("file", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it, or our own")
 
 
-def run(args) -> None:
+def run(args: argparse.Namespace) -> None:
     print(description(read_checkpoint(args.file)))
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from tarfile import is_tarfile
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ def module_class(key: tuple) -> type:
     return key[1]
 
 
-def read_pickled_module(path: Path) -> Mapping[str, object]:
+def read_pickled_module(path: Path) -> Mapping[str, Any]:
     """Read a file written by torch.save(module) or torch.save({"model": module, ...}).
 
     Returns the file's dictionary ({"model": ...} if the file is the bare module) with each module replaced by its state

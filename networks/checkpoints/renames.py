@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -17,7 +18,7 @@ class Reading:
     """What a network's `read` makes of a checkpoint: the layout it found, the sizes, the tensors under our keys."""
 
     layout: str
-    config: object
+    config: Any  # the network's own dataclass
     tensors: Mapping[str, Tensor] = field(repr=False)
 
 
@@ -43,7 +44,7 @@ def new_name(key: str, table: RenameTable) -> str | None:
     return key
 
 
-def tensors_in(contents: Mapping[str, object], key: str) -> dict[str, Tensor]:
+def tensors_in(contents: Mapping[str, Any], key: str) -> dict[str, Tensor]:
     """The tensors of contents[key], or of the contents themselves if they have no such key."""
     state_dict = contents.get(key, contents)
     if not isinstance(state_dict, Mapping):

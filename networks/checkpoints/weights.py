@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,7 +26,7 @@ class Weights:
     """A network's sizes and tensors, and where they come from. Without tensors the network stays random."""
 
     config_name: str
-    config: object
+    config: Any  # the network's own dataclass
     origin: str
     sha256: str | None = None
     tensors: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
@@ -51,7 +52,7 @@ def read_weights(network: Network, path: Path, config_name: str | None = None) -
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it cannot be iterated over
     except SafetensorError as error:
         raise CallerMistake(f"{path} is no safetensors file: {error}") from error
     name = config_name or metadata.get("config", DEFAULT_CONFIG)

@@ -7,12 +7,13 @@ other axes vary: those whose sizes differ between the files; any other axis is f
 batch as given and in the largest one; inputs that take every branch of the code make that check worth something.
 """
 
+import argparse
 from pathlib import Path
 
 from convai.networks.deploy.deploy import TARGETS, Deployed, Deployment, deploy
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--module", required=True, metavar="PACKAGE:FACTORY", help="callable that makes the nn.Module")
     parser.add_argument("--inputs", required=True, nargs="+", type=Path, metavar="NPZ", help="examples, of all sizes")
     parser.add_argument("--to", required=True, choices=TARGETS, help="script keeps control flow, trace does not")
@@ -31,7 +32,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--replace", action="store_true", help="replace a model folder of this name, whole")
 
 
-def run(args) -> None:
+def run(args: argparse.Namespace) -> None:
     job = Deployment(
         module=args.module,
         inputs=args.inputs,
@@ -57,8 +58,8 @@ def description(job: Deployment, deployed: Deployed) -> str:
     ]
     return "\n".join(
         [
-            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) in {len(deployed.answers)} "
-            f"runs on batches of {', '.join(map(str, sizes))}",
+            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) "
+            f"in {len(deployed.answers)} runs on batches of {', '.join(map(str, sizes))}",
             *tensors,
             *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
             f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",

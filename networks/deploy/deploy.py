@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from convai.networks.deploy.examples import read_examples
-from convai.networks.deploy.interface import Answer, Interface, answer, find_interface, find_neighbours
+from convai.networks.deploy.interface import CaseAnswer, Interface, answer, find_interface, find_neighbours
 from convai.networks.deploy.model_folder import check_place, install, write_configs
 from convai.networks.deploy.tracing import noted_decisions, write_trace
 from convai.networks.deploy.user_code import build_module, summary, user_code
 from convai.networks.export.formats import FORMATS, Format, Runner
 from convai.networks.export.parity import ParityError, largest_difference
+from convai.networks.registry import Network
 from convai.pipeline.mistakes import CallerMistake
 
 TARGETS = {
@@ -64,7 +66,7 @@ class Deployed:
 
     folder: Path
     interface: Interface
-    answers: Sequence[Answer]
+    answers: Sequence[CaseAnswer]
     largest_difference: float
     neighbours: str | None
 
@@ -85,14 +87,15 @@ def deploy(job: Deployment) -> Deployed:
         write_configs(draft, interface.step, job.format.engine, job.max_batch_size, joins_requests=not neighbours)
         file = draft / "1" / job.format.file_name
         with noted_decisions() as decisions, silence(), user_code(f"{job.module} cannot be exported as {job.target}"):
-            job.format.write(interface, module, exported_on.inputs, file)
-            run = job.format.open(interface, file)
+            network = cast(Network, interface)  # as much of one as a format asks for
+            job.format.write(network, module, exported_on.inputs, file)
+            run = job.format.open(network, file)
         difference = compare(job, answers, run, decisions)
         job.format.add_record(file, record(job, difference))
         return Deployed(install(draft, job.model_repository), interface, answers, difference, neighbours)
 
 
-def compare(job: Deployment, answers: Sequence[Answer], run: Runner, decisions: Sequence[str]) -> float:
+def compare(job: Deployment, answers: Sequence[CaseAnswer], run: Runner, decisions: Sequence[str]) -> float:
     """Largest difference between the network's answers and the export's; refuses one that exceeds the tolerance.
 
     A trace that fixed a decision is refused even without a difference, unless the user vouches for it: these inputs
@@ -117,7 +120,7 @@ def compare(job: Deployment, answers: Sequence[Answer], run: Runner, decisions: 
     return worst
 
 
-def difference_from(original: Answer, run: Runner, advice: str) -> float:
+def difference_from(original: CaseAnswer, run: Runner, advice: str) -> float:
     try:
         with torch.inference_mode():
             return largest_difference(original.outputs, run(original.case.inputs))

@@ -27,7 +27,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class CaseAnswer:
     """What the network itself answers to a case."""
 
     case: Case
@@ -43,7 +43,7 @@ class Interface:
     variable_axes: Mapping[str, Mapping[int, str]]
 
 
-def answer(module: nn.Module, case: Case) -> Answer:
+def answer(module: nn.Module, case: Case) -> CaseAnswer:
     with torch.inference_mode(), user_code(f"forward failed on {case.description}"):
         outputs = module(*case.inputs)
     names = getattr(outputs, "_fields", None)
@@ -58,11 +58,11 @@ def answer(module: nn.Module, case: Case) -> Answer:
             raise CallerMistake(
                 f"output {index} has shape {list(output.shape)} for {case.description}; axis 0 must be the batch axis"
             )
-    return Answer(case, outputs, names)
+    return CaseAnswer(case, outputs, names)
 
 
 def find_interface(
-    name: str, answers: Sequence[Answer], output_names: Sequence[str] | None, max_batch_size: int
+    name: str, answers: Sequence[CaseAnswer], output_names: Sequence[str] | None, max_batch_size: int
 ) -> Interface:
     """Describe the network's tensors; an axis is variable if its size differs between the cases."""
     inputs = describe(list(answers[0].case.example.inputs), [answer.case.inputs for answer in answers])
@@ -78,7 +78,7 @@ def find_interface(
     return Interface(Step(name, inputs, outputs, is_network=True), variable_axes)
 
 
-def chosen_names(names: Sequence[str] | None, answer: Answer) -> Sequence[str]:
+def chosen_names(names: Sequence[str] | None, answer: CaseAnswer) -> Sequence[str]:
     count = len(answer.outputs)
     if names and len(names) != count:
         raise CallerMistake(f"--outputs names {len(names)} ({', '.join(names)}), but forward returns {count}")
@@ -105,7 +105,7 @@ def tensor_like(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
     return pipeline.Tensor(name, DTYPES[dtype], tuple(size.pop() if len(size) == 1 else -1 for size in sizes))
 
 
-def find_neighbours(answers: Sequence[Answer], tolerance: float) -> str | None:
+def find_neighbours(answers: Sequence[CaseAnswer], tolerance: float) -> str | None:
     """Say where a row is answered differently alone and in company; None if rows do not influence each other."""
     alone = {(id(a.case.example), a.case.rows[0]): a.outputs for a in answers if len(a.case.rows) == 1}
     for together in answers:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.jit import TracerWarning  # pyright: ignore[reportPrivateImportUsage]  public by its documentation
 
 from convai.networks.deploy.interface import Interface
 
@@ -26,5 +27,5 @@ def noted_decisions() -> Iterator[list[str]]:
         yield places
     for warning in caught:
         place = f"{Path(warning.filename).name}, line {warning.lineno}"
-        if issubclass(warning.category, torch.jit.TracerWarning) and place not in places:
+        if issubclass(warning.category, TracerWarning) and place not in places:
             places.append(place)

@@ -16,7 +16,7 @@ NETWORKS = str(Path(__file__).parent.parent)
 
 
 def build_module(spec: str) -> nn.Module:
-    """Import "package:factory", from the current directory too, and call the factory; the network comes in eval mode."""
+    """Import "package:factory", from the current directory too, and call the factory; the network is in eval mode."""
     package, _, factory = spec.partition(":")
     if not package or not factory:
         raise CallerMistake(f"--module is {spec!r}; allowed is package:factory, like my_models.text:build")

@@ -6,6 +6,7 @@ convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.jso
 convai export --checkpoint waveglow_256.pt --set sigma=0.6
 """
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.package_data import packaged
 
 
-def add_arguments(parser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         nargs="+",
@@ -58,7 +59,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="print every parity figure, and write them as JSON")
 
 
-def run(args) -> None:
+def run(args: argparse.Namespace) -> None:
     results = []
     for name, weights in chosen_weights(args):
         network = NETWORKS[name]
@@ -73,7 +74,7 @@ def run(args) -> None:
         args.report.write_text(as_json(results))
 
 
-def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
+def chosen_weights(args: argparse.Namespace) -> Iterator[tuple[str, Weights]]:
     """Name each network to export, with its weights."""
     one_network = args.network and len(args.network) == 1
     if args.checkpoint:
@@ -87,7 +88,7 @@ def chosen_weights(args) -> Iterator[tuple[str, Weights]]:
             yield name, find_weights(NETWORKS[name], args.weights_folder, args.config, args.seed)
 
 
-def checkpoint_weights(args) -> tuple[str, Weights]:
+def checkpoint_weights(args: argparse.Namespace) -> tuple[str, Weights]:
     checkpoint = read_checkpoint(args.checkpoint)
     print(f"{args.checkpoint}: {checkpoint.reading.layout}", flush=True)
     if args.network and args.network != [checkpoint.network]:

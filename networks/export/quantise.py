@@ -27,7 +27,7 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)  # a line per node
     quantizer = MatMulNBitsQuantizer(model, algo_config=config)
     quantizer.process()
-    return quantizer.model.model
+    return quantizer.model.model  # pyright: ignore[reportAttributeAccessIssue]  no ModelProto any more
 
 
 def build_parser() -> argparse.ArgumentParser:

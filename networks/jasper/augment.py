@@ -125,7 +125,7 @@ def add_echo(power: np.ndarray, reverberation_seconds: float, echo_decibels: flo
     """Let every feature's power decay exponentially, as in a room."""
     decay = 10 ** (-6 / (reverberation_seconds * FRAMES_PER_SECOND))
     gain = 10 ** (echo_decibels / 10) * (1 - decay) / decay
-    return scipy.signal.lfilter([1, (gain - 1) * decay], [1, -decay], power, axis=1).astype(np.float32)
+    return np.asarray(scipy.signal.lfilter([1, (gain - 1) * decay], [1, -decay], power, axis=1), np.float32)
 
 
 def add_noise(power: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarray:

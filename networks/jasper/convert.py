@@ -5,6 +5,7 @@ The files do not state strides and dilations, so of the known configurations the
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ RENAMES: RenameTable = (
 AVERAGED_WEIGHTS = "ema_state_dict"  # exponential moving average; what NVIDIA evaluates with
 
 
-def read(contents: Mapping[str, object], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
     averaged = contents.get(AVERAGED_WEIGHTS) is not None
     published = tensors_in(contents, AVERAGED_WEIGHTS if averaged else "state_dict")
     tensors = rename(published, RENAMES)

@@ -76,7 +76,7 @@ def output_of(block: Block, network: Jasper, features: Tensor, features_length: 
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--init", type=Path, required=True, help="weights of the smaller network")
     parser.add_argument("--manifest", type=Path, required=True, help="speech to measure on")
     parser.add_argument("--cache", type=Path, required=True, help="folder for log-mels")

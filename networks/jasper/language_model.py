@@ -1,4 +1,6 @@
-"""Make the language model of beam search: python -m convai.networks.jasper.language_model --texts FILES --out lm.arpa.gz
+"""Make the language model of beam search.
+
+python -m convai.networks.jasper.language_model --texts FILES --out lm.arpa.gz
 
 Reads text files and SQuAD files (questions and passages), in the form a listener writes down. A word that is not among
 the most frequent is spelled letter by letter, so that the model knows every word. Questions of SQuAD are read twice,

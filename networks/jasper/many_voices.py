@@ -103,7 +103,7 @@ def _hibari():
 def _description(phonemes: str, speaker: Speaker, rng: np.random.Generator) -> list[np.ndarray]:
     """Log harmonic, phase, log noise, log free, free phase, each (bins, frames), and pitch in hertz, (frames,)."""
     ids = np.asarray([_hibari().ids(accented(phonemes, speaker, rng))], np.int64)
-    return [part[0] for part in _hibari().sess.run(None, {"ids": ids, "speed": np.float32([speaker.speed])})]
+    return [part[0] for part in _hibari().sess.run(None, {"ids": ids, "speed": np.array([speaker.speed], np.float32)})]
 
 
 def _rendered(description: list[np.ndarray], speaker: Speaker, rng: np.random.Generator) -> np.ndarray:

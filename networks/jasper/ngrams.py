@@ -18,6 +18,8 @@ FALLBACK_DISCOUNTS = np.array([0.0, 0.5, 1.0, 1.5])  # for texts too short to es
 class Level:
     """The n-grams of one order, sorted by key: the word ids as the digits of a number, the last word lowest.
 
+    Attributes
+    ----------
     keys : int64, shape = (n-grams,)
     log_probs, log_backoffs : float64, shape = (n-grams,), to the base 10
     """

@@ -1,7 +1,10 @@
 """Jasper's optimiser: Muon for the kernels of convolutions, AdamW for everything else."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convai.networks.jasper.model import Jasper
 from convai.networks.training.training import ADAM_BETAS
@@ -20,7 +23,7 @@ class MuonAndAdamW:
         self.parameters = [*self.kernels, *others]
 
     @property
-    def param_groups(self) -> list[dict]:
+    def param_groups(self) -> list[dict[str, Any]]:
         return self.muon.param_groups + self.adamw.param_groups
 
     def zero_grad(self) -> None:
@@ -29,18 +32,19 @@ class MuonAndAdamW:
 
     def step(self) -> None:
         for matrix, kernel in zip(self.matrices, self.kernels, strict=True):
+            assert kernel.grad is not None  # the loss depends on every kernel
             matrix.grad = kernel.grad.flatten(1)
         self.muon.step()
         self.adamw.step()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {"muon": self.muon.state_dict(), "adamw": self.adamw.state_dict()}
 
-    def load_state_dict(self, state: dict) -> None:
-        self.muon.load_state_dict(state["muon"])
-        self.adamw.load_state_dict(state["adamw"])
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.muon.load_state_dict(state_dict["muon"])
+        self.adamw.load_state_dict(state_dict["adamw"])
 
 
-def is_one_of(parameter: nn.Parameter, parameters: list[nn.Parameter]) -> bool:
+def is_one_of(parameter: Tensor, parameters: Sequence[Tensor]) -> bool:
     """Whether it is the very same parameter; `in` would compare values."""
     return any(parameter is other for other in parameters)

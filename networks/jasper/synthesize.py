@@ -27,7 +27,7 @@ SCALE_RANGE = (0.86, 1.16)  # of pitch and formants together: a smaller or a lar
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
     parser.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice; clips rotate over them")
     parser.add_argument("--clips", type=int, default=1000, help="how many clips to make")

@@ -30,11 +30,11 @@ SPEED_RANGE = (0.86, 1.16)  # of real recordings
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="manifest.jsonl files to train on")
     parser.add_argument(
         "--real",
-        type=copied,
+        type=manifest_and_copies,
         nargs="*",
         default=[],
         metavar="FILE[:COPIES]",
@@ -63,7 +63,7 @@ def read_dev_sets(args: argparse.Namespace, cache: Path) -> dict[str, list[Clip]
     return {manifest.parent.name: read_clips(manifest, cache)[: args.dev_clips] for manifest in args.dev}
 
 
-def copied(argument: str) -> tuple[Path, int]:
+def manifest_and_copies(argument: str) -> tuple[Path, int]:
     """A manifest and how many copies of it to hear: `an4/manifest.jsonl:4`; one if nothing else is said."""
     file, separator, copies = argument.rpartition(":")
     if not separator:

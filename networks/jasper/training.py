@@ -20,7 +20,7 @@ from convai.pipeline.description import LABELS, NUM_FEATURES
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up
 
 
-def training_of(recipe: Recipe, clips: list[Clip], augmentation: AugmentConfig) -> Training:
+def training_of(recipe: Recipe, clips: list[Clip], augmentation: AugmentConfig) -> Training[Jasper]:
     """A run that begins with a random network."""
     schedule = recipe.schedule
     torch.manual_seed(schedule.seed)

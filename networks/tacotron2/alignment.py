@@ -1,5 +1,7 @@
 """When each symbol is spoken, as the attention that Tacotron 2 should pay: the teacher's, in decoder steps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ SECONDS_PER_FRAME = HOP_LENGTH / VOICE_SAMPLE_RATE_HERTZ
 PERIOD_STEPS = (15, 60)  # of the swing in `swung`
 
 
-def target_attention(ends: np.ndarray, steps: int, frames_per_step: int) -> np.ndarray:
+def target_attention(ends: Sequence[float] | np.ndarray, steps: int, frames_per_step: int) -> np.ndarray:
     """The share of each decoder step in which each symbol is spoken.
 
     Parameters
@@ -37,6 +39,8 @@ def swung(attention: Tensor, largest_swing: float, rng: np.random.Generator) -> 
 
     A network that is told of it, and still has to attend where the teacher does, learns to find its way back.
 
+    Parameters
+    ----------
     attention : float32, shape = (batch, steps, symbols), zero past each row's last step; the result stays where it was
     """
     batch, steps, _ = attention.shape

@@ -39,12 +39,16 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor, location: Tensor, surroundings: Tensor, penalty: Tensor) -> Tensor:
         """
+        Parameters
+        ----------
         query : float, shape = (batch, attention_rnn_dim)
         keys : float, shape = (batch, symbols, attention_dim), the memory layer's output
         location, surroundings : as the location layer makes them
         penalty : float, shape = (batch, symbols), minus infinity past a row's last symbol, else zero
 
-        Returns the weights: float, shape = (batch, symbols), with a sum of 1 in each row.
+        Returns
+        -------
+        the weights: float, shape = (batch, symbols), with a sum of 1 in each row.
         """
         # tanh(x) = 2 sigmoid(2 x) - 1, where sigmoid takes a fifth of the time, and softmax is blind to the constant.
         # In place, because from 256 symbols on, allocating a result costs more than computing it.

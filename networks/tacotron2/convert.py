@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ RENAMES: RenameTable = (
 OPTIONS_WITHOUT_MEANING = ("mask_padding", "decoder_no_early_stopping")
 
 
-def read(contents: Mapping[str, object], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
     published = tensors_in(contents, "state_dict")
     tensors = rename(published, RENAMES)
     if not any(key.startswith("decoder.attention_rnn.") for key in tensors):
@@ -33,7 +34,7 @@ def read(contents: Mapping[str, object], path: Path) -> Reading | None:
     return Reading(f"{layout}, config stated", stated_config(contents["config"], path), with_batch_counts(tensors))
 
 
-def stated_config(stated: Mapping[str, object], path: Path) -> Tacotron2Config:
+def stated_config(stated: Mapping[str, Any], path: Path) -> Tacotron2Config:
     """Take the file's sizes and limits. Raises CallerMistake for an option that this network does not have."""
     options = {name: value for name, value in stated.items() if name not in OPTIONS_WITHOUT_MEANING}
     unknown = sorted(options.keys() - {field.name for field in fields(Tacotron2Config)})

@@ -23,6 +23,8 @@ HELD_OUT_EVERY = 50  # clips
 class Clip:
     """One text as it was spoken.
 
+    Attributes
+    ----------
     symbols : ids, as serving makes them
     ends : seconds at which each symbol ends
     log_mel : float16, shape = (frames, 80)
@@ -46,6 +48,8 @@ class Clip:
 @dataclass(frozen=True)
 class Batch:
     """
+    Attributes
+    ----------
     symbol_ids : int64, shape = (batch, symbols); symbols_length : int32, shape = (batch, 1)
     mels : float32, shape = (batch, 80, frames); mels_length : int32, shape = (batch, 1)
     gates : float32, shape = (batch, steps), 1 at each row's last step

@@ -1,6 +1,6 @@
 """Tacotron 2's decoder: reads the memory with attention and writes mel frames, step by step, until the gate closes."""
 
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from convai.networks.tacotron2.prenet import Prenet
 
 class DecodedFrames(NamedTuple):
     """
+    Attributes
+    ----------
     mel : float, shape = (batch, n_mel_channels, frames)
     mel_steps : int64, shape = (batch,), steps before the one whose gate fired
     decoded_steps : int64, shape = (batch,), the same with the step whose gate fired
@@ -31,6 +33,8 @@ class Decoder(DecoderStep):
 
     def forward(self, memory: Tensor, mask: Tensor, step_caps: Tensor) -> DecodedFrames:
         """
+        Parameters
+        ----------
         memory : float, shape = (batch, symbols, encoder_embedding_dim)
         mask : bool, shape = (batch, symbols), true where a symbol is valid
         step_caps : int64, shape = (batch,), the steps a row may take; 0 for a row without symbols
@@ -38,7 +42,7 @@ class Decoder(DecoderStep):
         text = self.prepare(memory, mask)
         state = self.initial_state(text)
         frames = memory.new_zeros(memory.size(0), self.frames_dim)
-        steps: List[Tensor] = []
+        steps: list[Tensor] = []
         running = step_caps > 0
         mel_steps, decoded_steps = torch.zeros_like(step_caps), torch.zeros_like(step_caps)
         while len(steps) == 0 or bool(running.any()):
@@ -58,9 +62,9 @@ class Decoder(DecoderStep):
         state = self.initial_state(text)
         given = mels.transpose(1, 2).reshape(mels.size(0), -1, self.frames_dim).transpose(0, 1)
         seen = self.see(self.prenet.teacher_forced(torch.cat((torch.zeros_like(given[:1]), given[:-1]))))
-        steps: List[Tensor] = []
-        gates: List[Tensor] = []
-        alignments: List[Tensor] = []
+        steps: list[Tensor] = []
+        gates: list[Tensor] = []
+        alignments: list[Tensor] = []
         for seen_at_step in seen.unbind(0):
             frames, gate, state = self.step(seen_at_step, state, text)
             steps.append(frames)
@@ -68,7 +72,7 @@ class Decoder(DecoderStep):
             alignments.append(state.attention_weights)
         return self.as_mel(steps), torch.stack(gates, 1), torch.stack(alignments, 1)
 
-    def as_mel(self, steps: List[Tensor]) -> Tensor:
+    def as_mel(self, steps: list[Tensor]) -> Tensor:
         """Frames of all steps in their order: float, shape = (batch, n_mel_channels, frames)."""
         frames = torch.stack(steps, 1).reshape(steps[0].size(0), -1, self.n_mel_channels)
         return frames.transpose(1, 2)

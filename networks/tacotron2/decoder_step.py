@@ -6,7 +6,7 @@ each step reads the weighted mean of the products: with few symbols, much less w
 NVIDIA's layout, whose columns belong to the inputs that were concatenated there.
 """
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,8 @@ UNTRAINED_GATE_LOGIT = -3.0
 class PreparedText(NamedTuple):
     """What stays the same over all decoder steps of a batch.
 
+    Attributes
+    ----------
     memory : float, shape = (batch, symbols, encoder_embedding_dim)
     keys : float, shape = (batch, symbols, attention_dim)
     penalty : float, shape = (batch, symbols), minus infinity past a row's last symbol, else zero
@@ -39,7 +41,7 @@ class PreparedText(NamedTuple):
     location: Tensor
     reading_weight: Tensor
     reading_bias: Tensor
-    readings: Optional[Tensor]
+    readings: Tensor | None
     output_weight: Tensor
 
 
@@ -85,7 +87,7 @@ class DecoderStep(nn.Module):
         bias = torch.cat(
             (attention.bias_ih + attention.bias_hh, decoder.bias_ih + decoder.bias_hh, projection.bias, gate.bias)
         )
-        readings: Optional[Tensor] = None
+        readings: Tensor | None = None
         if not self.training and memory.size(1) <= self.context_dim:
             readings = F.linear(memory, weight, bias)
         return PreparedText(
@@ -122,9 +124,13 @@ class DecoderStep(nn.Module):
 
     def step(self, seen: Tensor, state: DecoderState, text: PreparedText) -> tuple[Tensor, Tensor, DecoderState]:
         """
+        Parameters
+        ----------
         seen : float, shape = (batch, 4 * attention_rnn_dim), see `see`
 
-        Returns the frames, shape = (batch, frames_dim), the gate's logit, shape = (batch,), and the next state.
+        Returns
+        -------
+        the frames, shape = (batch, frames_dim), the gate's logit, shape = (batch,), and the next state.
         """
         gates = seen + state.read[:, : seen.size(1)]
         gates = torch.addmm(gates, state.attention_hidden, self.attention_rnn.weight_hh.t())

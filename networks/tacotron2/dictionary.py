@@ -66,7 +66,7 @@ def write(file: Path, lines: Iterable[str]) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
     )

@@ -23,11 +23,15 @@ class Encoder(nn.Module):
 
     def forward(self, embedded: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         """
+        Parameters
+        ----------
         embedded : float, shape = (batch, symbols, dim)
         lengths : int64, shape = (batch,), each at least 1
         mask : bool, shape = (batch, symbols), true where a symbol is valid
 
-        Returns the memory: float, shape = (batch, symbols, dim), zero past each row's length.
+        Returns
+        -------
+        the memory: float, shape = (batch, symbols, dim), zero past each row's length.
         """
         x = embedded.transpose(1, 2)
         columns = mask.unsqueeze(1)

@@ -18,6 +18,8 @@ from convai.networks.tacotron2.model import Tacotron2
 
 class Prediction(NamedTuple):
     """
+    Attributes
+    ----------
     decoded, mel : float, shape = (batch, n_mel_channels, frames), before and after the postnet
     gates : float, shape = (batch, steps), logits
     log_attention : float, shape = (batch, steps, symbols)
@@ -34,6 +36,8 @@ def predict(
 ) -> Prediction:
     """What the network makes of each step, given the true mel and the attention of all steps before.
 
+    Parameters
+    ----------
     attention : float, shape = (batch, steps, symbols), rows sum to 1
 
     The other inputs are those of `Tacotron2.teacher_forced`, with which it agrees if it is told that one's attention.

@@ -22,13 +22,13 @@ def batch_losses(network: Tacotron2, batch: Batch, recipe: Recipe, step: int) ->
         prediction = step_by_step(network, batch)
     else:
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            prediction = told(network, batch, swung(batch.attention, recipe.largest_swing, rng))
+            prediction = predict_as_told(network, batch, swung(batch.attention, recipe.largest_swing, rng))
     losses = parts(prediction, batch, recipe.gate_positive_weight)
     total = losses["mel"] + recipe.delta_weight * losses["delta"] + recipe.gate_weight * losses["gate"]
     return {"loss": total + recipe.attention_weight * losses["attention"], **losses}
 
 
-def told(network: Tacotron2, batch: Batch, attention: Tensor) -> Prediction:
+def predict_as_told(network: Tacotron2, batch: Batch, attention: Tensor) -> Prediction:
     return predict(network, batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length, attention)
 
 
@@ -42,6 +42,8 @@ def step_by_step(network: Tacotron2, batch: Batch) -> Prediction:
 def parts(prediction: Prediction, batch: Batch, gate_positive_weight: float) -> dict[str, Tensor]:
     """Mean losses over valid frames or steps.
 
+    Returns
+    -------
     mel : absolute difference of the log-mels, before and after the postnet
     delta : the same of the change from frame to frame, which blurred mels lack
     gate : cross-entropy of ending
@@ -55,7 +57,7 @@ def parts(prediction: Prediction, batch: Batch, gate_positive_weight: float) -> 
     )
     heard = batch.attention * prediction.log_attention.float().masked_fill(batch.attention == 0, 0)
     return {
-        "mel": sum(masked_mean(difference.abs(), frame_mask) for difference in differences),
+        "mel": masked_mean(differences[0].abs(), frame_mask) + masked_mean(differences[1].abs(), frame_mask),
         "delta": masked_mean(differences[1].diff(dim=2).abs(), frame_mask[:, :, 1:]),
         "gate": masked_mean(gate, step_mask),
         "attention": masked_mean(-heard.sum(2), step_mask),

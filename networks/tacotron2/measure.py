@@ -14,6 +14,8 @@ CLIPS_PER_BATCH = 8
 @torch.inference_mode()
 def measure(network: Tacotron2, clips: list[Clip]) -> dict[str, float]:
     """
+    Returns
+    -------
     mel : mean absolute difference of the log-mels, each step told the true frames before it, attention its own
     focus : mean of the highest attention weight of each step; a reader's is above 0.5
     off_symbols : mean distance of attention from the teacher's, in symbols

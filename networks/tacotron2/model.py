@@ -28,10 +28,14 @@ class Tacotron2(nn.Module):
 
     def forward(self, symbol_ids: Tensor, symbols_length: Tensor) -> tuple[Tensor, Tensor]:
         """
+        Parameters
+        ----------
         symbol_ids : int64, shape = (batch, symbols), zero past each row's length
         symbols_length : int32, shape = (batch, 1)
 
-        Returns decoded_mel, float32 even of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each
+        Returns
+        -------
+        decoded_mel, float32 even of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each
         row's length, and mel_length, int32, shape = (batch, 1). As at NVIDIA, the step whose gate fires is not part of
         the mel.
         """
@@ -52,10 +56,14 @@ class Tacotron2(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What training compares with its targets.
 
+        Parameters
+        ----------
         mels : float, shape = (batch, n_mel_channels, frames), frames a multiple of n_frames_per_step
         mels_length : int32, shape = (batch, 1)
 
-        Returns the decoded mel and the postnet's, both zero past each row's length, shape = (batch, n_mel_channels,
+        Returns
+        -------
+        the decoded mel and the postnet's, both zero past each row's length, shape = (batch, n_mel_channels,
         frames); the gate's logits, shape = (batch, steps); the attention weights, shape = (batch, steps, symbols).
         """
         if mels.size(2) % self.n_frames_per_step != 0:
@@ -93,7 +101,9 @@ class Tacotron2(nn.Module):
 def example_inputs(config: Tacotron2Config, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Valid inputs of mixed length, the first row full.
 
-    Returns symbol_ids, int64, shape = (batch, length), and symbols_length, int32, shape = (batch, 1).
+    Returns
+    -------
+    symbol_ids, int64, shape = (batch, length), and symbols_length, int32, shape = (batch, 1).
     """
     generator = torch.Generator().manual_seed(seed)
     symbols_length = torch.randint(1, length + 1, (batch, 1), generator=generator, dtype=torch.int32)

@@ -22,10 +22,14 @@ class Postnet(nn.Module):
 
     def forward(self, mel: Tensor, mask: Tensor) -> Tensor:
         """
+        Parameters
+        ----------
         mel : float, shape = (batch, n_mel_channels, frames)
         mask : bool, shape = (batch, frames), true where a frame is valid
 
-        Returns the correction to add, of the mel's shape; it depends on valid frames alone.
+        Returns
+        -------
+        the correction to add, of the mel's shape; it depends on valid frames alone.
         """
         columns = mask.unsqueeze(1)
         for i, convolution in enumerate(self.convolutions):

@@ -11,6 +11,8 @@ from convai.pipeline.mistakes import CallerMistake
 @dataclass(frozen=True)
 class Recipe:
     """
+    Attributes
+    ----------
     first_steps, first_longest_seconds : at first, for so many steps, no clip is longer
     largest_swing : decoder steps by which the attention that a batch is told of may be off, see `swung`
     sequential_from, sequential_share : from this step on, this share of batches is decoded step by step, attention the

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
@@ -27,6 +28,8 @@ _part = re.compile(r"\{([^{}]*)\}|([a-z]+(?:'[a-z]+)*)|(.)")
 class Speech:
     """What was said.
 
+    Attributes
+    ----------
     audio : float32, shape = (samples,), 22,050 Hz
     ends : seconds at which each symbol ends, as many as there are symbols
     """
@@ -65,6 +68,8 @@ def teacher_spellings(spoken: str, read_word: Callable[[str], str]) -> list[tupl
 def symbol_ends(pairs: list[tuple[int, str]], durations: np.ndarray) -> list[float]:
     """Seconds at which each of our symbols ends; what the teacher says for several is shared out evenly.
 
+    Parameters
+    ----------
     durations : of the silence before, of each of the teacher's characters, of the silence after
     """
     ends, past = [], float(durations[0])
@@ -106,7 +111,7 @@ class Teacher:
         graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(durations))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
+        self.session: Any = onnxruntime.InferenceSession(graph.SerializeToString(), options, ["CPUExecutionProvider"])
 
     def read_word(self, word: str) -> str:
         if word not in self.words:

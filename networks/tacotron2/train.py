@@ -27,7 +27,7 @@ CLIPS_FOR_MEAN = 200
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="manifest.jsonl files to learn from")
     parser.add_argument("--cache", type=Path, help="folder for mels (default: OUT/cache)")
     parser.add_argument("--measured-clips", type=int, default=16, help="kept-out clips spoken at every check")
@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def training_of(recipe: Recipe, clips: list[Clip]) -> Training:
+def training_of(recipe: Recipe, clips: list[Clip]) -> Training[Tacotron2]:
     torch.manual_seed(recipe.schedule.seed)
     network = Tacotron2(CONFIGS[recipe.size])
     start_from_mean(network, clips)

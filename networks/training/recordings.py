@@ -29,6 +29,8 @@ FIELDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
 class Recording:
     """One clip. With a context and accepted answers, it is a question to ask the whole pipeline.
 
+    Attributes
+    ----------
     text, question : what is said, and how it was written
     spoken, ends : the symbols of the voice that says it, and the second at which each of them ends
     """

@@ -9,22 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from convai.networks.training.training import Schedule, Training
+from convai.networks.training.training import Schedule, TrainedNetwork, Training
 
 STATE_NAME = "state.pt"
 LOG_NAME = "log.jsonl"
 STEPS_PER_LOG_LINE = 25
 
-Measure = Callable[[nn.Module], dict]
-"""Measures a network, for the log."""
 
-
-def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule):
+def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for log, state and weights")
     parser.add_argument("--steps", type=int, default=schedule.steps, help="steps in all, earlier runs included")
     parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
@@ -50,15 +47,26 @@ class Log:
     def __init__(self, file: Path):
         self.file, self.start = file, time.monotonic()
 
-    def __call__(self, **fields) -> None:
+    def __call__(self, **fields: Any) -> None:
         line = json.dumps({"minutes": round((time.monotonic() - self.start) / 60, 2), **fields})
         print(line, flush=True)
         with open(self.file, "a", encoding="utf-8") as stream:
             print(line, file=stream)
 
 
-def run(training: Training, args: argparse.Namespace, network_name: str, config_name: str, measure: Measure) -> None:
-    """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors."""
+def run(
+    training: Training[TrainedNetwork],
+    args: argparse.Namespace,
+    network_name: str,
+    config_name: str,
+    measure: Callable[[TrainedNetwork], dict[str, Any]],
+) -> None:
+    """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors.
+
+    Parameters
+    ----------
+    measure : a network's figures, for the log
+    """
     if args.resume:
         training.resume(args.out / STATE_NAME)
     if args.init:
@@ -85,7 +93,9 @@ def asked_to_stop() -> Iterator[Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-def spans(training: Training, minutes: float, minutes_between: float, log: Log, stop: Event) -> Iterator[dict]:
+def spans(
+    training: Training[Any], minutes: float, minutes_between: float, log: Log, stop: Event
+) -> Iterator[dict[str, float]]:
     """Train on, and pause for a check every so often, and at the end."""
     end = time.monotonic() + 60 * minutes
 

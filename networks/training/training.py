@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,19 @@ from convai.pipeline.mistakes import CallerMistake
 
 ADAM_BETAS = (0.9, 0.98)
 FALLS = {"cosine": lambda fallen: (1 + math.cos(math.pi * fallen)) / 2, "linear": lambda fallen: 1 - fallen}
+
+TrainedNetwork = TypeVar("TrainedNetwork", bound=nn.Module)
+
+
+class Optimizer(Protocol):
+    """What a training asks of torch's optimisers, and of those made of several."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]: ...
+    def zero_grad(self) -> None: ...
+    def step(self) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Schedule:
         return self.peak_rate * rise * FALLS[self.fall](fallen)
 
 
-class Training:
+class Training(Generic[TrainedNetwork]):
     """A network, its averaged copy and its optimiser.
 
     Everything random in a step follows from the seed and the step's number, so a resumed run goes on exactly as the
@@ -62,14 +76,16 @@ class Training:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: TrainedNetwork,
         schedule: Schedule,
-        losses: Callable[[nn.Module, int], dict[str, Tensor]],
-        optimizer: torch.optim.Optimizer | None = None,
+        losses: Callable[[TrainedNetwork, int], dict[str, Tensor]],
+        optimizer: Optimizer | None = None,
         first_steps: int = 0,
         int8: Collection[str] = (),
     ):
         """
+        Parameters
+        ----------
         losses : from the network and the number of a step to its loss, as "loss", and what the log shows beside it
         optimizer : AdamW by default
         first_steps : that only a random network needs; a run that starts from weights skips them
@@ -77,7 +93,7 @@ class Training:
         """
         self.network, self.schedule, self.losses = network.train(), schedule, losses
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer = optimizer or torch.optim.AdamW(
+        self.optimizer: Optimizer = optimizer or torch.optim.AdamW(
             network.parameters(), betas=ADAM_BETAS, weight_decay=schedule.weight_decay, fused=True
         )
         self.first_steps, self.steps_done, self.int8 = first_steps, 0, int8
@@ -107,7 +123,7 @@ class Training:
         ):
             average.lerp_(current, 1 - decay) if average.is_floating_point() else average.copy_(current)
 
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> TrainedNetwork:
         """The averaged network, ready for inference."""
         # Leaving training renews what a network derives from its weights, such as WaveGlow's inverses.
         return self.average.train().eval()

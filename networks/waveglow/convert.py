@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -21,7 +22,7 @@ FUSED_KEY = re.compile(r"^(WN\.\d+\.)cond_layer\.(\w+)$")
 INDEX = r"(\d+)\."
 
 
-def read(contents: Mapping[str, object], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
     is_module = "model" in contents
     tensors = rename(tensors_in(contents, "model" if is_module else "state_dict"), RENAMES)
     if not any(key.startswith("WN.0.") for key in tensors):
@@ -56,7 +57,7 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return folded
 
 
-def stated_config(stated: Mapping[str, object], path: Path) -> WaveGlowConfig:
+def stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
     """Take the file's sizes. Raises CallerMistake for an option that this network does not have."""
     options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
     unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})

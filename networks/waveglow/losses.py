@@ -34,6 +34,8 @@ def batch_losses(
 ) -> dict[str, Tensor]:
     """The losses of a training step; "loss" is their weighted sum. Losses of weight 0 are not computed.
 
+    Parameters
+    ----------
     audio : float32, shape = (batch, samples); mel : float32, shape = (batch, 80, samples / 256)
     """
     parts: dict[str, Tensor] = {}
@@ -49,7 +51,10 @@ def batch_losses(
             made = network(mel, torch.randn(audio.size(0), n_group, audio.size(1) // n_group))
         parts["spectrum"] = spectral_loss(made, audio)
         parts["mel"] = F.l1_loss(log_mel(made), log_mel(audio))
-    return {"loss": sum(getattr(weights, name) * part for name, part in parts.items()), **parts}
+    return {
+        "loss": sum((getattr(weights, name) * part for name, part in parts.items()), start=torch.zeros(())),
+        **parts,
+    }
 
 
 def negative_log_likelihood(z: Tensor, log_determinant: Tensor) -> Tensor:
@@ -66,8 +71,8 @@ def spectral_loss(made: Tensor, audio: Tensor) -> Tensor:
 def one_resolution(made: Tensor, audio: Tensor, window: int, hop: int) -> Tensor:
     magnitudes, wanted = (spectrum(x, window, hop) for x in (made, audio))
     relative = torch.linalg.norm(wanted - magnitudes) / torch.linalg.norm(wanted).clamp(min=1.0)
-    logarithms = (x.clamp(min=SMALLEST_MAGNITUDE * window).log() for x in (magnitudes, wanted))
-    return relative + F.l1_loss(*logarithms)
+    log_wanted, log_magnitudes = (x.clamp(min=SMALLEST_MAGNITUDE * window).log() for x in (wanted, magnitudes))
+    return relative + F.l1_loss(log_wanted, log_magnitudes)
 
 
 def log_mel(audio: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ MEASURED_CLIPS, MEASURED_FRAMES = 8, 128
 class Recipe:
     """Every number that the default weights depend on, besides the recordings.
 
+    Attributes
+    ----------
     likelihood_alone_steps : at first; without them z gets so far from normal that the likelihood explodes
     likelihood_every : after that; it costs as much as all other losses, and keeps z normal even now and then
     bfloat16 : half as fast again on processors with AVX512-BF16; the last hours should do without
@@ -59,7 +61,7 @@ class Recipe:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.jsonl of the recordings")
     parser.add_argument("--cache", type=Path, help="folder for the decoded recordings (default: OUT/cache)")
     for name, weight in vars(LossWeights()).items():
@@ -69,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def training_of(recipe: Recipe, recordings: Recordings) -> Training:
+def training_of(recipe: Recipe, recordings: Recordings) -> Training[WaveGlow]:
     torch.manual_seed(recipe.schedule.seed)
 
     def losses(network: WaveGlow, step: int) -> dict[str, Tensor]:

@@ -106,7 +106,7 @@ def test_without_a_server_one_line_says_how_to_start_it(folder, context, capsys)
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")],
 )
 def test_a_context_that_is_no_text_is_refused(content, message, folder, tmp_path, capsys):

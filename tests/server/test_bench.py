@@ -61,7 +61,7 @@ def test_a_server_elsewhere_or_nowhere_has_no_memory_here(address):
 
 
 @pytest.mark.parametrize(
-    "options, complaint",
+    ("options", "complaint"),
     [
         (["--loads", "0"], "in_flight is 0"),
         (["--repeats", "0"], "--repeats is 0"),

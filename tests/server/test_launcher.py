@@ -11,7 +11,7 @@ from support.tiny_repository import write_repository
 from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.control import ADMIN_HEADER, ControlClient, ControlError
-from convai.backends.management.launcher import Server, ServerError, Tls
+from convai.backends.management.launcher import Server, ServerNotRunning, ServerTls
 from convai.backends.management.processes import SHARED_MEMORY, is_zombie, process_ids, regions_of, status_of, stubs_of
 
 
@@ -96,7 +96,7 @@ def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path,
         certificate.cert_chain_pems[0].write_to_path(files[name])
         certificate.private_key_pem.write_to_path(files[f"{name}_key"])
     own = {"private_key": str(files["client_key"]), "certificate_chain": str(files["client"])}
-    tls = Tls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
+    tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
 
     with Server(repository, models=["amplifier"], tls=tls) as server:
         address = f"localhost:{server.grpc_port}"
@@ -110,13 +110,15 @@ def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path,
 
 def test_a_missing_tls_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="key.pem does not exist"):
-        Tls(Path(__file__), tmp_path / "key.pem")
+        ServerTls(Path(__file__), tmp_path / "key.pem")
 
 
 def test_a_missing_network_is_named_with_the_command_that_makes_it(repository):
     (repository / "lookup" / "1" / "model.onnx").unlink()
 
-    with pytest.raises(ServerError, match="lookup/1/model.onnx is missing from the model repository; `convai export`"):
+    with pytest.raises(
+        ServerNotRunning, match="lookup/1/model.onnx is missing from the model repository; `convai export`"
+    ):
         Server(repository, models=["lookup"]).start()
 
 
@@ -124,7 +126,7 @@ def test_a_wrong_parameter_is_named_with_its_step(repository):
     config = repository / "amplifier" / "config.pbtxt"
     config.write_text(config.read_text().replace('key: "gain"', 'key: "gian"'))
 
-    with pytest.raises(ServerError, match="amplifier: parameter gian is unknown; allowed are gain"):
+    with pytest.raises(ServerNotRunning, match="amplifier: parameter gian is unknown; allowed are gain"):
         Server(repository, models=["amplifier"]).start()
 
 
@@ -167,7 +169,7 @@ def test_a_killed_server_is_noticed_and_leaves_nothing(repository):
         pid, regions = server.process.pid, regions_of(server.process.pid)
         server.process.kill()
         server.process.wait(10)
-        with pytest.raises(ServerError, match="tritonserver ended with status -9"):
+        with pytest.raises(ServerNotRunning, match="tritonserver ended with status -9"):
             server.check_running()
 
     assert is_gone(pid, regions)

@@ -112,7 +112,7 @@ def test_a_good_run_meets_every_promise():
 
 
 @pytest.mark.parametrize(
-    "report, broken",
+    ("report", "broken"),
     [
         (replace(GOOD, same_processes=False), "no process dies"),
         (with_phase(1, memory=memory(100, 110, 120, 130)), "memory stays within"),

@@ -95,8 +95,10 @@ def test_each_subset_of_outputs_equals_the_same_part_of_the_whole(server):
     with ConvaiClient(server.grpc_address) as client:
         whole = client.ask(audio, sample_rate=16_000, context=context)
         with ThreadPoolExecutor(4) as pool:
-            ask = lambda subset: client.ask(audio, sample_rate=16_000, context=context, outputs=subset)
-            for subset, part in zip(SUBSETS, pool.map(ask, SUBSETS)):
+            parts = pool.map(
+                lambda subset: client.ask(audio, sample_rate=16_000, context=context, outputs=subset), SUBSETS
+            )
+            for subset, part in zip(SUBSETS, parts, strict=True):
                 for name in OUTPUTS:
                     value = getattr(part, name)
                     if name not in subset:
@@ -128,7 +130,7 @@ def test_requests_of_mixed_length_sent_together_get_what_they_get_alone(server, 
     seconds = [1.3, 1.32, 1.34, 1.36, 1.38, 1.4, 1.42, 1.9]  # all but one share a bucket
     questions = [(chirp(s, seed=i), 16_000, CONTEXTS[0]) for i, s in enumerate(seconds)]
     alone = [client.ask(audio, sample_rate=rate, context=text) for audio, rate, text in questions]
-    for one, other in zip(alone, ask_together(server, questions)):
+    for one, other in zip(alone, ask_together(server, questions), strict=True):
         assert_same_answer(one, other)
 
 
@@ -149,10 +151,11 @@ def test_requests_of_every_bucket_and_rate_sent_together_get_what_they_get_alone
     seconds = [0.1, 0.6, 1.5, 2.2, 3.4, 4.6, 6.9, 9.0]
     rates = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
     questions = [
-        (chirp(s, rate, seed=i), rate, CONTEXTS[i % len(CONTEXTS)]) for i, (s, rate) in enumerate(zip(seconds, rates))
+        (chirp(length, rate, seed=i), rate, CONTEXTS[i % len(CONTEXTS)])
+        for i, (length, rate) in enumerate(zip(seconds, rates, strict=True))
     ]
     alone = [client.ask(audio, sample_rate=rate, context=text) for audio, rate, text in questions]
-    for one, other in zip(alone, ask_together(server, questions)):
+    for one, other in zip(alone, ask_together(server, questions), strict=True):
         assert_same_answer(one, other)
 
 

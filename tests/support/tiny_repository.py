@@ -14,11 +14,12 @@ from typing import ClassVar
 import numpy as np
 
 from convai.backends.runtime.adapter import python_step
+from convai.backends.runtime.python_step import PythonStep
 from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
-class Amplifier:
+class Amplifier(PythonStep):
     gain: float = 1.0
     request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
 

@@ -118,11 +118,11 @@ def test_copies_of_real_recordings_are_heard_at_different_speeds_around_their_ow
 
 
 def test_a_manifest_says_how_often_it_is_heard():
-    assert train.copied("a/b.jsonl") == (Path("a/b.jsonl"), 1)
-    assert train.copied("a/b.jsonl:4") == (Path("a/b.jsonl"), 4)
+    assert train.manifest_and_copies("a/b.jsonl") == (Path("a/b.jsonl"), 1)
+    assert train.manifest_and_copies("a/b.jsonl:4") == (Path("a/b.jsonl"), 4)
     for wrong in ("a/b.jsonl:0", "a/b.jsonl:many", "a/b.jsonl:"):
         with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
-            train.copied(wrong)
+            train.manifest_and_copies(wrong)
 
 
 def test_a_grown_network_begins_by_answering_as_the_smaller_one(clips):

@@ -8,11 +8,12 @@ import pytest
 from support.fake_python_backend import FakePythonBackend, Request, arguments
 
 from convai.backends.runtime.failures import MAX_CHARACTERS, internal_error, mistake
+from convai.backends.runtime.python_step import PythonStep
 from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
-class Halver:
+class Halver(PythonStep):
     """Refuses NaN, as a step does; trips over three numbers, as NumPy does."""
 
     def __call__(self, *, x: np.ndarray) -> dict[str, np.ndarray]:

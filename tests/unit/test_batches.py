@@ -5,10 +5,11 @@ import pytest
 
 from convai.networks.training.batches import Batches, BatchLimits
 
+LIMITS = BatchLimits(64)
 FRAMES = [24, 60, 24, 36, 24, 48, 60, 12]
 
 
-def batches(limits=BatchLimits(64), first=BatchLimits(64), first_steps=0):
+def batches(limits=LIMITS, first=LIMITS, first_steps=0):
     return Batches(FRAMES, limits, first, first_steps, seed=0)
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from convai.benchmarks.speed.closed_loop import Outcome
+from convai.benchmarks.speed.closed_loop import LoadOutcome
 from convai.benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
 from convai.benchmarks.speed.load_plot import plot_loads
 from convai.benchmarks.speed.load_table import loads_table, steps_tables
@@ -19,13 +19,13 @@ def replies(*latencies, **step_seconds):
 
 def figures(path, in_flight, latency, per_second, steps=(), memory=None):
     given = replies(latency)
-    return figures_of(path, in_flight, Outcome(((0, given[0]),), given, per_second), steps, memory)
+    return figures_of(path, in_flight, LoadOutcome(((0, given[0]),), given, per_second), steps, memory)
 
 
 def test_percentiles_are_of_the_replies_that_count_alone():
     given = replies(0.1, 0.2, 0.3, 9.0)
     counted = tuple(enumerate(given[:3]))
-    measured = figures_of("ensemble", 2, Outcome(counted, given, 5.0), (), None)
+    measured = figures_of("ensemble", 2, LoadOutcome(counted, given, 5.0), (), None)
     assert (measured.answers, measured.p50_seconds) == (3, pytest.approx(0.2))
     assert measured.p99_seconds < 0.3 + 1e-9
     assert measured.mean_seconds == pytest.approx(2.4)
@@ -73,13 +73,13 @@ def verdicts(measured, ready_seconds=None):
     return {target.promise: target.is_met for target in targets(measured, ready_seconds)}
 
 
-@pytest.mark.parametrize("latency, is_met", [(1.059, True), (1.061, False)])
+@pytest.mark.parametrize(("latency", "is_met"), [(1.059, True), (1.061, False)])
 def test_at_one_in_flight_five_percent_and_ten_milliseconds_over_the_floor_are_allowed(latency, is_met):
     (verdict,) = verdicts([figures("ensemble", 1, latency, 1.0), figures("floor", 1, 1.0, 1.0)]).values()
     assert verdict == is_met
 
 
-@pytest.mark.parametrize("per_second, is_met", [(3.0, True), (2.9, False)])
+@pytest.mark.parametrize(("per_second", "is_met"), [(3.0, True), (2.9, False)])
 def test_at_eight_in_flight_half_as_much_again_as_the_floor_is_due(per_second, is_met):
     measured = beside_the_floor([figures("ensemble", 8, 1.0, per_second), figures("floor", 1, 1.0, 2.0)])
     assert list(verdicts(measured).values()) == [is_met]

@@ -45,7 +45,7 @@ def test_threshold_refuses_the_stated_share_of_answerable_questions():
 
 def test_a_higher_log_odds_scores_higher():
     scores = Calibration(0.5, -1.0, 0.3).scores(np.array([-100.0, 0, 2, 100]))
-    assert (np.diff(scores) > 0).all() and 0 <= scores[0] and scores[-1] <= 1
+    assert (np.diff(scores) > 0).all() and scores[0] >= 0 and scores[-1] <= 1
 
 
 def test_a_mismatched_question_gets_a_context_without_its_answer():

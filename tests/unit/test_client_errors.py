@@ -26,7 +26,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize("status, details, error", FAILURES)
+@pytest.mark.parametrize(("status", "details", "error"), FAILURES)
 async def test_each_failure_of_the_server_has_an_error_that_says_what_to_do(status, details, error):
     with serving(FakeTriton(error=(status, details))) as address:
         with ConvaiClient(address) as client, pytest.raises(error) as caught:

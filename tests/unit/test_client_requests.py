@@ -10,9 +10,10 @@ from convai.client.requests import answer_text_request, ask_request, pcm, speak_
 from convai.pipeline.description import ENSEMBLES
 
 SPOKEN = {"answer_audio": np.ones((1, 3_000_000), np.float32), "mel": np.zeros((1, 80, 4), np.float32)}
+SILENCE = np.zeros(1_600, np.float32)
 
 
-def ask(audio=np.zeros(1_600, np.float32), **changes):
+def ask(audio=SILENCE, **changes):
     return ask_request(audio, **({"sample_rate": 16_000, "context": "Ada wrote it."} | changes))
 
 

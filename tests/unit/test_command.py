@@ -119,13 +119,13 @@ def test_a_package_that_is_not_installed_is_no_bug(monkeypatch, capsys):
 
 def programs():
     """The modules that are run by `python -m`."""
-    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")] + [ROOT / "convai" / "demo.py"]
+    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     modules = [file.relative_to(ROOT).with_suffix("") for file in files if "__main__" in file.read_text()]
     return sorted(".".join(("convai", *module.parts)).replace("convai.convai", "convai") for module in modules)
 
 
 def test_programs_are_found():
-    assert {"convai.demo", "convai.networks.jasper.train", "convai.benchmarks.speed.overload"} <= set(programs())
+    assert {"convai.networks.jasper.grow", "convai.networks.jasper.train", "convai.benchmarks.speed.overload"} <= set(programs())
 
 
 @pytest.mark.parametrize("module", programs())

@@ -68,7 +68,7 @@ def test_only_a_question_about_a_text_is_heard_with_the_text_in_mind():
 
 
 @pytest.mark.parametrize(
-    "calls, options, words",
+    ("calls", "options", "words"),
     [
         ((Call("dubble"), Call("count")), {}, ["dubble", "not described"]),
         ((Call("double", inputs={"z": "x"}), Call("count")), {}, ["double", "no input z"]),
@@ -88,7 +88,7 @@ def test_a_wrong_description_fails_with_a_sentence_that_names_step_and_tensor(ca
 
 
 @pytest.mark.parametrize(
-    "taken, words", [(("INT32", (-1,)), ["y", "FP32", "INT32"]), (("FP32", (-1, 2)), ["y", "[-1]", "[-1, 2]"])]
+    ("taken", "words"), [(("INT32", (-1,)), ["y", "FP32", "INT32"]), (("FP32", (-1, 2)), ["y", "[-1]", "[-1, 2]"])]
 )
 def test_an_edge_whose_ends_differ_is_refused(taken, words):
     count = replace(COUNT, inputs=(Tensor("y", *taken),))
@@ -186,7 +186,7 @@ def test_the_graph_names_every_step_and_exposed_tensor():
         assert name in text
 
 
-@pytest.mark.parametrize("suffix, start", [("svg", b"<?xml"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(("suffix", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_the_graph_is_drawn_as_a_picture(tmp_path, suffix, start):
     path = tmp_path / f"pipeline.{suffix}"
     graph.draw(wiring_of("text_to_speech"), str(path))

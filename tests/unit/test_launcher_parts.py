@@ -27,7 +27,7 @@ SLEEP = "import time; time.sleep(60)"
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
 E1122 18:46:55.733981 1 server.cc:241] "CudaDriverHelper has not been initialized."
 E1122 18:46:55.733990 1 backend_model.cc:692] "ERROR: Failed to create instance: ValueError: bert: no\n\nAt:\n  x.py(1)"
-E1122 18:46:55.734041 1 model_lifecycle.cc:642] "failed to load 'bert' version 1: ValueError: bert: no\n\nAt:\n  x.py(1)"
+E1122 18:46:55.734041 1 lifecycle.cc:642] "failed to load 'bert' version 1: ValueError: bert: no\n\nAt:\n  x.py(1)"
 error: creating server: Internal - failed to load all models
 """
 

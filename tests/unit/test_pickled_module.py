@@ -26,7 +26,7 @@ def glow(monkeypatch):
     package.WaveGlow = WaveGlow
     monkeypatch.setattr(WaveGlow, "__module__", "glow")
     monkeypatch.setitem(sys.modules, "glow", package)
-    yield WaveGlow()
+    return WaveGlow()
 
 
 def save(content, path, is_zip=True):

@@ -11,7 +11,10 @@ import pytest
 from support.places import ROOT
 
 SCRIPTS = sorted((ROOT / "runs").glob("*.sh"))
-DATA = ("SQUAD", "SQUAD_DEV", "COMMON_VOICE", "LJ_SPEECH", "KATHLEEN", "AN4", "SPEECHOCEAN762", "ENCODER")
+DATA = (
+    *("SQUAD", "SQUAD_DEV", "COMMON_VOICE", "LJ_SPEECH", "KATHLEEN", "AN4", "SPEECHOCEAN762", "ENCODER"),
+    *("RESEMBLYZER", "FOUR_READERS", "COFFEE", "WAKE_WORDS", "DIGITS", "VCTK"),
+)
 JOINED = "sentences.txt"  # the one file that a script makes by itself
 
 # Stands for `python`: notes its arguments, and leaves what the real program would, as far as a script looks at it.

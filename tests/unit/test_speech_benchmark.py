@@ -6,7 +6,15 @@ import torch
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
-from convai.benchmarks.quality.speech import is_cut, is_empty, is_runaway, judged, levels, mel_distance, peak_dbfs
+from convai.benchmarks.quality.speech import (
+    is_cut,
+    is_empty,
+    is_runaway,
+    levels,
+    measure_voice,
+    mel_distance,
+    peak_dbfs,
+)
 from convai.benchmarks.quality.speech_pictures import draw, picture
 from convai.benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
 from convai.networks.checkpoints.compact import save
@@ -55,7 +63,7 @@ def test_loudness_and_tempo_do_not_count_as_distance():
 def test_a_voice_is_judged_by_what_is_heard_of_it():
     texts = ["In 1944.", "Anna"]
     spoken = [tone(1), tone(1)]
-    measured = judged("someone", texts, spoken, spoken, ["in nineteen forty four", "hannah"])
+    measured = measure_voice("someone", texts, spoken, spoken, ["in nineteen forty four", "hannah"])
     assert measured.figures["WER"] == pytest.approx(100 / 5)
     for name in ("runaways", "cut", "empty", "mel distance"):
         assert measured.figures[name] == 0

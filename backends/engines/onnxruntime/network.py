@@ -3,18 +3,21 @@
 `kept_elements`: a run whose largest input holds no more elements leaves its memory to the next run.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from convai.backends.engines.runs import Arrays
 from convai.backends.runtime.parameters import whole_number
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
 
 class OnnxNetwork:
-    def __init__(self, file: Path, config: dict):
+    def __init__(self, file: Path, config: Mapping[str, Any]):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = whole_number(config, "intra_op_thread_count", 1)
         options.inter_op_num_threads = whole_number(config, "inter_op_thread_count", 1)
@@ -35,4 +38,5 @@ class OnnxNetwork:
             outputs = self.session.run(self.output_names, inputs, self.large_run if is_large else None)
         except InvalidArgument as error:  # an index outside its table, say; what breaks inside a node is another class
             raise CallerMistake(f"the network refuses its inputs: {error}") from error
-        return dict(zip(self.output_names, outputs, strict=True))
+        # Not a map or a list, which an ONNX file could hold too: a network's outputs are tensors.
+        return dict(zip(self.output_names, cast(list[Array], outputs), strict=True))

@@ -4,7 +4,9 @@ As in that backend, inputs go by the names of forward's arguments and outputs by
 the returned tuple.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +22,7 @@ RAISED_VALUE_ERROR = "builtins.ValueError: "
 class TorchScriptNetwork:
     """Its numbers of threads hold for the whole process, which can set them once."""
 
-    def __init__(self, file: Path, config: dict):
+    def __init__(self, file: Path, config: Mapping[str, Any]):
         torch.set_num_threads(whole_number(config, "INTRA_OP_THREAD_COUNT", 1))
         torch.set_num_interop_threads(whole_number(config, "INTER_OP_THREAD_COUNT", 1))
         self.network = torch.jit.load(file, map_location="cpu").eval()

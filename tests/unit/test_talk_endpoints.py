@@ -1,0 +1,235 @@
+import base64
+import io
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import soundfile
+from fastapi.testclient import TestClient
+from support.fake_client import ANSWER, FakeClient
+
+from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
+from convai.talk.app import make_app
+from convai.talk.settings import Settings
+
+TRANSCRIPTIONS, SPEECH, ASK = "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/ask"
+NO_SERVER = "127.0.0.1:1"
+
+
+@contextmanager
+def web(fake=None, **settings):
+    app = make_app(NO_SERVER, Settings(**settings))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as http:
+        app.state.client = fake or FakeClient()
+        yield http
+
+
+@pytest.fixture
+def http():
+    with web() as http:
+        yield http
+
+
+def recording(seconds=1.0, rate=16_000, channels=1, form="WAV"):
+    file = io.BytesIO()
+    soundfile.write(file, np.full((int(seconds * rate), channels), 0.1), rate, format=form)
+    return file.getvalue()
+
+
+def message_of(response, status):
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error["message"]
+
+
+def test_a_transcript_comes_as_json_text_or_in_full(http):
+    def get(form):
+        return http.post(TRANSCRIPTIONS, files={"file": recording(1.5)}, data={"response_format": form})
+
+    assert get("json").json() == {"text": "1.50 s"}
+    assert get("text").text == "1.50 s\n"
+    in_full = get("verbose_json").json()
+    assert in_full["duration"] == 1.5
+    assert in_full["segments"] == [{"id": 0, "start": 0.0, "end": 1.5, "text": "1.50 s"}]
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3", "OGG"])
+def test_recordings_of_every_kind_are_heard(http, form):
+    heard = http.post(TRANSCRIPTIONS, files={"file": recording(2, form=form)}).json()["text"]
+    assert float(heard.split()[0]) == pytest.approx(2, abs=0.1)
+
+
+def test_the_channels_of_a_recording_are_averaged():
+    fake = FakeClient()
+    with web(fake) as http:
+        http.post(TRANSCRIPTIONS, files={"file": recording(channels=2)})
+    ((_, audio),) = fake.asked
+    assert audio.shape == (16_000,)
+
+
+@pytest.mark.parametrize(("form", "rate"), [("wav", 22_050), ("flac", 22_050), ("mp3", 22_050), ("opus", 24_000)])
+def test_a_text_is_spoken_in_every_format(http, form, rate):
+    response = http.post(SPEECH, json={"input": "Hello", "response_format": form})
+    audio, found_rate = soundfile.read(io.BytesIO(response.content))
+    # Opus and MP3 begin with what their decoders skip.
+    assert (found_rate, len(audio) / rate) == (rate, pytest.approx(1, abs=0.12))
+    assert np.sqrt(np.mean(audio**2)) == pytest.approx(np.sqrt(np.mean(ANSWER.answer_audio**2)), rel=0.1)
+
+
+def test_raw_samples_are_at_24_khz_as_openais_clients_play_them(http):
+    response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
+    samples = np.frombuffer(response.content, "<i2")
+    assert len(samples) == pytest.approx(24_000, abs=2)
+    assert np.abs(samples).max() == pytest.approx(32767 / 2, rel=0.02)
+
+
+@pytest.mark.parametrize("context", ["a field", "a file"])
+def test_asking_gives_words_and_sound(context):
+    fake = FakeClient()
+    text = {"data": {"context": "A text."}} if context == "a field" else {}
+    files = {"audio": recording()} | ({} if text else {"context": ("text.txt", b"A text.")})
+    with web(fake) as http:
+        answer = http.post(ASK, files=files, **text).json()
+    assert (answer["question"], answer["answer"], answer["answer_span"]) == ("what is it", "a test", [0, 6])
+    audio, rate = soundfile.read(io.BytesIO(base64.b64decode(answer["answer_audio"])), dtype="float32")
+    assert rate == 22_050
+    np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
+    assert fake.asked[0][1][2] == "A text."
+
+
+def test_asking_can_give_the_sound_as_a_part_of_its_own(http):
+    from email import message_from_bytes
+
+    response = http.post(ASK, files={"audio": recording()}, data={"context": "A text.", "response_format": "multipart"})
+    head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
+    words, sound = message_from_bytes(head + response.content).get_payload()
+    assert words.get_content_type() == "application/json" and '"answer": "a test"' in words.get_payload()
+    assert sound.get_filename() == "answer.wav"
+    assert soundfile.info(io.BytesIO(sound.get_payload(decode=True))).samplerate == 22_050
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "message"),
+    [
+        ({}, {}, "file: Field required"),
+        ({"file": b"not audio"}, {}, "file is not audio that is known here"),
+        ({"file": b""}, {}, "file is not audio that is known here"),
+        ({"file": recording(31)}, {}, "file is longer than 30 s"),
+        ({"file": recording(channels=12)}, {}, "file has 12 channels at 16000 Hz; allowed are 1 to 8"),
+        (
+            {"file": recording(rate=192_000)},
+            {},
+            "1 channels at 192000 Hz; allowed are 1 to 8 channels at 8000 to 48000",
+        ),
+        ({"file": recording()}, {"response_format": "srt"}, "response_format: Input should be 'json', 'text' or"),
+        ({"file": recording()}, {"language": "fr"}, "language is 'fr'; the recogniser knows English"),
+        ({"file": recording()}, {"stream": "true"}, "stream is true; a transcript comes in one piece"),
+        ({"file": recording()}, {"temperature": "hot"}, "temperature: Input should be a valid number"),
+    ],
+)
+def test_a_wrong_transcription_is_told_what_is_wrong(http, files, data, message):
+    assert message in message_of(http.post(TRANSCRIPTIONS, files=files, data=data), 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "input: Field required"),
+        ({"input": 3}, "input: Input should be a valid string"),
+        ({"input": "Hello", "response_format": "aac"}, "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
+        ({"input": "Hello", "speed": 2}, "speed is 2; the voice speaks at 1 alone"),
+        ([], "the request's body"),
+    ],
+)
+def test_a_wrong_text_to_speak_is_told_what_is_wrong(http, body, message):
+    assert message in message_of(http.post(SPEECH, json=body), 400)
+
+
+def test_json_that_is_none_is_a_mistake_of_the_caller(http):
+    message_of(http.post(SPEECH, content=b"{", headers={"content-type": "application/json"}), 400)
+
+
+def test_a_context_that_is_no_text_is_a_mistake_of_the_caller(http):
+    files = {"audio": recording(), "context": ("text.txt", b"\xff\xfe")}
+    assert "context is not UTF-8 text" in message_of(http.post(ASK, files=files), 400)
+
+
+def test_hours_in_a_small_file_are_not_unpacked(http):
+    hours = recording(3600, rate=8_000, form="FLAC")
+    assert len(hours) < 1_000_000
+    assert "longer than 30 s" in message_of(http.post(TRANSCRIPTIONS, files={"file": hours}), 400)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidInput("too short"), 400),
+        (Overloaded("busy"), 503),
+        (ServerUnreachable("gone"), 503),
+        (TimedOut("slow"), 504),
+        (ConvaiError("broken"), 502),
+    ],
+)
+def test_what_the_server_says_keeps_its_meaning(error, status):
+    with web(FakeClient(error)) as http:
+        response = http.post(TRANSCRIPTIONS, files={"file": recording()})
+    assert message_of(response, status) == str(error)
+    assert ("retry-after" in response.headers) == (status == 503)
+
+
+def test_a_failure_of_our_own_is_not_laid_open():
+    with web(FakeClient(RuntimeError("secret"))) as http:
+        assert "secret" not in message_of(http.post(TRANSCRIPTIONS, files={"file": recording()}), 500)
+
+
+def test_with_a_key_only_who_shows_it_is_let_in():
+    with web(api_key="open sesame") as http:
+
+        def status(authorization):
+            headers = {} if authorization is None else {"Authorization": authorization}
+            return http.post(SPEECH, json={"input": "Hello"}, headers=headers).status_code
+
+        assert status("Bearer open sesame") == 200
+        assert {status(wrong) for wrong in (None, "", "Bearer", "Bearer no", "Basic b3Blbg==", b"Bearer \xe9")} == {401}
+        assert http.get("/").status_code == 200
+
+
+def test_a_body_beyond_the_limit_is_refused():
+    with web(max_upload_bytes=10_000) as http:
+        response = http.post(TRANSCRIPTIONS, files={"file": recording(1)})
+        assert "larger than 10,000 bytes" in message_of(response, 413)
+
+        def endless():
+            for _ in range(100):
+                yield bytes(1000)
+
+        response = http.post(SPEECH, content=endless(), headers={"content-type": "application/json"})
+        assert "larger than 10,000 bytes" in message_of(response, 413)
+
+
+def test_what_does_not_exist_is_told_so(http):
+    assert "there is nothing at /v2/none" in message_of(http.get("/v2/none"), 404)
+    assert "GET is not what /v1/ask takes" in message_of(http.get(ASK), 405)
+
+
+def test_a_page_of_another_name_is_refused(http):
+    """Or any site could give itself this machine's address and ask."""
+    assert http.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_the_api_is_described_without_help_from_elsewhere(http):
+    assert {TRANSCRIPTIONS, SPEECH, ASK} <= set(http.get("/openapi.json").json()["paths"])
+    assert "https://" not in http.get("/docs").text
+
+
+def test_the_page_gets_its_examples_and_limits(http):
+    described = http.get("/page.json").json()
+    assert described["max_context_bytes"] == 32_768 and not described["needs_key"]
+    assert any("Shakespeare" in example["context"] for example in described["examples"])
+
+
+@pytest.mark.parametrize("settings", [{"api_key": ""}, {"api_key": " a"}, {"api_key": "ä"}, {"max_concurrent": 0}])
+def test_settings_that_cannot_be_meant_are_refused(settings):
+    with pytest.raises(ValueError, match="must be"):
+        Settings(**settings)

@@ -1,0 +1,150 @@
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import soundfile
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from support.fake_client import ANSWER, FakeClient
+from support.places import EXAMPLES
+
+from convai.client import Overloaded
+from convai.talk.app import make_app
+from convai.talk.settings import Settings
+
+START = {"sample_rate": 16_000, "context": "A text."}
+
+
+@contextmanager
+def listening(start=START, fake=None, headers=None, **settings):
+    app = make_app("127.0.0.1:1", Settings(**settings))
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        app.state.client = fake or FakeClient()
+        with http.websocket_connect("ws://127.0.0.1/v1/listen", headers=headers or {}) as socket:
+            if isinstance(start, dict):
+                socket.send_json(start)
+            else:
+                socket.send_text(start)
+            yield socket
+
+
+def say_question(socket):
+    audio, _ = soundfile.read(EXAMPLES / "question.wav", dtype="int16")
+    for start in range(0, len(audio), 4000):
+        socket.send_bytes(audio[start : start + 4000].tobytes())
+    socket.send_json({"end": True})
+
+
+def events_until(socket, last):
+    events = [socket.receive_json()]
+    while events[-1]["type"] != last:
+        for _ in range({"speech_ended": 1, "answered": 2}.get(events[-1]["type"], 0)):
+            socket.receive_bytes()
+        events.append(socket.receive_json())
+    return events
+
+
+def failure(socket):
+    event = socket.receive_json()
+    assert event["type"] == "failed", event
+    with pytest.raises(WebSocketDisconnect):
+        socket.receive_json()
+    return event["message"]
+
+
+def test_a_question_said_into_the_socket_is_answered():
+    with listening() as socket:
+        say_question(socket)
+        kinds = [event["type"] for event in events_until(socket, "answered") if event["type"] != "caption"]
+        assert kinds == ["speech_started", "speech_ended", "answered"]
+        audio = np.frombuffer(socket.receive_bytes(), "<i2") / 32767
+        np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
+        assert len(socket.receive_bytes()) == ANSWER.mel.size
+
+
+def test_the_recording_comes_back_to_be_heard_again():
+    with listening() as socket:
+        say_question(socket)
+        (*_, ended) = events_until(socket, "speech_ended")
+        seconds = ended["end_seconds"] - ended["start_seconds"]
+        assert len(socket.receive_bytes()) == pytest.approx(2 * seconds * ended["sample_rate"])
+
+
+def test_silence_is_told():
+    with listening() as socket:
+        socket.send_bytes(bytes(32_000))
+        socket.send_json({"end": True})
+        assert socket.receive_json() == {"type": "nothing_asked", "reason": "no speech"}
+
+
+def test_a_server_that_is_not_ready_is_told_at_once():
+    with listening(fake=FakeClient(is_ready=False)) as socket:
+        assert "is not ready" in failure(socket)
+
+
+def test_a_question_that_fails_is_told():
+    with listening(fake=FakeClient(Overloaded("the server is busy"))) as socket:
+        say_question(socket)
+        assert events_until(socket, "failed")[-1]["message"] == "the server is busy"
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("", "the first message"),
+        ("[]", "the first message"),
+        ({"context": "A text."}, "sample_rate: Field required"),
+        ({**START, "sample_rate": 10**30}, "sample_rate"),
+        ({**START, "sample_rate": 1}, "sample_rate is 1; allowed"),
+        ({**START, "pause_seconds": 99}, "pause_seconds is 99"),
+        ({**START, "volume": 11}, "volume: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_first_message_is_told_what_is_wrong(start, message):
+    with listening(start) as socket:
+        assert message in failure(socket)
+
+
+def test_a_page_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("convai.talk.listening.FIRST_MESSAGE_SECONDS", 0.05)
+    app = make_app("127.0.0.1:1", Settings())
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        with http.websocket_connect("ws://127.0.0.1/v1/listen") as socket:
+            assert "no first message within 0.05 s" in failure(socket)
+
+
+def test_half_a_sample_is_refused():
+    with listening() as socket:
+        socket.send_bytes(bytes(3))
+        assert "a message of 3 bytes" in failure(socket)
+
+
+def test_with_a_key_only_who_shows_it_is_heard():
+    with listening(api_key="sesame") as socket:
+        assert "asks for a key" in failure(socket)
+    with listening({**START, "key": "thyme"}, api_key="sesame") as socket:
+        assert "not the key" in failure(socket)
+    with listening({**START, "key": "sesame"}, api_key="sesame") as socket:
+        socket.send_json({"end": True})
+        assert socket.receive_json()["type"] == "nothing_asked"
+
+
+def test_a_page_of_another_site_is_not_heard():
+    with pytest.raises(WebSocketDisconnect), listening(headers={"Origin": "https://evil.example"}):
+        pass
+    with listening(headers={"Origin": "http://127.0.0.1", "Host": "127.0.0.1"}) as socket:
+        socket.send_json({"end": True})
+        assert socket.receive_json()["type"] == "nothing_asked"
+
+
+def test_when_all_places_are_taken_the_next_page_is_told():
+    app = make_app("127.0.0.1:1", Settings(max_concurrent=1))
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        app.state.client = FakeClient()
+        with (
+            http.websocket_connect("ws://127.0.0.1/v1/listen") as first,
+            http.websocket_connect("ws://127.0.0.1/v1/listen") as second,
+        ):
+            first.send_json(START)
+            second.send_json(START)
+            assert "1 requests are being served" in failure(second)

@@ -1,0 +1,129 @@
+import socket
+
+import numpy as np
+import pytest
+from support.fake_client import ANSWER, FakeClient
+from wyoming.asr import Transcribe, Transcript
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncTcpClient
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+from wyoming.tts import Synthesize
+
+from convai.client import Overloaded
+from convai.talk.gate import Places
+from convai.talk.wyoming_server import start_wyoming
+
+FORMAT = {"rate": 16_000, "width": 2, "channels": 1}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@pytest.fixture
+async def fake():
+    return FakeClient()
+
+
+@pytest.fixture
+async def client(fake):
+    port = free_port()
+    server = await start_wyoming("127.0.0.1", port, fake, Places(2))
+    async with AsyncTcpClient("127.0.0.1", port) as client:
+        yield client
+    await server.stop()
+
+
+async def send_recording(client, seconds=1.0, **audio_format):
+    audio_format = FORMAT | audio_format
+    await client.write_event(Transcribe(language="en").event())
+    await client.write_event(AudioStart(**audio_format).event())
+    part = bytes(audio_format["rate"] // 10 * audio_format["width"] * audio_format["channels"])
+    for _ in range(round(10 * seconds)):
+        await client.write_event(AudioChunk(audio=part, **audio_format).event())
+    await client.write_event(AudioStop().event())
+
+
+async def test_it_says_that_it_hears_and_speaks_english(client):
+    await client.write_event(Describe().event())
+    info = Info.from_event(await client.read_event())
+    assert info.asr[0].models[0].languages == info.tts[0].voices[0].languages == ["en"]
+    assert info.asr[0].installed and info.tts[0].installed
+
+
+@pytest.mark.parametrize("audio_format", [{}, {"rate": 48_000}, {"channels": 2}])
+async def test_a_recording_becomes_words(client, audio_format):
+    await send_recording(client, 1.5, **audio_format)
+    assert Transcript.from_event(await client.read_event()).text == "1.50 s"
+
+
+async def test_a_second_recording_starts_anew(client):
+    for _ in range(2):
+        await send_recording(client)
+        assert Transcript.from_event(await client.read_event()).text == "1.00 s"
+
+
+async def test_a_text_becomes_sound(client):
+    await client.write_event(Synthesize(text="Hello").event())
+    start = AudioStart.from_event(await client.read_event())
+    samples = b""
+    while not AudioStop.is_type((event := await client.read_event()).type):
+        samples += AudioChunk.from_event(event).audio
+    assert (start.rate, start.width, start.channels) == (22_050, 2, 1)
+    np.testing.assert_allclose(np.frombuffer(samples, "<i2") / 32767, ANSWER.answer_audio, atol=1e-4)
+
+
+async def test_a_ping_is_answered(client):
+    await client.write_event(Ping(text="there?").event())
+    assert Pong.from_event(await client.read_event()).text == "there?"
+
+
+async def error_of(client):
+    return Error.from_event(await client.read_event())
+
+
+async def test_too_long_a_recording_is_refused_and_forgotten(client):
+    await send_recording(client, 30.1)
+    assert "longer than 30 s" in (await error_of(client)).text
+    await send_recording(client)
+    assert Transcript.from_event(await client.read_event()).text == "1.00 s"
+
+
+async def test_a_recording_of_nothing_is_told(client):
+    await client.write_event(AudioStop().event())
+    assert "no audio was sent" in (await error_of(client)).text
+
+
+async def test_24_bit_samples_are_refused(client):
+    await send_recording(client, 0.1, width=3)
+    assert "24 bit" in (await error_of(client)).text
+
+
+async def test_a_rate_that_no_microphone_has_is_refused(client):
+    """Or seconds of it could be gigabytes."""
+    await send_recording(client, 0.1, rate=1_000_000)
+    assert "at 1000000 Hz; allowed are" in (await error_of(client)).text
+
+
+async def test_a_busy_server_is_told_and_the_connection_goes_on(client, fake):
+    fake.error = Overloaded("busy")
+    await send_recording(client)
+    assert await error_of(client) == Error("busy", "Overloaded")
+    fake.error = None
+    await send_recording(client)
+    assert Transcript.from_event(await client.read_event()).text == "1.00 s"
+
+
+async def test_an_event_without_its_fields_is_told(client):
+    await client.write_event(Event("synthesize", {}))
+    assert "synthesize" in (await error_of(client)).text
+
+
+async def test_an_event_that_claims_gigabytes_ends_the_connection(client):
+    client._writer.write(b'{"type": "audio-chunk", "payload_length": 9000000000}\n')
+    await client._writer.drain()
+    assert await client.read_event() is None
