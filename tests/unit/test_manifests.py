@@ -178,7 +178,8 @@ def test_prometheus_finds_the_servers_of_kserve(render):
     service = the("Service", render("kserve"))
     monitor = the("ServiceMonitor", render("kserve"))["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {port["name"] for port in service["spec"]["ports"]}
+    ports = {port["name"] for port in service["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= ports
 
 
 def test_kserve_scales_by_the_same_query_and_threshold(render):
