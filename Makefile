@@ -42,6 +42,9 @@ overload: setup export ## 64 requests at once for a minute: answers, refusals, m
 	mkdir -p build
 	.venv/bin/python -m convai.benchmarks.speed.overload --json build/overload.json
 
+chaos: setup export ## break three servers in turn under a load: what is lost, minutes
+	.venv/bin/python -m convai.benchmarks.speed.chaos
+
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)
 
@@ -75,4 +78,4 @@ clean: ## remove the environment and the exports
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test test-fast export serve ask talk generate check bench overload full-size lint docs clean
+.PHONY: help setup demo test test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean

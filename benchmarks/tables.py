@@ -41,5 +41,9 @@ def measurements_table(measurements: Sequence[Measurement]) -> str:
     return as_table(lines)
 
 
+def as_records(measurements: Sequence[Measurement]) -> list[dict[str, str | float]]:
+    return [{"name": one.name, "n": one.count, **one.figures} for one in measurements]
+
+
 def as_json(measurements: Sequence[Measurement]) -> str:
-    return json.dumps([{"name": one.name, "n": one.count, **one.figures} for one in measurements], indent=2)
+    return json.dumps(as_records(measurements), indent=2)

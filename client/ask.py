@@ -19,7 +19,7 @@ from convai.client.connection import DEFAULT_ADDRESS, Tls
 from convai.client.errors import ServerUnreachable
 from convai.client.report import Outcome, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
-from convai.client.step_by_step import StepByStep, needed_calls
+from convai.client.step_by_step import StepByStep, ears_of, needed_calls
 from convai.client.step_times import timed_answer
 from convai.pipeline.mistakes import CallerMistake
 
@@ -58,11 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     times.add_argument("--steps", action="store_true", help="show the time of each step inside the server")
     times.add_argument("--step-by-step", action="store_true", help="call and time each step from here, for debugging")
     parser.add_argument("--seed", type=int, help="another seed gives another take of the spoken answer")
-    parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
+    server_help = "default %(default)s; several with commas between them, or a DNS name: dns:///NAME:PORT"
+    parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help=server_help)
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each, default %(default)g")
     parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
     parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
     parser.add_argument("--tls-key", help="PEM file of your certificate's key")
+    parser.add_argument("--tls-name", metavar="HOST", help="whom the certificates of several servers are for")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -130,8 +132,8 @@ def read_context(source: str) -> str:
 
 
 def tls(args: argparse.Namespace) -> Tls | None:
-    files = (args.tls_ca, args.tls_cert, args.tls_key)
-    return Tls(*files) if any(files) else None
+    given = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
+    return Tls(*given) if any(given) else None
 
 
 def try_job(client: ConvaiClient, job: AskJob, context: str, args: argparse.Namespace) -> bool:
@@ -171,5 +173,6 @@ def send(client: ConvaiClient, request: Request, job: AskJob, args: argparse.Nam
     if job.trace_file:
         from convai.client.timeline import draw_timeline
 
-        draw_timeline(job.trace_file, job.file.name, timed, needed_calls(request.model, request.outputs))
+        calls = needed_calls(request.model, request.outputs, ears_of(client))
+        draw_timeline(job.trace_file, job.file.name, timed, calls)
     return timed.answer, timed.steps

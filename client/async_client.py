@@ -4,7 +4,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
     answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import tritonclient.grpc.aio
@@ -19,8 +19,15 @@ from convai.pipeline.arrays import Array
 class AsyncConvaiClient:
     """`ConvaiClient` for asyncio: same arguments, same results, same errors. Make it inside a running event loop."""
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
-        self.connection = Connection(address, timeout_seconds, tls)
+    def __init__(
+        self,
+        address: str | Sequence[str] = DEFAULT_ADDRESS,
+        *,
+        timeout_seconds: float = 60.0,
+        tls: Tls | None = None,
+        retry: bool = True,
+    ):
+        self.connection = Connection(address, timeout_seconds, tls, retry)
         # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
         self.triton: Any = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 

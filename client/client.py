@@ -4,7 +4,7 @@ with ConvaiClient("127.0.0.1:8001") as client:
     answer = client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tritonclient.grpc
@@ -21,14 +21,24 @@ class ConvaiClient:
     Parameters
     ----------
     address : host:port of the server's gRPC
+        Or several servers: their addresses, or a DNS name that stands for them, like "dns:///convai:8001". Requests go
+        around those that are there, and one that no server answered is sent to another.
     timeout_seconds : how long one call may take before it raises `TimedOut`
     tls : PEM files, for a server that encrypts
+    retry : whether requests are sent to another server; with one address there is none
 
     Every method raises a `ConvaiError`: `InvalidInput`, `ServerUnreachable`, `Overloaded`, `TimedOut` or `ServerError`.
     """
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_seconds: float = 60.0, tls: Tls | None = None):
-        self.connection = Connection(address, timeout_seconds, tls)
+    def __init__(
+        self,
+        address: str | Sequence[str] = DEFAULT_ADDRESS,
+        *,
+        timeout_seconds: float = 60.0,
+        tls: Tls | None = None,
+        retry: bool = True,
+    ):
+        self.connection = Connection(address, timeout_seconds, tls, retry)
         # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
         self.triton: Any = tritonclient.grpc.InferenceServerClient(**self.connection.options())
 

@@ -11,7 +11,8 @@ from convai.pipeline.mistakes import CallerMistake
 # gRPC gives its own connection failures the status of a busy server; only their wording tells them apart.
 CONNECTION_FAILURE = re.compile(
     r"failed to connect|errors? resolving|DNS resolution|socket closed|connection (reset|refused|aborted)|broken pipe"
-    r"|recvmsg|sendmsg|handshake|GOAWAY|stream removed|transport|endpoint closing",
+    r"|recvmsg|sendmsg|handshake|GOAWAY|stream removed|transport|endpoint closing"
+    r"|all backends|keepalive|ping timeout",
     re.IGNORECASE,
 )
 TRITON_PREFIX = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")

@@ -8,7 +8,8 @@ from google.protobuf import text_format
 from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import DATA_TYPES
-from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.description import ENSEMBLES, Call, Ensemble, Step, Tensor
+from convai.pipeline.ears import steps_with
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.wiring import Wiring, WiringError, check_every_output_is_used, wire
 
@@ -21,7 +22,7 @@ def check_repository(model_repository: Path, profile: Profile) -> dict[str, Mode
     Models beside the pipeline, such as deployed ones, need only be what Triton can read.
     Raises CallerMistake (WiringError for wiring) naming the model and tensor that is wrong.
     """
-    configs = {name: parse(model_repository / name / profile.config_file) for name in MODEL_NAMES}
+    configs = {name: parse(model_repository / name / profile.config_file) for name in _names(profile)}
     check_configs(configs)
     others = sorted({folder.name for folder in model_repository.iterdir()} - configs.keys())
     files = {name: model_repository / name / profile.config_file for name in others}
@@ -61,10 +62,15 @@ def check_all(model_repository: Path) -> list[str]:
     """Check every profile; returns one line per profile that says what was checked."""
     lines = []
     for profile in PROFILES.values():
-        others = sorted(check_repository(model_repository, profile).keys() - set(MODEL_NAMES))
+        others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
         beside = f"; beside them {', '.join(others)}" if others else ""
-        lines.append(f"{profile.name}: {len(STEPS)} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
+        steps = len(steps_with(profile.ears))
+        lines.append(f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
     return lines
+
+
+def _names(profile: Profile) -> list[str]:
+    return [model.name for model in (*steps_with(profile.ears), *ENSEMBLES)]
 
 
 def _tensor(io: TensorConfig) -> Tensor:

@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from convai.generator.settings import KINDS, Settings, thread_parameters
-from convai.pipeline.description import NETWORK_NAMES, NUM_FEATURES, STEPS, VOICE_HOP_LENGTH
+from convai.pipeline.description import NETWORK_NAMES, NUM_FEATURES, VOICE_HOP_LENGTH
+from convai.pipeline.ears import ALL_STEPS
 
 Sizes = tuple[int, ...]
 
@@ -72,7 +73,7 @@ class Machine:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"machine {self.name}: kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
-        if unknown := self.steps.keys() - {step.name for step in STEPS}:
+        if unknown := self.steps.keys() - {step.name for step in ALL_STEPS}:
             raise ValueError(f"machine {self.name}: steps must be of the pipeline, got {', '.join(sorted(unknown))}")
         if missing := set(NETWORK_NAMES) - self.steps.keys():
             raise ValueError(
@@ -117,6 +118,14 @@ CPU = Machine(
             "onnxruntime", 2, niceness=5, max_queue_size=16, limits={"kept_elements": NUM_FEATURES * 1024}
         ),
         "ctc_decoder": Settings(instances=2),
+        # It hears one question after another, so that a batch would keep one process busy and the other idle.
+        "moonshine": Settings(
+            instances=2,
+            preferred_batch_size=1,
+            max_queue_delay_microseconds=0,
+            max_queue_size=16,
+            parameters={"threads": 1, "niceness": 5},
+        ),
         "bert": _network(
             "onnxruntime",
             2,

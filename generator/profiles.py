@@ -1,8 +1,9 @@
-"""Profiles: a kind of machine (machines.py) and a set of weights (weights/<name>.toml) make every step's settings.
+"""Profiles: a kind of machine (machines.py), a set of weights (weights/<name>.toml) and the ears to hear with
+(pipeline/ears.py) make every step's settings.
 
 `cpu` becomes every model's config.pbtxt; any other profile becomes configs/<profile>.pbtxt beside it and is chosen
 with `convai serve --profile <profile>`. A name is the machine's, with that of the weights unless they are the ones that
-such a machine is usually for.
+such a machine is usually for, and that of the ears unless they are Jasper.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from convai.generator.settings import Settings
 from convai.generator.shapes import network_shapes
 from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet
 from convai.pipeline.config_files import config_file
-from convai.pipeline.description import STEPS, Step
+from convai.pipeline.description import Step
+from convai.pipeline.ears import JASPER, MOONSHINE, Ears, steps_with
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Profile:
     machine: Machine
     weights: WeightSet
     settings: Mapping[str, Settings]
+    ears: Ears = JASPER
     max_batch_size: int = 8
 
     @property
@@ -32,9 +35,10 @@ class Profile:
         return config_file(self.name)
 
 
-def profile(name: str, machine: Machine, weights: WeightSet) -> Profile:
-    """The settings that the steps of the pipeline have on this machine with these weights."""
-    return Profile(name, machine, weights, {step.name: step_settings(step, machine, weights) for step in STEPS})
+def profile(name: str, machine: Machine, weights: WeightSet, ears: Ears = JASPER) -> Profile:
+    """The settings that the steps of the pipeline have on this machine with these weights and ears."""
+    settings = {step.name: step_settings(step, machine, weights) for step in steps_with(ears)}
+    return Profile(name, machine, weights, settings, ears)
 
 
 def step_settings(step: Step, machine: Machine, weights: WeightSet) -> Settings:
@@ -50,6 +54,7 @@ PROFILES = {
     one.name: one
     for one in (
         profile("cpu", CPU, DEFAULT_WEIGHTS),
+        profile("cpu-moonshine", CPU, DEFAULT_WEIGHTS, MOONSHINE),
         # To try NVIDIA's checkpoints where there is no GPU. Slow; a second process of one would take gigabytes more.
         profile("cpu-nvidia", CPU.with_one_process_each(), NVIDIA_WEIGHTS),
         profile("gpu", GPU, NVIDIA_WEIGHTS),

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
-from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.description import Call, Ensemble, Step, Tensor
+from convai.pipeline.ears import JASPER, Ears, ensembles_with, steps_with
 from convai.pipeline.mistakes import CallerMistake
 
 Made = dict[str, tuple[str, Tensor]]  # by ensemble tensor: the step that makes it, and the tensor of that step
@@ -31,7 +32,8 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     config.pbtxt, an output left out is dropped and an input left out is an error. An optional input may be left out
     in both.
     Raises WiringError for an unknown step or tensor, a tensor nobody makes, needs or makes alone, an edge whose
-    ends differ in dtype or dims, and an exposed tensor that a later step consumes.
+    ends differ in dtype or dims, an exposed tensor that a later step consumes, and an output that can do without one
+    of the inputs.
     """
     calls = _completed(ensemble, steps, implied)
     made = _made_tensors(ensemble, calls, steps)
@@ -42,17 +44,39 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
         for step, tensor in consumers:
             _check_edge(ensemble, edge, sources, step, tensor)
     outputs = tuple(_output_tensor(ensemble, name, made, needed) for name in ensemble.outputs)
+    check_inputs_are_needed(ensemble, calls)
     used = needed.keys() | set(ensemble.outputs)
     pruned = tuple(_without_unused_outputs(ensemble, call, used) for call in calls)
     return Wiring(ensemble.name, inputs, outputs, pruned)
 
 
-def wiring_of(ensemble_name: str) -> Wiring:
+def wiring_of(ensemble_name: str, ears: Ears = JASPER) -> Wiring:
     """The wiring of one of the pipeline's ensembles; CallerMistake if there is none of that name."""
-    ensembles = {ensemble.name: ensemble for ensemble in ENSEMBLES}
+    ensembles = {ensemble.name: ensemble for ensemble in ensembles_with(ears)}
     if ensemble_name not in ensembles:
         raise CallerMistake(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
-    return wire(ensembles[ensemble_name], {step.name: step for step in STEPS})
+    return wire(ensembles[ensemble_name], {step.name: step for step in steps_with(ears)})
+
+
+def check_inputs_are_needed(ensemble: Ensemble, calls: Iterable[Call]) -> None:
+    """Raise WiringError for an output that can be made without one of the ensemble's inputs.
+
+    Asked for such an output alone, Triton 2.51 drops the first step with the input that nobody needs, and fails with
+    "unexpected deadlock". An optional input of a step on the way is enough.
+    """
+    makers = {edge: call for call in calls for edge in call.outputs.values()}
+    for output in ensemble.outputs:
+        needed, waiting = set(), {output}
+        while waiting:
+            edge = waiting.pop()
+            needed.add(edge)
+            waiting |= set(makers[edge].inputs.values()) - needed if edge in makers else set()
+        for name in ensemble.inputs:
+            if name not in needed:
+                raise WiringError(
+                    f"{ensemble.name}: output {output} does without the input {name}; "
+                    f"let step {makers[output].step} take it as an optional input"
+                )
 
 
 def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring]) -> None:

@@ -20,6 +20,7 @@ from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.client.connection import Connection
 from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.mistakes import CallerMistake
 from convai.talk.settings import Settings
@@ -75,7 +76,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def triton(args: argparse.Namespace) -> Iterator[tuple[str, Server | None]]:
     """The gRPC address to ask, and the server behind it if it was started here."""
     if args.server:
-        yield args.server, None
+        yield Connection(args.server).address, None  # which refuses what is no address
         return
     print("starting the server ...", flush=True)
     with Server(args.model_repository, profile=args.profile) as server, Watchdog(server):

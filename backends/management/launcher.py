@@ -17,7 +17,7 @@ from pathlib import Path
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
 from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import regions_of
-from convai.backends.management.repository import check_profile, models_in
+from convai.backends.management.repository import models_of
 from convai.backends.management.run_folder import RunFolder, remove_abandoned
 from convai.backends.management.server_log import reasons
 from convai.backends.management.tritonserver import check_stub, find_triton, prepare_backends, server_environment
@@ -28,7 +28,12 @@ IN_FLIGHT_SECONDS = 8  # how long Triton lets running steps finish when told to 
 STOP_SECONDS = 12
 # Runs in the new process before tritonserver takes its place: the kernel stops it when the launcher dies.
 DIE_WITH_LAUNCHER = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
+)
+MAX_CONNECTION_AGE_SECONDS = 5  # then gRPC asks a client to connect anew, here or to another server
+BALANCING_OPTIONS = (
+    f"--grpc-max-connection-age={1000 * MAX_CONNECTION_AGE_SECONDS}",
+    "--grpc-http2-min-recv-ping-interval-without-data=1000",  # clients look often whether a server is frozen
 )
 
 
@@ -81,9 +86,9 @@ class Server:
         ready_timeout_seconds: float = 180.0,
     ):
         self.model_repository = Path(model_repository).resolve()
-        check_profile(self.model_repository, profile)
         self.profile = profile
-        self.models = list(models or models_in(self.model_repository))
+        of_profile = models_of(self.model_repository, profile)
+        self.models = list(models or of_profile)
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
         remove_abandoned()  # it may hold the ports
@@ -211,9 +216,12 @@ class Server:
             f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
             f"--grpc-address={self.host}",
             f"--grpc-port={self.grpc_port}",
+            "--reuse-grpc-port=true",  # `retire` needs that
+            *BALANCING_OPTIONS,
             f"--grpc-restricted-protocol={restricted}",
             f"--http-address={self.http_host}",
             f"--http-port={self.http_port}",
+            "--reuse-http-port=true",
             f"--http-restricted-api={restricted}",
             f"--metrics-address={self.host}",
             f"--metrics-port={self.metrics_port}",

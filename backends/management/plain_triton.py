@@ -6,10 +6,11 @@ convai backends FOLDER --profile gpu --host 0.0.0.0        in NVIDIA's container
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
-from convai.backends.management.launcher import IN_FLIGHT_SECONDS
-from convai.backends.management.repository import check_profile
+from convai.backends.management.launcher import BALANCING_OPTIONS, IN_FLIGHT_SECONDS
+from convai.backends.management.repository import models_of
 from convai.backends.management.tritonserver import (
     TritonFiles,
     check_stub,
@@ -30,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    check_profile(args.model_repository, args.profile)
+    models = models_of(args.model_repository, args.profile)
     check_places(args.folder, args.model_repository)
     triton = find_triton()
     check_stub(triton.stub, server_environment())
     prepare_backends(triton, args.folder.resolve())
-    print(" \\\n    ".join(map(shlex.quote, command(triton, args))))
+    print(" \\\n    ".join(map(shlex.quote, command(triton, args, models))))
 
 
 def check_places(folder: Path, model_repository: Path) -> None:
@@ -48,7 +49,7 @@ def check_places(folder: Path, model_repository: Path) -> None:
             )
 
 
-def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
+def command(triton: TritonFiles, args: argparse.Namespace, models: Sequence[str]) -> list[str]:
     """What to type: `env` sets the environment for this one program, whatever the shell's own may be."""
     chosen = [] if args.profile == DEFAULT_PROFILE else [f"--model-config-name={args.profile}"]
     return [
@@ -57,6 +58,8 @@ def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
         *(f"{name}={value}" for name, value in server_variables().items()),
         str(triton.binary),
         f"--model-repository={args.model_repository.resolve()}",
+        "--model-control-mode=explicit",  # or it would load the steps of every recogniser
+        *(f"--load-model={model}" for model in models),
         f"--backend-directory={args.folder.resolve()}",
         f"--cache-directory={triton.home / 'caches'}",
         "--disable-auto-complete-config",  # it would start every stub twice
@@ -64,5 +67,6 @@ def command(triton: TritonFiles, args: argparse.Namespace) -> list[str]:
         f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
         "--metrics-config=summary_latencies=true",
         f"--grpc-address={args.host}",
+        *BALANCING_OPTIONS,
         f"--http-address={args.host}",
     ]

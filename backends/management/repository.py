@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from convai.pipeline.config_files import profiles_of
+from convai.pipeline.ears import EARS, RECOGNISER_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
 
 
@@ -18,13 +19,22 @@ def models_in(repository: Path) -> list[str]:
     return names
 
 
-def check_profile(repository: Path, profile: str) -> None:
-    """Raise unless every model has the profile; Triton itself would silently serve config.pbtxt in its place."""
+def models_of(repository: Path, profile: str) -> list[str]:
+    """Names of the models that a server of this profile loads, sorted: all but the steps of other recognisers.
+
+    Raises CallerMistake if another one lacks the profile; Triton itself would silently serve config.pbtxt in its place.
+    """
     profiles = {name: profiles_of(repository / name) for name in models_in(repository)}
-    lacking = [name for name, its_profiles in profiles.items() if profile not in its_profiles]
-    if lacking:
-        common = set.intersection(*profiles.values())
+    having = {name for name, its_profiles in profiles.items() if profile in its_profiles}
+    needed = profiles.keys() - set(RECOGNISER_STEP_NAMES)
+    if lacking := sorted(needed - having):
+        common = set.intersection(*(profiles[name] for name in needed))
         raise CallerMistake(
             f"profile {profile!r} has no configuration for {', '.join(lacking)};"
             f" profiles that every model has: {', '.join(sorted(common)) or 'none'}"
         )
+    steps = {name: [step.name for step in ears.steps] for name, ears in EARS.items()}
+    if needed != profiles.keys() and not any(having.issuperset(names) for names in steps.values()):
+        allowed = " or ".join(f"{', '.join(names)}" for names in steps.values())
+        raise CallerMistake(f"profile {profile!r} has no configuration for a whole recogniser: {allowed}")
+    return sorted(having)

@@ -7,20 +7,23 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from convai.backends.management.processes import command_line, process_ids, remove_regions
+from convai.backends.management.processes import command_line, process_ids, regions_of, remove_regions
 
 PREFIX = "convai-server-"
 SECONDS_TO_LOCK = 5  # a younger folder may belong to a launcher that has not locked it yet
 SECONDS_TO_DIE = 5
+GUARDIAN = f"from {__name__} import guard; guard()"  # a process that outlives the launcher
 
 
 class RunFolder:
-    """Created by the launcher, and locked for as long as it lives."""
+    """Created by the launcher, and locked for as long as it lives; a guardian clears it if it gets killed."""
 
     def __init__(self):
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
@@ -29,6 +32,12 @@ class RunFolder:
         self.regions: set[str] = set()
         self._lock = open(self.path / "lock", "w")  # noqa: SIM115  held, and so open, until `remove`
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-Ic", GUARDIAN, str(self.path)],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # what stops the launcher's group must not stop it
+        )
 
     def note_regions(self, regions: set[str]) -> None:
         """Note shared memory files that will have to be removed if the server gets no chance to."""
@@ -40,13 +49,27 @@ class RunFolder:
         """End the stubs that outlived their server, and remove all that it left."""
         clear(self.path)
         self._lock.close()
+        self._guardian.communicate()  # which closes its standard input
+
+
+def guard() -> None:
+    """Clear the folder that the program's argument names, once standard input ends: a pipe held by the launcher."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # whoever stops all processes leaves it to this one to be the last
+        signal.signal(number, signal.SIG_IGN)
+    sys.stdin.buffer.read()
+    folder = Path(sys.argv[1])
+    if folder.exists():  # a launcher that ended in order has removed it
+        clear(folder)
 
 
 def clear(folder: Path) -> None:
-    kill(processes_of(folder))
-    regions = folder / "regions"
-    if regions.is_file():
-        remove_regions(set(regions.read_text().split()))
+    pids = processes_of(folder)
+    regions: set[str] = set().union(*map(regions_of, pids))
+    kill(pids)
+    noted = folder / "regions"
+    if noted.is_file():
+        regions |= set(noted.read_text().split())
+    remove_regions(regions)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 from convai.backends.management.launcher import Server, ServerTls
+from convai.backends.management.retirement import retire
 from convai.backends.management.warm_up import DEFAULT_QUESTIONS, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.pipeline.config_files import DEFAULT_PROFILE
 from convai.pipeline.mistakes import CallerMistake
 
 CHECK_SECONDS = 0.5
+DRAIN_SECONDS = 20.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,29 +33,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ready-timeout", type=float, default=180.0, metavar="SECONDS", help="default %(default)s")
     warm_up_help = "silent questions to begin with, default %(default)s"
     parser.add_argument("--warm-up", type=int, default=DEFAULT_QUESTIONS, metavar="N", help=warm_up_help)
+    drain_help = "when stopped, finish what is in flight for up to so long, default %(default)g; 0 drops it"
+    parser.add_argument("--drain", type=float, default=DRAIN_SECONDS, metavar="SECONDS", help=drain_help)
     parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
 
 
 def run(args: argparse.Namespace) -> int | None:
+    if args.drain < 0:
+        raise CallerMistake(f"--drain is {args.drain:g}; allowed is 0 (stop at once) or more seconds")
+    interrupt = Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
-        with server_from(args) as server, Watchdog(server):
-            warm_up(server.control, args.warm_up)
-            print(description(server), flush=True)
-            while True:
-                if not server.has_crashed:  # then the watchdog starts it again
-                    server.check_running()
-                time.sleep(CHECK_SECONDS)
+        with server_from(args) as server:
+            try:
+                serve(server, args.warm_up)
+            except KeyboardInterrupt:
+                retire(server, args.drain, print_at_once, lambda: interrupt.count > 1)
+                raise
     except KeyboardInterrupt:
         print("stopped")
 
 
-def interrupt(*_: object) -> None:
-    """Leave the server in order; once, since a second signal would break off the leaving."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def serve(server: Server, warm_up_questions: int) -> None:
+    """Watch over the server until a signal comes or it ends."""
+    with Watchdog(server):
+        warm_up(server.control, warm_up_questions)
+        print_at_once(description(server))
+        while True:
+            if not server.has_crashed:  # then the watchdog starts it again
+                server.check_running()
+            time.sleep(CHECK_SECONDS)
+
+
+class Interrupt:
+    """Leaves the server in order on the first signal; others are counted, since they would break off the leaving."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, *_: object) -> None:
+        self.count += 1
+        if self.count == 1:
+            raise KeyboardInterrupt
+
+
+def print_at_once(text: str) -> None:
+    print(text, flush=True)
 
 
 def description(server: Server) -> str:

@@ -8,6 +8,7 @@ Triton completes its utilities (errors, tensors, log) only after it has imported
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ import triton_python_backend_utils as pb_utils
 
 from convai.backends.runtime.failures import internal_error, mistake
 from convai.backends.runtime.metrics import Counter, Row
-from convai.backends.runtime.parameters import build_step
+from convai.backends.runtime.parameters import build_step, whole_number
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.pipeline.arrays import Array
@@ -43,6 +44,7 @@ class StepModel:
         config = json.loads(args["model_config"])
         self.name = config["name"]
         self.outputs = output_dtypes(config)
+        os.nice(whole_number(config, "niceness", 0, lowest=0))  # before a step makes threads, which inherit it
         self.step = build_step(self.step_class, config, version_folder(args))
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
 

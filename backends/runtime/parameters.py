@@ -9,6 +9,8 @@ from typing import Any
 from convai.backends.runtime.python_step import PythonStep
 from convai.pipeline.mistakes import CallerMistake
 
+OF_THE_PROCESS = ("niceness",)  # no fields of a step: who runs it sees to them
+
 
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:
     """The step that the configuration describes.
@@ -28,7 +30,7 @@ def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], ve
     values = {
         name: parse_value(step, name, parameter["string_value"])
         for name, parameter in model_config.get("parameters", {}).items()
-        if not name.isupper()  # Triton's own, such as EXECUTION_ENV_PATH
+        if not name.isupper() and name not in OF_THE_PROCESS  # capitals are Triton's, such as EXECUTION_ENV_PATH
     }
     for name in values:
         if name not in fields:

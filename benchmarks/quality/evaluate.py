@@ -1,7 +1,8 @@
 """Measure the quality of a running server's answers: word error rate, exact match, F1, refusals, the voice.
 
 convai evaluate text --squad dev-v1.1.json --questions 500
-convai evaluate speech --manifest recordings/manifest.jsonl
+convai evaluate speech --manifest recordings/manifest.jsonl others/manifest.jsonl --compare 127.0.0.1:9001
+convai evaluate speech --manifest recordings/manifest.jsonl --noise 10 --noise-kind babble
 convai evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken/
 convai evaluate pipeline --manifest spoken/manifest.jsonl
 convai evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
@@ -20,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser):
     add_squad_arguments(text)
     speech = kinds.add_parser("speech", help="recordings: word error rate")
     pipeline = kinds.add_parser("pipeline", help="spoken questions about contexts, and the same questions as text")
-    for one in (speech, pipeline):
-        one.add_argument(
-            "--manifest", type=Path, required=True, help="JSON lines: audio, text (question, context, answers)"
-        )
-        one.add_argument("--limit", type=int, help="measure the first so many recordings (default: all)")
+    manifest = {"type": Path, "required": True, "help": "JSON lines: audio, text (question, context, answers)"}
+    pipeline.add_argument("--manifest", **manifest)
+    pipeline.add_argument("--limit", type=int, help="measure the first so many recordings (default: all)")
+    speech.add_argument("--manifest", nargs="+", **manifest)
+    add_speech_arguments(speech)
     for one in (text, speech, pipeline):
         one.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
         one.add_argument(
@@ -39,6 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser):
         "voice", help="spoken answers: an independent listener's word error rate, beside that on the teacher's speech"
     )
     add_voice_arguments(voice)
+
+
+def add_speech_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, help="draw so many recordings of each manifest (default: all)")
+    parser.add_argument("--compare", metavar="HOST:PORT", help="another server to hear the same recordings")
+    noise_help = "add noise so many decibels below the speech (default: none)"
+    parser.add_argument("--noise", type=float, metavar="DB", help=noise_help)
+    parser.add_argument("--noise-kind", default="pink", help="white, pink, brown or babble; default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws other recordings and other noise")
 
 
 def add_voice_arguments(parser: argparse.ArgumentParser):
@@ -70,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         from convai.benchmarks.quality import speech
 
         return speech.run(args)
+    if args.kind == "speech":
+        return hear(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
     from convai.benchmarks.tables import as_json, measurements_table
     from convai.client.client import ConvaiClient
@@ -81,6 +93,42 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         args.json.write_text(as_json(measurements) + "\n")
     return 0
+
+
+def hear(args: argparse.Namespace) -> int:
+    from contextlib import ExitStack
+
+    from convai.benchmarks.quality.hearing import Noise, listen, without_texts
+    from convai.benchmarks.quality.hearing_report import report, report_json
+    from convai.client.client import ConvaiClient
+
+    corpora = read_corpora(args)
+    noise = None if args.noise is None else Noise(args.noise, args.noise_kind, args.seed)
+    servers = [args.server, *([args.compare] if args.compare else [])]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(ConvaiClient(server, timeout_seconds=args.timeout)) for server in servers]
+        heard = listen(clients, corpora, noise)
+        print(report(heard, servers))
+        if any(one.recording.context for one in heard):
+            print("\nThe same without their texts in mind\n")
+            print(report(listen(clients, without_texts(corpora), noise), servers))
+    if args.json:
+        args.json.write_text(report_json(heard, servers) + "\n")
+    return 0
+
+
+def read_corpora(args: argparse.Namespace) -> dict[str, list]:
+    """The recordings of each manifest under the name of its folder, or its own where folders are called alike."""
+    from convai.benchmarks.quality.question_answering import sample
+    from convai.networks.training.recordings import read_manifest
+
+    names = [manifest.resolve().parent.name for manifest in args.manifest]
+    names = names if len(set(names)) == len(names) else [str(manifest) for manifest in args.manifest]
+    count = None if args.limit is None else positive(args.limit)
+    return {
+        name: sample(read_manifest(manifest), count, args.seed)
+        for name, manifest in zip(names, args.manifest, strict=True)
+    }
 
 
 def make_spoken(args: argparse.Namespace) -> int:
@@ -110,4 +158,4 @@ def positive(count: int) -> int:
 def measure_of(kind: str):
     from convai.benchmarks.quality import served as quality
 
-    return {"text": quality.reading, "speech": quality.hearing, "pipeline": quality.conversation}[kind]
+    return {"text": quality.reading, "pipeline": quality.conversation}[kind]

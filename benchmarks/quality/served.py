@@ -1,4 +1,4 @@
-"""Quality measured through a running server: what it hears, what it answers, and what mishearing costs."""
+"""Quality measured through a running server: what it answers, and what mishearing costs."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +18,6 @@ from convai.networks.training.recordings import Recording
 from convai.pipeline.mistakes import CallerMistake
 
 PARALLEL_REQUESTS = 2  # enough that the server never waits for this program
-
-
-def hearing(client: ConvaiClient, recordings: Sequence[Recording]) -> list[Measurement]:
-    """Word error rate over all recordings, and of each speaker if there are several but not many.
-
-    Questions about a text are heard with the text in mind, as the pipeline does it, and once more without.
-    """
-    heard = asked_of_all(lambda recording: hear(client, recording), recordings, "listening")
-    groups = {"all recordings": list(zip(recordings, heard, strict=True))}
-    speakers = sorted({recording.speaker for recording in recordings})
-    if 1 < len(speakers) <= 20:
-        groups |= {name: [pair for pair in groups["all recordings"] if pair[0].speaker == name] for name in speakers}
-    if any(recording.context for recording in recordings):
-        heard = asked_of_all(lambda recording: transcribe(client, recording), recordings, "without their texts")
-        groups["all, without their texts"] = list(zip(recordings, heard, strict=True))
-    return [Measurement(name, len(pairs), {"WER": word_error_rate(pairs)}) for name, pairs in groups.items()]
 
 
 def reading(client: ConvaiClient, questions: Sequence[AskedQuestion]) -> list[Measurement]:
@@ -69,17 +53,6 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
         answering("the same, heard perfectly", text, answer_all(client, text, "heard perfectly")),
         answering("the same, as written", asked, answer_all(client, asked, "written")),
     ]
-
-
-def hear(client: ConvaiClient, recording: Recording) -> str:
-    if not recording.context:
-        return transcribe(client, recording)
-    return ask(client, recording, ("question",)).question or ""
-
-
-def transcribe(client: ConvaiClient, recording: Recording) -> str:
-    audio, sample_rate = read_mono(recording.audio)
-    return client.transcribe(audio, sample_rate=sample_rate)
 
 
 def ask(

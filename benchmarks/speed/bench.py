@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convai.generator.profiles import PROFILES
+from convai.pipeline.ears import JASPER
 from convai.pipeline.mistakes import CallerMistake
 
 PATHS = ("ensemble", "step-by-step", "floor")
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
-    parser.add_argument("--profile", default="cpu", choices=PROFILES, help="default %(default)s")
+    with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
+    parser.add_argument("--profile", default="cpu", choices=with_jasper, help="default %(default)s")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="per call, default %(default)g")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures there (.png, .svg, .pdf)")

@@ -19,7 +19,7 @@ def is_list_of(*types: type) -> Callable[[object], bool]:
 
 # What may stand in a line besides what nobody here reads, such as "seconds".
 FIELDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    **dict.fromkeys(("audio", "text", "speaker", "question", "context", "spoken"), ("a text", is_text)),
+    **dict.fromkeys(("audio", "text", "speaker", "accent", "question", "context", "spoken"), ("a text", is_text)),
     "answers": ("a list of texts", is_list_of(str)),
     "ends": ("a list of seconds", is_list_of(int, float)),
 }
@@ -38,6 +38,7 @@ class Recording:
     audio: Path
     text: str = ""
     speaker: str = ""
+    accent: str = ""
     question: str = ""
     context: str = ""
     accepted: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ def recording_of(entry: Mapping, folder: Path) -> Recording:
         audio=folder / entry["audio"],
         text=entry.get("text", ""),
         speaker=entry.get("speaker", ""),
+        accent=entry.get("accent", ""),
         question=entry.get("question", entry.get("text", "")),
         context=entry.get("context", ""),
         accepted=tuple(entry.get("answers", ())),

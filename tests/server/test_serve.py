@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -82,9 +83,22 @@ def test_serve_says_where_it_is_and_stops_cleanly_on_a_signal(repository, signal
     assert serving.leaves_nothing()
 
 
-def test_the_server_ends_with_its_launcher_even_if_that_is_killed(repository):
+def test_a_second_signal_ends_the_wait_for_callers(repository):
+    serving = Serving(repository, "--drain", "100")
+    with socket.create_connection(("127.0.0.1", int(serving.http_port))):
+        serving.process.terminate()
+        assert serving.process.stdout.readline().startswith("waiting up to 100 s for the end of 1 connections")
+        serving.process.terminate()
+        assert serving.process.wait(20) == 0
+    assert serving.leaves_nothing()
+
+
+@pytest.mark.parametrize("victims", ["launcher", "launcher and server"])
+def test_the_server_ends_with_its_launcher_even_if_that_is_killed(repository, victims):
     serving = Serving(repository)
     serving.process.kill()
+    if victims == "launcher and server":
+        os.kill(serving.server_pid, signal.SIGKILL)
     serving.process.wait(10)
 
     assert serving.leaves_nothing()
@@ -118,6 +132,7 @@ def test_options_after_two_dashes_reach_tritonserver_and_the_log_is_kept(reposit
     [
         (["--model-repository", "/nowhere"], "there is no model repository /nowhere"),
         (["--profile", "gpus"], "profile 'gpus' has no configuration for amplifier; profiles that every"),
+        (["--drain", "-1"], "--drain is -1; allowed is 0"),
         (["--tls-cert", "cert.pem"], "TLS needs both --tls-cert and --tls-key"),
         (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "TLS file /nowhere/cert.pem does not"),
         (["--host", "192.0.2.1"], "192.0.2.1 is not available"),

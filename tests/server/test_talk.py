@@ -225,6 +225,11 @@ def test_an_address_for_everyone_is_warned_of():
         assert "everyone who reaches 0.0.0.0 may use this server" in "".join(talk.lines)
 
 
+def test_a_server_that_is_no_address_is_told_at_once(capsys):
+    assert main(["talk", "--port=0", "--server=nonsense"]) == 1
+    assert "address 'nonsense' is not host:port" in capsys.readouterr().err
+
+
 def test_a_port_in_use_is_told_at_once(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["talk", "--port", str(taken.getsockname()[1]), "--server=127.0.0.1:1"]) == 1

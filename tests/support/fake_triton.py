@@ -10,6 +10,12 @@ from tritonclient.grpc.service_pb2 import ModelInferResponse
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer, add_GRPCInferenceServiceServicer_to_server
 from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
 
+OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_connection_age_ms", 1000),  # soon enough for a test that waits for clients to look around
+]
+
 
 class FakeTriton(GRPCInferenceServiceServicer):
     """Answers every request with `outputs`, after `delay_seconds`, or fails it with `error` (status, details)."""
@@ -36,14 +42,13 @@ def raw_bytes(array: np.ndarray) -> bytes:
 
 
 @contextmanager
-def serving(fake: FakeTriton, credentials: grpc.ServerCredentials | None = None):
+def serving(fake: FakeTriton, credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0"):
     """The address of `fake` while it serves; over TLS with `credentials`."""
-    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.max_send_message_length", -1)])
+    server = grpc.server(ThreadPoolExecutor(2), options=OPTIONS)
     add_GRPCInferenceServiceServicer_to_server(fake, server)
-    address = "127.0.0.1:0"
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"{address.partition(':')[0]}:{port}"
     finally:
         server.stop(grace=None).wait(10)

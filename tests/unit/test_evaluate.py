@@ -40,32 +40,6 @@ def figures(measurements):
     return {one.name: dict(one.figures) for one in measurements}
 
 
-def test_word_error_rate_counts_words_over_all_recordings_and_per_speaker(tmp_path):
-    recordings = [
-        Recording(tone(tmp_path, 200), "Who is Anna?", speaker="one"),
-        Recording(tone(tmp_path, 400), "who was bertram", speaker="two"),
-    ]
-    measured = figures(quality.hearing(Listener(), recordings))
-    assert measured["all recordings"]["WER"] == pytest.approx(100 * 2 / 6)
-    assert (measured["one"]["WER"], measured["two"]["WER"]) == (0, pytest.approx(100 * 2 / 3))
-
-
-def test_questions_about_a_text_are_heard_with_the_text_in_mind_and_without(tmp_path):
-    class KnowsNames(Listener):
-        """Hears the name that the context has."""
-
-        def ask(self, audio, *, sample_rate, context, outputs):
-            assert outputs == ("question",)
-            return Answer(question=f"who is {context}")
-
-    recordings = [
-        Recording(tone(tmp_path, 200), "who is anneke", context="anneke"),
-        Recording(tone(tmp_path, 400), "who is bert"),
-    ]
-    measured = figures(quality.hearing(KnowsNames(), recordings))
-    assert measured == {"all recordings": {"WER": 0}, "all, without their texts": {"WER": pytest.approx(100 / 6)}}
-
-
 def test_text_questions_are_marked_and_mismatched_ones_refused():
     questions = [
         AskedQuestion("Who is Anna?", "It is Anna", ("Anna",)),

@@ -9,9 +9,10 @@ from convai.generator import graph
 from convai.generator.check import check_all, check_configs, check_repository
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
-from convai.pipeline.description import ENSEMBLES, MODEL_NAMES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.pipeline.ears import ALL_MODEL_NAMES
 from convai.pipeline.wire_names import plain_name, wire_name
-from convai.pipeline.wiring import WiringError, wire, wiring_of
+from convai.pipeline.wiring import WiringError, check_every_output_is_used, wire, wiring_of
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 
@@ -32,7 +33,7 @@ def cpu_configs():
 
 
 def test_committed_model_repository_equals_a_fresh_render():
-    files = (path for name in MODEL_NAMES for path in (MODEL_REPOSITORY / name).rglob("*.pbtxt"))
+    files = (path for name in ALL_MODEL_NAMES for path in (MODEL_REPOSITORY / name).rglob("*.pbtxt"))
     assert {str(path.relative_to(MODEL_REPOSITORY)): path.read_text() for path in files} == render()
 
 
@@ -101,8 +102,9 @@ def test_an_edge_whose_ends_differ_is_refused(taken, words):
 def test_an_output_that_no_ensemble_uses_is_refused():
     wasteful = replace(DOUBLE, outputs=(*DOUBLE.outputs, Tensor("spare", "FP32", (1,))))
     small = Ensemble("small", ("x",), ("n",), (Call("double"), Call("count")))
+    steps = {"double": wasteful, "count": COUNT}
     with pytest.raises(WiringError, match="double.*spare"):
-        render(steps=(wasteful, COUNT), ensembles=(small,), profiles=())
+        check_every_output_is_used(steps.values(), [wire(small, steps)])
 
 
 def test_a_network_without_an_engine_is_refused():

@@ -117,7 +117,7 @@ def test_every_custom_resource_is_valid_to_its_definition(folder, render, schema
 @pytest.mark.parametrize("folder", FOLDERS[:-1])
 def test_the_server_and_its_first_question_understand_their_options(folder, render):
     server = container(render(folder))
-    options = parser("serve", serve).parse_args([word for word in server["args"] if word != "--drain" and word != "20"])
+    options = parser("serve", serve).parse_args(server["args"])
     assert options.profile in PROFILES
     convai, name, *words = server["startupProbe"]["exec"]["command"]
     asked = parser(name, ask).parse_args(words)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from librosa.filters import mel as mel_filterbank
 
-from convai.backends.steps.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor, resample
+from convai.backends.steps.question_audio import resample
+from convai.backends.steps.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor
 from convai.generator.machines import Buckets
 
 

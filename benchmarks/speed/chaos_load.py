@@ -1,0 +1,131 @@
+"""A steady load on several servers through one client, and what became of its requests while something broke."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+
+from convai.benchmarks.tables import as_table
+from convai.client.client import ConvaiClient
+from convai.client.errors import ConvaiError
+from convai.pipeline.mistakes import CallerMistake
+
+ALLOWED_DELAY_SECONDS = 3.0
+ENOUGH_SECONDS = 120.0  # for the requests that a short fault leaves to be sent
+QUESTION = "What is he often called?"
+
+
+@dataclass(frozen=True)
+class Load:
+    in_flight: int
+    requests: int  # at least so many
+    timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        for name in ("in_flight", "requests"):
+            if getattr(self, name) < 1:
+                raise CallerMistake(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: when it was sent, how long its caller waited, and the error that it met, or what was wrong."""
+
+    moment: float
+    seconds: float
+    failure: str | None = None
+    is_wrong: bool = False
+
+
+@dataclass
+class Log:
+    """All requests of a load so far."""
+
+    asked: list[Asked] = field(default_factory=list)
+
+    def seconds(self, since: float = 0.0) -> list[float]:
+        """How long each caller waited, shortest first, of those who asked at the moment `since` or later."""
+        return sorted(one.seconds for one in self.asked if one.moment >= since)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a fault cost; `usual_seconds` is the slowest answer when nothing is broken."""
+
+    fault: str
+    asked: Sequence[Asked]
+    usual_seconds: float
+    left_behind: int
+    note: str
+
+    @property
+    def lost(self) -> int:
+        return sum(one.failure is not None for one in self.asked)
+
+    @property
+    def wrong(self) -> int:
+        return sum(one.is_wrong for one in self.asked)
+
+    @property
+    def delay_seconds(self) -> float:
+        return max(one.seconds for one in self.asked) - self.usual_seconds
+
+    @property
+    def is_harmless(self) -> bool:
+        return not (self.lost or self.wrong or self.left_behind)
+
+    def cells(self) -> list[str]:
+        counts = (len(self.asked), self.lost, self.wrong)
+        return [self.fault, *map(str, counts), f"{self.delay_seconds:+.1f} s", str(self.left_behind)]
+
+
+def table(rows: Sequence[Row]) -> str:
+    heads = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind"]
+    notes = [f"usual: the slowest answer takes {rows[0].usual_seconds:.1f} s"]
+    notes += [f"{row.fault}: {row.note}" for row in rows if row.note]
+    failures = Counter(one.failure for row in rows for one in row.asked if one.failure)
+    lost = [f"lost {count}: {failure}" for failure, count in failures.most_common(5)]
+    return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost])
+
+
+@contextmanager
+def running(client: ConvaiClient, expected: Mapping[str, str | None], load: Load) -> Iterator[Log]:
+    """Ask about the contexts in turn while the block runs, and until there were enough; `expected` has the answers."""
+    log, is_over = Log(), Event()
+    contexts = list(expected)
+
+    def keep_asking(number: int) -> None:
+        while not is_over.is_set():
+            context = contexts[number % len(contexts)]
+            log.asked.append(ask(client, context, expected[context]))
+            number += 1
+
+    with ThreadPoolExecutor(load.in_flight) as pool:
+        workers = [pool.submit(keep_asking, number) for number in range(load.in_flight)]
+        try:
+            yield log
+            wait_until(lambda: len(log.asked) >= load.requests, ENOUGH_SECONDS)
+        finally:
+            is_over.set()
+    for worker in workers:
+        worker.result()
+
+
+def ask(client: ConvaiClient, context: str, expected: str | None) -> Asked:
+    moment = time.monotonic()
+    try:
+        answer = client.answer_text(QUESTION, context).answer
+    except ConvaiError as error:
+        return Asked(moment, time.monotonic() - moment, failure=str(error))
+    return Asked(moment, time.monotonic() - moment, is_wrong=answer != expected)
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float, poll_seconds: float = 0.1) -> bool:
+    """Whether something became true within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (came_true := is_true()) and time.monotonic() < deadline:
+        time.sleep(poll_seconds)
+    return came_true

@@ -1,0 +1,91 @@
+"""A `convai serve` of its own, with an address of its own on this machine, that may be stopped, killed and frozen."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from convai.backends.management.processes import (
+    SHARED_MEMORY,
+    command_line,
+    process_ids,
+    regions_of,
+    stubs_of,
+)
+from convai.backends.management.run_folder import processes_of
+from convai.client.client import ConvaiClient
+from convai.client.step_times import counters
+from convai.pipeline.wiring import wiring_of
+
+READY_SECONDS = 180
+STOP_SECONDS = 60
+CLEAR_SECONDS = 1.0  # within which nothing of a killed server may be left
+POLL_SECONDS = 0.05
+
+
+class ChaosServer:
+    """One of several servers over the same model repository; all have the same port."""
+
+    def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
+        options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
+        options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
+        self.address = f"{host}:{port}"
+        self.left_behind = 0  # processes and shared memory that outlasted a launcher
+        self._command = [
+            sys.executable,
+            "-m",
+            "convai",
+            "serve",
+            *(str(word) for pair in options.items() for word in pair),
+        ]
+        self._signs = {f"--grpc-address={host}", f"--grpc-port={port}"}
+
+    def start(self) -> None:
+        """Start it and return when it is ready."""
+        self.launcher = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        if not any(line.startswith("ready") for line in self.launcher.stdout or ()):
+            raise OSError(f"the server at {self.address} did not start: status {self.launcher.wait()}")
+        self.pid = next(pid for pid in process_ids() if self._signs <= set(command_line(pid)))
+        (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
+        self.folder = Path(backends.partition("=")[2]).parent
+        self.regions = regions_of(self.pid)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.launcher.send_signal(signal.SIGTERM)
+        self.launcher.wait(STOP_SECONDS)
+        self.count_left()
+
+    def kill(self) -> None:
+        """Kill launcher and server together."""
+        for pid in (self.launcher.pid, self.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.launcher.wait()
+        self.count_left()
+
+    def signal_all(self, number: signal.Signals) -> None:
+        for pid in (self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))):
+            os.kill(pid, number)
+
+    def answers(self, ensemble: str) -> int:
+        """How many requests to the ensemble this server has answered."""
+        with ConvaiClient(self.address, timeout_seconds=10.0) as client:
+            return counters(client)[ensemble].requests
+
+    def count_left(self) -> None:
+        deadline = time.monotonic() + CLEAR_SECONDS
+        while (left := self._left()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self.left_behind += left
+
+    def _left(self) -> int:
+        files = [*(SHARED_MEMORY / region for region in self.regions), self.folder]
+        return len(processes_of(self.folder)) + sum(file.exists() for file in files)
+
+
+def write_subset(model_repository: Path, ensemble: str, folder: Path) -> None:
+    """Make `folder` a model repository of one ensemble and its steps."""
+    for model in (ensemble, *(call.step for call in wiring_of(ensemble).calls)):
+        (folder / model).symlink_to((model_repository / model).resolve())

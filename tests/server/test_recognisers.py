@@ -1,0 +1,103 @@
+"""A real server that hears with another recogniser than Jasper."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import soundfile
+from support.places import EXAMPLES
+
+from convai.backends.management.launcher import Server
+from convai.backends.management.processes import stubs_of
+from convai.client import ConvaiClient, InvalidInput
+from convai.client.requests import ask_request
+from convai.client.step_by_step import StepByStep
+from convai.client.step_times import counters, timed_answer
+from convai.pipeline.wiring import wiring_of
+
+pytestmark = [
+    pytest.mark.skipif(
+        find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed: pip install 'convai[moonshine]'"
+    ),
+    pytest.mark.timeout(300),
+]
+NAMES = ("bees", "bread", "everest")
+
+
+@pytest.fixture(scope="module")
+def moonshine_server(model_repository):
+    with Server(model_repository, profile="cpu-moonshine") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def moonshine(moonshine_server):
+    with ConvaiClient(moonshine_server.grpc_address) as client:
+        yield client
+
+
+def question(name):
+    return soundfile.read(EXAMPLES / f"{name}.flac", dtype="float32")
+
+
+def hear(client, name):
+    audio, sample_rate = question(name)
+    return client.transcribe(audio, sample_rate=sample_rate)
+
+
+def test_it_starts_no_process_of_jasper(moonshine_server):
+    models = {stub.model for stub in stubs_of(moonshine_server.process.pid)}
+    assert "moonshine" in models
+    assert models.isdisjoint({"speech_features", "jasper", "ctc_decoder"})
+
+
+def test_its_processes_give_way_to_those_nearer_to_the_answer(moonshine_server):
+    pids = [stub.pid for stub in stubs_of(moonshine_server.process.pid) if stub.model == "moonshine"]
+    nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids}
+    assert len(pids) == 2
+    assert nice == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)}
+
+
+def test_the_pipeline_answers_a_spoken_question(moonshine, example_question, example_context):
+    audio, sample_rate = example_question
+    answer = moonshine.ask(audio, sample_rate=sample_rate, context=example_context)
+    assert answer.question == "what is he often called"
+    assert answer.answer == "England's national poet"
+    assert answer.answer_audio.size > 10_000
+
+
+def test_a_question_is_heard_alike_alone_and_among_others(moonshine):
+    alone = {name: hear(moonshine, name) for name in NAMES}
+    assert all(alone.values())
+    before = counters(moonshine)["moonshine"].executions
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda name: hear(moonshine, name), NAMES * 4))
+    assert together == [alone[name] for name in NAMES * 4]
+    assert counters(moonshine)["moonshine"].executions > before
+
+
+def test_silence_is_an_empty_question(moonshine):
+    assert moonshine.transcribe(np.zeros(16_000, np.float32), sample_rate=16_000) == ""
+
+
+@pytest.mark.parametrize("output", wiring_of("convai_ensemble").outputs, ids=lambda tensor: tensor.name)
+def test_each_output_can_be_had_alone(moonshine, output):
+    audio, sample_rate = question("bees")
+    answer = moonshine.ask(audio, sample_rate=sample_rate, context="A bee has six legs.", outputs=[output.name])
+    assert getattr(answer, output.name) is not None
+
+
+def test_a_refusal_names_the_step_and_what_is_allowed(moonshine):
+    with pytest.raises(InvalidInput, match=r"moonshine: got 0\.050 s of audio .*; allowed is 0\.1 to 30"):
+        moonshine.infer(ask_request(np.zeros(800, np.float32) + 0.1, 16_000, "Nothing.", ["question"], None))
+
+
+def test_it_can_be_walked_and_timed_step_by_step(moonshine):
+    audio, sample_rate = question("bees")
+    walk = StepByStep(moonshine).ask(audio, sample_rate=sample_rate, context="A bee.", outputs=["question"])
+    assert [time.step for time in walk.times] == ["moonshine"]
+    timed = timed_answer(moonshine, ask_request(audio, sample_rate, "A bee.", ["question"], None))
+    assert [time.step for time in timed.steps] == ["moonshine"]
+    assert timed.answer.question == walk.answer.question
