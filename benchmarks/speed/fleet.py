@@ -206,14 +206,10 @@ class Fleet:
             wait = self.queues[int(chance * len(self.queues))].offer(now, service_seconds)
             if wait is not None:
                 if self.scaling:
-                    self._note(now + wait, wait)
+                    interval = int((now + wait) / self.scaling.autoscaler.check_seconds)
+                    self.waited[interval] = self.waited.get(interval, 0.0) + wait
                 return wait + service_seconds, tried
         return inf, len(chances)
-
-    def _note(self, begun_at: float, wait: float) -> None:
-        assert self.scaling is not None  # only who scales takes notes
-        interval = int(begun_at / self.scaling.autoscaler.check_seconds)
-        self.waited[interval] = self.waited.get(interval, 0.0) + wait
 
     def advance(self, now: float) -> None:
         """Start, stop and decide all that is due."""
@@ -222,16 +218,15 @@ class Fleet:
                 ready_at = self.starting.popleft()
                 self.queues.append(Queue(self.server, ready_at))
                 self.changes.append((ready_at, len(self.queues)))
-            else:
-                self._check()
+            elif self.scaling:
+                self._check(self.scaling)
 
-    def _check(self) -> None:
-        assert self.scaling is not None  # without it no check is ever due
-        rules, now = self.scaling.autoscaler, self.next_check
+    def _check(self, scaling: Scaling) -> None:
+        rules, now = scaling.autoscaler, self.next_check
         intervals = round(rules.window_seconds / rules.check_seconds)
         seen = round(now / rules.check_seconds) - 1  # the scrape before this check
         waiting = sum(self.waited.get(seen - back, 0.0) for back in range(intervals)) / rules.window_seconds
-        wanted = self.scaling.decide(now, waiting)
+        wanted = scaling.decide(now, waiting)
         missing = wanted - len(self.queues) - len(self.starting)
         self.starting.extend([now + rules.start_seconds] * missing)
         if missing < 0:  # those that leave finish what they hold

@@ -117,7 +117,7 @@ def test_every_custom_resource_is_valid_to_its_definition(folder, render, schema
 @pytest.mark.parametrize("folder", FOLDERS[:-1])
 def test_the_server_and_its_first_question_understand_their_options(folder, render):
     server = container(render(folder))
-    options = parser("serve", serve).parse_args([word for word in server["args"] if word != "--drain" and word != "20"])
+    options = parser("serve", serve).parse_args(server["args"])
     assert options.profile in PROFILES
     convai, name, *words = server["startupProbe"]["exec"]["command"]
     asked = parser(name, ask).parse_args(words)
@@ -178,9 +178,8 @@ def test_prometheus_finds_the_servers_of_kserve(render):
     service = the("Service", render("kserve"))
     monitor = the("ServiceMonitor", render("kserve"))["spec"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {
-        port["name"] for port in service["spec"]["ports"]
-    }
+    ports = {port["name"] for port in service["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= ports
 
 
 def test_kserve_scales_by_the_same_query_and_threshold(render):
