@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convai.backends.management.launcher import Server, ServerNotRunning
-from convai.backends.management.serve import CHECK_SECONDS, interrupt
+from convai.backends.management.serve import CHECK_SECONDS, Interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.client.connection import Connection
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     settings = Settings(args.api_key or None, int(args.max_upload * MEBIBYTE), args.max_concurrent)
+    interrupt = Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
