@@ -7,6 +7,7 @@ because answering changes nothing on a server. The caller's time limit counts al
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from tritonclient.grpc import MAX_GRPC_MESSAGE_SIZE
 
@@ -64,7 +65,7 @@ def ipv4_address(address: str) -> str:
 
 def channel_arguments(retry: bool, server_name: str | None) -> list[tuple[str, str | int]]:
     """Options of gRPC's channel; `server_name` is what the certificates of all servers must be for."""
-    arguments = [
+    arguments: list[tuple[str, str | int]] = [
         ("grpc.max_send_message_length", MAX_GRPC_MESSAGE_SIZE),
         ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE_SIZE),
         ("grpc.service_config", json.dumps(service_config())),
@@ -79,10 +80,10 @@ def channel_arguments(retry: bool, server_name: str | None) -> list[tuple[str, s
         ("grpc.max_reconnect_backoff_ms", milliseconds(MAX_RECONNECT_SECONDS)),
         ("grpc.dns_min_time_between_resolutions_ms", milliseconds(LOOKUP_SECONDS)),
     ]
-    return arguments + ([("grpc.default_authority", server_name)] if server_name else [])
+    return [*arguments, ("grpc.default_authority", server_name)] if server_name else arguments
 
 
-def service_config() -> dict:
+def service_config() -> dict[str, Any]:
     retry_policy = {
         "maxAttempts": ATTEMPTS,
         "initialBackoff": "0.05s",

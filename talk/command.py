@@ -77,7 +77,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def triton(args: argparse.Namespace) -> Generator[tuple[str, Server | None]]:
     """The gRPC address to ask, and the server behind it if it was started here."""
     if args.server:
-        yield Connection(args.server).address, None  # which refuses what is no address
+        Connection(args.server)  # refuses what is no address
+        yield args.server, None
         return
     print("starting the server ...", flush=True)
     with Server(args.model_repository, profile=args.profile) as server, Watchdog(server):

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from convai.backends.management.launcher import Server
@@ -61,7 +61,7 @@ def connections(pid: int, ports: Sequence[int]) -> int:
 
 
 @contextmanager
-def turning_away(sockets: Sequence[TcpSocket]) -> Iterator[None]:
+def turning_away(sockets: Sequence[TcpSocket]) -> Generator[None]:
     """Refuse new connections to the port that `sockets`, those of one process at one port, listen on."""
     listeners = [each for each in sockets if each.state == LISTENING]
     if not listeners:
