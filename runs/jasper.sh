@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, and the last stage teaches it real people.
+# then two more blocks are put into the network, the last stage teaches it real people, and the weights before and after
+# that stage are averaged, one to four (a one-off, not replayed here).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
