@@ -8,7 +8,7 @@ import pytest
 import trustme
 from support.places import ROOT
 
-from convai.backends.management.launcher import Server, Tls
+from convai.backends.management.launcher import Server, ServerTls
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra test")
 
@@ -28,7 +28,7 @@ def tls(tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.crt")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
-    return Tls(tmp_path / "tls.crt", tmp_path / "tls.key")
+    return ServerTls(tmp_path / "tls.crt", tmp_path / "tls.key")
 
 
 def test_the_probe_over_tls_succeeds_as_long_as_the_server_answers(model_repository, tls, tmp_path):
