@@ -12,6 +12,7 @@ demo: setup export ## ask the example question: starts the server, writes answer
 	$(CONVAI) demo
 
 test: setup export ## run every test against a real Triton server
+	.venv/bin/python -m pytest tests/browser
 	.venv/bin/python -m pytest
 
 test-fast: setup ## run the tests that need no server and train nothing
