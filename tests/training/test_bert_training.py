@@ -49,14 +49,6 @@ QUICK = Recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def data(tmp_path):
     """A folder with questions about colours, and a tiny encoder of random weights."""

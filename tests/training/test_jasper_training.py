@@ -63,14 +63,6 @@ def quick(monkeypatch):
     return replace(QUICK, size="tiny")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_training_lowers_the_loss_on_speech_it_hears_again(quick, clips):
     training = training_of(quick, clips, NO_CHANGE)
     losses = [training.step()["loss"] for _ in range(quick.schedule.steps)]

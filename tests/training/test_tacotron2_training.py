@@ -43,14 +43,6 @@ def clips():
     return [whistle(text) for text in ("abc", "cab", "bead", "fade", "gag", "ace", "dice", "hide")]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_training_lowers_every_loss_on_speech_it_hears_again(clips):
     training = train.training_of(QUICK, clips)
     losses = [training.step() for _ in range(QUICK.schedule.steps)]

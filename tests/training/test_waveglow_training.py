@@ -40,14 +40,6 @@ def write_tones(folder):
     (folder / "manifest.jsonl").write_text("\n".join(lines))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize("weights", [LossWeights(1, 0, 0), LossWeights(0, 1, 1)], ids=["likelihood", "spectrum"])
 def test_training_lowers_the_loss(recordings, weights):
     training = train.training_of(replace(QUICK, weights=weights), recordings)
