@@ -13,7 +13,7 @@ from pathlib import Path
 from convai.networks.checkpoints.weights import find_weights
 from convai.networks.export.export import Job, export, installed_export
 from convai.networks.registry import NETWORKS
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import refuse_folder_in_use
 from convai.pipeline.package_data import packaged
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".deploy-*", ".export-*")
@@ -31,9 +31,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def make_repository(folder: Path) -> None:
-    """Make the model repository at `folder`, whole or not at all; raise ValueError if something is there."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise CallerMistake(f"{folder} exists and is not empty; name another folder, or remove it")
+    """Make the model repository at `folder`, whole or not at all; raise CallerMistake if something is there."""
+    refuse_folder_in_use(folder)
     place = folder.resolve().parent
     place.mkdir(parents=True, exist_ok=True)
     # In the same place, for only within one file system is a rename atomic.

@@ -28,3 +28,9 @@ def reading(file: Path, kind: str) -> Generator[None]:
         raise
     except Exception as error:  # every format has errors of its own, and many a library raises whatever it trips over
         raise CallerMistake(f"{file} is no {kind}: {type(error).__name__}: {error}") from error
+
+
+def refuse_folder_in_use(folder: Path) -> None:
+    """Raise CallerMistake unless `folder` can be made, or is there and empty."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise CallerMistake(f"{folder} exists and is not empty; name another folder, or remove it")

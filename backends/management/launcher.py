@@ -207,17 +207,10 @@ class Server:
     def _options(self, folder: RunFolder) -> list[str]:
         restricted = f"{RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}"
         return [
-            f"--model-repository={self.model_repository}",
-            f"--backend-directory={folder.backends}",
-            "--model-control-mode=explicit",
-            *[f"--load-model={model}" for model in self.models],
-            "--disable-auto-complete-config",  # it would start every stub twice
-            *([] if self.profile == DEFAULT_PROFILE else [f"--model-config-name={self.profile}"]),
-            f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
+            *pipeline_options(self.model_repository, folder.backends, self.profile, self.models),
             f"--grpc-address={self.host}",
             f"--grpc-port={self.grpc_port}",
             "--reuse-grpc-port=true",  # `retire` needs that
-            *BALANCING_OPTIONS,
             f"--grpc-restricted-protocol={restricted}",
             f"--http-address={self.http_host}",
             f"--http-port={self.http_port}",
@@ -225,7 +218,6 @@ class Server:
             f"--http-restricted-api={restricted}",
             f"--metrics-address={self.host}",
             f"--metrics-port={self.metrics_port}",
-            "--metrics-config=summary_latencies=true",  # latency quantiles, at no cost that could be measured
             *(self.tls.options() if self.tls else []),
             *self.extra_args,
         ]
@@ -255,6 +247,21 @@ class Server:
         with open(self.log_file, "rb") as log:
             log.seek(self._log_start)
             return reasons(log.read().decode(errors="replace"))
+
+
+def pipeline_options(model_repository: Path, backends: Path, profile: str, models: Sequence[str]) -> list[str]:
+    """What tritonserver must be told to serve the models of a profile, whoever starts it and wherever it listens."""
+    return [
+        f"--model-repository={model_repository}",
+        f"--backend-directory={backends}",
+        "--model-control-mode=explicit",  # or it would load the steps of every recogniser
+        *[f"--load-model={model}" for model in models],
+        "--disable-auto-complete-config",  # it would start every stub twice
+        *([] if profile == DEFAULT_PROFILE else [f"--model-config-name={profile}"]),
+        f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
+        *BALANCING_OPTIONS,
+        "--metrics-config=summary_latencies=true",  # latency quantiles, at no cost that could be measured
+    ]
 
 
 def reachable(host: str) -> str:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from convai.backends.management.launcher import BALANCING_OPTIONS, IN_FLIGHT_SECONDS
+from convai.backends.management.launcher import pipeline_options
 from convai.backends.management.repository import models_of
 from convai.backends.management.tritonserver import (
     TritonFiles,
@@ -20,7 +20,7 @@ from convai.backends.management.tritonserver import (
     server_variables,
 )
 from convai.pipeline.config_files import DEFAULT_PROFILE
-from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.mistakes import CallerMistake, refuse_folder_in_use
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def check_places(folder: Path, model_repository: Path) -> None:
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise CallerMistake(f"{folder} exists and is not empty; name another folder, or remove it")
+    refuse_folder_in_use(folder)
     for path in (folder.resolve(), model_repository.resolve()):
         if shlex.quote(str(path)) != str(path):
             raise CallerMistake(
@@ -51,22 +50,13 @@ def check_places(folder: Path, model_repository: Path) -> None:
 
 def command(triton: TritonFiles, args: argparse.Namespace, models: Sequence[str]) -> list[str]:
     """What to type: `env` sets the environment for this one program, whatever the shell's own may be."""
-    chosen = [] if args.profile == DEFAULT_PROFILE else [f"--model-config-name={args.profile}"]
     return [
         "env",
         "--chdir=/",  # stubs import from where they are
         *(f"{name}={value}" for name, value in server_variables().items()),
         str(triton.binary),
-        f"--model-repository={args.model_repository.resolve()}",
-        "--model-control-mode=explicit",  # or it would load the steps of every recogniser
-        *(f"--load-model={model}" for model in models),
-        f"--backend-directory={args.folder.resolve()}",
         f"--cache-directory={triton.home / 'caches'}",
-        "--disable-auto-complete-config",  # it would start every stub twice
-        *chosen,
-        f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
-        "--metrics-config=summary_latencies=true",
+        *pipeline_options(args.model_repository.resolve(), args.folder.resolve(), args.profile, models),
         f"--grpc-address={args.host}",
-        *BALANCING_OPTIONS,
         f"--http-address={args.host}",
     ]
