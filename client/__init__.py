@@ -1,6 +1,6 @@
 """Everything a caller of the server needs."""
 
-from convai.client.answer import Answer
+from convai.client.answer import Answer, AnswerChunk
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.client import ConvaiClient
 from convai.client.connection import Tls
@@ -19,6 +19,7 @@ from convai.client.step_by_step import StepByStep, Walk
 
 __all__ = [
     "Answer",
+    "AnswerChunk",
     "Answered",
     "AsyncConvaiClient",
     "Caption",

@@ -49,6 +49,50 @@ class Answer:
         return cls(**{name: READERS[name](row[0]) for name, row in tensors.items()})
 
 
+@dataclass(frozen=True, eq=False)
+class AnswerChunk:
+    """A piece of a spoken answer, of which the audio of all pieces joined is the whole.
+
+    Attributes
+    ----------
+    chunk_index : its place, from 0
+    is_last : whether the answer ends with it
+    answer_audio : float32, shape = (samples,)
+        In [-1, 1] at `sample_rate`.
+    question, answer, answer_score, answer_span : as in `Answer`, of the first chunk to a spoken question; else None
+    """
+
+    chunk_index: int
+    is_last: bool
+    answer_audio: Array
+    question: str | None = None
+    answer: str | None = None
+    answer_score: float | None = None
+    answer_span: tuple[int, int] | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of `answer_audio`."""
+        return VOICE_SAMPLE_RATE_HERTZ
+
+    @property
+    def seconds(self) -> float:
+        """Length of `answer_audio`."""
+        return self.answer_audio.size / self.sample_rate
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Array]) -> "AnswerChunk":
+        """Read the only row of each response tensor, shape = (1, *dims)."""
+        index = int(tensors["chunk_index"][0, 0])
+        told = tensors.keys() - {"chunk_index", "is_last", "answer_audio"} if index == 0 else ()
+        return cls(
+            index,
+            bool(tensors["is_last"][0, 0]),
+            tensors["answer_audio"][0],
+            **{name: READERS[name](tensors[name][0]) for name in told},
+        )
+
+
 def _text(row: Array) -> str:
     return row[0].decode()
 

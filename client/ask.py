@@ -15,7 +15,7 @@ from tqdm import tqdm
 from convai.client.answer import Answer
 from convai.client.audio_files import check_can_be_written, find_questions, read_mono, write_mono
 from convai.client.client import ConvaiClient
-from convai.client.connection import DEFAULT_ADDRESS, Tls
+from convai.client.command_options import add_server_arguments, connected, read_text
 from convai.client.errors import ServerUnreachable
 from convai.client.report import Outcome, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
@@ -58,13 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     times.add_argument("--steps", action="store_true", help="show the time of each step inside the server")
     times.add_argument("--step-by-step", action="store_true", help="call and time each step from here, for debugging")
     parser.add_argument("--seed", type=int, help="another seed gives another take of the spoken answer")
-    server_help = "default %(default)s; several with commas between them, or a DNS name: dns:///NAME:PORT"
-    parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help=server_help)
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for each, default %(default)g")
-    parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
-    parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
-    parser.add_argument("--tls-key", help="PEM file of your certificate's key")
-    parser.add_argument("--tls-name", metavar="HOST", help="whom the certificates of several servers are for")
+    add_server_arguments(parser, "question")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.plot or args.trace:
         import_module("matplotlib")  # if that is missing, it is told before anything is asked
     jobs = plan(args.questions, args.out, args.plot, args.trace)
-    context = read_context(args.context)
-    with ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args)) as client:
+    context = read_text("--context", args.context, "to answer from")
+    with connected(args) as client:
         progress = tqdm(jobs, unit="question", disable=True if len(jobs) == 1 else None)
         succeeded = [try_job(client, job, context, args) for job in progress]
     return 0 if all(succeeded) else 1
@@ -115,25 +109,6 @@ def check_targets(jobs: list[AskJob]) -> None:
                     f"the answer to {job.file} would overwrite {path}; give --out, --plot or --trace another place"
                 )
             taken.add(path.resolve())
-
-
-def read_context(source: str) -> str:
-    """The text to answer from; `source` is a path, or - for stdin."""
-    name = "standard input" if source == "-" else source
-    try:
-        context = (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode("utf-8-sig")
-    except OSError as error:
-        raise CallerMistake(f"--context: cannot read {name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CallerMistake(f"--context: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
-    if not context.strip():
-        raise CallerMistake(f"--context: {name} is empty; it must hold the text to answer from")
-    return context
-
-
-def tls(args: argparse.Namespace) -> Tls | None:
-    given = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
-    return Tls(*given) if any(given) else None
 
 
 def try_job(client: ConvaiClient, job: AskJob, context: str, args: argparse.Namespace) -> bool:

@@ -4,15 +4,29 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
     answer = await client.ask(audio, sample_rate=16_000, context=text)
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Any
 
+import grpc
 import tritonclient.grpc.aio
+from tritonclient.grpc import InferResult
+from tritonclient.utils import InferenceServerException
 
-from convai.client.answer import Answer
+from convai.client.answer import Answer, AnswerChunk
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
+from convai.client.errors import ServerError, timed_out
 from convai.client.listen_events import Event
-from convai.client.requests import Request, answer_text_request, ask_request, speak_request, transcribe_request
+from convai.client.requests import (
+    Request,
+    answer_text_request,
+    ask_request,
+    ask_stream_request,
+    speak_request,
+    speak_stream_request,
+    transcribe_request,
+)
+from convai.client.streaming import HEADERS, InOrder
 from convai.pipeline.arrays import Array
 
 
@@ -66,6 +80,21 @@ class AsyncConvaiClient:
         """Read a text aloud: `answer_audio`, `mel`."""
         return await self.answer(speak_request(text, seed))
 
+    def ask_stream(
+        self, audio: Array, *, sample_rate: int, context: str, seed: int | None = None
+    ) -> AsyncGenerator[AnswerChunk]:
+        """See `ConvaiClient.ask_stream`; after a `break`, it is `aclosing` that cancels what has not begun.
+
+        async with aclosing(client.ask_stream(audio, sample_rate=16_000, context=text)) as chunks:
+            async for chunk in chunks:
+                play(chunk.answer_audio)
+        """
+        return self.chunks(ask_stream_request(audio, sample_rate, context, seed))
+
+    def speak_stream(self, text: str, *, seed: int | None = None) -> AsyncGenerator[AnswerChunk]:
+        """See `ConvaiClient.speak_stream`, and above."""
+        return self.chunks(speak_stream_request(text, seed))
+
     def listen(
         self,
         chunks: AsyncIterable[Array],
@@ -112,6 +141,36 @@ class AsyncConvaiClient:
 
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))
+
+    async def chunks(self, request: Request) -> AsyncGenerator[AnswerChunk]:
+        order = InOrder(request)
+
+        async def requests() -> AsyncIterator[dict[str, Any]]:
+            yield request.arguments()
+
+        responses = self.triton.stream_infer(requests(), headers=HEADERS)
+        try:
+            while not order.is_complete:
+                for chunk in order.take(await self._next_of(responses)):
+                    yield chunk
+        finally:
+            responses.cancel()
+
+    async def _next_of(self, responses: Any) -> InferResult:
+        connection = self.connection
+        with connection.explained():
+            try:
+                async with asyncio.timeout(connection.timeout_seconds):
+                    result, error = await anext(responses)
+            except TimeoutError:
+                raise timed_out(connection.target, connection.timeout_seconds) from None
+            except StopAsyncIteration:
+                raise ServerError(f"the server at {connection.target} ended the stream before its last chunk") from None
+            except grpc.RpcError as failure:  # which tritonclient lets through, here only
+                raise InferenceServerException(failure.details(), str(failure.code())) from failure
+            if error is not None:
+                raise error
+        return result
 
     async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server; a single step too."""

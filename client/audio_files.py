@@ -1,5 +1,7 @@
 """Reads questions from audio files and writes answers to them, in any format that libsndfile knows."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -52,8 +54,16 @@ def check_can_be_written(path: Path) -> None:
 
 def write_mono(path: Path, audio: Array, sample_rate: int) -> None:
     """Write float32 audio in [-1, 1]; the ending of `path` chooses the format."""
+    with writing_mono(path, sample_rate) as write:
+        write(audio)
+
+
+@contextmanager
+def writing_mono(path: Path, sample_rate: int) -> Generator[Callable[[Array], None]]:
+    """As `write_mono`, piece by piece, with what the block is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        soundfile.write(path, audio, sample_rate)
+        with soundfile.SoundFile(path, "w", sample_rate, channels=1) as file:
+            yield file.write
     except soundfile.LibsndfileError as error:
         raise CallerMistake(f"cannot write {path}: {error.error_string}") from error

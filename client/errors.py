@@ -54,10 +54,14 @@ def explain(error: InferenceServerException, address: str, timeout_seconds: floa
     if status == "UNAVAILABLE":
         return Overloaded(f"the server at {address} cannot take the request now ({detail}); try again in a moment")
     if status == "DEADLINE_EXCEEDED":
-        return TimedOut(f"no response from {address} within {timeout_seconds:g} s; allow more time or try again later")
+        return timed_out(address, timeout_seconds)
     if status == "INVALID_ARGUMENT":
         return InvalidInput(detail)
     return ServerError(f"the server at {address} failed: {detail} ({status or 'no status'})")
+
+
+def timed_out(address: str, timeout_seconds: float) -> TimedOut:
+    return TimedOut(f"no response from {address} within {timeout_seconds:g} s; allow more time or try again later")
 
 
 @contextmanager

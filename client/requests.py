@@ -50,10 +50,15 @@ def ask_request(
 ) -> Request:
     return Request(
         "convai_ensemble",
-        hearing_inputs(audio, sample_rate) | {"context": text_row("context", context)},
+        asking_inputs(audio, sample_rate, context),
         chosen_outputs("convai_ensemble", outputs),
         parameters(seed),
     )
+
+
+def ask_stream_request(audio: Array, sample_rate: int, context: str, seed: int | None = None) -> Request:
+    model = "convai_ensemble_stream"
+    return Request(model, asking_inputs(audio, sample_rate, context), OUTPUTS[model], parameters(seed))
 
 
 def transcribe_request(audio: Array, sample_rate: int) -> Request:
@@ -67,6 +72,15 @@ def answer_text_request(question: str, context: str) -> Request:
 
 def speak_request(text: str, seed: int | None = None) -> Request:
     return Request("text_to_speech", {"text": text_row("text", text)}, OUTPUTS["text_to_speech"], parameters(seed))
+
+
+def speak_stream_request(text: str, seed: int | None = None) -> Request:
+    model = "text_to_speech_stream"
+    return Request(model, {"text": text_row("text", text)}, OUTPUTS[model], parameters(seed))
+
+
+def asking_inputs(audio: Array, sample_rate: int, context: str) -> dict[str, Array]:
+    return hearing_inputs(audio, sample_rate) | {"context": text_row("context", context)}
 
 
 def hearing_inputs(audio: Array, sample_rate: int) -> dict[str, Array]:

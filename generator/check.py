@@ -86,6 +86,7 @@ def _step(config: ModelConfig) -> Step:
         inputs=tuple(_tensor(io) for io in config.input),
         outputs=tuple(_tensor(io) for io in config.output),
         is_network=config.backend != "python",
+        is_decoupled=config.model_transaction_policy.decoupled,
     )
 
 

@@ -24,6 +24,10 @@ class StepConfig(Protocol):
     output_map: Mapping[str, str]
 
 
+class TransactionPolicy(Protocol):
+    decoupled: bool
+
+
 class EnsembleConfig(Protocol):
     step: Sequence[StepConfig]
 
@@ -35,6 +39,7 @@ class ModelConfig(Protocol):
     input: Sequence[TensorConfig]
     output: Sequence[TensorConfig]
     ensemble_scheduling: EnsembleConfig
+    model_transaction_policy: TransactionPolicy
 
     def HasField(self, field_name: str) -> bool: ...
 

@@ -3,7 +3,7 @@
 Tensor names, dtypes and dims stand here and nowhere else; configs, exporters, steps and client read them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SAMPLE_RATE_HERTZ = 16_000  # what the speech recognition hears
 VOICE_SAMPLE_RATE_HERTZ = 22_050  # what the speech synthesis speaks
@@ -12,6 +12,7 @@ NUM_FEATURES = 64
 NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
+STREAM_TICKET = "stream_ticket"  # whoever takes this tensor tells the step that made it when its row is done
 VOCODER_BIAS_FILE = "waveglow_bias.npy"  # of audio_trimmer: `convai export` measures it, the denoiser takes it off
 
 # Names of the KServe v2 protocol. The pipeline itself needs FP32, INT32, INT64 and BYTES; deployed models the rest.
@@ -45,6 +46,7 @@ class Step:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     is_network: bool = False
+    is_decoupled: bool = False  # Triton's word for a model that answers one request with any number of responses
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,30 @@ STEPS = (
         ),
     ),
     Step(
+        "phrase_splitter",
+        # Triton joins nothing that went through a decoupled step with anything that did not, so whatever the caller
+        # of a stream gets passes through here; a text to speak comes without a question.
+        inputs=(
+            Tensor("text", "BYTES", (1,)),
+            Tensor("question", "BYTES", (1,), optional=True),
+            Tensor("answer", "BYTES", (1,), optional=True),
+            Tensor("answer_score", "FP32", (1,), optional=True),
+            Tensor("answer_span", "INT32", (2,), optional=True),
+        ),
+        outputs=(
+            Tensor("phrase", "BYTES", (1,)),
+            Tensor("pause_seconds", "FP32", (1,)),
+            Tensor(STREAM_TICKET, "INT64", (1,)),
+            Tensor("chunk_index", "INT32", (1,)),
+            Tensor("is_last", "BOOL", (1,)),
+            Tensor("question", "BYTES", (1,)),
+            Tensor("answer", "BYTES", (1,)),
+            Tensor("answer_score", "FP32", (1,)),
+            Tensor("answer_span", "INT32", (2,)),
+        ),
+        is_decoupled=True,
+    ),
+    Step(
         "text_encoder",
         inputs=(Tensor("text", "BYTES", (1,)),),
         outputs=(Tensor("symbol_ids", "INT64", (-1,)), Tensor("symbols_length", "INT32", (1,))),
@@ -160,6 +186,9 @@ STEPS = (
             Tensor("audio", "FP32", (-1,)),
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
             Tensor("mel_length", "INT32", (1,)),
+            # Of a phrase that others precede and follow.
+            Tensor("pause_seconds", "FP32", (1,), optional=True),
+            Tensor(STREAM_TICKET, "INT64", (1,), optional=True),
         ),
         outputs=(Tensor("answer_audio", "FP32", (-1,)),),
     ),
@@ -170,6 +199,13 @@ UNDERSTAND = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
 UNDERSTAND_WHAT_WAS_HEARD = (Call("qa_tokenizer", inputs={"question": "transcript"}), *UNDERSTAND[1:])
 SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
 SPEAK_THE_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
+SPEAK_PHRASES = (Call("text_encoder", inputs={"text": "phrase"}), *SPEAK[1:])
+
+# The answer as it is found goes through phrase_splitter, which gives the caller's tensors their names.
+HEAR_TO_STREAM = (*HEAR[:-1], replace(HEAR[-1], outputs={"question": "heard_question"}))
+FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
+UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=FOUND))
+SPLIT_THE_ANSWER = Call("phrase_splitter", inputs={"text": "sentence", "question": "transcript", **FOUND})
 
 ENSEMBLES = (
     Ensemble(
@@ -186,6 +222,18 @@ ENSEMBLES = (
         calls=UNDERSTAND,
     ),
     Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),
+    Ensemble(
+        "convai_ensemble_stream",
+        inputs=("question_audio", "sample_rate", "context"),
+        outputs=("chunk_index", "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
+        calls=(*HEAR_TO_STREAM, *UNDERSTAND_TO_STREAM, SPLIT_THE_ANSWER, *SPEAK_PHRASES),
+    ),
+    Ensemble(
+        "text_to_speech_stream",
+        inputs=("text",),
+        outputs=("chunk_index", "is_last", "answer_audio"),
+        calls=(Call("phrase_splitter"), *SPEAK_PHRASES),
+    ),
 )
 
 NETWORK_NAMES = tuple(step.name for step in STEPS if step.is_network)

@@ -57,6 +57,8 @@ def ensembles_with(ears: Ears) -> tuple[Ensemble, ...]:
 
 
 def _hearing_with(ensemble: Ensemble, ears: Ears) -> Ensemble:
-    if ensemble.calls[: len(HEAR)] != HEAR:
+    hearing, others = ensemble.calls[: len(HEAR)], ensemble.calls[len(HEAR) :]
+    if tuple(call.step for call in hearing) != _HEARING_STEPS:
         return ensemble
-    return replace(ensemble, calls=ears.calls + ensemble.calls[len(HEAR) :])
+    last = replace(ears.calls[-1], outputs=hearing[-1].outputs)  # under the names that the ensemble gives to them
+    return replace(ensemble, calls=(*ears.calls[:-1], last, *others))

@@ -23,6 +23,7 @@ class Wiring:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     calls: tuple[Call, ...]
+    is_decoupled: bool = False  # one of its steps is; such an ensemble can be called through a stream only
 
 
 def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True) -> Wiring:
@@ -32,8 +33,8 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     config.pbtxt, an output left out is dropped and an input left out is an error. An optional input may be left out
     in both.
     Raises WiringError for an unknown step or tensor, a tensor nobody makes, needs or makes alone, an edge whose
-    ends differ in dtype or dims, an exposed tensor that a later step consumes, and an output that can do without one
-    of the inputs.
+    ends differ in dtype or dims, an exposed tensor that a later step consumes, an output that can do without one
+    of the inputs, and tensors that came through a decoupled step joined with others.
     """
     calls = _completed(ensemble, steps, implied)
     made = _made_tensors(ensemble, calls, steps)
@@ -45,9 +46,10 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
             _check_edge(ensemble, edge, sources, step, tensor)
     outputs = tuple(_output_tensor(ensemble, name, made, needed) for name in ensemble.outputs)
     check_inputs_are_needed(ensemble, calls)
+    is_decoupled = _check_decoupled(ensemble, calls, steps)
     used = needed.keys() | set(ensemble.outputs)
     pruned = tuple(_without_unused_outputs(ensemble, call, used) for call in calls)
-    return Wiring(ensemble.name, inputs, outputs, pruned)
+    return Wiring(ensemble.name, inputs, outputs, pruned, is_decoupled)
 
 
 def wiring_of(ensemble_name: str, ears: Ears = JASPER) -> Wiring:
@@ -86,6 +88,36 @@ def check_every_output_is_used(steps: Iterable[Step], wirings: Iterable[Wiring])
         for tensor in step.outputs:
             if (step.name, tensor.name) not in used:
                 raise WiringError(f"step {step.name}: no ensemble uses its output {tensor.name}; remove or wire it")
+
+
+def _check_decoupled(ensemble: Ensemble, calls: Iterable[Call], steps: Mapping[str, Step]) -> bool:
+    """Whether a step is decoupled; WiringError if something takes both what came through it and what did not.
+
+    Triton refuses to load such an ensemble ("inputs originated from different decoupled models").
+    """
+    origins: dict[str, str | None] = {}  # by ensemble tensor: the decoupled step it came through
+    for call in calls:
+        origin = _common_origin(ensemble, f"step {call.step}", call.inputs.values(), origins)
+        if steps[call.step].is_decoupled:
+            if origin is not None:
+                raise WiringError(f"{ensemble.name}: step {call.step} comes after {origin}; only one may be decoupled")
+            origin = call.step
+        origins |= dict.fromkeys(call.outputs.values(), origin)
+    return _common_origin(ensemble, "the caller", ensemble.outputs, origins) is not None
+
+
+def _common_origin(
+    ensemble: Ensemble, taker: str, edges: Iterable[str], origins: Mapping[str, str | None]
+) -> str | None:
+    by_origin = {origins.get(edge): edge for edge in edges}
+    if len(by_origin) > 1:
+        streamed = next(origin for origin in by_origin if origin is not None)
+        other = next(edge for origin, edge in by_origin.items() if origin != streamed)
+        raise WiringError(
+            f"{ensemble.name}: {taker} takes {by_origin[streamed]}, which came through {streamed}, and {other}, "
+            f"which did not; let {streamed} pass {other} on"
+        )
+    return next(iter(by_origin), None)
 
 
 def _completed(ensemble: Ensemble, steps: Mapping[str, Step], implied: bool) -> list[Call]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,10 +19,12 @@ import triton_python_backend_utils as pb_utils
 
 from convai.backends.runtime.failures import internal_error, mistake
 from convai.backends.runtime.metrics import Counter, Row
+from convai.backends.runtime.pacing import tell_done
 from convai.backends.runtime.parameters import build_step, whole_number
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.pipeline.arrays import Array
+from convai.pipeline.description import STREAM_TICKET
 from convai.pipeline.mistakes import CallerMistake
 
 # Written as texts, because Triton has not completed its utilities yet.
@@ -41,14 +43,14 @@ class StepModel:
     step_class: type[PythonStep]
 
     def initialize(self, args: dict[str, str]) -> None:
-        config = json.loads(args["model_config"])
-        self.name = config["name"]
-        self.outputs = output_dtypes(config)
-        os.nice(whole_number(config, "niceness", 0, lowest=0))  # before a step makes threads, which inherit it
-        self.step = build_step(self.step_class, config, version_folder(args))
+        self.config = json.loads(args["model_config"])
+        self.name = self.config["name"]
+        self.outputs = output_dtypes(self.config)
+        os.nice(whole_number(self.config, "niceness", 0, lowest=0))  # before a step makes threads, which inherit it
+        self.step = build_step(self.step_class, self.config, version_folder(args))
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
 
-    def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
+    def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse] | None:
         return [self.respond(request) for request in requests]
 
     def respond(self, request: InferenceRequest) -> InferenceResponse:
@@ -61,8 +63,16 @@ class StepModel:
 
     def run(self, request: InferenceRequest) -> dict[str, Array]:
         """Every output by name, stacked over the request's rows."""
-        given = self.request_parameters(request)
-        rows = [(row, self.step(**row, **given)) for row in split_rows(read_inputs(request), self.step.hints)]
+        inputs = read_inputs(request)
+        tickets = inputs.pop(STREAM_TICKET, None)
+        try:
+            return self.run_rows(inputs, self.request_parameters(request))
+        finally:
+            if tickets is not None:
+                tell_done(tickets.ravel().tolist())
+
+    def run_rows(self, inputs: dict[str, Array], given: dict[str, Any]) -> dict[str, Array]:
+        rows = [(row, self.step(**row, **given)) for row in split_rows(inputs, self.step.hints)]
         outputs = {
             name: checked(name, stack_rows([made[name] for _, made in rows]), dtype)
             for name, dtype in self.outputs.items()
@@ -75,6 +85,24 @@ class StepModel:
         names = self.step.request_parameters
         given = json.loads(request.parameters() or "{}") if names else {}
         return {name: given.get(name) for name in names}
+
+
+class Sender:
+    """Takes the responses to one request, however many and from whichever thread."""
+
+    def __init__(self, request: InferenceRequest):
+        self.wanted = set(request.requested_output_names())
+        self.sender = request.get_response_sender()
+
+    def is_cancelled(self) -> bool:
+        """Whether the caller has gone; in an ensemble, Triton does not tell."""
+        return self.sender.is_cancelled()
+
+    def success(self, outputs: dict[str, Array]) -> InferenceResponse:
+        return response(outputs, self.wanted)
+
+    def send(self, response: InferenceResponse, is_last: bool) -> None:
+        self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL if is_last else 0)
 
 
 class PrometheusCounter:
@@ -114,7 +142,10 @@ def read_inputs(request: InferenceRequest) -> dict[str, Array]:
 
 def success(outputs: dict[str, Array], request: InferenceRequest) -> InferenceResponse:
     """A response with those of the outputs that the request asked for."""
-    wanted = set(request.requested_output_names())
+    return response(outputs, set(request.requested_output_names()))
+
+
+def response(outputs: dict[str, Array], wanted: Set[str]) -> InferenceResponse:
     tensors = [pb_utils.Tensor(name, array) for name, array in outputs.items() if name in wanted]
     return pb_utils.InferenceResponse(output_tensors=tensors)
 

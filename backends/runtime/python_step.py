@@ -1,6 +1,6 @@
 """What the adapter knows of a Python step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
 from convai.backends.runtime.metrics import Counter
@@ -26,4 +26,12 @@ class PythonStep(Protocol):
 
     def __call__(self, *args: Any, **inputs: Any) -> Mapping[str, Array | str]:
         """Outputs by name. Each step takes keywords alone: its inputs without the batch axis, texts as str."""
+        ...
+
+
+class StreamingStep(PythonStep, Protocol):
+    """A step that answers one row with any number of responses, in Triton's word a decoupled one."""
+
+    def __call__(self, *args: Any, **inputs: Any) -> Iterator[Mapping[str, Array | str]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The outputs of each response by name, made when they are taken; at least one response."""
         ...

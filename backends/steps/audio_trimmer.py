@@ -11,6 +11,7 @@ from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
+from convai.backends.steps.phrase_audio import between_silences, bring_level_to, fade_ends, with_pause
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
@@ -18,6 +19,7 @@ from convai.pipeline.mistakes import CallerMistake
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")
 SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would become noise if raised
+MAX_PAUSE_SECONDS = 5.0
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
@@ -67,6 +69,7 @@ class AudioTrimmer(PythonStep):
     fade_milliseconds: float = 5.0
     peak_dbfs: float = -1.0  # louder answers are turned down to it
     lowest_peak_dbfs: float | None = None  # quieter answers are turned up to it
+    phrase_level_dbfs: float = -17.0  # of the speech of a phrase, root mean square: the same for all that are joined
 
     def __post_init__(self):
         if self.post_filter not in POST_FILTERS:
@@ -81,6 +84,8 @@ class AudioTrimmer(PythonStep):
             raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
         if self.lowest_peak_dbfs is not None and not -60 <= self.lowest_peak_dbfs <= self.peak_dbfs:
             raise ValueError(f"lowest_peak_dbfs: got {self.lowest_peak_dbfs}; allowed is -60 to peak_dbfs")
+        if not -60 <= self.phrase_level_dbfs <= self.peak_dbfs:
+            raise ValueError(f"phrase_level_dbfs: got {self.phrase_level_dbfs}; allowed is -60 to peak_dbfs")
         if self.denoiser_strength < 0:
             raise ValueError(f"denoiser_strength: got {self.denoiser_strength}; allowed is 0 or more")
         if self.post_filter == "denoiser" and self.bias_file is None:
@@ -99,18 +104,21 @@ class AudioTrimmer(PythonStep):
         if self.post_filter == "denoiser":
             _ = self._bias
 
-    def __call__(self, *, audio: Array, padded_mel: Array, mel_length: Array) -> dict[str, Array]:
-        """Audio of one answer.
+    def __call__(
+        self, *, audio: Array, padded_mel: Array, mel_length: Array, pause_seconds: Array | None = None
+    ) -> dict[str, Array]:
+        """Audio of one answer, or of one phrase of it.
 
         Parameters
         ----------
         audio : float32, shape = (256 * padded frames,), 22,050 Hz
         padded_mel : float32, shape = (80, padded frames)
         mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
+        pause_seconds : float32, shape = (1,), silence after a phrase, 0 to 5; None for an answer that stands alone
 
         Returns
         -------
-        answer_audio : float32, shape = (256 * valid frames,)
+        answer_audio : float32, shape = (256 * valid frames,); of a phrase without the silence of its own at its ends
         """
         num_valid = valid_frames(padded_mel, mel_length)
         if len(audio) < num_valid * HOP_LENGTH:
@@ -121,8 +129,20 @@ class AudioTrimmer(PythonStep):
         # Everything below sees the valid part alone, or the bucket would be heard.
         spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
         spoken = self._filtered(spoken, padded_mel[:, :num_valid])
-        spoken = fade_out(spoken, round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ))
+        if pause_seconds is not None:
+            return {"answer_audio": self._as_phrase(spoken, float(pause_seconds[0]))}
+        spoken = fade_out(spoken, self._fade_samples)
         return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
+
+    @property
+    def _fade_samples(self) -> int:
+        return round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ)
+
+    def _as_phrase(self, audio: Array, pause_seconds: float) -> Array:
+        if not 0 <= pause_seconds <= MAX_PAUSE_SECONDS:
+            raise CallerMistake(f"got pause_seconds {pause_seconds}; allowed is 0 to {MAX_PAUSE_SECONDS:g}")
+        audio = fade_ends(between_silences(audio), self._fade_samples)
+        return with_pause(bring_level_to(audio, self.phrase_level_dbfs, self.peak_dbfs), pause_seconds)
 
     def _filtered(self, audio: Array, mel: Array) -> Array:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:

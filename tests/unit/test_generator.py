@@ -183,8 +183,9 @@ def test_no_exposed_tensor_of_the_pipeline_is_consumed():
 
 
 def test_the_graph_names_every_step_and_exposed_tensor():
-    text = graph.mermaid(wiring_of("convai_ensemble"))
-    for name in [*(step.name for step in STEPS), *ENSEMBLES[0].outputs, *ENSEMBLES[0].inputs]:
+    text = graph.mermaid(wiring_of("convai_ensemble_stream"))
+    ensemble = next(ensemble for ensemble in ENSEMBLES if ensemble.name == "convai_ensemble_stream")
+    for name in [*(step.name for step in STEPS), *ensemble.outputs, *ensemble.inputs]:
         assert name in text
 
 
@@ -193,3 +194,39 @@ def test_the_graph_is_drawn_as_a_picture(tmp_path, suffix, start):
     path = tmp_path / f"pipeline.{suffix}"
     graph.draw(wiring_of("text_to_speech"), str(path))
     assert path.read_bytes().startswith(start)
+
+
+SPLIT = Step(
+    "split",
+    inputs=(Tensor("x", "FP32", (-1,)),),
+    outputs=(Tensor("part", "FP32", (-1,)), Tensor("index", "INT32", (1,))),
+    is_decoupled=True,
+)
+
+
+def test_what_came_through_a_decoupled_step_makes_the_ensemble_decoupled():
+    double = Call("double", inputs={"x": "part"})
+    for calls, outputs in (((Call("split"), double, Call("count")), ("n", "index")), ((Call("split"),), ("part",))):
+        assert small_ensemble(*calls, outputs=outputs, steps=(SPLIT, DOUBLE, COUNT)).is_decoupled
+    assert not small_ensemble(Call("double"), Call("count")).is_decoupled
+
+
+@pytest.mark.parametrize(
+    ("calls", "outputs", "words"),
+    [
+        ((Call("split"), Call("double", outputs={"y": "n"})), ("index", "n"), ["the caller", "index", "split", "n,"]),
+        ((Call("split"), Call("count_from", inputs={"y": "part", "first": "v"})), ("n",), ["count_from", "part", "v,"]),
+        (
+            (Call("split"), Call("split", inputs={"x": "part"}, outputs={"part": "z", "index": "i"})),
+            ("z",),
+            ["only one"],
+        ),
+    ],
+)
+def test_what_came_through_a_decoupled_step_is_joined_with_nothing_else(calls, outputs, words):
+    inputs = ("x", "v") if "v," in words else ("x",)
+    steps = (SPLIT, DOUBLE, replace(COUNT_FROM, name="count_from"))
+    with pytest.raises(WiringError) as failure:
+        small_ensemble(*calls, inputs=inputs, outputs=outputs, steps=steps)
+    for word in words:
+        assert word in str(failure.value)

@@ -1,0 +1,123 @@
+"""How far a decoupled step runs ahead of the steps after it: a few responses per stream.
+
+Triton 2.51 hands every response of a decoupled step to the next step at once. The first to send a long text would fill
+all queues, the others would wait behind it or be refused, and memory would grow with the text. So each response
+carries a ticket; the step that takes the ticket, the last one, tells the sender when it has done that row, through a
+datagram to a socket in Linux's abstract namespace, and gets the next.
+"""
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+STREAM_BITS = 32  # of a ticket, the lower ones; above them stands the number of the socket
+SOCKET_BITS = 31
+UNPACED = 0  # the ticket of what nobody waits for
+SEND_SECONDS = 1.0  # the socket's owner only reads, so that this long it never is busy
+
+
+class Busy(Exception):
+    """As many streams as are allowed are on their way."""
+
+
+class Stream(Protocol):
+    """The responses of one request."""
+
+    def send_next(self, ticket: int) -> bool:
+        """Send one more; False if it was the last, or failed."""
+        ...
+
+    def give_up(self, seconds: float) -> None:
+        """End it: nothing of it was done for so long."""
+        ...
+
+
+@dataclass
+class Paced:
+    stream: Stream
+    moved: float = field(default_factory=time.monotonic)  # when something of it was done last
+
+
+class Pacer:
+    """Keeps a number of responses of each stream on their way, and sends one more for each that is done.
+
+    Parameters
+    ----------
+    responses_ahead : of each stream on their way
+    max_streams : at once
+    patience_seconds : how long a stream may rest. In an ensemble, Triton 2.51 tells nobody that a caller has gone: the
+        steps after are no longer run, and no ticket comes back.
+    """
+
+    def __init__(self, responses_ahead: int, max_streams: int, patience_seconds: float):
+        self.responses_ahead = responses_ahead
+        self.max_streams = max_streams
+        self.patience_seconds = patience_seconds
+        self.streams: dict[int, Paced] = {}  # by ticket
+        self.lock = threading.Lock()
+        number = secrets.randbits(SOCKET_BITS)
+        self.tickets = count((number << STREAM_BITS) + 1)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(address(number))
+        self.socket.settimeout(patience_seconds / 4)
+        threading.Thread(target=self._listen, name="pacer", daemon=True).start()
+
+    def start(self, stream: Stream) -> None:
+        """Send the first responses of a stream, and the others in due time; Busy if there are too many."""
+        with self.lock:
+            if len(self.streams) >= self.max_streams:
+                raise Busy(f"{self.max_streams} streams are on their way, as many as are allowed")
+            ticket = next(self.tickets)
+            if all(stream.send_next(ticket) for _ in range(self.responses_ahead)):
+                self.streams[ticket] = Paced(stream)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                self._advance(int.from_bytes(self.socket.recv(8), "big"))
+            except TimeoutError:
+                pass
+            except OSError:
+                return  # closed
+            self._give_up_resting()
+
+    def _advance(self, ticket: int) -> None:
+        with self.lock:
+            paced = self.streams.get(ticket)
+            if paced is None:
+                return
+            paced.moved = time.monotonic()
+            if not paced.stream.send_next(ticket):
+                del self.streams[ticket]
+
+    def _give_up_resting(self) -> None:
+        with self.lock:
+            since = time.monotonic() - self.patience_seconds
+            for ticket, paced in list(self.streams.items()):
+                if paced.moved < since:
+                    del self.streams[ticket]
+                    paced.stream.give_up(self.patience_seconds)
+
+
+def tell_done(tickets: Iterable[int]) -> None:
+    """Tell whoever gave these tickets that their rows are done; nobody may be there any more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(SEND_SECONDS)
+        for ticket in tickets:
+            if ticket > UNPACED:
+                try:
+                    sender.sendto(ticket.to_bytes(8, "big"), address(ticket >> STREAM_BITS))
+                except OSError:
+                    continue
+
+
+def address(number: int) -> str:
+    return f"\0convai-pacer-{number}"

@@ -1,0 +1,44 @@
+"""Read a text of up to 100,000 characters aloud, into a file that grows while the server speaks.
+
+convai speak --text book.txt --out book.wav
+echo "Ada Lovelace." | convai speak --text - --out ada.flac
+"""
+
+import argparse
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from convai.client.audio_files import check_can_be_written, writing_mono
+from convai.client.command_options import add_server_arguments, connected, read_text
+
+CHARACTERS_PER_SECOND = 14.0  # what the voice speaks, on average
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", required=True, help="UTF-8 text file to read aloud; - is stdin")
+    parser.add_argument("--out", type=Path, required=True, help="where to write the speech (WAV, FLAC, Ogg, MP3)")
+    parser.add_argument("--seed", type=int, help="another seed gives another take of the speech")
+    add_server_arguments(parser, "phrase")
+
+
+def run(args: argparse.Namespace) -> None:
+    check_can_be_written(args.out)
+    text = read_text("--text", args.text, "to read aloud")
+    with connected(args) as client, closing(client.speak_stream(text, seed=args.seed)) as speech:
+        first = next(speech)  # what is refused leaves no file behind, nor an old one emptied
+        with writing_mono(args.out, first.sample_rate) as write, progress_bar(text) as progress:
+            for chunk in chain([first], speech):
+                write(chunk.answer_audio)
+                progress.update(chunk.seconds)
+            progress.total = progress.n  # known only now
+    print(f"{args.out}, {progress.n:.1f} s")
+
+
+def progress_bar(text: str) -> "tqdm[NoReturn]":
+    """Counts seconds of speech up to what a text of that length usually takes."""
+    layout = "{percentage:3.0f}%|{bar}| {n:.0f} s spoken [{elapsed}<{remaining}]"
+    return tqdm(total=max(len(text) / CHARACTERS_PER_SECOND, 1.0), bar_format=layout, disable=None)

@@ -1,0 +1,118 @@
+import re
+
+import numpy as np
+import pytest
+
+from convai.backends.steps.phrase_splitter import PhraseSplitter
+from convai.backends.steps.text_normalizer import normalize
+from convai.pipeline.mistakes import CallerMistake
+
+SENTENCE = (
+    "The rainforest, which is also known as the Amazon Jungle, covers most of the basin of South America, and it is"
+    " larger than all the other forests of that continent taken together by anybody who has ever counted them."
+)
+
+
+def phrases(text, **parameters):
+    return list(PhraseSplitter(**parameters)(text=text))
+
+
+def texts(text, **parameters):
+    return [phrase["phrase"] for phrase in phrases(text, **parameters)]
+
+
+def pauses(text, **parameters):
+    return [round(float(phrase["pause_seconds"][0]), 3) for phrase in phrases(text, **parameters)]
+
+
+def test_the_phrases_of_a_text_are_its_words_in_their_order():
+    text = f"{SENTENCE} Dr. Smith paid $3.50 at 10:30; nobody (not even he) knew why!\n\nThe end."
+    assert " ".join(texts(text)) == " ".join(normalize(part) for part in text.split("\n\n"))
+
+
+def test_a_short_text_stays_whole():
+    assert texts("Ada Lovelace, a countess of England.") == ["ada lovelace, a countess of england."]
+
+
+def test_the_first_phrase_is_short_and_the_others_grow_up_to_one_breath():
+    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 5))]
+    assert lengths[0] <= 28 + 12
+    assert lengths[1] <= 56 + 12
+    assert max(lengths) <= 110 + 12
+    assert min(lengths) >= 12
+
+
+def test_a_cut_prefers_the_end_of_a_sentence_to_a_comma_and_a_comma_to_a_small_word():
+    assert texts("It rained on monday. We stayed, of course, where we were until it had stopped.")[0] == (
+        "it rained on monday."
+    )
+    assert texts("If it rained, we stayed where we were until it had stopped at last.")[0] == "if it rained,"
+    assert texts("The oldest house stood near the market of that town for many years.")[0] == (
+        "the oldest house stood near"
+    )
+
+
+def test_an_abbreviation_or_a_decimal_point_ends_no_sentence():
+    text = "Dr. Smith measured 3.14 metres of the old wall between the two gardens that day."
+    assert texts(text)[0] == "doctor smith measured three"
+
+
+def test_phonemes_in_braces_stay_together():
+    for phrase in texts("{HH AH0 L OW1} {W ER1 L D} " * 12):
+        assert re.fullmatch(r"(\{[^{}]*\} ?)+", phrase)
+
+
+def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase():
+    long = "and so they went on for the whole of a very long day without any rest whatsoever"
+    text = f"First of all, {long}; {long}. {long} {long}.\n\n{long}"
+    assert pauses(text, first_characters=90, longest_characters=90) == [0.15, 0.25, 0.4, 0.03, 0.8, 0.0]
+
+
+def test_only_the_first_chunk_tells_what_was_found():
+    found = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
+    first, *others = PhraseSplitter()(text=SENTENCE, question="what covers it", answer=SENTENCE, **found)
+    assert (first["question"], first["answer"], first["answer_score"][0]) == ("what covers it", SENTENCE, 0.5)
+    assert first["answer_span"].tolist() == [3, 9]
+    for chunk in others:
+        assert (chunk["question"], chunk["answer"], chunk["answer_score"][0]) == ("", "", 0)
+        assert chunk["answer_span"].tolist() == [-1, -1]
+
+
+def test_chunks_are_numbered_and_the_last_says_so():
+    chunks = phrases(SENTENCE)
+    assert [int(chunk["chunk_index"][0]) for chunk in chunks] == list(range(len(chunks)))
+    assert [bool(chunk["is_last"][0]) for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
+
+
+def test_what_cannot_be_spoken_is_left_out():
+    assert texts("***\n\n...\n\nHello.\n\n- - -") == ["hello."]
+
+
+def test_a_long_text_is_not_read_to_its_end_before_its_first_phrase():
+    text = SENTENCE * 450
+    assert len(text) < 100_000
+    first = next(iter(PhraseSplitter()(text=text)))
+    assert first["phrase"] == "the rainforest,"
+    with pytest.raises(CallerMistake, match="100001 characters; allowed are at most 100000"):
+        phrases("a" * 100_001)
+
+
+@pytest.mark.parametrize("text", ["", "...", "\n\n"])
+def test_a_text_without_a_word_is_refused(text):
+    with pytest.raises(CallerMistake, match="without a word"):
+        phrases(text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shortest_characters": 0},
+        {"first_characters": 200},
+        {"growth": 0.5},
+        {"comma_pause_seconds": -1},
+        {"paragraph_pause_seconds": 9},
+    ],
+)
+def test_a_wrong_parameter_is_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        PhraseSplitter(**wrong)
