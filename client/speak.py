@@ -30,12 +30,14 @@ def run(args: argparse.Namespace) -> None:
     text = read_text("--text", args.text, "to read aloud")
     with connected(args) as client, closing(client.speak_stream(text, seed=args.seed)) as speech:
         first = next(speech)  # what is refused leaves no file behind, nor an old one emptied
+        seconds = 0.0
         with writing_mono(args.out, first.sample_rate) as write, progress_bar(text) as progress:
             for chunk in chain([first], speech):
                 write(chunk.answer_audio)
+                seconds += chunk.seconds
                 progress.update(chunk.seconds)
-            progress.total = progress.n  # known only now
-    print(f"{args.out}, {progress.n:.1f} s")
+            progress.total = seconds  # known only now
+    print(f"{args.out}, {seconds:.1f} s")
 
 
 def progress_bar(text: str) -> "tqdm[NoReturn]":

@@ -51,7 +51,9 @@ class StepModel:
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse] | None:
-        return [self.respond(request) for request in requests]
+        responses = [self.respond(request) for request in requests]
+        tell_done(ticket for request in requests for ticket in tickets_of(request))
+        return responses
 
     def respond(self, request: InferenceRequest) -> InferenceResponse:
         if request.is_cancelled():
@@ -63,15 +65,8 @@ class StepModel:
 
     def run(self, request: InferenceRequest) -> dict[str, Array]:
         """Every output by name, stacked over the request's rows."""
-        inputs = read_inputs(request)
-        tickets = inputs.pop(STREAM_TICKET, None)
-        try:
-            return self.run_rows(inputs, self.request_parameters(request))
-        finally:
-            if tickets is not None:
-                tell_done(tickets.ravel().tolist())
-
-    def run_rows(self, inputs: dict[str, Array], given: dict[str, Any]) -> dict[str, Array]:
+        given = self.request_parameters(request)
+        inputs = {name: array for name, array in read_inputs(request).items() if name != STREAM_TICKET}
         rows = [(row, self.step(**row, **given)) for row in split_rows(inputs, self.step.hints)]
         outputs = {
             name: checked(name, stack_rows([made[name] for _, made in rows]), dtype)
@@ -138,6 +133,16 @@ def checked(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
 
 def read_inputs(request: InferenceRequest) -> dict[str, Array]:
     return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+
+
+def tickets_of(request: InferenceRequest) -> list[int]:
+    """Of a step that paces us; see `pacing`."""
+    return [
+        ticket
+        for tensor in request.inputs()
+        if tensor.name() == STREAM_TICKET
+        for ticket in tensor.as_numpy().ravel().tolist()
+    ]
 
 
 def success(outputs: dict[str, Array], request: InferenceRequest) -> InferenceResponse:

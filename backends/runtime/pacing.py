@@ -1,9 +1,13 @@
-"""How far a decoupled step runs ahead of the steps after it: a few responses per stream.
+"""Holds the responses of a decoupled step back until the steps after it have done the one before.
 
-Triton 2.51 hands every response of a decoupled step to the next step at once. The first to send a long text would fill
-all queues, the others would wait behind it or be refused, and memory would grow with the text. So each response
-carries a ticket; the step that takes the ticket, the last one, tells the sender when it has done that row, through a
-datagram to a socket in Linux's abstract namespace, and gets the next.
+Triton 2.51 hands every response of a decoupled step to the next step at once, which goes wrong in two ways:
+
+* In an ensemble, it numbers the tensors of each name as they arrive. Where a step with two processes finishes a later
+  response first, the step after it gets the audio of one phrase with the mel of another.
+* Whoever sends a long text first fills all queues; others wait behind it or are refused, and memory grows.
+
+So each response carries a ticket. The step that takes the ticket, the last one, tells the sender when it has done that
+row, through a datagram to a socket in Linux's abstract namespace, and the sender sends the next.
 """
 
 import secrets
@@ -18,6 +22,7 @@ from typing import Protocol
 STREAM_BITS = 32  # of a ticket, the lower ones; above them stands the number of the socket
 SOCKET_BITS = 31
 UNPACED = 0  # the ticket of what nobody waits for
+RESTING_SECONDS = 5.0  # after which a stream does not count as one that keeps the server busy
 SEND_SECONDS = 1.0  # the socket's owner only reads, so that this long it never is busy
 
 
@@ -44,18 +49,16 @@ class Paced:
 
 
 class Pacer:
-    """Keeps a number of responses of each stream on their way, and sends one more for each that is done.
+    """Keeps one response of each stream on its way, and sends the next when that is done.
 
     Parameters
     ----------
-    responses_ahead : of each stream on their way
-    max_streams : at once
+    max_streams : at once, not counting those that rest
     patience_seconds : how long a stream may rest. In an ensemble, Triton 2.51 tells nobody that a caller has gone: the
         steps after are no longer run, and no ticket comes back.
     """
 
-    def __init__(self, responses_ahead: int, max_streams: int, patience_seconds: float):
-        self.responses_ahead = responses_ahead
+    def __init__(self, max_streams: int, patience_seconds: float):
         self.max_streams = max_streams
         self.patience_seconds = patience_seconds
         self.streams: dict[int, Paced] = {}  # by ticket
@@ -68,12 +71,13 @@ class Pacer:
         threading.Thread(target=self._listen, name="pacer", daemon=True).start()
 
     def start(self, stream: Stream) -> None:
-        """Send the first responses of a stream, and the others in due time; Busy if there are too many."""
+        """Send the first response of a stream, and the others in due time; Busy if there are too many."""
         with self.lock:
-            if len(self.streams) >= self.max_streams:
+            since = time.monotonic() - RESTING_SECONDS
+            if sum(paced.moved > since for paced in self.streams.values()) >= self.max_streams:
                 raise Busy(f"{self.max_streams} streams are on their way, as many as are allowed")
             ticket = next(self.tickets)
-            if all(stream.send_next(ticket) for _ in range(self.responses_ahead)):
+            if stream.send_next(ticket):
                 self.streams[ticket] = Paced(stream)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from convai.backends.runtime.python_step import PythonStep
 from convai.pipeline.mistakes import CallerMistake
 
 # No fields of a step: who runs it sees to them.
-OF_THE_PROCESS = ("niceness", "responses_ahead", "max_streams", "patience_seconds")
+OF_THE_PROCESS = ("niceness", "max_streams", "patience_seconds")
 
 
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:

@@ -66,6 +66,8 @@ class TextEncoder(PythonStep):
         symbols_length : int32, shape = (1,), valid symbols
         """
         ids = symbol_ids(self.spoken(text))
+        if len(ids) > self.buckets[-1]:
+            raise self._too_long(f"{len(ids)} symbols of text")
         padded = np.full(smallest_bucket(len(ids), self.buckets, "symbols of text"), SYMBOL_IDS[PADDING], np.int64)
         padded[: len(ids)] = ids
         return {"symbol_ids": padded, "symbols_length": np.array([len(ids)], np.int32)}
@@ -73,10 +75,15 @@ class TextEncoder(PythonStep):
     def spoken(self, text: str) -> str:
         """The text as it will be read, phonemes in braces; training writes its transcripts this way."""
         if len(text) > MAX_CHARACTERS_PER_SYMBOL * self.buckets[-1]:
-            raise CallerMistake(f"got a text of {len(text)} characters; allowed are at most {self.buckets[-1]} symbols")
+            raise self._too_long(f"a text of {len(text)} characters")
         normalized = normalize(text)
         if not is_speakable(normalized):
             raise CallerMistake(f"got a text of {len(text)} characters without a word; allowed is any other text")
         if not normalized.endswith((".", "!", "?")):
             normalized += self.end_of_text
         return pronounce(normalized, self.pronunciations)
+
+    def _too_long(self, got: str) -> CallerMistake:
+        return CallerMistake(
+            f"got {got}; allowed are at most {self.buckets[-1]} symbols; text_to_speech_stream takes longer texts"
+        )

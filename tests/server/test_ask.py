@@ -11,7 +11,7 @@ from support.fake_triton import FakeTriton, serving
 from convai.__main__ import main
 from convai.client.ask import plan
 from convai.client.audio_files import read_mono
-from convai.pipeline.description import STEPS
+from convai.pipeline.wiring import wiring_of
 
 TONE = 0.5 * np.sin(np.arange(8_000) / 10)
 NOBODY = "127.0.0.1:1"
@@ -194,5 +194,5 @@ def test_a_request_is_drawn_through_all_steps_and_its_times_are_told(
     assert ask(question, "--context", context, "--trace", picture, "--server", server.grpc_address) == 0
     printed = capsys.readouterr().out
     assert f"traced  {picture}" in printed
-    assert all(f"    {step.name} " in printed for step in STEPS)
+    assert all(f"    {call.step} " in printed for call in wiring_of("convai_ensemble").calls)
     assert imread(picture).shape[1] == 1440

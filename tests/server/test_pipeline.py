@@ -11,10 +11,11 @@ from support.triton_requests import infer_together
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.pipeline.description import ENSEMBLES, STEPS
+from convai.pipeline.description import ENSEMBLES
 from convai.pipeline.wiring import wiring_of
 
 OUTPUTS = ENSEMBLES[0].outputs
+STEPS = tuple(call.step for call in wiring_of("convai_ensemble").calls)
 SUBSETS = [subset for size in range(1, 7) for subset in itertools.combinations(OUTPUTS, size)]
 AUDIO_TOLERANCE = 1e-3
 CONTEXTS = [
@@ -29,8 +30,8 @@ def executions(server):
     """Per step: how often it ran with which batch size, from Triton's statistics."""
     counts = {}
     for step in STEPS:
-        statistics = server_statistics(server, step.name)
-        counts[step.name] = {int(batch["batch_size"]): int(batch["compute_infer"]["count"]) for batch in statistics}
+        statistics = server_statistics(server, step)
+        counts[step] = {int(batch["batch_size"]): int(batch["compute_infer"]["count"]) for batch in statistics}
     return counts
 
 
@@ -122,7 +123,7 @@ def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
     before = counters(client)
     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXTS[0], outputs=outputs)
     after = settled_counters(client, before, steps_needed(outputs))
-    ran = {step.name for step in STEPS if requests_between(before, after, step.name)}
+    ran = {step for step in STEPS if requests_between(before, after, step)}
     assert ran == steps_needed(outputs)
 
 
@@ -136,7 +137,7 @@ def test_requests_of_mixed_length_sent_together_get_what_they_get_alone(server, 
 
 def test_requests_sent_together_are_joined_by_every_step(server):
     questions = [(chirp(1.3 + 0.015 * i, seed=i), 16_000, CONTEXTS[0]) for i in range(8)]  # of one bucket
-    largest = dict.fromkeys((step.name for step in STEPS), 0)
+    largest = dict.fromkeys(STEPS, 0)
     for _ in range(5):  # how many of the eight meet in a step depends on the moment each arrives
         before = executions(server)
         ask_together(server, questions)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from convai.backends.management.control import ControlError
 from convai.backends.management.warm_up import ENSEMBLE, SILENCE, warm_up
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.pipeline.description import STEPS
 from convai.pipeline.wiring import wiring_of
 
 
@@ -25,7 +24,7 @@ class FakeControl:
 
 
 def test_one_question_runs_every_step(server, client):
-    steps = [step.name for step in STEPS]
+    steps = [call.step for call in wiring_of(ENSEMBLE).calls]
     before = counters(client)
     warm_up(server.control, 1)
     after = settled_counters(client, before, steps)

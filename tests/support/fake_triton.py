@@ -1,12 +1,13 @@
 """A gRPC server that speaks Triton's protocol and does as it is told, for what a healthy Triton seldom does."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import grpc
 import numpy as np
-from tritonclient.grpc.service_pb2 import ModelInferResponse
+from tritonclient.grpc.service_pb2 import ModelInferResponse, ModelStreamInferResponse
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer, add_GRPCInferenceServiceServicer_to_server
 from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
 
@@ -18,23 +19,41 @@ OPTIONS = [
 
 
 class FakeTriton(GRPCInferenceServiceServicer):
-    """Answers every request with `outputs`, after `delay_seconds`, or fails it with `error` (status, details)."""
+    """Answers every request with `outputs`, after `delay_seconds`, or fails it with `error` (status, details).
 
-    def __init__(self, outputs=None, error=None, delay_seconds=0.0):
-        self.outputs, self.error, self.delay_seconds = outputs or {}, error, delay_seconds
+    A stream brings each of `streamed`, outputs by name, before its error; `is_cancelled` is set when it is over.
+    """
+
+    def __init__(self, outputs=None, error=None, delay_seconds=0.0, streamed=()):
+        self.outputs, self.error, self.delay_seconds, self.streamed = outputs or {}, error, delay_seconds, streamed
         self.requests = []
+        self.is_cancelled = threading.Event()
 
     def ModelInfer(self, request, context):
         self.requests.append(request)
         time.sleep(self.delay_seconds)
         if self.error:
             context.abort(*self.error)
-        response = ModelInferResponse(model_name=request.model_name)
-        for requested in request.outputs:
-            array = self.outputs[requested.name]
-            response.outputs.add(name=requested.name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
-            response.raw_output_contents.append(raw_bytes(array))
-        return response
+        return response_to(request, self.outputs)
+
+    def ModelStreamInfer(self, requests, context):
+        context.add_callback(self.is_cancelled.set)
+        request = next(requests)
+        self.requests.append(request)
+        for outputs in self.streamed:
+            yield ModelStreamInferResponse(infer_response=response_to(request, outputs))
+        self.is_cancelled.wait(self.delay_seconds)
+        if self.error:
+            context.abort(*self.error)
+
+
+def response_to(request, outputs):
+    response = ModelInferResponse(model_name=request.model_name)
+    for requested in request.outputs:
+        array = outputs[requested.name]
+        response.outputs.add(name=requested.name, datatype=np_to_triton_dtype(array.dtype), shape=array.shape)
+        response.raw_output_contents.append(raw_bytes(array))
+    return response
 
 
 def raw_bytes(array: np.ndarray) -> bytes:

@@ -6,7 +6,14 @@ import pytest
 from support.fake_triton import FakeTriton, serving
 
 from convai.client import AsyncConvaiClient, ConvaiClient, InvalidInput
-from convai.client.requests import answer_text_request, ask_request, pcm, speak_request
+from convai.client.requests import (
+    answer_text_request,
+    ask_request,
+    ask_stream_request,
+    pcm,
+    speak_request,
+    speak_stream_request,
+)
 from convai.pipeline.description import ENSEMBLES
 
 SPOKEN = {"answer_audio": np.ones((1, 3_000_000), np.float32), "mel": np.zeros((1, 80, 4), np.float32)}
@@ -78,6 +85,8 @@ def test_requests_carry_the_tensors_their_ensemble_takes():
         "convai_ensemble": ask(),
         "question_answering": answer_text_request("who", "Ada"),
         "text_to_speech": speak_request("Ada"),
+        "convai_ensemble_stream": ask_stream_request(SILENCE, 16_000, "Ada"),
+        "text_to_speech_stream": speak_stream_request("Ada"),
     }
     for ensemble in ENSEMBLES:
         if ensemble.name in requests:

@@ -1,4 +1,4 @@
-"""A stream runs ahead of the steps after it by a few responses, whoever else sends."""
+"""A stream sends its next response when the one before is done, whoever else sends."""
 
 import time
 
@@ -26,7 +26,7 @@ class Counted:
 
 @pytest.fixture
 def pacer():
-    pacer = Pacer(responses_ahead=3, max_streams=2, patience_seconds=60)
+    pacer = Pacer(max_streams=2, patience_seconds=60)
     yield pacer
     pacer.close()
 
@@ -38,18 +38,18 @@ def wait_until(condition):
         time.sleep(0.001)
 
 
-def test_a_stream_sends_three_and_then_one_for_each_that_is_done(pacer):
+def test_a_stream_sends_one_response_whenever_one_is_done(pacer):
     stream = Counted(10)
     pacer.start(stream)
-    for done in range(7):
-        wait_until(lambda: len(stream.tickets) == 3 + done)  # noqa: B023  called at once
+    for done in range(9):
+        wait_until(lambda: len(stream.tickets) == 1 + done)  # noqa: B023  called at once
         tell_done([stream.tickets[0]])
     wait_until(lambda: not pacer.streams)
     assert stream.left == 0
 
 
-def test_a_short_stream_is_sent_at_once_and_holds_no_place(pacer):
-    streams = [Counted(3) for _ in range(5)]
+def test_a_stream_of_one_response_holds_no_place(pacer):
+    streams = [Counted(1) for _ in range(5)]
     for stream in streams:
         pacer.start(stream)
     assert [stream.left for stream in streams] == [0] * 5
@@ -60,8 +60,8 @@ def test_each_stream_is_paced_by_its_own_tickets(pacer):
     pacer.start(quick)
     pacer.start(slow)
     tell_done([quick.tickets[0]] * 4)
-    wait_until(lambda: len(quick.tickets) == 7)
-    assert len(slow.tickets) == 3
+    wait_until(lambda: len(quick.tickets) == 5)
+    assert len(slow.tickets) == 1
 
 
 def test_one_stream_too_many_is_refused(pacer):
@@ -71,8 +71,17 @@ def test_one_stream_too_many_is_refused(pacer):
         pacer.start(Counted(10))
 
 
+def test_a_stream_that_rests_makes_room_for_another(pacer, monkeypatch):
+    monkeypatch.setattr("convai.backends.runtime.pacing.RESTING_SECONDS", 0.05)
+    for _ in range(2):
+        pacer.start(Counted(10))
+    time.sleep(0.06)
+    pacer.start(Counted(10))
+    assert len(pacer.streams) == 3
+
+
 def test_a_stream_of_which_nothing_is_done_is_given_up():
-    pacer = Pacer(responses_ahead=1, max_streams=2, patience_seconds=0.2)
+    pacer = Pacer(max_streams=2, patience_seconds=0.2)
     stream = Counted(10)
     pacer.start(stream)
     wait_until(lambda: stream.gave_up)
