@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 ELSEWHERE = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 ELSEWHERE |= {f"weights/{card.name}": f"weights/{card.name}" for card in sorted((ROOT / "weights").glob("*.md"))}
 PICTURES = {"benchmarks/speed/speed.png": "speed.png"}
-ORDER = ["index", "talk", "architecture", "operating", "many-servers", "kubernetes", "capacity"]
+ORDER = ["index", "talk", "streaming", "architecture", "operating", "many-servers", "kubernetes", "capacity"]
 ORDER += ["plain-triton", "nvidia", "recognisers", "quality", "speed"]
 ORDER += ["adding-a-step", "deploying", "contributing", "changelog"]
 

@@ -69,7 +69,7 @@ class AudioTrimmer(PythonStep):
     fade_milliseconds: float = 5.0
     peak_dbfs: float = -1.0  # louder answers are turned down to it
     lowest_peak_dbfs: float | None = None  # quieter answers are turned up to it
-    phrase_level_dbfs: float = -22.0  # root mean square of the speech of a phrase, the same for all; about that of answers
+    phrase_level_dbfs: float = -22.0  # root mean square of the speech of every phrase; about that of whole answers
 
     def __post_init__(self):
         if self.post_filter not in POST_FILTERS:
