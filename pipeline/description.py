@@ -205,7 +205,7 @@ SPEAK_PHRASES = (Call("text_encoder", inputs={"text": "phrase"}), *SPEAK[1:])
 HEAR_TO_STREAM = (*HEAR[:-1], replace(HEAR[-1], outputs={"question": "heard_question"}))
 FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
 UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=FOUND))
-SPLIT_THE_ANSWER = Call("phrase_splitter", inputs={"text": "sentence", "question": "transcript", **FOUND})
+SPLIT_THE_SENTENCE = (Call("phrase_splitter", inputs={"text": "sentence", "question": "transcript", **FOUND}),)
 
 ENSEMBLES = (
     Ensemble(
@@ -226,7 +226,7 @@ ENSEMBLES = (
         "convai_ensemble_stream",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=("chunk_index", "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
-        calls=(*HEAR_TO_STREAM, *UNDERSTAND_TO_STREAM, SPLIT_THE_ANSWER, *SPEAK_PHRASES),
+        calls=HEAR_TO_STREAM + UNDERSTAND_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_PHRASES,
     ),
     Ensemble(
         "text_to_speech_stream",
