@@ -16,6 +16,7 @@ from convai.client.answer import AnswerChunk
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
 
+WARM_UP_CHARACTERS = 2_000
 PLAYED_CHARACTERS = 1_200  # of each of the texts that play at once
 WHOLE_CHARACTERS = 400  # about what `text_to_speech` takes
 # What the example question asks for, in contexts that answer it in few words and in many.
@@ -23,9 +24,9 @@ SHORT, LONG = "answers of up to 8 words", "answers above 8 words"
 CALLED = {
     SHORT: ("the king of the waltz", "the father of the modern computer", "England's national poet"),
     LONG: (
-        "the first man who sailed alone around the whole world without any help",
-        "the woman who counted all of the stars in the southern sky by hand",
-        "the last of the great painters who lived and worked in the old town",
+        "the old man of the mountains of northern Italy and southern Switzerland",
+        "the wise woman of the valleys of western Norway and northern Sweden",
+        "the architect of the largest bridge between the two islands in the south of the Baltic Sea",
     ),
 }
 
@@ -97,7 +98,7 @@ class Report:
 
 def measure(server: MeasuredServer, rounds: int, characters: int, streams: int) -> Report:
     with ConvaiClient(server.address) as client:
-        list(client.speak_stream(text_of(characters // 20)))  # memory is fetched, and each process has run once
+        list(client.speak_stream(text_of(WARM_UP_CHARACTERS)))  # memory is fetched, and each process has run once
         return Report(
             (first_sound_of_text(client, rounds), *first_sounds_of_answers(client, rounds)),
             long_text(client, server, characters),
@@ -127,7 +128,10 @@ def first_sounds_of_answers(client: ConvaiClient, rounds: int) -> Iterator[First
     pairs: dict[str, list[tuple[float, float]]] = {}
     for names in CALLED.values():
         for name in islice(cycle(names), rounds):
-            asked: Any = {"sample_rate": sample_rate, "context": f"Nobody forgot him. He is often called {name}."}
+            asked: Any = {
+                "sample_rate": sample_rate,
+                "context": f'Johann was born in Vienna. He is often called "{name}".',
+            }
             whole_seconds = seconds_of(partial(client.ask, audio, **asked))
             first_seconds, chunk = first_chunk(client.ask_stream(audio, **asked))
             kind = LONG if len((chunk.answer or "").split()) > 8 else SHORT

@@ -31,13 +31,35 @@ def test_asking_works_in_a_folder_with_such_files(words, folder, server):
 
 
 def test_the_python_example_runs(server, example_question, example_context):
-    (block,) = blocks("python", "README.md")
-    samples, rate = example_question
-    names = {"samples": samples if rate == 16_000 else None, "text": example_context}
+    names, printed = run_example("README.md", server, example_question, example_context)
+    assert len(printed.split()) >= 4
+    assert names["speech"].ndim == 1 and len(names["speech"]) > 1000
+    assert sum(map(len, names["played"])) > 1000
+
+
+def test_the_streaming_example_runs(server, example_question, example_context):
+    names, printed = run_example("streaming.md", server, example_question, example_context)
+    assert len(printed.split()) >= 4
+    assert len(names["played"]) >= 5
+
+
+def run_example(page, server, question, context):
+    """The names that the page's only Python example leaves, and what it prints; what it plays is in `played`."""
+    (block,) = blocks("python", page)
+    samples, rate = question
+    played = []
+    names = {"samples": samples if rate == 16_000 else None, "text": context, "book": context, "played": played}
+    names["play"] = lambda audio, sample_rate=22_050: played.append(audio)
     with redirect_stdout(StringIO()) as printed:
         exec(block.text.replace("127.0.0.1:8001", server.grpc_address), names)
-    assert len(printed.getvalue().split()) >= 4
-    assert names["speech"].ndim == 1 and len(names["speech"]) > 1000
+    return names, printed.getvalue()
+
+
+@pytest.mark.parametrize("words", convai_commands("speak"), ids=" ".join)
+def test_speaking_works_in_a_folder_with_such_a_file(words, folder, server):
+    shutil.copy(folder / "text.txt", folder / "book.txt")
+    assert main([*words, "--server", server.grpc_address]) == 0
+    assert (folder / words[words.index("--out") + 1]).stat().st_size > 1000
 
 
 def test_inspecting_a_checkpoint_works(folder, capsys):
