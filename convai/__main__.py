@@ -27,7 +27,7 @@ COMMANDS = {
     "init": Command("convai.init", "make a model repository with the default networks", "cpu"),
     "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
-    "speak": Command("convai.client.speak", "read a text of any length aloud, into a file"),
+    "speak": Command("convai.client.speak", "read a text aloud, a whole book if need be, into a file"),
     "talk": Command(
         "convai.talk.command", "open a page to talk to, and the interfaces of OpenAI and Home Assistant", "talk"
     ),

@@ -26,7 +26,7 @@ class TritonError:
     text: str
     code: str
 
-    INVALID_ARG, INTERNAL, CANCELLED = "INVALID_ARG", "INTERNAL", "CANCELLED"
+    INVALID_ARG, INTERNAL, CANCELLED, UNAVAILABLE = "INVALID_ARG", "INTERNAL", "CANCELLED", "UNAVAILABLE"
 
 
 @dataclass
@@ -35,11 +35,29 @@ class InferenceResponse:
     error: TritonError | None = None
 
 
+class ResponseSender:
+    """Keeps what a decoupled step sends, each with whether it was the last."""
+
+    def __init__(self):
+        self.sent: list[tuple[InferenceResponse, bool]] = []
+        self.has_gone = False
+
+    def send(self, response: InferenceResponse, flags: int = 0) -> None:
+        self.sent.append((response, flags == FakePythonBackend.TRITONSERVER_RESPONSE_COMPLETE_FINAL))
+
+    def is_cancelled(self) -> bool:
+        return self.has_gone
+
+
 class Request:
     """A request for every output of a step, from arrays by name, shape = (rows, ...)."""
 
     def __init__(self, outputs: list[str], **inputs: np.ndarray):
         self.outputs, self.tensors = outputs, [Tensor(*item) for item in inputs.items()]
+        self.sender = ResponseSender()
+
+    def get_response_sender(self) -> ResponseSender:
+        return self.sender
 
     def inputs(self) -> list[Tensor]:
         return self.tensors
@@ -55,6 +73,7 @@ class FakePythonBackend(ModuleType):
     """Stands for `triton_python_backend_utils`; `log` holds what was written to the server's log as errors."""
 
     Tensor, TritonError, InferenceResponse = Tensor, TritonError, InferenceResponse
+    TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
 
     def __init__(self):
         super().__init__("triton_python_backend_utils")
@@ -65,12 +84,13 @@ class FakePythonBackend(ModuleType):
         self.log.append(text)
 
     def triton_string_to_numpy(self, name: str) -> type:
-        return {"TYPE_FP32": np.float32, "TYPE_STRING": np.object_}[name]
+        return {"TYPE_FP32": np.float32, "TYPE_INT64": np.int64, "TYPE_STRING": np.object_}[name]
 
     def install(self, monkeypatch) -> None:
         """Let the modules that need Triton's utilities be imported anew, with this; until the test is over."""
         monkeypatch.setitem(sys.modules, self.__name__, self)
-        for name in ("convai.backends.runtime.adapter", "convai.backends.engines.engine"):
+        for name in ("runtime.adapter", "runtime.stream_adapter", "engines.engine"):
+            name = f"convai.backends.{name}"
             monkeypatch.setitem(sys.modules, name, None)  # noted, so that what is imported now is forgotten afterwards
             del sys.modules[name]
             import_module(name)
