@@ -42,7 +42,7 @@ class StreamModel(StepModel):
     def initialize(self, args: dict[str, str]) -> None:
         super().initialize(args)
         self.pacer = Pacer(
-            whole_number(self.config, "max_streams", 16), whole_number(self.config, "patience_seconds", 60)
+            whole_number(self.config, "max_streams", 16), whole_number(self.config, "patience_seconds", 300)
         )
 
     def execute(self, requests: list[InferenceRequest]) -> None:
