@@ -7,8 +7,8 @@ from convai.pipeline.description import VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERT
 
 SILENT_LEVEL = 10 ** (-50 / 20)  # what stays below throughout is no speech, and would become noise if raised
 ACTIVE_RATIO = 10 ** (-25 / 20)  # frames this far below the loudest are pauses, which have no say in the level
-SOUND_RATIO = 10 ** (-45 / 20)  # frames this far below it are silence; the softest consonants are above
-MARGIN_FRAMES = 2  # kept on each side of what is heard, 23 ms
+SOUND_RATIO = 10 ** (-55 / 20)  # frames this far below it are silence; the softest consonants are above
+MARGIN_FRAMES = 4  # kept on each side of what is heard, 46 ms: the first sound of a word begins softly
 
 
 def between_silences(audio: Array) -> Array:

@@ -21,12 +21,12 @@ class PhraseSplitter(StreamingStep):
 
     shortest_characters: int = 12
     first_characters: int = 28  # of the first phrase at most: the caller waits for it
-    longest_characters: int = 110  # what is spoken in one breath
+    longest_characters: int = 200  # each cut costs words: a listener mishears the beginnings of phrases most
     growth: float = 2.0  # a phrase may be so many times as long as the one before, whose sound bridges its making
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25
     comma_pause_seconds: float = 0.15
-    breath_pause_seconds: float = 0.03  # where no punctuation asks for one
+    breath_pause_seconds: float = 0.0  # where no punctuation asks for one, beside the margins of the phrases
     paragraph_pause_seconds: float = 0.8
     max_text_characters: int = 100_000
 

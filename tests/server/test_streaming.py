@@ -82,7 +82,7 @@ def test_no_join_makes_a_step_above_those_of_the_speech(spoken):
 
 def test_a_pause_follows_a_phrase_as_its_punctuation_wants(spoken):
     silences = [np.argmax(chunk.answer_audio[::-1] != 0) / chunk.sample_rate for chunk in spoken]
-    assert silences[0] == pytest.approx(0.03, abs=0.01)  # a breath
+    assert silences[0] < 0.01  # in mid-sentence
     assert max(silences) == pytest.approx(0.8, abs=0.01)  # between the paragraphs
     assert silences[-1] < 0.01
 

@@ -38,7 +38,7 @@ def test_the_first_phrase_is_short_and_the_others_grow_up_to_one_breath():
     lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 5))]
     assert lengths[0] <= 28 + 12
     assert lengths[1] <= 56 + 12
-    assert max(lengths) <= 110 + 12
+    assert max(lengths) <= 200 + 12
     assert min(lengths) >= 12
 
 
@@ -65,7 +65,7 @@ def test_phonemes_in_braces_stay_together():
 def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase():
     long = "and so they went on for the whole of a very long day without any rest whatsoever"
     text = f"First of all, {long}; {long}. {long} {long}.\n\n{long}"
-    assert pauses(text, first_characters=90, longest_characters=90) == [0.15, 0.25, 0.4, 0.03, 0.8, 0.0]
+    assert pauses(text, first_characters=90, longest_characters=90) == [0.15, 0.25, 0.4, 0.0, 0.8, 0.0]
 
 
 def test_only_the_first_chunk_tells_what_was_found():
@@ -107,7 +107,7 @@ def test_a_text_without_a_word_is_refused(text):
     "wrong",
     [
         {"shortest_characters": 0},
-        {"first_characters": 200},
+        {"first_characters": 300},
         {"growth": 0.5},
         {"comma_pause_seconds": -1},
         {"paragraph_pause_seconds": 9},
