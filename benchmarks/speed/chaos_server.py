@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from convai.backends.management.processes import (
@@ -26,14 +27,18 @@ POLL_SECONDS = 0.05
 
 
 class ChaosServer:
-    """One of several servers over the same model repository; all have the same port."""
+    """One of several servers over the same model repository; all have the same port.
 
-    def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
+    `before` is what the command to start it begins with.
+    """
+
+    def __init__(self, model_repository: Path, profile: str, host: str, port: int, before: Sequence[str] = ()) -> None:
         options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
         options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
         self.address = f"{host}:{port}"
         self.left_behind = 0  # processes and shared memory that outlasted a launcher
         self._command = [
+            *before,
             sys.executable,
             "-m",
             "convai",
@@ -85,7 +90,7 @@ class ChaosServer:
         return len(processes_of(self.folder)) + sum(file.exists() for file in files)
 
 
-def write_subset(model_repository: Path, ensemble: str, folder: Path) -> None:
-    """Make `folder` a model repository of one ensemble and its steps."""
-    for model in (ensemble, *(call.step for call in wiring_of(ensemble).calls)):
+def write_subset(model_repository: Path, ensembles: Iterable[str], folder: Path) -> None:
+    """Make `folder` a model repository of some ensembles and their steps."""
+    for model in {*ensembles, *(call.step for ensemble in ensembles for call in wiring_of(ensemble).calls)}:
         (folder / model).symlink_to((model_repository / model).resolve())
