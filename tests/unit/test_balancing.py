@@ -173,6 +173,19 @@ def test_servers_behind_a_dns_name_are_found_and_looked_up_again():
     assert second.requests
 
 
+async def test_an_async_client_finds_all_servers_behind_a_dns_name():
+    fakes = [FakeTriton(HEARD), FakeTriton(HEARD)]
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(fakes[0]))
+        stack.enter_context(serving(fakes[1], address=address.replace("127.0.0.1", "127.0.0.2")))
+        dns = stack.enter_context(FakeDns(["127.0.0.1", "127.0.0.2"]))
+        async with AsyncConvaiClient(f"dns://{dns.address}/convai.test:{address.rpartition(':')[2]}") as client:
+            deadline = time.monotonic() + 10
+            while not all(counts(fakes)) and time.monotonic() < deadline:
+                await client.transcribe(SECOND, sample_rate=16_000)
+    assert all(counts(fakes))
+
+
 @pytest.mark.parametrize("names", [["127.0.0.1"], ["convai.test"]])
 def test_tls_holds_for_several_servers(names):
     authority = trustme.CA()
