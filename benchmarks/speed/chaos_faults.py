@@ -1,7 +1,6 @@
 """What can happen to a server among several. A fault returns when the servers are whole again, with what was seen."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +58,9 @@ def killed(stage: Stage, log: Log) -> Finding:
 
 def frozen(stage: Stage, log: Log) -> Finding:
     server = stage.servers[1]
-    return away(log, lambda: server.signal_all(signal.SIGSTOP), lambda: server.signal_all(signal.SIGCONT))
+    finding = away(log, server.freeze, server.thaw)
+    server.await_return(stage.ensemble)  # its watchdog starts it anew
+    return finding
 
 
 def cut_off(stage: Stage, log: Log) -> Finding:

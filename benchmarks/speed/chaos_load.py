@@ -33,12 +33,12 @@ class Load:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it was sent, how long its caller waited, and the error that it met, or what was wrong."""
+    """One request: when it was sent, how long its caller waited, and the error that it met, or the wrong answer."""
 
     moment: float
     seconds: float
     failure: str | None = None
-    is_wrong: bool = False
+    wrong: str | None = None
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def wrong(self) -> int:
-        return sum(one.is_wrong for one in self.log.asked)
+        return sum(one.wrong is not None for one in self.log.asked)
 
     @property
     def delay_seconds(self) -> float:
@@ -100,7 +100,8 @@ def table(rows: Sequence[Row]) -> str:
     notes += [f"{row.fault}: {row.finding.text}" for row in rows if row.finding.text]
     failures = Counter(one.failure for row in rows for one in row.log.asked if one.failure)
     lost = [f"lost {count}: {failure}" for failure, count in failures.most_common(5)]
-    return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost])
+    wrong = [f"{row.fault}, wrong: {one.wrong}" for row in rows for one in row.log.asked if one.wrong]
+    return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost, *wrong[:5]])
 
 
 @contextmanager
@@ -132,7 +133,8 @@ def asked(client: ConvaiClient, ask: Ask, expected: Answer) -> Asked:
         answer = ask(client)
     except ConvaiError as error:
         return Asked(moment, time.monotonic() - moment, failure=str(error))
-    return Asked(moment, time.monotonic() - moment, is_wrong=not is_same(answer, expected))
+    wrong = None if is_same(answer, expected) else f"{answer.answer!r} instead of {expected.answer!r}"
+    return Asked(moment, time.monotonic() - moment, wrong=wrong)
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float, poll_seconds: float = 0.1) -> bool:

@@ -17,6 +17,7 @@ from convai.backends.management.processes import (
 )
 from convai.backends.management.run_folder import processes_of
 from convai.client.client import ConvaiClient
+from convai.client.errors import ConvaiError
 from convai.client.step_times import counters
 from convai.pipeline.wiring import wiring_of
 
@@ -52,6 +53,9 @@ class ChaosServer:
         self.launcher = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         if not any(line.startswith("ready") for line in self.launcher.stdout or ()):
             raise OSError(f"the server at {self.address} did not start: status {self.launcher.wait()}")
+        self._look_up()
+
+    def _look_up(self) -> None:
         self.pid = next(pid for pid in process_ids() if self._signs <= set(command_line(pid)))
         (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
         self.folder = Path(backends.partition("=")[2]).parent
@@ -70,9 +74,28 @@ class ChaosServer:
         self.launcher.wait()
         self.count_left()
 
-    def signal_all(self, number: signal.Signals) -> None:
-        for pid in (self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))):
-            os.kill(pid, number)
+    def freeze(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def await_return(self, ensemble: str) -> None:
+        """Return when it answers again, perhaps as another process."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.answers(ensemble)
+                return self._look_up()
+            except (ConvaiError, StopIteration):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+    def _pids(self) -> list[int]:
+        return [self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))]
 
     def answers(self, ensemble: str) -> int:
         """How many requests to the ensemble this server has answered."""

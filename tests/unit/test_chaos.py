@@ -45,6 +45,7 @@ def test_a_wrong_answer_is_counted():
     row = row_of(answering("snow"))
 
     assert row.wrong == len(row.log.asked)
+    assert "'snow' instead of 'rain'" in table([row])
     assert not row.is_harmless
 
 
