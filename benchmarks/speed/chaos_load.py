@@ -16,6 +16,7 @@ from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
 from convai.pipeline.mistakes import CallerMistake
 
+HEADS = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind", "bar"]
 ENOUGH_SECONDS = 120.0  # for the requests that a short fault leaves to be sent
 
 
@@ -94,14 +95,17 @@ class Row:
         return [self.fault, *map(str, counts), f"{self.delay_seconds:+.1f} s", str(self.left_behind), verdict]
 
 
+def line(row: Row) -> str:
+    return ", ".join(f"{head} {cell}" for head, cell in zip(HEADS, row.cells(), strict=True))
+
+
 def table(rows: Sequence[Row]) -> str:
-    heads = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind", "bar"]
     notes = [f"usual: the slowest answer takes {rows[0].log.usual_seconds:.1f} s"]
     notes += [f"{row.fault}: {row.finding.text}" for row in rows if row.finding.text]
     failures = Counter(one.failure for row in rows for one in row.log.asked if one.failure)
     lost = [f"lost {count}: {failure}" for failure, count in failures.most_common(5)]
     wrong = [f"{row.fault}, wrong: {one.wrong}" for row in rows for one in row.log.asked if one.wrong]
-    return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost, *wrong[:5]])
+    return "\n".join([as_table([HEADS, *(row.cells() for row in rows)]), *notes, *lost, *wrong[:5]])
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convai.backends.management.ports import resolve_ports
 from convai.benchmarks.speed.chaos_faults import FAULTS, Stage, nothing
-from convai.benchmarks.speed.chaos_load import Load, Row, running
+from convai.benchmarks.speed.chaos_load import Load, Row, line, running
 from convai.benchmarks.speed.chaos_network import FAR, Cable, cable, is_own
 from convai.benchmarks.speed.chaos_questions import Ask, QuestionSet, written
 from convai.benchmarks.speed.chaos_server import ChaosServer, write_subset
@@ -64,9 +64,10 @@ def row_of(
     load: Load,
     usual_seconds: float,
 ) -> Row:
-    print(f"{fault} ...", file=sys.stderr, flush=True)
     before = sum(server.left_behind for server in stage.servers)
     with running(client, expected, load, usual_seconds) as log:
         finding = FAULTS[fault].happen(stage, log)
     left_behind = sum(server.left_behind for server in stage.servers) - before
-    return Row(fault, log, left_behind, finding, FAULTS[fault].allowed_delay_seconds)
+    row = Row(fault, log, left_behind, finding, FAULTS[fault].allowed_delay_seconds)
+    print(line(row), file=sys.stderr, flush=True)
+    return row
