@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import grpc
@@ -133,9 +134,9 @@ def test_when_all_refuse_for_long_retries_end(fakes, addresses):
     for fake in fakes:
         fake.error = FULL
     with ConvaiClient(addresses) as client:
-        for _ in range(60):
-            with pytest.raises(Overloaded):
-                transcribe(client)
+        with ThreadPoolExecutor(20) as pool:
+            calls = [pool.submit(transcribe, client) for _ in range(60)]
+        assert all(isinstance(call.exception(), Overloaded) for call in calls)
         before = sum(counts(fakes))
         with pytest.raises(Overloaded):
             transcribe(client)
