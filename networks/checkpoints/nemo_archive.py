@@ -4,6 +4,7 @@ Two members count, a configuration in YAML and a state dict; of others, such as 
 """
 
 import gzip
+import io
 import pickle
 import posixpath
 import re
@@ -41,13 +42,19 @@ class NemoArchive:
         return f"NVIDIA NeMo {self.config.get('nemo_version', '')}".strip()
 
 
-class CautiousFile:
+class CautiousFile(io.RawIOBase):
     """A file for `tarfile` that is never read in pieces so large as only the length in a forged header asks for."""
 
-    def __init__(self, file: IO[bytes]):
-        self.file, self.seek, self.tell = file, file.seek, file.tell
+    def __init__(self, file: IO[bytes] | gzip.GzipFile):
+        self.file = file
 
-    def read(self, size: int = -1) -> bytes:
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= MOST_BYTES_AT_ONCE:
             raise CallerMistake(f"one of its headers claims {size:,} bytes; allowed are {MOST_BYTES_AT_ONCE:,}")
         return self.file.read(size)
@@ -71,7 +78,7 @@ def read_archive(path: Path) -> NemoArchive:
         raise CallerMistake(f"{path} is no archive of NeMo: {error}") from error
 
 
-def read_members(file: IO[bytes], weights: IO[bytes]) -> Mapping[str, Any]:
+def read_members(file: IO[bytes] | gzip.GzipFile, weights: IO[bytes]) -> Mapping[str, Any]:
     """Look at every member; return the configuration and copy the state dict into the open file `weights`."""
     config, names, num_bytes = {}, set[str](), 0
     with tarfile.open(fileobj=CautiousFile(file), mode="r:") as tar:

@@ -13,6 +13,7 @@ from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, check_filters, flag, number_of, section, texts, whole
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename
 from convai.networks.jasper.config import BlockConfig, JasperConfig
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -60,7 +61,7 @@ def read(archive: NemoArchive) -> Reading:
     return Reading(f"{archive.toolkit}, {what}", sizes, tensors)
 
 
-def filters() -> np.ndarray:
+def filters() -> Array:
     return mel_filterbank(SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_FEATURES, max_hertz=SAMPLE_RATE_HERTZ / 2)
 
 

@@ -1,5 +1,7 @@
 """Reads WaveGlow as NVIDIA NeMo stores it, from a WaveGlowModel."""
 
+from typing import Any
+
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, number_of, section, whole
 from convai.networks.checkpoints.nemo_voice import PREPROCESSOR, check_voice
@@ -30,6 +32,6 @@ def read(archive: NemoArchive) -> Reading:
     sigma = number_of(archive.config.get("sigma", 1.0))
     if sigma is None:
         raise CallerMistake(f"sigma is {brief(archive.config['sigma'])}; allowed is a number")
-    config = WaveGlowConfig(sigma=sigma, **{ours: whole("waveglow", options, name) for name, ours in SIZES.items()})
+    sizes: dict[str, Any] = {ours: whole("waveglow", options, name) for name, ours in SIZES.items()}
     tensors = fold_weight_norm(split_conditioning(rename(archive.tensors, RENAMES)))
-    return Reading(f"{archive.toolkit}, WaveGlow", config, tensors)
+    return Reading(f"{archive.toolkit}, WaveGlow", WaveGlowConfig(sigma=sigma, **sizes), tensors)
