@@ -15,7 +15,7 @@ from convai.benchmarks.speed.load_table import loads_table, steps_tables
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.targets import Target, targets
 
-PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient", "numpy")
+PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "openvino", "torch", "tritonclient", "numpy")
 
 
 @dataclass(frozen=True)
