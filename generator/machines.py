@@ -123,10 +123,9 @@ _ON_CPU = {
 
 
 def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:
-    """A network that takes one request at a time: others would only wait for each other's answers."""
+    """A network in BF16, each request in a run of its own."""
     limits = {"HINT_BF16": "YES", "max_elements_per_run": 1} | ({"item_axes": item_axes} if item_axes > 1 else {})
-    alone = {"preferred_batch_size": 1, "max_queue_delay_microseconds": 0}
-    return _network("openvino", threads, niceness, limits, **alone, **settings)
+    return _network("openvino", threads, niceness, limits, **settings)
 
 
 CPU = Machine(
