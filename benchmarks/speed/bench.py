@@ -3,20 +3,26 @@
 convai bench --json speed.json --plot speed.png
 convai bench --loads 1 8 --requests 24 --paths ensemble floor
 convai bench --network-delay 20
+convai bench --rivals --paths ensemble
+convai bench --beside 127.0.0.1:9001 --paths ensemble
 
 Latency is NVIDIA SpeechSquad's: from the end of the question to the first byte of the answer's audio. A question is
 sent when it has ended and its answer arrives whole, so it is the time of one call, until the answer is complete.
 """
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from convai.generator.profiles import PROFILES
+from convai.generator.settings import MODEL_FILES
 from convai.pipeline.ears import JASPER
 from convai.pipeline.mistakes import CallerMistake
 
 PATHS = ("ensemble", "step-by-step", "floor")
+RIVALS = ("fastapi", "ray", "pytriton")
+ONNX_ENGINES = tuple(engine for engine, file in MODEL_FILES.items() if file == "model.onnx")
 LOADS = (1, 2, 4, 8, 16)
 
 
@@ -36,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, help="questions that `convai evaluate speak` made (default: built in)")
     parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
+    parser.add_argument("--beside", metavar="HOST:PORT", help="measure this running server too, of another version, say")
+    parser.add_argument(
+        "--rivals", nargs="*", choices=RIVALS, metavar="NAME", help=f"other ways to serve: {', '.join(RIVALS)} (all)"
+    )
+    parser.add_argument(
+        "--rival-engine", choices=ONNX_ENGINES, help="what their ONNX networks run on (default: what the server's do)"
+    )
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
     parser.add_argument("--profile", default="cpu", choices=with_jasper, help="default %(default)s")
@@ -68,6 +81,8 @@ def check(args: argparse.Namespace) -> None:
             raise CallerMistake(f"--{name} is {getattr(args, name)}; it must be at least 1")
     if args.network_delay < 0:
         raise CallerMistake(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
+    if args.network_delay and (args.rivals is not None or args.beside):
+        raise CallerMistake("--network-delay is the ensemble's alone; leave it out, or --rivals and --beside")
     for file in filter(None, (args.json, args.plot)):
         file.parent.mkdir(parents=True, exist_ok=True)
 
@@ -75,26 +90,37 @@ def check(args: argparse.Namespace) -> None:
 def measure(args: argparse.Namespace, questions: list):
     from convai.benchmarks.speed.closed_loop import Load
     from convai.benchmarks.speed.load_result import BenchResult
-    from convai.benchmarks.speed.load_run import Bench, opened_paths
+    from convai.benchmarks.speed.load_run import Bench
     from convai.benchmarks.speed.measured_server import measured_server
-    from convai.client.client import ConvaiClient
+    from convai.benchmarks.speed.opened_paths import opened_paths
+    from convai.benchmarks.speed.rivals.server_process import RivalSetup
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
-    with (
-        measured_server(args.server, args.model_repository, args.profile, args.network_delay / 1000) as server,
-        ConvaiClient(server.address, timeout_seconds=args.timeout) as client,
-        opened_paths(args.paths, client, args.model_repository, args.profile) as paths,
-    ):
-        bench = Bench(client, server, paths, questions)
+    names = path_names(args)
+    repository, profile = args.model_repository, args.profile
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            measured_server(args.server, repository, profile, args.network_delay / 1000)
+        )
+        beside = stack.enter_context(measured_server(args.beside, repository, profile)) if args.beside else None
+        rivals = RivalSetup(repository, profile, args.rival_engine)
+        paths = stack.enter_context(opened_paths(names, server, rivals, args.timeout, beside))
+        bench = Bench(paths, questions)
         rounds = bench.run(loads, args.repeats)
-    differing = sum(len(texts) > 1 for texts in bench.texts.values())
-    return BenchResult(settings(args), questions, differing, server.ready_seconds, rounds)
+    return BenchResult(settings(args), questions, len(bench.wrong), server.ready_seconds, rounds)
+
+
+def path_names(args: argparse.Namespace) -> list[str]:
+    """What is compared, in the order of the tables; `--rivals` without names means all of them."""
+    rivals = [] if args.rivals is None else args.rivals or RIVALS
+    return [*args.paths, *(["beside"] if args.beside else []), *rivals]
 
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked for, as it goes into the JSON."""
     return {
-        "paths": args.paths,
+        "paths": path_names(args),
+        "rival_engine": args.rival_engine,
         "loads": args.loads,
         "requests": args.requests,
         "seconds": args.seconds,
@@ -103,4 +129,5 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
         "profile": args.profile,
         "manifest": args.manifest and str(args.manifest),
         "server": args.server,
+        "beside": args.beside,
     }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
+from convai.generator.settings import MODEL_FILES, thread_parameters
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
@@ -22,6 +24,31 @@ from convai.pipeline.wire_names import plain_name
 
 Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """How networks run where it is not as the profile says; None leaves it to the profile.
+
+    Attributes
+    ----------
+    engine : runs those networks whose exported file it reads
+    threads : of each run of a network
+    """
+
+    engine: str | None = None
+    threads: int | None = None
+
+    def applied(self, config: dict) -> dict:
+        """A network's ModelConfig with this choice."""
+        reads_it = self.engine and MODEL_FILES[self.engine] == config["default_model_filename"]
+        engine = self.engine if reads_it else config["backend"]
+        threads = thread_parameters(engine, self.threads) if self.threads else {}
+        chosen = {name: {"string_value": str(value)} for name, value in threads.items()}
+        return config | {"backend": engine, "parameters": config.get("parameters", {}) | chosen}
+
+
+AS_SERVED = EngineChoice()
 
 
 class InProcess:
@@ -32,6 +59,11 @@ class InProcess:
 
     def walk(self, request: Request) -> tuple[Answer, dict[str, float]]:
         """The answer to a request to one of the ensembles, and the seconds of each step that it needed."""
+        tensors, seconds = self.run(request)
+        return Answer.from_tensors(tensors), seconds
+
+    def run(self, request: Request) -> tuple[Arrays, dict[str, float]]:
+        """As `walk`, with the tensors that Triton would send."""
         tensors = dict(request.inputs)
         seconds = {}
         for call in needed_calls(request.model, request.outputs):
@@ -39,7 +71,11 @@ class InProcess:
             made = self.steps[call.step]({name: tensors[edge] for name, edge in call.inputs.items()})
             seconds[call.step] = time.perf_counter() - start
             tensors |= {edge: made[name] for name, edge in call.outputs.items()}
-        return Answer.from_tensors({name: tensors[name] for name in request.outputs}), seconds
+        return {name: tensors[name] for name in request.outputs}, seconds
+
+
+def whole_pipeline(model_repository: Path, profile: str, choice: EngineChoice = AS_SERVED) -> InProcess:
+    return InProcess(python_steps(model_repository, profile) | networks(model_repository, profile, choice))
 
 
 def python_steps(model_repository: Path, profile: str) -> dict[str, RunStep]:
@@ -59,13 +95,13 @@ def stacked(rows: Sequence[Mapping[str, Array | str]]) -> Arrays:
     return {name: stack_rows([row[name] for row in rows]) for name in rows[0]}
 
 
-def networks(model_repository: Path, profile: str) -> dict[str, RunStep]:
-    """The networks on the same engines, with the same threads, as the server runs them on a CPU."""
-    return {name: network(name, model_repository, profile) for name in NETWORK_NAMES}
+def networks(model_repository: Path, profile: str, choice: EngineChoice = AS_SERVED) -> dict[str, RunStep]:
+    """The networks on the same engines, with the same threads, as the server runs them on a CPU, or as chosen."""
+    return {name: network(name, model_repository, profile, choice) for name in NETWORK_NAMES}
 
 
-def network(name: str, model_repository: Path, profile: str) -> RunStep:
-    config = read_config(name, model_repository, profile)
+def network(name: str, model_repository: Path, profile: str, choice: EngineChoice) -> RunStep:
+    config = choice.applied(read_config(name, model_repository, profile))
     file = model_repository / name / "1" / config["default_model_filename"]
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; `convai export` makes it")

@@ -1,0 +1,57 @@
+"""Starts each rival, and opens the path to it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from importlib.util import find_spec
+
+from convai.benchmarks.speed.paths import AnswerPath, EnsemblePath
+from convai.benchmarks.speed.rivals.http_path import TIMEOUT_SECONDS, HttpPath
+from convai.benchmarks.speed.rivals.server_process import RivalServer, RivalSetup
+from convai.client.client import ConvaiClient
+from convai.pipeline.mistakes import CallerMistake
+
+MODULES = "convai.benchmarks.speed.rivals"
+
+
+@contextmanager
+def fastapi_path(setup: RivalSetup) -> Iterator[AnswerPath]:
+    require("fastapi", "uvicorn")
+    with started("fastapi_server", setup, setup.cores) as servers:
+        yield HttpPath(servers)
+
+
+@contextmanager
+def ray_path(setup: RivalSetup) -> Iterator[AnswerPath]:
+    require("ray")
+    with started("ray_server", setup) as servers:
+        yield HttpPath(servers)
+
+
+@contextmanager
+def pytriton_path(setup: RivalSetup) -> Iterator[AnswerPath]:
+    with started("pytriton_server", setup) as (server,):
+        with ConvaiClient(server.address, timeout_seconds=TIMEOUT_SECONDS) as client:
+            yield EnsemblePath(client, server.processes)
+
+
+@contextmanager
+def started(module: str, setup: RivalSetup, count: int = 1) -> Iterator[list[RivalServer]]:
+    """So many servers, started together."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(closing(RivalServer(f"{MODULES}.{module}", setup))) for _ in range(count)]
+        for server in servers:
+            server.wait_until_ready()
+        yield servers
+
+
+def require(*packages: str) -> None:
+    for package in packages:
+        if find_spec(package) is None:
+            raise CallerMistake(f"{package} is not installed: pip install 'convai[rivals]'")
+
+
+RIVALS: Mapping[str, Callable[[RivalSetup], AbstractContextManager[AnswerPath]]] = {
+    "fastapi": fastapi_path,
+    "ray": ray_path,
+    "pytriton": pytriton_path,
+}

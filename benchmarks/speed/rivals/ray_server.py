@@ -1,0 +1,42 @@
+"""Ray Serve with one replica per core, behind its own HTTP proxy.
+
+A replica takes one question at a time: it could do no second one meanwhile, and what waits is better left to the proxy,
+which gives it to whoever is free first.
+"""
+
+import argparse
+import logging
+
+import ray
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from convai.benchmarks.speed.rivals.program import HOST, arguments, serve_until_told, warm_pipeline
+from convai.benchmarks.speed.rivals.wire import answered
+
+
+@serve.deployment
+class Pipeline:
+    def __init__(self, args: argparse.Namespace):
+        self.pipeline = warm_pipeline(args)
+
+    async def __call__(self, request: Request) -> Response:
+        return Response(answered(self.pipeline, await request.body()), media_type="application/msgpack")
+
+
+def main() -> None:
+    args = arguments()
+    ray.init(num_cpus=args.cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    serve.start(http_options={"host": HOST, "port": args.port})
+    replicas = Pipeline.options(
+        num_replicas=args.cores, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1, "runtime_env": {}}
+    )
+    serve.run(replicas.bind(args))
+    serve_until_told()
+    serve.shutdown()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

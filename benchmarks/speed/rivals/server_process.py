@@ -1,0 +1,83 @@
+"""A rival's server as a process that is started, waited for, looked into and stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+
+from convai.backends.management.ports import resolve_ports
+from convai.benchmarks.speed.rivals.program import HOST, READY
+from convai.benchmarks.speed.server_memory import with_children
+
+START_SECONDS = 120.0
+STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class RivalSetup:
+    """What a rival serves; `engine` of the networks whose file it reads, None for the profile's."""
+
+    model_repository: Path
+    profile: str
+    engine: str | None = None
+
+    @property
+    def cores(self) -> int:
+        """Those that this process may use, and so the ones it starts."""
+        return len(os.sched_getaffinity(0))
+
+
+class RivalServer:
+    """A process that runs `module`, from now to `close`; what it writes is shown if it does not start."""
+
+    def __init__(self, module: str, setup: RivalSetup):
+        (self.port,) = resolve_ports(HOST, {"--port": 0})
+        options = {
+            "--model-repository": setup.model_repository,
+            "--profile": setup.profile,
+            "--cores": setup.cores,
+            "--port": self.port,
+        } | ({"--engine": setup.engine} if setup.engine else {})
+        command = [sys.executable, "-m", module, *(f"{name}={value}" for name, value in options.items())]
+        self.module = module
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # of what has no setting of its own, such as BLAS
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None  # a pipe, as asked for
+        deadline = Timer(START_SECONDS, self.process.kill)
+        deadline.start()
+        is_ready = any(line.startswith(READY) for line in self.process.stdout)
+        deadline.cancel()
+        if not is_ready:
+            self.log.seek(0)
+            raise OSError(f"{self.module} did not start:\n{self.log.read()[-2000:]}")
+
+    def processes(self) -> list[int]:
+        return with_children(self.process.pid)
+
+    def close(self) -> None:
+        """End it in order, or after some time by force, with whatever it has left behind."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.communicate(timeout=STOP_SECONDS)  # closes its input
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
