@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from convai.generator.profiles import PROFILES
-from convai.generator.settings import MODEL_FILES
 from convai.pipeline.ears import JASPER
 from convai.pipeline.mistakes import CallerMistake
 
 PATHS = ("ensemble", "step-by-step", "floor")
 RIVALS = ("fastapi", "ray", "pytriton")
-ONNX_ENGINES = tuple(engine for engine, file in MODEL_FILES.items() if file == "model.onnx")
 LOADS = (1, 2, 4, 8, 16)
 
 
@@ -42,15 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, help="questions that `convai evaluate speak` made (default: built in)")
     parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
-    parser.add_argument("--beside", metavar="HOST:PORT", help="measure this running server too, of another version, say")
+    parser.add_argument(
+        "--beside", metavar="HOST:PORT", help="measure this running server too, of another version, say"
+    )
+    with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
     parser.add_argument(
         "--rivals", nargs="*", choices=RIVALS, metavar="NAME", help=f"other ways to serve: {', '.join(RIVALS)} (all)"
     )
     parser.add_argument(
-        "--rival-engine", choices=ONNX_ENGINES, help="what their ONNX networks run on (default: what the server's do)"
+        "--rival-profile", choices=with_jasper, help="whose engines the rivals take (default: that of the server)"
     )
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
-    with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
     parser.add_argument("--profile", default="cpu", choices=with_jasper, help="default %(default)s")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="per call, default %(default)g")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -92,20 +92,15 @@ def measure(args: argparse.Namespace, questions: list):
     from convai.benchmarks.speed.load_result import BenchResult
     from convai.benchmarks.speed.load_run import Bench
     from convai.benchmarks.speed.measured_server import measured_server
-    from convai.benchmarks.speed.opened_paths import opened_paths
-    from convai.benchmarks.speed.rivals.server_process import RivalSetup
+    from convai.benchmarks.speed.opened_paths import Opener
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
-    names = path_names(args)
     repository, profile = args.model_repository, args.profile
     with ExitStack() as stack:
-        server = stack.enter_context(
-            measured_server(args.server, repository, profile, args.network_delay / 1000)
-        )
+        server = stack.enter_context(measured_server(args.server, repository, profile, args.network_delay / 1000))
         beside = stack.enter_context(measured_server(args.beside, repository, profile)) if args.beside else None
-        rivals = RivalSetup(repository, profile, args.rival_engine)
-        paths = stack.enter_context(opened_paths(names, server, rivals, args.timeout, beside))
-        bench = Bench(paths, questions)
+        opener = Opener(server, beside, repository, profile, args.rival_profile or profile, args.timeout)
+        bench = Bench(stack.enter_context(opener.opened(path_names(args))), questions)
         rounds = bench.run(loads, args.repeats)
     return BenchResult(settings(args), questions, len(bench.wrong), server.ready_seconds, rounds)
 
@@ -120,7 +115,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked for, as it goes into the JSON."""
     return {
         "paths": path_names(args),
-        "rival_engine": args.rival_engine,
+        "rival_profile": args.rival_profile,
         "loads": args.loads,
         "requests": args.requests,
         "seconds": args.seconds,

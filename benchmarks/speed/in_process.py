@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
-from convai.generator.settings import MODEL_FILES, thread_parameters
+from convai.generator.settings import thread_parameters
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
@@ -24,31 +23,6 @@ from convai.pipeline.wire_names import plain_name
 
 Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]
-
-
-@dataclass(frozen=True)
-class EngineChoice:
-    """How networks run where it is not as the profile says; None leaves it to the profile.
-
-    Attributes
-    ----------
-    engine : runs those networks whose exported file it reads
-    threads : of each run of a network
-    """
-
-    engine: str | None = None
-    threads: int | None = None
-
-    def applied(self, config: dict) -> dict:
-        """A network's ModelConfig with this choice."""
-        reads_it = self.engine and MODEL_FILES[self.engine] == config["default_model_filename"]
-        engine = self.engine if reads_it else config["backend"]
-        threads = thread_parameters(engine, self.threads) if self.threads else {}
-        chosen = {name: {"string_value": str(value)} for name, value in threads.items()}
-        return config | {"backend": engine, "parameters": config.get("parameters", {}) | chosen}
-
-
-AS_SERVED = EngineChoice()
 
 
 class InProcess:
@@ -74,8 +48,8 @@ class InProcess:
         return {name: tensors[name] for name in request.outputs}, seconds
 
 
-def whole_pipeline(model_repository: Path, profile: str, choice: EngineChoice = AS_SERVED) -> InProcess:
-    return InProcess(python_steps(model_repository, profile) | networks(model_repository, profile, choice))
+def whole_pipeline(model_repository: Path, profile: str, threads: int | None = None) -> InProcess:
+    return InProcess(python_steps(model_repository, profile) | networks(model_repository, profile, threads))
 
 
 def python_steps(model_repository: Path, profile: str) -> dict[str, RunStep]:
@@ -95,18 +69,25 @@ def stacked(rows: Sequence[Mapping[str, Array | str]]) -> Arrays:
     return {name: stack_rows([row[name] for row in rows]) for name in rows[0]}
 
 
-def networks(model_repository: Path, profile: str, choice: EngineChoice = AS_SERVED) -> dict[str, RunStep]:
-    """The networks on the same engines, with the same threads, as the server runs them on a CPU, or as chosen."""
-    return {name: network(name, model_repository, profile, choice) for name in NETWORK_NAMES}
+def networks(model_repository: Path, profile: str, threads: int | None = None) -> dict[str, RunStep]:
+    """The networks on the same engines as the server runs them on a CPU, with the same threads or so many each."""
+    return {name: network(name, model_repository, profile, threads) for name in NETWORK_NAMES}
 
 
-def network(name: str, model_repository: Path, profile: str, choice: EngineChoice) -> RunStep:
-    config = choice.applied(read_config(name, model_repository, profile))
+def network(name: str, model_repository: Path, profile: str, threads: int | None) -> RunStep:
+    config = read_config(name, model_repository, profile)
+    if threads:
+        config["parameters"] |= string_values(thread_parameters(config["backend"], threads))
     file = model_repository / name / "1" / config["default_model_filename"]
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; `convai export` makes it")
     loaded = network_class(name, config["backend"])(file, config)
     return lambda inputs: plainly_named(loaded.run(inputs))
+
+
+def string_values(parameters: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """Parameters as Triton's ModelConfig holds them."""
+    return {name: {"string_value": str(value)} for name, value in parameters.items()}
 
 
 def network_class(name: str, engine: str) -> type:

@@ -61,12 +61,12 @@ class Bench:
         path = self.paths[name]
         if name == "floor":
             load = replace(load, in_flight=1)
-        counted_before = counters(path.client) if path.client else {}
+        counted_before = counters(path.statistics) if path.statistics else {}
         spent_before = processor_seconds(path.processes())
         outcome = run_load(path.ask, self.questions, load)
         processes = path.processes()
         spent = processor_seconds(processes) - spent_before if processes else None
-        served = self.served(path.client, counted_before, len(outcome.all_replies)) if path.client else ()
+        served = self.served(path.statistics, counted_before, len(outcome.all_replies)) if path.statistics else ()
         wrong = [index for index, reply in outcome.counted if not reply.is_as(self.alone[index])]
         self.wrong.update(wrong)
         steps = all_shares(served, outcome.all_replies)

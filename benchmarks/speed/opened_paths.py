@@ -2,38 +2,46 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from convai.benchmarks.speed.measured_server import MeasuredServer
 from convai.benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
-from convai.benchmarks.speed.rivals.opened import RIVALS, RivalSetup
+from convai.benchmarks.speed.rivals.opened import RIVALS
+from convai.benchmarks.speed.rivals.server_process import RivalSetup
 from convai.client.client import ConvaiClient
 
 
-@contextmanager
-def opened_paths(
-    names: Iterable[str],
-    server: MeasuredServer,
-    rivals: RivalSetup,
-    timeout_seconds: float,
-    beside: MeasuredServer | None = None,
-) -> Iterator[dict[str, AnswerPath]]:
-    """Each path by its name. `server` is what the ensemble and its steps are asked of, `beside` another one."""
-    model_repository, profile = rivals.model_repository, rivals.profile
-    with ExitStack() as stack:
-        client = stack.enter_context(ConvaiClient(server.address, timeout_seconds=timeout_seconds))
+@dataclass(frozen=True)
+class Opener:
+    """
+    Attributes
+    ----------
+    server, beside : where the ensemble and its steps are asked, and the other server if there is one
+    rival_profile : whose engines the rivals take
+    timeout_seconds : of one call
+    """
 
-        def open_path(name: str) -> AnswerPath:
-            if name == "ensemble":
-                return EnsemblePath(client, server.processes)
-            if name == "step-by-step":
-                return StepByStepPath(client, server.processes, model_repository, profile)
-            if name == "floor":
-                return stack.enter_context(closing(FloorPath(model_repository, profile)))
-            if name == "beside":
-                assert beside is not None  # or it would not be among the names
-                other = stack.enter_context(ConvaiClient(beside.address, timeout_seconds=timeout_seconds))
-                return EnsemblePath(other, beside.processes)
-            return stack.enter_context(RIVALS[name](rivals))
+    server: MeasuredServer
+    beside: MeasuredServer | None
+    model_repository: Path
+    profile: str
+    rival_profile: str
+    timeout_seconds: float
 
-        yield {name: open_path(name) for name in names}
+    @contextmanager
+    def opened(self, names: Iterable[str]) -> Iterator[dict[str, AnswerPath]]:
+        with ExitStack() as stack:
+            yield {name: self.open(name, stack) for name in names}
+
+    def open(self, name: str, stack: ExitStack) -> AnswerPath:
+        if name in RIVALS:
+            return stack.enter_context(RIVALS[name](RivalSetup(self.model_repository, self.rival_profile)))
+        if name == "floor":
+            return stack.enter_context(closing(FloorPath(self.model_repository, self.profile)))
+        server = self.beside if name == "beside" else self.server
+        assert server is not None  # or it would not be among the names
+        client = stack.enter_context(ConvaiClient(server.address, timeout_seconds=self.timeout_seconds))
+        if name == "step-by-step":
+            return StepByStepPath(client, server.processes, self.model_repository, self.profile)
+        return EnsemblePath(client, server.processes)

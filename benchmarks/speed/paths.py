@@ -54,10 +54,10 @@ def is_same_sound(audio: np.ndarray | None, other: np.ndarray | None) -> bool:
 
 
 class AnswerPath(Protocol):
-    """`client` is that of the Triton whose statistics tell the time of each step; None without one."""
+    """`statistics` is a client of the Triton that tells the time of each step; None if nobody does."""
 
     @property
-    def client(self) -> ConvaiClient | None: ...
+    def statistics(self) -> ConvaiClient | None: ...
 
     def ask(self, question: Question) -> Reply: ...
 
@@ -68,7 +68,7 @@ class AnswerPath(Protocol):
 
 class EnsemblePath:
     def __init__(self, client: ConvaiClient, processes: Processes = list):
-        self.client = client
+        self.client = self.statistics = client
         self.processes = processes
 
     def ask(self, question: Question) -> Reply:
@@ -81,7 +81,7 @@ class StepByStepPath:
     """The glue's processor time is that of this process, which is counted with the server's."""
 
     def __init__(self, client: ConvaiClient, processes: Processes, model_repository: Path, profile: str):
-        self.client = client
+        self.client = self.statistics = client
         self.processes = lambda: [*processes(), os.getpid()]
         self.wire_names = {name: wire_names_of(client, name) for name in NETWORK_NAMES}
         self.pipeline = InProcess(python_steps(model_repository, profile) | by_name(NETWORK_NAMES, self.infer))
@@ -99,7 +99,7 @@ class StepByStepPath:
 
 
 class FloorPath:
-    client = None
+    statistics = None
 
     def __init__(self, model_repository: Path, profile: str):
         self.process = PipelineProcess(model_repository, profile)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from convai.benchmarks.speed.in_process import AS_SERVED, Arrays, EngineChoice, whole_pipeline
+from convai.benchmarks.speed.in_process import Arrays, whole_pipeline
 from convai.client.requests import Request
 from convai.pipeline.mistakes import CallerMistake
 
@@ -22,10 +22,12 @@ class Made:
 
 
 class PipelineProcess:
-    def __init__(self, model_repository: Path, profile: str, choice: EngineChoice = AS_SERVED):
+    """`threads` are each network's; None for those of the profile."""
+
+    def __init__(self, model_repository: Path, profile: str, threads: int | None = None):
         spawn = multiprocessing.get_context("spawn")
         self.connection, far_end = spawn.Pipe()
-        self.process = spawn.Process(target=serve, args=(far_end, model_repository, profile, choice), daemon=True)
+        self.process = spawn.Process(target=serve, args=(far_end, model_repository, profile, threads), daemon=True)
         self.process.start()
         far_end.close()
 
@@ -46,13 +48,13 @@ class PipelineProcess:
         self.process.join()
 
 
-def serve(connection: Connection, model_repository: Path, profile: str, choice: EngineChoice) -> None:
+def serve(connection: Connection, model_repository: Path, profile: str, threads: int | None) -> None:
     """Run what is asked until the other end is closed, or its process has died."""
     pipeline = None
     with suppress(EOFError):
         while request := connection.recv():
             try:
-                pipeline = pipeline or whole_pipeline(model_repository, profile, choice)
+                pipeline = pipeline or whole_pipeline(model_repository, profile, threads)
                 start = time.perf_counter()
                 tensors, step_seconds = pipeline.run(request)
                 connection.send(Made(tensors, time.perf_counter() - start, step_seconds))

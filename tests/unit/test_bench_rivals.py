@@ -8,7 +8,7 @@ import pytest
 
 from convai.__main__ import main
 from convai.benchmarks.speed.bench import RIVALS
-from convai.benchmarks.speed.in_process import EngineChoice, InProcess
+from convai.benchmarks.speed.in_process import InProcess
 from convai.benchmarks.speed.paths import Reply
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.rivals import opened
@@ -63,18 +63,6 @@ def test_each_question_goes_to_the_server_with_the_fewest_in_flight():
         with path.least_busy():
             assert sorted(path.in_flight.values()) == [1, 2]
     assert set(path.in_flight.values()) == {0}
-
-
-def test_an_engine_is_chosen_for_the_networks_whose_file_it_reads_and_threads_for_all():
-    onnx = {"backend": "pytorch", "default_model_filename": "model.onnx", "parameters": {"kept": {"string_value": "1"}}}
-    script = {"backend": "pytorch", "default_model_filename": "model.pt"}
-    choice = EngineChoice("onnxruntime", threads=1)
-    assert choice.applied(onnx)["backend"] == "onnxruntime"
-    assert choice.applied(onnx)["parameters"]["kept"] == {"string_value": "1"}
-    assert choice.applied(onnx)["parameters"]["intra_op_thread_count"] == {"string_value": "1"}
-    assert choice.applied(script)["backend"] == "pytorch"
-    assert choice.applied(script)["parameters"]["INTRA_OP_THREAD_COUNT"] == {"string_value": "1"}
-    assert EngineChoice().applied(onnx) == onnx
 
 
 def test_the_command_line_knows_every_rival():

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 600.0
 
 
 class HttpPath:
-    client = None
+    statistics = None
 
     def __init__(self, servers: Sequence[RivalServer]):
         self.servers = servers

@@ -27,11 +27,21 @@ def ray_path(setup: RivalSetup) -> Iterator[AnswerPath]:
         yield HttpPath(servers)
 
 
+class PyTritonPath(EnsemblePath):
+    """PyTriton keeps its statistics to itself."""
+
+    statistics = None
+
+    def __init__(self, client: ConvaiClient, server: RivalServer):
+        self.client = client
+        self.processes = server.processes
+
+
 @contextmanager
 def pytriton_path(setup: RivalSetup) -> Iterator[AnswerPath]:
     with started("pytriton_server", setup) as (server,):
         with ConvaiClient(server.address, timeout_seconds=TIMEOUT_SECONDS) as client:
-            yield EnsemblePath(client, server.processes)
+            yield PyTritonPath(client, server)
 
 
 @contextmanager

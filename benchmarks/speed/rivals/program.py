@@ -4,31 +4,27 @@ import argparse
 import sys
 from pathlib import Path
 
-from convai.benchmarks.speed.in_process import EngineChoice, InProcess, whole_pipeline
+from convai.benchmarks.speed.in_process import InProcess, whole_pipeline
 from convai.benchmarks.speed.paths import request_of
 from convai.benchmarks.speed.question_set import default_questions
 
 HOST = "127.0.0.1"
 READY = "ready"
+THREADS = 1  # of each network: with one process per core, more would only get in each other's way
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Started by `convai bench --rivals`; ends when its input does.")
     parser.add_argument("--model-repository", type=Path, required=True)
     parser.add_argument("--profile", required=True)
-    parser.add_argument("--engine", help="of the networks whose file it reads (default: the profile's)")
     parser.add_argument("--cores", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
     return parser.parse_args()
 
 
-def one_thread_each(args: argparse.Namespace) -> EngineChoice:
-    return EngineChoice(args.engine, threads=1)
-
-
 def warm_pipeline(args: argparse.Namespace) -> InProcess:
-    """The whole pipeline with one thread per network, after it has done what every process does once."""
-    pipeline = whole_pipeline(args.model_repository, args.profile, one_thread_each(args))
+    """The whole pipeline, after it has done what every process does once."""
+    pipeline = whole_pipeline(args.model_repository, args.profile, THREADS)
     for question in default_questions():
         pipeline.walk(request_of(question))
     return pipeline

@@ -11,20 +11,20 @@ from pathlib import Path
 from threading import Timer
 
 from convai.backends.management.ports import resolve_ports
+from convai.backends.management.tritonserver import server_environment
 from convai.benchmarks.speed.rivals.program import HOST, READY
 from convai.benchmarks.speed.server_memory import with_children
 
-START_SECONDS = 120.0
+START_SECONDS = 600.0  # of a busy machine
 STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class RivalSetup:
-    """What a rival serves; `engine` of the networks whose file it reads, None for the profile's."""
+    """What a rival serves."""
 
     model_repository: Path
     profile: str
-    engine: str | None = None
 
     @property
     def cores(self) -> int:
@@ -42,16 +42,16 @@ class RivalServer:
             "--profile": setup.profile,
             "--cores": setup.cores,
             "--port": self.port,
-        } | ({"--engine": setup.engine} if setup.engine else {})
+        }
         command = [sys.executable, "-m", module, *(f"{name}={value}" for name, value in options.items())]
         self.module = module
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  `close` closes it
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},  # of what has no setting of its own, such as BLAS
+            env=server_environment() | {"OMP_NUM_THREADS": "1"},  # memory is kept as by our own server
             text=True,
             start_new_session=True,
         )
