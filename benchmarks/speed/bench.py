@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rival-profile", choices=with_jasper, help="whose engines the rivals take (default: that of the server)"
     )
+    parser.add_argument("--rival-threads", type=int, default=1, help="of each of their networks, default %(default)s")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default="cpu", choices=with_jasper, help="default %(default)s")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="per call, default %(default)g")
@@ -76,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse now what would only fail after minutes."""
-    for name in ("repeats", "limit"):
+    for name in ("repeats", "limit", "rival_threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise CallerMistake(f"--{name} is {getattr(args, name)}; it must be at least 1")
+            raise CallerMistake(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
     if args.network_delay < 0:
         raise CallerMistake(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
     if args.network_delay and (args.rivals is not None or args.beside):
@@ -93,13 +94,15 @@ def measure(args: argparse.Namespace, questions: list):
     from convai.benchmarks.speed.load_run import Bench
     from convai.benchmarks.speed.measured_server import measured_server
     from convai.benchmarks.speed.opened_paths import Opener
+    from convai.benchmarks.speed.rivals.server_process import RivalSetup
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
     repository, profile = args.model_repository, args.profile
     with ExitStack() as stack:
         server = stack.enter_context(measured_server(args.server, repository, profile, args.network_delay / 1000))
         beside = stack.enter_context(measured_server(args.beside, repository, profile)) if args.beside else None
-        opener = Opener(server, beside, repository, profile, args.rival_profile or profile, args.timeout)
+        rivals = RivalSetup(repository, args.rival_profile or profile, args.rival_threads)
+        opener = Opener(server, beside, repository, profile, rivals, args.timeout)
         bench = Bench(stack.enter_context(opener.opened(path_names(args))), questions)
         rounds = bench.run(loads, args.repeats)
     return BenchResult(settings(args), questions, len(bench.wrong), server.ready_seconds, rounds)
@@ -116,6 +119,7 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "paths": path_names(args),
         "rival_profile": args.rival_profile,
+        "rival_threads": args.rival_threads,
         "loads": args.loads,
         "requests": args.requests,
         "seconds": args.seconds,

@@ -22,7 +22,7 @@ COLOURS = {
 }
 STEP_COLOURS = {step.name: matplotlib.colormaps["tab20"](number) for number, step in enumerate(STEPS)}
 BETWEEN_COLOUR = "lightgrey"
-SERVED_PATHS = ("ensemble", "step-by-step")
+STEPPED_PATHS = ("ensemble", "step-by-step", "beside")  # of which the first two measured are drawn step by step
 GIGABYTE = 1e9
 
 
@@ -35,9 +35,7 @@ def plot_loads(file: Path, measured: Sequence[LoadFigures], title: str) -> None:
     draw_latency(latency, measured)
     draw_processor_time(processor, measured)
     draw_memory(memory, measured)
-    shares[1].sharey(shares[0])
-    for axes, path in zip(shares, SERVED_PATHS, strict=True):
-        draw_steps(axes, path, [figures for figures in measured if figures.path == path])
+    draw_all_steps(shares, measured)
     figure.legend(*legend_of(shares), loc="outside lower center", ncols=7, fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)
@@ -95,6 +93,17 @@ def finish_load_axis(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
+
+
+def draw_all_steps(shares: Sequence[Axes], measured: Sequence[LoadFigures]) -> None:
+    """Those of one path to each axes."""
+    by_its_steps = by_path(measured)
+    paths = [path for path in STEPPED_PATHS if path in by_its_steps]
+    shares[1].sharey(shares[0])
+    for axes, path in zip(shares, paths, strict=False):
+        draw_steps(axes, path, by_its_steps[path])
+    for axes in shares[len(paths) :]:
+        axes.set_visible(False)
 
 
 def draw_steps(axes: Axes, path: str, loads: Sequence[LoadFigures]) -> None:

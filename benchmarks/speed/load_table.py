@@ -72,8 +72,8 @@ def ratio(value: float | None) -> str:
 
 
 def steps_tables(measured: Sequence[LoadFigures]) -> str:
-    """For each path, a table of its steps with a column per load."""
-    paths = dict.fromkeys(figures.path for figures in measured)
+    """For each path that tells of its steps, a table of them with a column per load."""
+    paths = dict.fromkeys(figures.path for figures in measured if figures.steps)
     return "\n\n".join(steps_table([figures for figures in measured if figures.path == path]) for path in paths)
 
 

@@ -18,7 +18,7 @@ class Opener:
     Attributes
     ----------
     server, beside : where the ensemble and its steps are asked, and the other server if there is one
-    rival_profile : whose engines the rivals take
+    rivals : what they serve
     timeout_seconds : of one call
     """
 
@@ -26,7 +26,7 @@ class Opener:
     beside: MeasuredServer | None
     model_repository: Path
     profile: str
-    rival_profile: str
+    rivals: RivalSetup
     timeout_seconds: float
 
     @contextmanager
@@ -36,7 +36,7 @@ class Opener:
 
     def open(self, name: str, stack: ExitStack) -> AnswerPath:
         if name in RIVALS:
-            return stack.enter_context(RIVALS[name](RivalSetup(self.model_repository, self.rival_profile)))
+            return stack.enter_context(RIVALS[name](self.rivals))
         if name == "floor":
             return stack.enter_context(closing(FloorPath(self.model_repository, self.profile)))
         server = self.beside if name == "beside" else self.server

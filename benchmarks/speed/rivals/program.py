@@ -10,13 +10,13 @@ from convai.benchmarks.speed.question_set import default_questions
 
 HOST = "127.0.0.1"
 READY = "ready"
-THREADS = 1  # of each network: with one process per core, more would only get in each other's way
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Started by `convai bench --rivals`; ends when its input does.")
     parser.add_argument("--model-repository", type=Path, required=True)
     parser.add_argument("--profile", required=True)
+    parser.add_argument("--threads", type=int, required=True, help="of each network")
     parser.add_argument("--cores", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)
     return parser.parse_args()
@@ -24,7 +24,7 @@ def arguments() -> argparse.Namespace:
 
 def warm_pipeline(args: argparse.Namespace) -> InProcess:
     """The whole pipeline, after it has done what every process does once."""
-    pipeline = whole_pipeline(args.model_repository, args.profile, THREADS)
+    pipeline = whole_pipeline(args.model_repository, args.profile, args.threads)
     for question in default_questions():
         pipeline.walk(request_of(question))
     return pipeline

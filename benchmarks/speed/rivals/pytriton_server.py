@@ -18,7 +18,7 @@ from convai.benchmarks.speed.in_process import Arrays
 from convai.benchmarks.speed.paths import OUTPUTS, request_of
 from convai.benchmarks.speed.pipeline_process import PipelineProcess
 from convai.benchmarks.speed.question_set import default_questions
-from convai.benchmarks.speed.rivals.program import HOST, THREADS, arguments, serve_until_told
+from convai.benchmarks.speed.rivals.program import HOST, arguments, serve_until_told
 from convai.client.requests import Request
 from convai.pipeline import description
 from convai.pipeline.wiring import wiring_of
@@ -42,7 +42,7 @@ def pytriton_tensor(tensor: description.Tensor) -> Tensor:
 
 def main() -> None:
     args = arguments()
-    pipelines = [PipelineProcess(args.model_repository, args.profile, THREADS) for _ in range(args.cores)]
+    pipelines = [PipelineProcess(args.model_repository, args.profile, args.threads) for _ in range(args.cores)]
     for pipeline, question in product(pipelines, default_questions()):
         pipeline.run(request_of(question))
     (http_port,) = resolve_ports(HOST, {"--http-port": 0})

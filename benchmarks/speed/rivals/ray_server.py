@@ -6,6 +6,7 @@ which gives it to whoever is free first.
 
 import argparse
 import logging
+import os
 
 import ray
 from ray import serve
@@ -27,6 +28,7 @@ class Pipeline:
 
 def main() -> None:
     args = arguments()
+    os.environ.setdefault("RAY_worker_niceness", "0")  # or whatever else runs here goes first, the asking client too
     ray.init(num_cpus=args.cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     serve.start(http_options={"host": HOST, "port": args.port})
     replicas = Pipeline.options(

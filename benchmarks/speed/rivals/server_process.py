@@ -21,10 +21,11 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class RivalSetup:
-    """What a rival serves."""
+    """What a rival serves, and how many threads each of its networks has."""
 
     model_repository: Path
     profile: str
+    threads: int = 1  # with a process per core, more would get in each other's way
 
     @property
     def cores(self) -> int:
@@ -40,6 +41,7 @@ class RivalServer:
         options = {
             "--model-repository": setup.model_repository,
             "--profile": setup.profile,
+            "--threads": setup.threads,
             "--cores": setup.cores,
             "--port": self.port,
         }
@@ -53,7 +55,7 @@ class RivalServer:
             stderr=self.log,
             env=server_environment() | {"OMP_NUM_THREADS": "1"},  # memory is kept as by our own server
             text=True,
-            start_new_session=True,
+            start_new_session=True,  # so that Ctrl-C reaches it by way of `close`
         )
 
     @property
@@ -74,10 +76,12 @@ class RivalServer:
         return with_children(self.process.pid)
 
     def close(self) -> None:
-        """End it in order, or after some time by force, with whatever it has left behind."""
+        """End it in order, or after some time by force; nothing of it is left."""
+        processes = self.processes()
         with suppress(subprocess.TimeoutExpired):
             self.process.communicate(timeout=STOP_SECONDS)  # closes its input
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait()
         self.log.close()
