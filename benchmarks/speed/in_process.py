@@ -95,11 +95,15 @@ def network_class(name: str, engine: str) -> type:
         from convai.backends.engines.onnxruntime.network import OnnxNetwork
 
         return OnnxNetwork
+    if engine == "openvino":
+        from convai.backends.engines.openvino.network import OpenVinoNetwork
+
+        return OpenVinoNetwork
     if engine == "pytorch":
         from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
         return TorchScriptNetwork
-    raise CallerMistake(f"{name} runs on {engine}; what can be called directly runs on onnxruntime or pytorch")
+    raise CallerMistake(f"{name} runs on {engine}; what can be called directly runs on onnxruntime, openvino or pytorch")
 
 
 def plainly_named(outputs: Arrays) -> Arrays:

@@ -15,7 +15,8 @@ from convai.benchmarks.speed.load_table import loads_table, ratios_table, steps_
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.targets import Target, targets
 
-PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient", "numpy", "fastapi", "uvicorn", "ray")
+SERVING = ("convai", "nvidia-pytriton", "onnxruntime", "openvino", "torch", "tritonclient", "numpy")
+PACKAGES = (*SERVING, "fastapi", "uvicorn", "uvloop", "ray")
 
 
 @dataclass(frozen=True)

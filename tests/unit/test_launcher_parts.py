@@ -158,6 +158,7 @@ def test_our_engines_stand_in_for_backends_that_triton_lacks(tmp_path):
     prepare_backends(find_triton(), tmp_path)
 
     assert (tmp_path / "onnxruntime" / "model.py").is_file()
+    assert (tmp_path / "openvino" / "model.py").is_file()
     assert (tmp_path / "pytorch" / "model.py").is_file()
     assert not (tmp_path / "python" / "libtriton_python.so").is_symlink()
 

@@ -27,7 +27,8 @@ SIZES = {"n_group": 8, "receptive_field_frames": 100}
 def test_every_set_of_weights_has_a_profile_on_every_machine():
     pairs = [(one.machine.name, one.weights.name) for one in PROFILES.values() if one.ears == JASPER]
     assert sorted(pairs) == [
-        (name, weights) for name in ("cpu", "gpu", "gpu-onnx") for weights in ("default", "nvidia")
+        ("cpu", "default"),  # what BF16 costs NVIDIA's weights has not been measured
+        *((name, weights) for name in ("cpu-onnx", "gpu", "gpu-onnx") for weights in ("default", "nvidia")),
     ]
 
 
