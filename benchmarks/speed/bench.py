@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from convai.benchmarks.speed.rivals.program import RIVALS
 from convai.generator.profiles import PROFILES
 from convai.pipeline.ears import JASPER
 from convai.pipeline.mistakes import CallerMistake
 
 PATHS = ("ensemble", "step-by-step", "floor")
-RIVALS = ("fastapi", "ray", "pytriton")
 LOADS = (1, 2, 4, 8, 16)
 
 

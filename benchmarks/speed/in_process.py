@@ -103,7 +103,9 @@ def network_class(name: str, engine: str) -> type:
         from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
         return TorchScriptNetwork
-    raise CallerMistake(f"{name} runs on {engine}; what can be called directly runs on onnxruntime, openvino or pytorch")
+    raise CallerMistake(
+        f"{name} runs on {engine}; what can be called directly runs on onnxruntime, openvino or pytorch"
+    )
 
 
 def plainly_named(outputs: Arrays) -> Arrays:

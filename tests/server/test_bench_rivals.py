@@ -7,7 +7,7 @@ import pytest
 from support.places import EXAMPLES
 
 from convai.__main__ import main
-from convai.benchmarks.speed.bench import RIVALS
+from convai.benchmarks.speed.rivals.program import RIVALS
 from convai.benchmarks.speed.rivals.server_process import RivalSetup
 
 INSTALLED = [rival for rival in RIVALS if rival != "ray" or find_spec("ray")]

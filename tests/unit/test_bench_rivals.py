@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from convai.__main__ import main
-from convai.benchmarks.speed.bench import RIVALS
 from convai.benchmarks.speed.in_process import InProcess
 from convai.benchmarks.speed.paths import Reply
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.rivals import opened
 from convai.benchmarks.speed.rivals.http_path import HttpPath
+from convai.benchmarks.speed.rivals.program import RIVALS
 from convai.benchmarks.speed.rivals.server_process import RivalServer, RivalSetup
 from convai.benchmarks.speed.rivals.wire import answered, pack_question, unpack_answer
 from convai.benchmarks.speed.server_memory import processor_seconds
@@ -80,7 +80,7 @@ def test_a_rival_whose_package_is_missing_tells_the_extra(rival, package, monkey
 
 
 def test_a_rival_that_does_not_start_shows_what_it_wrote(tmp_path):
-    server = RivalServer("convai.benchmarks.speed.rivals.fastapi_server", RivalSetup(tmp_path, "cpu"))
+    server = RivalServer("fastapi", RivalSetup(tmp_path, "cpu"))
     with pytest.raises(OSError, match=str(tmp_path)):
         server.wait_until_ready()
     server.close()

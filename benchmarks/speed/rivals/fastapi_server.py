@@ -4,13 +4,14 @@ The pipeline is called in the event loop. One question after another is what a c
 threads would only add a way there and back; meanwhile the kernel keeps what else is sent.
 """
 
+import argparse
 from threading import Thread
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from convai.benchmarks.speed.in_process import InProcess
-from convai.benchmarks.speed.rivals.program import HOST, arguments, serve_until_told, warm_pipeline
+from convai.benchmarks.speed.rivals.serving import HOST, serve_until_told, warm_pipeline
 from convai.benchmarks.speed.rivals.wire import answered
 
 KEPT_ALIVE_SECONDS = 3600  # connections, while the other paths are measured
@@ -26,8 +27,7 @@ def application(pipeline: InProcess) -> FastAPI:
     return app
 
 
-def main() -> None:
-    args = arguments()
+def serve(args: argparse.Namespace) -> None:
     app = application(warm_pipeline(args))
     config = uvicorn.Config(
         app, host=HOST, port=args.port, log_level="warning", access_log=False, timeout_keep_alive=KEPT_ALIVE_SECONDS
@@ -36,7 +36,3 @@ def main() -> None:
     listener.listen()  # so that nobody is refused while uvicorn starts
     Thread(target=uvicorn.Server(config).run, args=([listener],), daemon=True).start()
     serve_until_told()
-
-
-if __name__ == "__main__":
-    main()

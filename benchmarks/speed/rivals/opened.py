@@ -10,20 +10,18 @@ from convai.benchmarks.speed.rivals.server_process import RivalServer, RivalSetu
 from convai.client.client import ConvaiClient
 from convai.pipeline.mistakes import CallerMistake
 
-MODULES = "convai.benchmarks.speed.rivals"
-
 
 @contextmanager
 def fastapi_path(setup: RivalSetup) -> Iterator[AnswerPath]:
     require("fastapi", "uvicorn")
-    with started("fastapi_server", setup, setup.cores) as servers:
+    with started("fastapi", setup, setup.cores) as servers:
         yield HttpPath(servers)
 
 
 @contextmanager
 def ray_path(setup: RivalSetup) -> Iterator[AnswerPath]:
     require("ray")
-    with started("ray_server", setup) as servers:
+    with started("ray", setup) as servers:
         yield HttpPath(servers)
 
 
@@ -39,16 +37,16 @@ class PyTritonPath(EnsemblePath):
 
 @contextmanager
 def pytriton_path(setup: RivalSetup) -> Iterator[AnswerPath]:
-    with started("pytriton_server", setup) as (server,):
+    with started("pytriton", setup) as (server,):
         with ConvaiClient(server.address, timeout_seconds=TIMEOUT_SECONDS) as client:
             yield PyTritonPath(client, server)
 
 
 @contextmanager
-def started(module: str, setup: RivalSetup, count: int = 1) -> Iterator[list[RivalServer]]:
+def started(rival: str, setup: RivalSetup, count: int = 1) -> Iterator[list[RivalServer]]:
     """So many servers, started together."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(closing(RivalServer(f"{MODULES}.{module}", setup))) for _ in range(count)]
+        servers = [stack.enter_context(closing(RivalServer(rival, setup))) for _ in range(count)]
         for server in servers:
             server.wait_until_ready()
         yield servers

@@ -1,36 +1,42 @@
-"""What the rivals' servers have in common: how they are told what to serve, say that they are ready, and end."""
+"""Serve the pipeline by other means than Triton, until the input is closed: what `convai bench --rivals` starts.
+
+python -m convai.benchmarks.speed.rivals.program fastapi --port 8100
+"""
 
 import argparse
+import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from convai.benchmarks.speed.in_process import InProcess, whole_pipeline
-from convai.benchmarks.speed.paths import request_of
-from convai.benchmarks.speed.question_set import default_questions
+from convai.pipeline.program import run_program
 
-HOST = "127.0.0.1"
-READY = "ready"
+RIVALS = ("fastapi", "ray", "pytriton")
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Started by `convai bench --rivals`; ends when its input does.")
-    parser.add_argument("--model-repository", type=Path, required=True)
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--threads", type=int, required=True, help="of each network")
-    parser.add_argument("--cores", type=int, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    return parser.parse_args()
+def main(argv: list[str] | None = None) -> int:
+    return run_program(parser(), run, argv)
 
 
-def warm_pipeline(args: argparse.Namespace) -> InProcess:
-    """The whole pipeline, after it has done what every process does once."""
-    pipeline = whole_pipeline(args.model_repository, args.profile, args.threads)
-    for question in default_questions():
-        pipeline.walk(request_of(question))
-    return pipeline
+def run(args: argparse.Namespace) -> None:
+    # Imported here, because not all of them need be installed.
+    import_module(f"convai.benchmarks.speed.rivals.{args.rival}_server").serve(args)
 
 
-def serve_until_told() -> None:
-    """Say that questions may come, and return once whoever started this process closes its input or has died."""
-    print(READY, flush=True)
-    sys.stdin.read()
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rival", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rival", choices=RIVALS)
+    parser.add_argument("--port", type=int, required=True, help="of HTTP; of gRPC for pytriton")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default="cpu", help="default %(default)s")
+    parser.add_argument("--threads", type=int, default=1, help="of each network, default %(default)s")
+    parser.add_argument(
+        "--cores", type=int, default=len(os.sched_getaffinity(0)), help="each with a replica or instance (all)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

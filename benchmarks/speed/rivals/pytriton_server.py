@@ -4,6 +4,7 @@ One instance per core. PyTriton calls them in threads of this process, where one
 each hands its question to a process of its own.
 """
 
+import argparse
 from collections.abc import Callable
 from itertools import product
 
@@ -18,7 +19,7 @@ from convai.benchmarks.speed.in_process import Arrays
 from convai.benchmarks.speed.paths import OUTPUTS, request_of
 from convai.benchmarks.speed.pipeline_process import PipelineProcess
 from convai.benchmarks.speed.question_set import default_questions
-from convai.benchmarks.speed.rivals.program import HOST, arguments, serve_until_told
+from convai.benchmarks.speed.rivals.serving import HOST, serve_until_told
 from convai.client.requests import Request
 from convai.pipeline import description
 from convai.pipeline.wiring import wiring_of
@@ -40,8 +41,7 @@ def pytriton_tensor(tensor: description.Tensor) -> Tensor:
     return Tensor(name=tensor.name, dtype=dtype, shape=tensor.dims)
 
 
-def main() -> None:
-    args = arguments()
+def serve(args: argparse.Namespace) -> None:
     pipelines = [PipelineProcess(args.model_repository, args.profile, args.threads) for _ in range(args.cores)]
     for pipeline, question in product(pipelines, default_questions()):
         pipeline.run(request_of(question))
@@ -60,7 +60,3 @@ def main() -> None:
         )
         triton.run()
         serve_until_told()
-
-
-if __name__ == "__main__":
-    main()

@@ -9,15 +9,17 @@ import logging
 import os
 
 import ray
-from ray import serve
+import ray.serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from convai.benchmarks.speed.rivals.program import HOST, arguments, serve_until_told, warm_pipeline
+from convai.benchmarks.speed.rivals.serving import HOST, serve_until_told, warm_pipeline
 from convai.benchmarks.speed.rivals.wire import answered
 
+QUIET = {"enable_access_log": False}
 
-@serve.deployment
+
+@ray.serve.deployment
 class Pipeline:
     def __init__(self, args: argparse.Namespace):
         self.pipeline = warm_pipeline(args)
@@ -26,19 +28,14 @@ class Pipeline:
         return Response(answered(self.pipeline, await request.body()), media_type="application/msgpack")
 
 
-def main() -> None:
-    args = arguments()
+def serve(args: argparse.Namespace) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")  # or whatever else runs here goes first, the asking client too
     ray.init(num_cpus=args.cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    serve.start(http_options={"host": HOST, "port": args.port})
+    ray.serve.start(http_options={"host": HOST, "port": args.port}, logging_config=QUIET)
     replicas = Pipeline.options(
-        num_replicas=args.cores, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1, "runtime_env": {}}
+        num_replicas=args.cores, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1}, logging_config=QUIET
     )
-    serve.run(replicas.bind(args))
+    ray.serve.run(replicas.bind(args))
     serve_until_told()
-    serve.shutdown()
+    ray.serve.shutdown()
     ray.shutdown()
-
-
-if __name__ == "__main__":
-    main()

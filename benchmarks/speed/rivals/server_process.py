@@ -12,9 +12,10 @@ from threading import Timer
 
 from convai.backends.management.ports import resolve_ports
 from convai.backends.management.tritonserver import server_environment
-from convai.benchmarks.speed.rivals.program import HOST, READY
+from convai.benchmarks.speed.rivals.serving import HOST, READY
 from convai.benchmarks.speed.server_memory import with_children
 
+PROGRAM = "convai.benchmarks.speed.rivals.program"
 START_SECONDS = 600.0  # of a busy machine
 STOP_SECONDS = 20.0
 
@@ -34,9 +35,9 @@ class RivalSetup:
 
 
 class RivalServer:
-    """A process that runs `module`, from now to `close`; what it writes is shown if it does not start."""
+    """A process that serves, from now to `close`; what it writes is shown if it does not start."""
 
-    def __init__(self, module: str, setup: RivalSetup):
+    def __init__(self, rival: str, setup: RivalSetup):
         (self.port,) = resolve_ports(HOST, {"--port": 0})
         options = {
             "--model-repository": setup.model_repository,
@@ -45,11 +46,11 @@ class RivalServer:
             "--cores": setup.cores,
             "--port": self.port,
         }
-        command = [sys.executable, "-m", module, *(f"{name}={value}" for name, value in options.items())]
-        self.module = module
+        command = [sys.executable, "-m", PROGRAM, rival, "--debug"]
+        self.rival = rival
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  `close` closes it
         self.process = subprocess.Popen(
-            command,
+            command + [f"{name}={value}" for name, value in options.items()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -70,7 +71,7 @@ class RivalServer:
         deadline.cancel()
         if not is_ready:
             self.log.seek(0)
-            raise OSError(f"{self.module} did not start:\n{self.log.read()[-2000:]}")
+            raise OSError(f"{self.rival} did not start:\n{self.log.read()[-2000:]}")
 
     def processes(self) -> list[int]:
         return with_children(self.process.pid)
