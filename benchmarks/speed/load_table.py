@@ -1,8 +1,9 @@
 """The figures of a benchmark as text: a line per path and load, and a line per step."""
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
-from convai.benchmarks.speed.load_figures import LoadFigures, middle
+from convai.benchmarks.speed.load_figures import LoadFigures
 from convai.benchmarks.tables import as_table
 
 MEGABYTE = 1e6
@@ -52,7 +53,7 @@ def ratios_table(rounds: Iterable[Sequence[LoadFigures]], first: str) -> str:
             if other.path != first:
                 ratios.setdefault((other.path, one.in_flight), []).append(ratios_of(one, other))
     lines = [
-        [path, str(in_flight), *(ratio(middle(column)) for column in zip(*group, strict=True))]
+        [path, str(in_flight), *(ratio(median_ratio(column)) for column in zip(*group, strict=True))]
         for (path, in_flight), group in ratios.items()
     ]
     return as_table([(f"{first} over", "in flight", "answers/s", "p50", "CPU"), *lines]) if lines else ""
@@ -65,6 +66,10 @@ def ratios_of(one: LoadFigures, other: LoadFigures) -> tuple[float | None, ...]:
         (one.processor_seconds, other.processor_seconds),
     )
     return tuple(over and under and over / under for over, under in pairs)
+
+
+def median_ratio(ratios: Sequence[float | None]) -> float | None:
+    return None if None in ratios else median(filter(None, ratios))
 
 
 def ratio(value: float | None) -> str:

@@ -7,6 +7,7 @@ each hands its question to a process of its own.
 import argparse
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 from pytriton.decorators import batch
@@ -37,7 +38,7 @@ def infer_function(pipeline: PipelineProcess) -> Callable[..., Arrays]:
 
 
 def pytriton_tensor(tensor: description.Tensor) -> Tensor:
-    dtype = bytes if tensor.dtype == "BYTES" else triton_to_np_dtype(tensor.dtype)
+    dtype: Any = bytes if tensor.dtype == "BYTES" else triton_to_np_dtype(tensor.dtype)
     return Tensor(name=tensor.name, dtype=dtype, shape=tensor.dims)
 
 
@@ -46,9 +47,8 @@ def serve(args: argparse.Namespace) -> None:
     for pipeline, question in product(pipelines, default_questions()):
         pipeline.run(request_of(question))
     (http_port,) = resolve_ports(HOST, {"--http-port": 0})
-    config = TritonConfig(
-        grpc_address=HOST, grpc_port=args.port, http_address=HOST, http_port=http_port, allow_metrics=False
-    )
+    addresses = {"grpc_address": HOST, "grpc_port": args.port, "http_address": HOST, "http_port": http_port}
+    config = TritonConfig(**addresses, **{"allow_metrics": False})
     wiring = wiring_of(ENSEMBLE)
     with Triton(config=config) as triton:
         triton.bind(

@@ -19,7 +19,6 @@ from convai.benchmarks.speed.rivals.wire import answered
 QUIET = {"enable_access_log": False}
 
 
-@ray.serve.deployment
 class Pipeline:
     def __init__(self, args: argparse.Namespace):
         self.pipeline = warm_pipeline(args)
@@ -32,10 +31,10 @@ def serve(args: argparse.Namespace) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")  # or whatever else runs here goes first, the asking client too
     ray.init(num_cpus=args.cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     ray.serve.start(http_options={"host": HOST, "port": args.port}, logging_config=QUIET)
-    replicas = Pipeline.options(
+    replicas = ray.serve.deployment(
         num_replicas=args.cores, max_ongoing_requests=1, ray_actor_options={"num_cpus": 1}, logging_config=QUIET
     )
-    ray.serve.run(replicas.bind(args))
+    ray.serve.run(replicas(Pipeline).bind(args))
     serve_until_told()
     ray.serve.shutdown()
     ray.shutdown()

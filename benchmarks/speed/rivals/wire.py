@@ -1,6 +1,6 @@
 """Questions and answers as bodies of HTTP requests: MessagePack, which carries samples as they lie in memory."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
@@ -29,7 +29,7 @@ def unpack_answer(body: bytes) -> Answer:
 
 
 def packed(fields: dict[str, Any]) -> bytes:
-    return msgpack.packb(fields, default=lambda array: np.ascontiguousarray(array, np.float32).tobytes())
+    return cast(bytes, msgpack.packb(fields, default=lambda array: np.ascontiguousarray(array, np.float32).tobytes()))
 
 
 def samples(data: bytes) -> np.ndarray:
