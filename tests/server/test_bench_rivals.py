@@ -12,6 +12,7 @@ from convai.benchmarks.speed.rivals.server_process import RivalSetup
 
 INSTALLED = [rival for rival in RIVALS if rival != "ray" or find_spec("ray")]
 PROCESSES = 2
+pytestmark = pytest.mark.timeout(600)  # whichever test is first starts them all
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,6 @@ def measured(server, model_repository, tmp_path_factory):
     return {figures["path"]: figures for figures in json.loads((folder / "speed.json").read_text())["medians"]}
 
 
-@pytest.mark.timeout(600)
 def test_every_rival_gives_the_very_answers_of_the_ensemble(measured):
     assert set(measured) == {"ensemble", "beside", *INSTALLED}
     assert {path: figures["wrong"] for path, figures in measured.items()} == dict.fromkeys(measured, 0)
