@@ -38,7 +38,7 @@ class OpenVinoNetwork:
         start = time.monotonic()
         count = self.warm_up(parse_value(config["name"], "warm_up", text_of(config, "warm_up") or "{}"))
         took = f"{count} sizes warmed up in {time.monotonic() - start:.1f} s"
-        print(f"network {config['name']}: {self.network}, {took}", flush=True)
+        print(f"network {config['name']}: {self.network}; {took}", flush=True)
 
     def run(self, inputs: Arrays) -> Arrays:
         shapes = {name: array.shape for name, array in inputs.items()}
