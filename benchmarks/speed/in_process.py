@@ -74,7 +74,7 @@ def networks(model_repository: Path, profile: str, threads: int | None = None) -
     return {name: network(name, model_repository, profile, threads) for name in NETWORK_NAMES}
 
 
-def network(name: str, model_repository: Path, profile: str, threads: int | None) -> RunStep:
+def network(name: str, model_repository: Path, profile: str, threads: int | None = None) -> RunStep:
     config = read_config(name, model_repository, profile)
     if threads:
         config["parameters"] |= string_values(thread_parameters(config["backend"], threads))
