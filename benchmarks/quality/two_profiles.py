@@ -36,9 +36,7 @@ Said = list[list[Answer]]  # by request, and in it by profile
 
 
 def answers_of(sides: Sides, requests: Sequence[Request], what: str) -> Said:
-    return [
-        [side.walk(request)[0] for side in sides.values()] for request in tqdm(requests, desc=what, mininterval=5)
-    ]
+    return [[side.walk(request)[0] for side in sides.values()] for request in tqdm(requests, desc=what, mininterval=5)]
 
 
 def hearing(sides: Sides, manifests: Sequence[Path], count: int) -> list[Measurement]:

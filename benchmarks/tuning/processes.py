@@ -9,7 +9,6 @@ Each is served by itself, and all take turns, so that what else the machine does
 
 import argparse
 import json
-import os
 import re
 import statistics
 import sys
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from convai.backends.management.launcher import Server
 from convai.benchmarks.speed.closed_loop import Load, run_load
 from convai.benchmarks.speed.question_set import Question, default_questions
-from convai.benchmarks.speed.server_memory import memory_of, with_children
+from convai.benchmarks.speed.server_memory import memory_of, processor_seconds, with_children
 from convai.benchmarks.tables import as_table
 from convai.client.client import ConvaiClient
 from convai.generator.profiles import PROFILES, Profile
@@ -107,7 +106,7 @@ def figures(
     before = processor_seconds(with_children(pid))
     outcome = run_load(ask, questions, load)
     spent = processor_seconds(with_children(pid)) - before
-    memory = memory_of(pid)
+    memory = memory_of(with_children(pid))
     return Figures(
         variant,
         load.in_flight,
@@ -117,15 +116,6 @@ def figures(
         memory.pss_bytes if memory else float("nan"),
         ready_seconds,
     )
-
-
-def processor_seconds(processes: Sequence[int]) -> float:
-    """User and system time that processes have taken since they started."""
-    ticks = 0
-    for process in processes:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def medians(measured: Sequence[Figures]) -> list[Figures]:
