@@ -40,5 +40,3 @@ def test_answers_are_scored_as_squad_scores_them(tmp_path):
     rows = answering({"right": Side(Answer(answer="blue")), "wrong": Side(Answer(answer="It"))}, squad, count=5)
     assert [row.figures["f1"] for row in rows] == [100.0, 0.0]
     assert [row.figures["same"] for row in rows] == [100.0, 0.0]
-
-
