@@ -124,7 +124,6 @@ _ON_CPU = {
 _TACOTRON2 = _network("pytorch", 1, niceness=1)
 
 
-
 def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:
     """A network in BF16."""
     limits = {"HINT_BF16": "YES"} | EACH_ALONE | ({"item_axes": item_axes} if item_axes > 1 else {})

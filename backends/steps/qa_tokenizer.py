@@ -100,9 +100,7 @@ def make_windows(
     return Windows(ids, types, mask, spans)
 
 
-def spread_evenly(
-    question_tokens: int, context_tokens: int, window_tokens: int, doc_stride: int
-) -> tuple[int, int]:
+def spread_evenly(question_tokens: int, context_tokens: int, window_tokens: int, doc_stride: int) -> tuple[int, int]:
     """Window and stride that cover a context with as many windows as those given, overlapping as much, all as long.
 
     Otherwise all but the last would be full, and the last padded to their length.

@@ -63,7 +63,7 @@ def speaking(sides: Sides, texts: Sequence[Path], count: int) -> list[Measuremen
     from convai.benchmarks.quality.listener import Listener
     from convai.networks.tacotron2.texts import draw_texts
 
-    drawn = draw_texts(texts, count, 40, random.Random(0))
+    drawn = draw_texts(list(texts), count, 40, random.Random(0))
     spoken = answers_of(sides, [speak_request(text) for text in drawn], "speaking")
     audio = [[np.asarray(one.answer_audio) for one in row] for row in spoken]
     listener = Listener()

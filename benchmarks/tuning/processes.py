@@ -101,7 +101,12 @@ def measure(variant: str, folder: Path, profile: str, loads: Sequence[Load]) -> 
 
 
 def figures(
-    variant: str, load: Load, ready_seconds: float, pid: int, ask: Callable[[Question], float], questions: list[Question]
+    variant: str,
+    load: Load,
+    ready_seconds: float,
+    pid: int,
+    ask: Callable[[Question], float],
+    questions: list[Question],
 ) -> Figures:
     before = processor_seconds(with_children(pid))
     outcome = run_load(ask, questions, load)

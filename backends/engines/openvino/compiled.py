@@ -8,19 +8,14 @@ mapped from there, so that the processes of a network share them: BERT mini take
 import ctypes
 import hashlib
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
-
-# OpenVINO's converter, which nothing here uses, reports each import to Google Analytics.
-sys.modules.setdefault("openvino.tools.ovc", None)  # pyright: ignore[reportArgumentType]  such an import fails
-
 import openvino
+import platformdirs
 
 BF16, FP32 = "BF16", "FP32"
 HINTS = {BF16: "bf16", FP32: "f32"}
