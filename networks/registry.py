@@ -77,11 +77,11 @@ class Network:
             return module
         return getattr(importlib.import_module(f"convai.networks.{self.name}.fold"), self.folded_class)(module)
 
-    def write_companion(self, module: nn.Module, model_repository: Path) -> None:
+    def write_companion(self, module: nn.Module, config: Any, model_repository: Path) -> None:
         """Write into the model repository what another step needs to know of the network, if anything."""
         if self.companion_module is not None:
             importlib.import_module(f"convai.networks.{self.name}.{self.companion_module}").write_companion(
-                module, model_repository
+                module, config, model_repository
             )
 
     def source_files(self) -> set[Path]:
@@ -123,6 +123,7 @@ NETWORKS = {
                 "fp32": Tolerance(1e-3, "a log-probability this far off is a probability off by a thousandth"),
                 "fp16": Tolerance(5e-2, "FP16 keeps three digits, and log-probabilities reach the tens"),
             },
+            companion_module="log_mel_file",
         ),
         Network(
             "bert",
@@ -155,6 +156,7 @@ NETWORKS = {
                 "fp32": Tolerance(1e-3, "a log amplitude this far off is a hundredth of a decibel"),
                 "fp16": Tolerance(5e-2, "half a decibel; FP16 keeps three digits, and a frame is made from the last"),
             },
+            companion_module="symbols_file",
         ),
         Network(
             "waveglow",
