@@ -1,8 +1,9 @@
 """The whole pipeline in a process of its own, since the threads of an engine are set once for a whole process."""
 
 import multiprocessing
+import sys
 import time
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -51,7 +52,7 @@ class PipelineProcess:
 def serve(connection: Connection, model_repository: Path, profile: str, threads: int | None) -> None:
     """Run what is asked until the other end is closed, or its process has died."""
     pipeline = None
-    with suppress(EOFError):
+    with suppress(EOFError), redirect_stdout(sys.stderr):  # engines tell of themselves; the output is the benchmark's
         while request := connection.recv():
             try:
                 pipeline = pipeline or whole_pipeline(model_repository, profile, threads)
