@@ -137,7 +137,7 @@ CPU = Machine(
                 "max_elements_per_run": 16 * CPU_BUCKETS.tokens[-1],
             },
         ),
-        "tacotron2": _network("pytorch", 1, niceness=1),
+        "tacotron2": _network("onnxruntime", 1, niceness=1),
         "waveglow": _network("onnxruntime", 2, instances=2, limits={"kept_elements": 512 * VOICE_HOP_LENGTH}),
     },
 )
