@@ -94,10 +94,8 @@ def _network(
     return Settings(engine, parameters=parameters, **settings)
 
 
-# The first step waits longest for company; later ones receive what it made together.
-FIRST_STEP = Settings(max_queue_delay_microseconds=1000)
-
-# On a CPU padding costs time, and joining requests saves next to none.
+# On a CPU padding costs time, and joining requests saves next to none: none waits for company there, and those that have
+# to wait for a process are joined all the same.
 CPU_BUCKETS = Buckets().finer("frames", "windows", "tokens", "mel_frames")
 
 # Where all steps share the processors, those nearer to the answer go first, or else an overload piles up before
@@ -113,7 +111,7 @@ CPU = Machine(
     "KIND_CPU",
     CPU_BUCKETS,
     steps={
-        "speech_features": replace(FIRST_STEP, max_queue_size=16),
+        "speech_features": Settings(max_queue_size=16),
         "jasper": _network(
             "onnxruntime", 2, niceness=5, max_queue_size=16, limits={"kept_elements": NUM_FEATURES * 1024}
         ),
@@ -122,7 +120,6 @@ CPU = Machine(
         "moonshine": Settings(
             instances=2,
             preferred_batch_size=1,
-            max_queue_delay_microseconds=0,
             max_queue_size=16,
             parameters={"threads": 1, "niceness": 5},
         ),
@@ -144,8 +141,12 @@ CPU = Machine(
 
 _ON_TENSORRT = Settings("tensorrt", max_queue_delay_microseconds=2000)
 _ON_ONNXRUNTIME = replace(_ON_TENSORRT, engine="onnxruntime", accelerator="tensorrt")
+# The first step waits longest for company; later ones receive what it made together, one after another.
 # Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
-_AROUND_PLANS = {"speech_features": FIRST_STEP, "tacotron2": _network("pytorch", 1)}
+_AROUND_PLANS = {
+    "speech_features": Settings(max_queue_delay_microseconds=1000),
+    "tacotron2": _network("pytorch", 1, max_queue_delay_microseconds=250),
+}
 _PLANNED = ("jasper", "bert", "waveglow")
 
 GPU = Machine("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))
