@@ -80,7 +80,7 @@ STEPS: Mapping[str, tuple[str, str]] = {  # name: (model.py, batching)
     "parameters": (MODEL.format(name="parameters", more='json.loads(request.parameters() or "{}")'), ""),
     "cancellation": (MODEL.format(name="cancellation", more="request.is_cancelled()"), ""),
     "counter": (MODEL.format(name="counter", more="self.metric.increment(1)"), ""),
-    "adapter": (STEP, ""),
+    "adapter": (STEP, BATCHING.format(delay=0)),  # as the steps of the pipeline are
 }
 
 
