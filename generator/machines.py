@@ -94,8 +94,8 @@ def _network(
     return Settings(engine, parameters=parameters, **settings)
 
 
-# On a CPU padding costs time, and joining requests saves next to none: none waits for company there, and those that have
-# to wait for a process are joined all the same.
+# On a CPU padding costs time, and joining requests saves next to none: none waits for company there, and those that
+# have to wait for a process are joined all the same.
 CPU_BUCKETS = Buckets().finer("frames", "windows", "tokens", "mel_frames")
 
 # Where all steps share the processors, those nearer to the answer go first, or else an overload piles up before

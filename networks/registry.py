@@ -94,7 +94,12 @@ class Network:
 
     def source_files(self) -> set[Path]:
         """The modules of the network's folder that its computation is made of; its training is not among them."""
-        names = {"model", "fold" if self.folded_class else "model", self.loop_module or "model", self.companion_module or "model"}
+        names = {
+            "model",
+            "fold" if self.folded_class else "model",
+            self.loop_module or "model",
+            self.companion_module or "model",
+        }
         folder, files = Path(self._module.__file__ or "").parent, set[Path]()
         while names:
             file = folder / f"{names.pop()}.py"

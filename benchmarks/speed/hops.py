@@ -4,8 +4,8 @@ python -m convai.benchmarks.speed.hops
 python -m convai.benchmarks.speed.hops --requests 400 --rounds 5
 
 `echo` reads its input and gives it back in the fewest calls to Triton; the others do one thing more. Each stands eight
-times in an ensemble; what a call of the step by itself costs is taken off, and a seventh of the rest is a hop. They take
-turns, so that what else the machine does hits all alike, and time is what the kernel gave to the server and to the step.
+times in an ensemble; what a call of the step by itself costs is taken off, and a seventh of the rest is a hop. They
+take turns, so that what else the machine does hits all alike, and time is what the kernel gave to server and step.
 """
 
 import argparse
@@ -116,7 +116,9 @@ def served() -> Iterator[tuple[Server, triton.InferenceServerClient]]:
 
 def processor_seconds(pid: int) -> float:
     """What the kernel gave to all threads of a process that live."""
-    return sum(float((task / "schedstat").read_text().split()[0]) for task in (PROC / str(pid) / "task").iterdir()) / 1e9
+    return (
+        sum(float((task / "schedstat").read_text().split()[0]) for task in (PROC / str(pid) / "task").iterdir()) / 1e9
+    )
 
 
 class Meter:

@@ -62,7 +62,9 @@ def trace_parts(
     return joined(parts, opening, turn, closing)
 
 
-def joined(parts: LoopParts, opening: onnx.ModelProto, turn: onnx.ModelProto, closing: onnx.ModelProto) -> onnx.ModelProto:
+def joined(
+    parts: LoopParts, opening: onnx.ModelProto, turn: onnx.ModelProto, closing: onnx.ModelProto
+) -> onnx.ModelProto:
     first = _prefixed(opening, "opening/", keep_ends=True)
     body = _body(_prefixed(turn, "turn/"), parts)
     last = _prefixed(closing, "closing/", keep_outputs=True)
@@ -103,9 +105,15 @@ def _body(turn: onnx.GraphProto, parts: LoopParts) -> onnx.GraphProto:
     )
 
 
-def _prefixed(model: onnx.ModelProto, prefix: str, keep_ends: bool = False, keep_outputs: bool = False) -> onnx.GraphProto:
+def _prefixed(
+    model: onnx.ModelProto, prefix: str, keep_ends: bool = False, keep_outputs: bool = False
+) -> onnx.GraphProto:
     return compose.add_prefix(
-        model, prefix, rename_inputs=not keep_ends, rename_outputs=not (keep_ends or keep_outputs), rename_functions=False
+        model,
+        prefix,
+        rename_inputs=not keep_ends,
+        rename_outputs=not (keep_ends or keep_outputs),
+        rename_functions=False,
     ).graph
 
 

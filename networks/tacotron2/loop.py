@@ -56,8 +56,10 @@ class Opening(nn.Module):
 
     def forward(self, symbol_ids: Tensor, symbols_length: Tensor) -> tuple[Tensors, Tensors]:
         lengths = symbols_length.flatten().long()
-        # A negative id would be looked up from the table's end; past it, an engine refuses to look.
-        symbol_ids = symbol_ids.where(symbol_ids >= 0, self.network.n_symbols)
+        # An engine looks a negative id up from the table's end, but refuses to look past it: so all that is wrong goes
+        # there.
+        within = (lengths >= 0) & (lengths <= symbol_ids.size(1))
+        symbol_ids = symbol_ids.where((symbol_ids >= 0) & within.unsqueeze(1), self.network.n_symbols)
         mask = length_mask(lengths.clamp(min=1), symbol_ids.size(1))
         memory = self.encode(symbol_ids, lengths.clamp(min=1), mask)
         decoder = self.network.decoder
@@ -106,6 +108,16 @@ class Opening(nn.Module):
 
 class Turn(nn.Module):
     """One decoder step."""
+
+    dropout_table: Tensor
+    prenet_0: Tensor
+    prenet_1: Tensor
+    attention_rnn: Tensor
+    decoder_rnn: Tensor
+    query: Tensor
+    location: Tensor
+    energy: Tensor
+    output: Tensor
 
     def __init__(self, network: Tacotron2):
         super().__init__()

@@ -82,7 +82,8 @@ def test_symbol_ids_out_of_range_are_refused_by_the_file(loop, symbol):
         run(loop, symbol_ids, symbols_length)
 
 
-def test_a_length_past_the_last_column_is_refused_by_the_file(loop):
+@pytest.mark.parametrize("wrong", [-1, 6])
+def test_a_length_out_of_range_is_refused_by_the_file(loop, wrong):
     symbol_ids, symbols_length = example_inputs(TINY, 1, 5)
     with pytest.raises(CallerMistake, match="refuses its inputs"):
-        run(loop, symbol_ids, symbols_length + 1)
+        run(loop, symbol_ids, symbols_length * 0 + wrong)
