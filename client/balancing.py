@@ -14,6 +14,10 @@ from tritonclient.grpc import MAX_GRPC_MESSAGE_SIZE
 from convai.pipeline.mistakes import CallerMistake
 
 ATTEMPTS = 5  # the most that gRPC allows
+# Two seconds for all pauses: on busy machines it may take one until more than the server that refuses is connected.
+FIRST_PAUSE_SECONDS = 0.05
+PAUSE_GROWTH = 3
+LONGEST_PAUSE_SECONDS = 2
 RETRIED_STATUSES = (
     "UNAVAILABLE",  # the connection failed, the queue is full, or Triton is stopping
     "NOT_FOUND",  # Triton unloads its models when it stops
@@ -86,9 +90,9 @@ def channel_arguments(retry: bool, server_name: str | None) -> list[tuple[str, s
 def service_config() -> dict[str, Any]:
     retry_policy = {
         "maxAttempts": ATTEMPTS,
-        "initialBackoff": "0.05s",
-        "backoffMultiplier": 2,
-        "maxBackoff": "1s",
+        "initialBackoff": f"{FIRST_PAUSE_SECONDS}s",
+        "backoffMultiplier": PAUSE_GROWTH,
+        "maxBackoff": f"{LONGEST_PAUSE_SECONDS}s",
         "retryableStatusCodes": list(RETRIED_STATUSES),
     }
     return {

@@ -16,7 +16,7 @@ import soxr
 
 from convai.client.captions import Captions
 from convai.client.errors import ConvaiError, InvalidInput
-from convai.client.listen_events import Answered, Event, Failed, SpeechEnded, StepsTimed
+from convai.client.listen_events import Answered, Event, Failed, NothingAsked, SpeechEnded, StepsTimed
 from convai.client.requests import Request, ask_request, pcm, whole_number
 from convai.client.speech_detector import SileroDetector
 from convai.client.step_by_step import needed_calls
@@ -103,8 +103,9 @@ class Listener:
         self.captions.update(self.turns)
 
     async def _tell(self, turn: Event) -> None:
-        if isinstance(turn, SpeechEnded):
+        if isinstance(turn, SpeechEnded | NothingAsked):
             self.captions.stop()
+        if isinstance(turn, SpeechEnded):
             self.asking = [task for task in self.asking if not task.done()]
             self.asking.append(asyncio.create_task(self._ask(turn.question_audio, *self.asking[-1:])))
         await self.events.put(turn)
@@ -129,7 +130,11 @@ class Listener:
         return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed)
 
     async def _transcribe(self, recording: Array) -> str:
-        return await self.client.transcribe(recording, sample_rate=SAMPLE_RATE_HERTZ)
+        """What the pipeline hears, and so with the context in mind as in the question itself; it goes no further."""
+        request = ask_request(recording, SAMPLE_RATE_HERTZ, self.context, outputs=["question"])
+        question = (await self.client.answer(request)).question
+        assert question is not None  # it was requested
+        return question
 
     async def _counters(self) -> dict[str, Counters]:
         with self.client.connection.explained():

@@ -43,9 +43,19 @@ class Turns:
         self._run = 0  # windows of speech in a row
         self._rest = np.zeros(0, np.float32)  # less than a window
 
-    def recording(self, start: int = 0) -> Array:
-        """The question so far, from one of its windows on, shape = (samples,)."""
-        return np.concatenate([np.zeros(0, np.float32), *self.windows[start:]])
+    def recording(self, start: int = 0, end: int | None = None) -> Array:
+        """The question so far, or some of its windows, shape = (samples,)."""
+        return np.concatenate([np.zeros(0, np.float32), *self.windows[start:end]])
+
+    @property
+    def spoken(self) -> int:
+        """Windows of the question up to the last speech."""
+        return self.last_speech - (self.num_heard - len(self.windows))
+
+    @property
+    def question_end(self) -> int:
+        """Windows of the question that would be asked if it were complete now."""
+        return min(self.spoken + windows_in(TAIL_SECONDS), len(self.windows), MAX_WINDOWS)
 
     @property
     def silent_seconds(self) -> float:
@@ -98,8 +108,8 @@ class Turns:
 
     def _ended(self) -> SpeechEnded:
         start = self.num_heard - len(self.windows)
-        end = min(self.num_heard, self.last_speech + windows_in(TAIL_SECONDS), start + MAX_WINDOWS)
-        audio = np.concatenate(self.windows[: end - start])
+        end = start + self.question_end
+        audio = self.recording(end=self.question_end)
         self._forget()
         return SpeechEnded(audio, start * WINDOW_SECONDS, end * WINDOW_SECONDS)
 

@@ -85,11 +85,11 @@ class Network:
             return None
         return importlib.import_module(f"convai.networks.{self.name}.{self.loop_module}").parts(module)
 
-    def write_companion(self, module: nn.Module, model_repository: Path) -> None:
+    def write_companion(self, module: nn.Module, config: Any, model_repository: Path) -> None:
         """Write into the model repository what another step needs to know of the network, if anything."""
         if self.companion_module is not None:
             importlib.import_module(f"convai.networks.{self.name}.{self.companion_module}").write_companion(
-                module, model_repository
+                module, config, model_repository
             )
 
     def source_files(self) -> set[Path]:
@@ -136,6 +136,7 @@ NETWORKS = {
                 "fp32": Tolerance(1e-3, "a log-probability this far off is a probability off by a thousandth"),
                 "fp16": Tolerance(5e-2, "FP16 keeps three digits, and log-probabilities reach the tens"),
             },
+            companion_module="log_mel_file",
         ),
         Network(
             "bert",
@@ -169,6 +170,7 @@ NETWORKS = {
                 "fp16": Tolerance(5e-2, "half a decibel; FP16 keeps three digits, and a frame is made from the last"),
             },
             loop_module="loop",
+            companion_module="symbols_file",
         ),
         Network(
             "waveglow",

@@ -12,6 +12,9 @@ NUM_FEATURES = 64
 NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
+# Written by `convai export` beside the steps that read them:
+LOG_MEL_FILE = "jasper_log_mel.json"  # of speech_features: how the features differ that Jasper was trained with
+SYMBOLS_FILE = "tacotron2_symbols.json"  # of text_encoder: the symbols that Tacotron 2 reads
 VOCODER_BIAS_FILE = "waveglow_bias.npy"  # of audio_trimmer: `convai export` measures it, the denoiser takes it off
 
 # Names of the KServe v2 protocol. The pipeline itself needs FP32, INT32, INT64 and BYTES; deployed models the rest.

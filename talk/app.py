@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -14,15 +13,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from convai import client as client_package
 from convai.client import AsyncConvaiClient
+from convai.pipeline.package_data import packaged
 from convai.talk import ask_endpoint, listening, openai_endpoints
 from convai.talk.errors import add_error_handlers
 from convai.talk.gate import Gate, Places
 from convai.talk.settings import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS, Settings
 
-PAGE = Path(__file__).parent / "page"
-EXAMPLES = Path(client_package.__file__).parent / "examples" / "examples.jsonl"
+PAGE = packaged("talk", "page")
+EXAMPLES = packaged("client", "examples", "examples.jsonl")
 # The page loads nothing from elsewhere, and may not be made to.
 POLICY = "default-src 'self'; media-src 'self' blob:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]"]

@@ -15,6 +15,9 @@ from convai.backends.management.revival import Revival
 
 CHECK_SECONDS = 0.5
 STOP_SECONDS = 10.0
+# Triton gives a stub up that has shown no life for a second of its request. If all stood still, the stub lives on, and
+# what it then answers is taken for the answer to the next request.
+STANDSTILL_SECONDS = 5.0
 
 
 def print_to_stderr(line: str) -> None:
@@ -53,11 +56,20 @@ class Watchdog:
         self.thread.join(STOP_SECONDS)
 
     def _watch(self) -> None:
-        while not self.stopping.wait(CHECK_SECONDS):
+        while not self.stopping.wait(0):
+            stood_still = self.seconds_stood_still()
             try:
+                if stood_still > STANDSTILL_SECONDS:
+                    self.restart(f"all stood still for {stood_still:.0f} s, after which Triton may mix up answers")
                 self.check()
             except OSError as error:  # a full disk, say, must not end the watch
                 self.report(f"this check failed: {error}")
+
+    def seconds_stood_still(self) -> float:
+        """Wait for the next check; by how much too long, since this process was frozen or the clock was set forward."""
+        began = time.time()
+        self.stopping.wait(CHECK_SECONDS)
+        return time.time() - began - CHECK_SECONDS
 
     def check(self) -> None:
         """Look once at all stubs; revive the models of those that died, one round of models after the other."""

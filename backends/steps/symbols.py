@@ -1,6 +1,8 @@
-"""The 148 symbols that Tacotron 2 reads, in the order of NVIDIA's checkpoints."""
+"""The symbols that Tacotron 2 reads: 148 in the order of NVIDIA's checkpoints, unless a network has its own table."""
 
 import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 PADDING = "_"  # never part of a text
 PUNCTUATION = "!'(),.:;? "
@@ -12,3 +14,26 @@ PHONEMES = tuple(sorted([vowel + stress for vowel in VOWELS for stress in STRESS
 CHARACTERS = (PADDING, "-", *PUNCTUATION, *string.ascii_uppercase, *string.ascii_lowercase)
 SYMBOLS = (*CHARACTERS, *(f"@{phoneme}" for phoneme in PHONEMES))  # "@" tells the phoneme B from the letter B
 SYMBOL_IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """How one network numbers our symbols.
+
+    Attributes
+    ----------
+    ids : of those of our symbols that the network has; others of a text are skipped
+    before, after : ids around every text
+    phonemes : whether it was trained to read words as phonemes
+    """
+
+    ids: Mapping[str, int] = field(default_factory=lambda: dict(SYMBOL_IDS))
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    phonemes: bool = False
+
+    def __str__(self) -> str:
+        return f"{len(self.ids)} of {len(SYMBOLS)}"
+
+
+NVIDIA_SYMBOLS = SymbolTable()

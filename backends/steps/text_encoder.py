@@ -1,16 +1,18 @@
 """First step of speaking: a sentence becomes the symbols that Tacotron 2 reads."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
-from convai.backends.steps.symbols import PADDING, PUNCTUATION, SYMBOL_IDS
+from convai.backends.steps.symbols import NVIDIA_SYMBOLS, PADDING, PUNCTUATION, SYMBOL_IDS, SymbolTable
 from convai.backends.steps.text_normalizer import is_speakable, normalize
 from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
@@ -19,13 +21,13 @@ PRONUNCIATIONS = ("letters", "arpabet")
 MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text cannot fit once spelled out, so it is not worth the try
 
 
-def symbol_ids(normalized: str) -> list[int]:
+def symbol_ids(normalized: str, table: SymbolTable = NVIDIA_SYMBOLS) -> list[int]:
     """Symbol ids of a normalised text: one per character, one per phoneme in braces."""
-    ids = []
+    ids = [*table.before]
     for part in re.split(r"(\{[^{}]*\})", normalized):
         symbols = [f"@{phoneme}" for phoneme in part[1:-1].split()] if part.startswith("{") else part
-        ids.extend(SYMBOL_IDS[symbol] for symbol in symbols)
-    return ids
+        ids.extend(table.ids[symbol] for symbol in symbols if symbol in table.ids)
+    return [*ids, *table.after]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class TextEncoder(PythonStep):
     end_of_text: str = "."  # appended unless . ! or ? is there: without it Tacotron 2 may not stop
     pronunciation: str = "letters"  # or "arpabet": words of pronunciations_file become phonemes
     pronunciations_file: str | None = None
+    symbols_file: str | None = None  # `convai export` of Tacotron 2 writes it: the symbols that its network reads
 
     def __post_init__(self):
         check_buckets("buckets", self.buckets)
@@ -47,13 +50,26 @@ class TextEncoder(PythonStep):
             raise ValueError(
                 f"pronunciation: got {self.pronunciation!r}; allowed are {', '.join(map(repr, PRONUNCIATIONS))}"
             )
-        if self.pronunciation == "arpabet" and not self.pronunciations_file:
+        if self.reads_phonemes and not self.pronunciations_file:
             raise ValueError("pronunciations_file: got none; allowed with arpabet is a dictionary like CMUdict")
         _ = self.pronunciations  # a missing or wrong file shall fail at start, not at the first request
 
+    @property
+    def reads_phonemes(self) -> bool:
+        return self.pronunciation == "arpabet" or self.symbols.phonemes
+
+    @cached_property
+    def symbols(self) -> SymbolTable:
+        if self.symbols_file is None:
+            return NVIDIA_SYMBOLS
+        try:
+            return SymbolTable(**json.loads(Path(self.symbols_file).read_text(encoding="utf-8")))
+        except TypeError as error:
+            raise ValueError(f"symbols_file: {error}") from error
+
     @cached_property
     def pronunciations(self) -> Mapping[str, str]:
-        if self.pronunciation == "letters" or self.pronunciations_file is None:
+        if not self.reads_phonemes or self.pronunciations_file is None:
             return {}
         return load_pronunciations(self.pronunciations_file)
 
@@ -65,7 +81,7 @@ class TextEncoder(PythonStep):
         symbol_ids : int64, shape = (bucket,), zero from the first invalid symbol on
         symbols_length : int32, shape = (1,), valid symbols
         """
-        ids = symbol_ids(self.spoken(text))
+        ids = symbol_ids(self.spoken(text), self.symbols)
         padded = np.full(smallest_bucket(len(ids), self.buckets, "symbols of text"), SYMBOL_IDS[PADDING], np.int64)
         padded[: len(ids)] = ids
         return {"symbol_ids": padded, "symbols_length": np.array([len(ids)], np.int32)}

@@ -1,65 +1,96 @@
-"""What can happen to a server among several. A fault returns when the servers are whole again, with a remark."""
+"""What can happen to a server among several. A fault returns when the servers are whole again, with what was seen."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
 
-from convai.benchmarks.speed.chaos_load import QUESTION, Log, wait_until
+from convai.benchmarks.speed.chaos_load import Finding, Log, wait_until
+from convai.benchmarks.speed.chaos_network import Cable
+from convai.benchmarks.speed.chaos_questions import QUESTION
 from convai.benchmarks.speed.chaos_server import ChaosServer
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.errors import Overloaded, TimedOut
 
-ENSEMBLE = "question_answering"
-FROZEN_SECONDS = 20.0
-AVOIDED_SECONDS = 5.0  # after which no request waits for a frozen server
+AWAY_SECONDS = 20.0
+AVOIDED_SECONDS = 5.0  # after which no request waits for a server that is away
+AVOIDED_DELAY_SECONDS = 3.0  # over the usual: so long at most takes what is asked then
+KILLED_DELAY_SECONDS = 3.0
+SHARE_SECONDS = 10.0  # within which a new server takes its share
+LEAST_SHARE = 0.2  # of all; a third would be exact
 SETTLE_SECONDS = 5.0
 OVERLOAD_SECONDS = 10.0
 OVERLOAD_IN_FLIGHT = 160  # more than the queues of BERT and of the steps before it hold
 CONTEXT = "He is often called the father of rain. "
 
 
-def nothing(servers: Sequence[ChaosServer], log: Log) -> str:
+@dataclass(frozen=True)
+class Stage:
+    """Where faults happen: three servers, the last at the far end of the cable if there is one."""
+
+    servers: Sequence[ChaosServer]
+    ensemble: str
+    cable: Cable | None = None
+
+
+def nothing(stage: Stage, log: Log) -> Finding:
     time.sleep(SETTLE_SECONDS)
-    return ""
+    return Finding()
 
 
-def rolling_restart(servers: Sequence[ChaosServer], log: Log) -> str:
+def rolling_restart(stage: Stage, log: Log) -> Finding:
     stops = []
-    for server in servers:
+    for server in stage.servers:
         start = time.monotonic()
         server.stop()
         stops.append(f"{time.monotonic() - start:.1f} s")
         server.start()
-    return f"stopping took {', '.join(stops)}"
+    return Finding(f"stopping took {', '.join(stops)}")
 
 
-def killed(servers: Sequence[ChaosServer], log: Log) -> str:
-    servers[0].kill()
+def killed(stage: Stage, log: Log) -> Finding:
+    stage.servers[0].kill()
     time.sleep(SETTLE_SECONDS)
-    servers[0].start()
-    return ""
+    stage.servers[0].start()
+    return Finding()
 
 
-def frozen(servers: Sequence[ChaosServer], log: Log) -> str:
+def frozen(stage: Stage, log: Log) -> Finding:
+    server = stage.servers[1]
+    finding = away(log, server.freeze, server.thaw)
+    server.await_return(stage.ensemble)  # its watchdog starts it anew
+    return finding
+
+
+def cut_off(stage: Stage, log: Log) -> Finding:
+    assert stage.cable is not None, "the program was to leave this fault out, or to begin anew"
+    return away(log, stage.cable.unplug, stage.cable.plug_in)
+
+
+def away(log: Log, leave: Callable[[], None], come_back: Callable[[], None]) -> Finding:
+    """A server that nobody can reach, though its connections are open, for AWAY_SECONDS."""
     start = time.monotonic()
-    servers[1].signal_all(signal.SIGSTOP)
-    time.sleep(FROZEN_SECONDS)
-    servers[1].signal_all(signal.SIGCONT)
+    leave()
+    time.sleep(AWAY_SECONDS)
     later = log.seconds(start + AVOIDED_SECONDS)
+    come_back()
     if not later:
-        return f"nothing that was asked {AVOIDED_SECONDS:g} s after it began was answered before it ended"
+        return Finding(
+            f"nothing that was asked {AVOIDED_SECONDS:g} s after it began was answered before it ended", False
+        )
     time.sleep(SETTLE_SECONDS)
     median, slowest = later[len(later) // 2], later[-1]
-    return (
+    text = (
         f"of {len(later)} answered that were asked {AVOIDED_SECONDS:g} s and more after it began, the median took"
         f" {median:.1f} s and the slowest {slowest:.1f} s"
     )
+    return Finding(text, slowest < log.usual_seconds + AVOIDED_DELAY_SECONDS)
 
 
-def overloaded(servers: Sequence[ChaosServer], log: Log) -> str:
-    answered, refused = asyncio.run(flood(servers[2].address))
-    return f"the other caller got {answered} answers and {refused} refusals"
+def overloaded(stage: Stage, log: Log) -> Finding:
+    answered, refused = asyncio.run(flood(stage.servers[1].address))
+    return Finding(f"the other caller got {answered} answers and {refused} refusals", refused > 0)
 
 
 async def flood(address: str) -> tuple[int, int]:
@@ -82,25 +113,34 @@ async def flood(address: str) -> tuple[int, int]:
     return answered, refused
 
 
-def joined(servers: Sequence[ChaosServer], log: Log) -> str:
-    new = servers[2]
+def joined(stage: Stage, log: Log) -> Finding:
+    new = stage.servers[2]
     new.stop()
     time.sleep(SETTLE_SECONDS)
     new.start()
     start = time.monotonic()
-    if not wait_until(lambda: new.answers(ENSEMBLE) > 0, 30):
-        return "the new server got no request within 30 s"
+    if not wait_until(lambda: new.answers(stage.ensemble) > 0, 30):
+        return Finding("the new server got no request within 30 s", is_good=False)
     seconds = time.monotonic() - start
-    before, all_before = new.answers(ENSEMBLE), len(log.asked)
+    before, all_before = new.answers(stage.ensemble), len(log.asked)
     time.sleep(SETTLE_SECONDS)
-    share = (new.answers(ENSEMBLE) - before) / max(1, len(log.asked) - all_before)
-    return f"first answer of the new server {seconds:.1f} s after it was ready, then {share:.0%} of all"
+    share = (new.answers(stage.ensemble) - before) / max(1, len(log.asked) - all_before)
+    text = f"first answer of the new server {seconds:.1f} s after it was ready, then {share:.0%} of all"
+    return Finding(text, seconds + SETTLE_SECONDS <= SHARE_SECONDS and share > LEAST_SHARE)
 
 
-FAULTS: dict[str, Callable[[Sequence[ChaosServer], Log], str]] = {
-    "rolling restart": rolling_restart,
-    "one killed": killed,
-    "one frozen": frozen,
-    "one overloaded": overloaded,
-    "one joins": joined,
+@dataclass(frozen=True)
+class Fault:
+    happen: Callable[[Stage, Log], Finding]
+    allowed_delay_seconds: float = inf  # of the slowest answer, over the usual
+
+
+CUT_OFF = "one cut off"
+FAULTS = {
+    "rolling restart": Fault(rolling_restart),
+    "one killed": Fault(killed, KILLED_DELAY_SECONDS),
+    "one frozen": Fault(frozen),
+    CUT_OFF: Fault(cut_off),
+    "one overloaded": Fault(overloaded),
+    "one joins": Fault(joined),
 }

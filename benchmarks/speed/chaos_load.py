@@ -2,20 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from threading import Event
 
+from convai.benchmarks.speed.chaos_questions import Ask, is_same
 from convai.benchmarks.tables import as_table
+from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
 from convai.pipeline.mistakes import CallerMistake
 
-ALLOWED_DELAY_SECONDS = 3.0
+HEADS = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind", "bar"]
 ENOUGH_SECONDS = 120.0  # for the requests that a short fault leaves to be sent
-QUESTION = "What is he often called?"
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it was sent, how long its caller waited, and the error that it met, or what was wrong."""
+    """One request: when it was sent, how long its caller waited, and the error that it met, or the wrong answer."""
 
     moment: float
     seconds: float
     failure: str | None = None
-    is_wrong: bool = False
+    wrong: str | None = None
 
 
 @dataclass
 class Log:
-    """All requests of a load so far."""
+    """All requests of a load so far; `usual_seconds` is how long the slowest takes when nothing is broken."""
 
+    usual_seconds: float = 0.0
     asked: list[Asked] = field(default_factory=list)
 
     def seconds(self, since: float = 0.0) -> list[float]:
@@ -52,55 +55,69 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What else was seen of a fault, and whether that is as it has to be."""
+
+    text: str = ""
+    is_good: bool = True
+
+
+@dataclass(frozen=True)
 class Row:
-    """What a fault cost; `usual_seconds` is the slowest answer when nothing is broken."""
+    """What a fault cost."""
 
     fault: str
-    asked: Sequence[Asked]
-    usual_seconds: float
+    log: Log
     left_behind: int
-    note: str
+    finding: Finding
+    allowed_delay_seconds: float = inf
 
     @property
     def lost(self) -> int:
-        return sum(one.failure is not None for one in self.asked)
+        return sum(one.failure is not None for one in self.log.asked)
 
     @property
     def wrong(self) -> int:
-        return sum(one.is_wrong for one in self.asked)
+        return sum(one.wrong is not None for one in self.log.asked)
 
     @property
     def delay_seconds(self) -> float:
-        return max(one.seconds for one in self.asked) - self.usual_seconds
+        return self.log.seconds()[-1] - self.log.usual_seconds
 
     @property
     def is_harmless(self) -> bool:
-        return not (self.lost or self.wrong or self.left_behind)
+        is_in_time = self.delay_seconds < self.allowed_delay_seconds
+        return self.finding.is_good and is_in_time and not (self.lost or self.wrong or self.left_behind)
 
     def cells(self) -> list[str]:
-        counts = (len(self.asked), self.lost, self.wrong)
-        return [self.fault, *map(str, counts), f"{self.delay_seconds:+.1f} s", str(self.left_behind)]
+        counts = (len(self.log.asked), self.lost, self.wrong)
+        verdict = "met" if self.is_harmless else "missed"
+        return [self.fault, *map(str, counts), f"{self.delay_seconds:+.1f} s", str(self.left_behind), verdict]
+
+
+def line(row: Row) -> str:
+    return ", ".join(f"{head} {cell}" for head, cell in zip(HEADS, row.cells(), strict=True))
 
 
 def table(rows: Sequence[Row]) -> str:
-    heads = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind"]
-    notes = [f"usual: the slowest answer takes {rows[0].usual_seconds:.1f} s"]
-    notes += [f"{row.fault}: {row.note}" for row in rows if row.note]
-    failures = Counter(one.failure for row in rows for one in row.asked if one.failure)
+    notes = [f"usual: the slowest answer takes {rows[0].log.usual_seconds:.1f} s"]
+    notes += [f"{row.fault}: {row.finding.text}" for row in rows if row.finding.text]
+    failures = Counter(one.failure for row in rows for one in row.log.asked if one.failure)
     lost = [f"lost {count}: {failure}" for failure, count in failures.most_common(5)]
-    return "\n".join([as_table([heads, *(row.cells() for row in rows)]), *notes, *lost])
+    wrong = [f"{row.fault}, wrong: {one.wrong}" for row in rows for one in row.log.asked if one.wrong]
+    return "\n".join([as_table([HEADS, *(row.cells() for row in rows)]), *notes, *lost, *wrong[:5]])
 
 
 @contextmanager
-def running(client: ConvaiClient, expected: Mapping[str, str | None], load: Load) -> Iterator[Log]:
-    """Ask about the contexts in turn while the block runs, and until there were enough; `expected` has the answers."""
-    log, is_over = Log(), Event()
-    contexts = list(expected)
+def running(
+    client: ConvaiClient, expected: Sequence[tuple[Ask, Answer]], load: Load, usual_seconds: float = 0.0
+) -> Iterator[Log]:
+    """Ask the questions in turn while the block runs, and until there were enough; `expected` has the answers."""
+    log, is_over = Log(usual_seconds), Event()
 
     def keep_asking(number: int) -> None:
         while not is_over.is_set():
-            context = contexts[number % len(contexts)]
-            log.asked.append(ask(client, context, expected[context]))
+            log.asked.append(asked(client, *expected[number % len(expected)]))
             number += 1
 
     with ThreadPoolExecutor(load.in_flight) as pool:
@@ -114,13 +131,14 @@ def running(client: ConvaiClient, expected: Mapping[str, str | None], load: Load
         worker.result()
 
 
-def ask(client: ConvaiClient, context: str, expected: str | None) -> Asked:
+def asked(client: ConvaiClient, ask: Ask, expected: Answer) -> Asked:
     moment = time.monotonic()
     try:
-        answer = client.answer_text(QUESTION, context).answer
+        answer = ask(client)
     except ConvaiError as error:
         return Asked(moment, time.monotonic() - moment, failure=str(error))
-    return Asked(moment, time.monotonic() - moment, is_wrong=answer != expected)
+    wrong = None if is_same(answer, expected) else f"{answer.answer!r} instead of {expected.answer!r}"
+    return Asked(moment, time.monotonic() - moment, wrong=wrong)
 
 
 def wait_until(is_true: Callable[[], bool], seconds: float, poll_seconds: float = 0.1) -> bool:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from convai.backends.management.processes import (
@@ -16,6 +17,7 @@ from convai.backends.management.processes import (
 )
 from convai.backends.management.run_folder import processes_of
 from convai.client.client import ConvaiClient
+from convai.client.errors import ConvaiError
 from convai.client.step_times import counters
 from convai.pipeline.wiring import wiring_of
 
@@ -26,14 +28,18 @@ POLL_SECONDS = 0.05
 
 
 class ChaosServer:
-    """One of several servers over the same model repository; all have the same port."""
+    """One of several servers over the same model repository; all have the same port.
 
-    def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
+    `before` is what the command to start it begins with.
+    """
+
+    def __init__(self, model_repository: Path, profile: str, host: str, port: int, before: Sequence[str] = ()) -> None:
         options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
         options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
         self.address = f"{host}:{port}"
         self.left_behind = 0  # processes and shared memory that outlasted a launcher
         self._command = [
+            *before,
             sys.executable,
             "-m",
             "convai",
@@ -47,6 +53,9 @@ class ChaosServer:
         self.launcher = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         if not any(line.startswith("ready") for line in self.launcher.stdout or ()):
             raise OSError(f"the server at {self.address} did not start: status {self.launcher.wait()}")
+        self._look_up()
+
+    def _look_up(self) -> None:
         self.pid = next(pid for pid in process_ids() if self._signs <= set(command_line(pid)))
         (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
         self.folder = Path(backends.partition("=")[2]).parent
@@ -65,9 +74,28 @@ class ChaosServer:
         self.launcher.wait()
         self.count_left()
 
-    def signal_all(self, number: signal.Signals) -> None:
-        for pid in (self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))):
-            os.kill(pid, number)
+    def freeze(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def await_return(self, ensemble: str) -> None:
+        """Return when it answers again, perhaps as another process."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.answers(ensemble)
+                return self._look_up()
+            except (ConvaiError, StopIteration):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+    def _pids(self) -> list[int]:
+        return [self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))]
 
     def answers(self, ensemble: str) -> int:
         """How many requests to the ensemble this server has answered."""
@@ -85,7 +113,7 @@ class ChaosServer:
         return len(processes_of(self.folder)) + sum(file.exists() for file in files)
 
 
-def write_subset(model_repository: Path, ensemble: str, folder: Path) -> None:
-    """Make `folder` a model repository of one ensemble and its steps."""
-    for model in (ensemble, *(call.step for call in wiring_of(ensemble).calls)):
+def write_subset(model_repository: Path, ensembles: Iterable[str], folder: Path) -> None:
+    """Make `folder` a model repository of some ensembles and their steps."""
+    for model in {*ensembles, *(call.step for ensemble in ensembles for call in wiring_of(ensemble).calls)}:
         (folder / model).symlink_to((model_repository / model).resolve())

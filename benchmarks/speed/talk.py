@@ -26,10 +26,11 @@ import soxr
 from convai.client import ConvaiClient
 from convai.client.turns import TAIL_SECONDS
 from convai.pipeline.mistakes import CallerMistake
+from convai.pipeline.package_data import packaged
 from convai.pipeline.program import run_program
 
-EXAMPLES = Path(__file__).parent.parent.parent / "client" / "examples"
-TIMELINE = Path(__file__).parent / "page_timeline.js"
+EXAMPLES = packaged("client", "examples")
+TIMELINE = packaged("benchmarks", "speed", "page_timeline.js")
 MICROPHONE_RATE = 48_000
 GAP_SECONDS = 10.0  # of silence between questions, for the answer and for the same by gRPC
 RATIO_LIMIT, EXTRA_LIMIT_SECONDS, AGE_LIMIT_SECONDS = 1.15, 0.03, 0.5  # the bars

@@ -1,7 +1,8 @@
 """Reads a checkpoint as NVIDIA or Hugging Face publish it, finding out which network it is of, and runs none of it.
 
-Each network's `convert.py` has a table RENAMES and `read(contents, path) -> Reading | None`, where `contents` is the
-file's dictionary and None means that the file is not of this network.
+A `.nemo` file says itself what it holds (nemo.py). For others, each network's `convert.py` has a table RENAMES and
+`read(contents, path) -> Reading | None`, where `contents` is the file's dictionary and None means that the file is not
+of this network.
 """
 
 import pickle
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from convai.networks.checkpoints.compact import restore
+from convai.networks.checkpoints.nemo import SUFFIX, read_nemo
 from convai.networks.checkpoints.pickled_module import read_pickled_module
 from convai.networks.checkpoints.renames import Reading, check_keys
 from convai.networks.checkpoints.weights import Weights, config_name_of, sha256_of
@@ -54,6 +56,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises CallerMistake if it is damaged, unsafe or of no known network, or if a key is missing, unexpected or
     misshapen.
     """
+    if path.suffix == SUFFIX and path.is_file():
+        name, reading = read_nemo(path)
+        check_keys(expected_keys(name, reading.config), reading.tensors, f"{path} ({reading.layout})")
+        return Checkpoint(path, name, reading, count_values(reading.tensors))
     contents = read_contents(path)
     flat = all(isinstance(value, Tensor) for value in contents.values())
     for name in NETWORKS:

@@ -4,7 +4,6 @@ convai weights inspect bert_large_qa.pt
 """
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
 from convai.networks.checkpoints.checkpoint import Checkpoint, read_checkpoint
@@ -26,7 +25,7 @@ def description(checkpoint: Checkpoint) -> str:
     lines = {
         "layout": reading.layout,
         "network": f"{checkpoint.network}, {weights.config_name}",
-        "config": ", ".join(f"{name} {value}" for name, value in asdict(reading.config).items()),
+        "config": ", ".join(f"{name} {value}" for name, value in vars(reading.config).items()),
         "parameters": f"{checkpoint.parameter_count:,}",
         "dtypes": ", ".join(f"{count:,} {dtype}" for dtype, count in checkpoint.dtypes.items()),
         "sha256": weights.sha256,

@@ -4,6 +4,7 @@ convai export                                       all four, each in its defaul
 convai export --network jasper --format torchscript
 convai export --checkpoint bert_large_qa.pt --precision fp16 --report parity.json
 convai export --checkpoint waveglow_256.pt --set sigma=0.6
+convai export --checkpoint QuartzNet15x5Base-En.nemo
 """
 
 import argparse

@@ -130,7 +130,7 @@ def export(job: Job, model_repository: Path) -> Export:
         job.format.add_record(draft, result.record())
         for file in Path(folder).iterdir():
             os.replace(file, destination.with_name(file.name))
-    job.network.write_companion(module, model_repository)
+    job.network.write_companion(module, job.weights.config, model_repository)
     return result
 
 

@@ -1,15 +1,20 @@
-"""Sizes of Jasper, by name."""
+"""Sizes of Jasper, by name, and what tells QuartzNet from it."""
 
 from dataclasses import dataclass
 from math import prod
 
+from convai.backends.steps.speech_features import LogMelOptions
 from convai.pipeline.description import NUM_FEATURES, NUM_LABELS
 from convai.pipeline.mistakes import CallerMistake
 
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """One block: `repeat` convolutions, joined by the outputs of all earlier residual blocks if it is residual."""
+    """One block: `repeat` convolutions, to whose output a residual block adds what it read.
+
+    residual, dense : a dense one adds what all earlier residual blocks read too, as Jasper does and QuartzNet does not
+    separable : each convolution is one in time per channel and one across the channels per frame, as in QuartzNet
+    """
 
     filters: int
     kernel_size: int
@@ -17,6 +22,8 @@ class BlockConfig:
     stride: int = 1
     dilation: int = 1
     residual: bool = False
+    dense: bool = True
+    separable: bool = False
 
     def __post_init__(self):
         for name in ("filters", "kernel_size", "repeat", "stride", "dilation"):
@@ -30,17 +37,20 @@ class BlockConfig:
 
 @dataclass(frozen=True)
 class JasperConfig:
-    """Sizes of one Jasper."""
+    """Sizes of one Jasper, and the features that it was trained on."""
 
     blocks: tuple[BlockConfig, ...]
     num_features: int = NUM_FEATURES
     num_labels: int = NUM_LABELS
     dropout: float = 0.2  # acts while training only
     upsampling: int = 1  # frames of log-probabilities that the decoder makes of one frame of the encoder
+    log_mel: LogMelOptions = LogMelOptions()
 
     def __post_init__(self):
         if not self.blocks:
             raise CallerMistake("blocks must hold at least one block, got none")
+        if len({block.dense for block in self.blocks if block.residual}) > 1:
+            raise CallerMistake("dense must be the same in all residual blocks, got both")
         if self.upsampling < 1 or self.encoder_stride % self.upsampling:
             raise CallerMistake(
                 f"upsampling must divide the blocks' stride {self.encoder_stride}, got {self.upsampling}"

@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         in_channels, pane_channels = config.num_features, []
         for block in config.blocks:
             if block.residual:
-                pane_channels = [*pane_channels, in_channels]
+                pane_channels = [*pane_channels, in_channels] if block.dense else [in_channels]
             self.layers.append(Block(block, in_channels, pane_channels, config.dropout))
             in_channels = block.filters
 
@@ -64,13 +64,15 @@ class Encoder(nn.Module):
 class Block(nn.Module):
     """Convolutions over the latest pane, plus one 1x1 convolution over each pane if the block is residual.
 
-    A pane is what a residual block reads: the output of every block since the one before the first residual block.
+    A pane is what a residual block reads: the output of every block since the one before the first residual block, or
+    of the latest alone where residuals are not dense.
     """
 
     def __init__(self, config: BlockConfig, in_channels: int, pane_channels: list[int], dropout: float):
         super().__init__()
         self.stride = config.stride
-        self.residual = config.residual
+        self.keeps_panes = config.residual and config.dense
+        self.modules_per_convolution = 5 if config.separable else 4
         self.conv = nn.ModuleList(convolutions(config, in_channels, dropout))
         self.res = nn.ModuleList(
             nn.Sequential(*convolution_and_norm(channels, config.filters))
@@ -82,14 +84,14 @@ class Block(nn.Module):
         hidden = panes[-1]
         mask = valid_frames(hidden, length)
         for index, module in enumerate(self.conv):
-            # Every fourth is a convolution. Only those need the mask: a pane's 1x1 convolution mixes no frames.
-            if index % 4 == 0:
+            # Only convolutions in time need the mask: those across the channels, and a pane's 1x1, mix no frames.
+            if index % self.modules_per_convolution == 0:
                 hidden = hidden * mask
             hidden = module(hidden)
         for index, module in enumerate(self.res):
             hidden = hidden + module(panes[index])
         hidden = self.out(hidden)
-        return (panes + [hidden] if self.residual else [hidden]), ceil_div(length, self.stride)
+        return (panes + [hidden] if self.keeps_panes else [hidden]), ceil_div(length, self.stride)
 
 
 class Decoder(nn.Module):
@@ -105,7 +107,7 @@ class Decoder(nn.Module):
 
 
 def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[nn.Module]:
-    """Line up convolution, normalisation, activation, dropout, again and again.
+    """Line up convolution (two if separable), normalisation, activation, dropout, again and again.
 
     The last convolution's activation and dropout come after the residual sum instead.
     """
@@ -114,18 +116,28 @@ def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[
         if repetition:
             modules += [nn.ReLU(), nn.Dropout(dropout)]
             in_channels = config.filters
-        modules += convolution_and_norm(in_channels, config.filters, config.kernel_size, config.stride, config.dilation)
+        if config.separable:
+            modules.append(convolution(in_channels, in_channels, config, groups=in_channels))
+            modules += convolution_and_norm(in_channels, config.filters)
+        else:
+            modules += [convolution(in_channels, config.filters, config), norm(config.filters)]
     return modules
 
 
-def convolution_and_norm(
-    in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1, dilation: int = 1
-) -> list[nn.Module]:
-    padding = kernel_size // 2 * dilation
-    return [
-        nn.Conv1d(in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False),
-        nn.BatchNorm1d(out_channels, eps=BATCH_NORM_EPSILON),
-    ]
+def convolution(in_channels: int, out_channels: int, config: BlockConfig, groups: int = 1) -> nn.Conv1d:
+    padding = config.kernel_size // 2 * config.dilation
+    return nn.Conv1d(
+        *(in_channels, out_channels, config.kernel_size, config.stride, padding, config.dilation, groups), bias=False
+    )
+
+
+def norm(channels: int) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(channels, eps=BATCH_NORM_EPSILON)
+
+
+def convolution_and_norm(in_channels: int, out_channels: int) -> list[nn.Module]:
+    """A convolution across the channels of one frame, and its normalisation."""
+    return [nn.Conv1d(in_channels, out_channels, 1, bias=False), norm(out_channels)]
 
 
 def valid_frames(hidden: Tensor, length: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from convai.backends.steps.symbols import NVIDIA_SYMBOLS, SymbolTable
 from convai.pipeline.description import NUM_MELS
 from convai.pipeline.mistakes import CallerMistake
 
@@ -20,7 +21,8 @@ class Tacotron2Config:
     """Sizes default to NVIDIA's LJSpeech network; lengths of time are counted in decoder steps.
 
     A row may take `extra_steps + steps_per_symbol * symbols_length` steps, at most `max_decoder_steps`. The prenet's
-    dropout is always on; at inference it comes from a table drawn from `prenet_dropout_seed`.
+    dropout is always on; at inference it comes from a table drawn from `prenet_dropout_seed`. `symbols` is for the step
+    that makes the ids.
     """
 
     n_symbols: int = 148
@@ -49,6 +51,7 @@ class Tacotron2Config:
     steps_per_symbol: int = 14
     extra_steps: int = 80
     prenet_dropout_seed: int = 0
+    symbols: SymbolTable = NVIDIA_SYMBOLS
 
     def __post_init__(self):
         for name, value in vars(self).items():

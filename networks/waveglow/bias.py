@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from convai.backends.steps.voice_mel import HOP_LENGTH, stft
-from convai.networks.waveglow.model import WaveGlow
+from convai.networks.waveglow.model import WaveGlow, WaveGlowConfig
 from convai.pipeline.description import NUM_MELS, VOCODER_BIAS_FILE
 
 EMPTY_MEL_FRAMES = 88  # as in NVIDIA's denoiser
@@ -21,7 +21,7 @@ def bias_spectrum(network: WaveGlow) -> np.ndarray:
     return np.abs(stft(network(mel, z)[0].numpy()))[:, 0]
 
 
-def write_companion(network: WaveGlow, model_repository: Path) -> None:
+def write_companion(network: WaveGlow, _config: WaveGlowConfig, model_repository: Path) -> None:
     """Write the bias where `audio_trimmer` looks for it."""
     path = model_repository / BIAS_FILE
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,30 +3,26 @@
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from support.browser_steps import choose_example, saved, silence, spoken, until
+from support.browser_steps import choose_example, saved, silence, spoken, until, until_it_was_said
 
-QUESTION, ANSWER = "what is he often called", "England's national poet"
+ANSWER = "England's national poet"
 
 
 @pytest.fixture(scope="module")
 def answered(open_pages):
-    """The page after a hands-free question; `captions` is what was shown meanwhile."""
+    """The page after a hands-free question."""
     page = open_pages(silence(1.5), spoken("question.wav"), silence(1))
-    page.evaluate(
-        """() => {
-            window.captions = [];
-            new MutationObserver(() => window.captions.push(caption.textContent)).observe(caption, {childList: true});
-        }"""
-    )
     page.get_by_role("switch", name="Hands-free").check()
     page.locator("#answer").filter(has_text=ANSWER).wait_for()
     return page
 
 
-def test_words_appear_while_one_speaks_then_the_answer_in_its_text(answered):
-    captions = [caption for caption in answered.evaluate("captions") if caption]
-    assert captions and captions[-1] in QUESTION
-    assert QUESTION in answered.locator("#question").text_content()
+def test_the_question_as_answered_stands_above_the_answer_in_its_text(answered, client, example_context):
+    audio, rate = saved(answered, "Save question 1")
+    heard = client.ask(audio, sample_rate=rate, context=example_context, outputs=["question"]).question
+    quoted = answered.locator("#question").text_content()
+    assert quoted[1:-1] == heard  # between quotation marks
+    assert answered.locator("#caption").text_content() == ""
     assert answered.locator("#backdrop mark").text_content() == ANSWER
     assert float(answered.locator("#score").text_content().split()[1]) > 0.5
 
@@ -73,14 +69,17 @@ def test_nothing_hinders_a_screen_reader(answered):
         assert [(one["id"], one["impact"]) for one in found if one["impact"] in ("serious", "critical")] == []
 
 
-def test_push_to_talk_with_the_space_bar(open_page):
+def test_words_appear_while_the_space_bar_is_held_and_letting_go_asks(open_page):
+    """A caption may mishear a word of a question that is not complete, so which words they are is not looked at."""
     page = open_page(silence(0.5), spoken("question.wav"), silence(5))
     page.locator("h1").click()
     page.keyboard.down("Space")
     page.get_by_role("button", name="Listening").wait_for()
-    page.locator("#caption").filter(has_text="called").wait_for()
+    until_it_was_said(page)
+    assert page.locator("#answer-panel").is_hidden() and page.locator("#status").text_content() == ""
     page.keyboard.up("Space")
     page.locator("#answer").filter(has_text=ANSWER).wait_for()
+    assert page.locator("#caption").text_content() == ""
     assert page.get_by_role("button", name="Hold to talk").is_visible()
 
 
@@ -107,7 +106,7 @@ def test_the_keyboard_alone_asks_a_question(open_page):
     page = open_page(silence(0.5), spoken("question.wav"), silence(5))
     page.get_by_role("button", name="Hold to talk").focus()
     page.keyboard.press("Enter")
-    page.locator("#caption").filter(has_text="called").wait_for()
+    until_it_was_said(page)
     page.keyboard.press("Enter")
     page.locator("#answer").filter(has_text=ANSWER).wait_for()
 

@@ -1,5 +1,6 @@
 """`convai talk` before a real server, spoken to by the clients that others use."""
 
+import asyncio
 import io
 import json
 import random
@@ -22,6 +23,7 @@ from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
 from convai.__main__ import main
+from convai.client import Answered, AsyncConvaiClient, Caption
 
 QUESTION = (EXAMPLES / "question.wav").read_bytes()
 HEARD, ANSWER = "what is he often called", "England's national poet"
@@ -121,6 +123,30 @@ async def test_home_assistants_protocol_hears_and_speaks(talk, wyoming_port, cli
         expected = client.speak("Hello there.")
         assert start.rate == expected.sample_rate
         np.testing.assert_allclose(np.frombuffer(spoken, "<i2") / 32767, expected.answer_audio, atol=1e-3)
+
+
+async def test_captions_come_while_one_speaks_and_the_last_is_the_question_as_answered(
+    server, example_question, example_context
+):
+    audio, rate = example_question
+    events, told = [], asyncio.Event()
+
+    async def half_by_half():
+        for part in (audio[: len(audio) // 2], np.concatenate([audio[len(audio) // 2 :], np.zeros(rate, np.float32)])):
+            told.clear()
+            yield part
+            await told.wait()
+
+    async with AsyncConvaiClient(server.grpc_address) as client:
+        async for event in client.listen(
+            half_by_half(), sample_rate=rate, context=example_context, pause_seconds=None, caption_seconds=1e-6
+        ):
+            events.append(event)
+            if isinstance(event, Caption):
+                told.set()
+    captions = [event.text for event in events if isinstance(event, Caption)]
+    (answered,) = [event for event in events if isinstance(event, Answered)]
+    assert captions[-1] == answered.answer.question != captions[0]
 
 
 # 200 malformed requests

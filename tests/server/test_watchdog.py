@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,8 @@ from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.control import ControlClient
 from convai.backends.management.launcher import Server
-from convai.backends.management.processes import stubs_of
-from convai.backends.management.watchdog import CHECK_SECONDS, Watchdog
+from convai.backends.management.processes import children_of, stubs_of
+from convai.backends.management.watchdog import CHECK_SECONDS, STANDSTILL_SECONDS, Watchdog
 
 REQUESTS = {
     "amplifier": {"x": np.ones(3, np.float32), "note": b""},
@@ -158,3 +160,33 @@ def kill_newcomers(server, old):
     for pid in newcomers:
         os.kill(pid, signal.SIGKILL)
     return newcomers
+
+
+def test_a_server_that_stood_still_is_restarted(tmp_path):
+    options = ["--warm-up", "0", "--grpc-port", "0", "--http-port", "0", "--metrics-port", "0"]
+    command = [sys.executable, "-m", "convai", "serve", "--model-repository", write_repository(tmp_path), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as launcher:
+        said = {line.split()[0]: line for line in until_ready(launcher)}
+        (server,) = (pid for pid in children_of(launcher.pid) if stubs_of(pid))
+        everybody = [launcher.pid, server, *(stub.pid for stub in stubs_of(server))]
+        signal_all(everybody, signal.SIGSTOP)
+        time.sleep(STANDSTILL_SECONDS + 2 * CHECK_SECONDS)
+        signal_all(everybody, signal.SIGCONT)
+
+        assert "all stood still for" in launcher.stdout.readline()
+        assert "server back after" in launcher.stdout.readline()
+        with triton.InferenceServerClient(said["gRPC"].split()[1]) as client:
+            assert works_every_time(client, "chain")
+        launcher.send_signal(signal.SIGTERM)
+
+
+def until_ready(launcher):
+    for line in launcher.stdout:
+        yield line
+        if line.startswith("ready"):
+            return
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        os.kill(pid, number)

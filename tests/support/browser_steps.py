@@ -35,6 +35,12 @@ def until(page, condition):
         page.wait_for_timeout(20)
 
 
+def until_it_was_said(page):
+    """Wait until words are shown, and then until the microphone hears nothing more."""
+    until(page, "caption.textContent !== ''")
+    until(page, "level.style.transform === 'scaleX(0)'")
+
+
 def saved(page, name):
     """A recording of the conversation, as its link downloads it: float32 samples and their rate."""
     with page.expect_download() as download:

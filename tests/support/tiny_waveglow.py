@@ -1,5 +1,6 @@
 """WaveGlow in sizes that a test can wait for."""
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -29,3 +30,23 @@ def network(config):
     for wavenet in waveglow.WN:
         torch.nn.init.normal_(wavenet.end.weight, std=0.1)
     return waveglow
+
+
+def with_weight_norm(waveglow):
+    """The network as NVIDIA trains it: weight norm on every layer of WN but `end`, with norms of its own."""
+    published = copy.deepcopy(waveglow)
+    for wavenet in published.WN:
+        for layer in (wavenet.start, *wavenet.in_layers, *wavenet.cond_layers, *wavenet.res_skip_layers):
+            torch.nn.utils.weight_norm(layer)
+            torch.nn.init.uniform_(layer.weight_g, 0.5, 1.5)
+    return published
+
+
+def with_fused_conditioning(tensors):
+    """The same state dict with the conditioning of all layers of a flow in one, as newer files keep it."""
+    fused = {name: tensor for name, tensor in tensors.items() if "cond_layers" not in name}
+    for flow in range(UPSAMPLED.n_flows):
+        for part in ("weight_g", "weight_v", "bias"):
+            layers = [tensors[f"WN.{flow}.cond_layers.{i}.{part}"] for i in range(UPSAMPLED.n_layers)]
+            fused[f"WN.{flow}.cond_layer.{part}"] = torch.cat(layers)
+    return fused

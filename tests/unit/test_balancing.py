@@ -1,4 +1,5 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import grpc
@@ -133,9 +134,9 @@ def test_when_all_refuse_for_long_retries_end(fakes, addresses):
     for fake in fakes:
         fake.error = FULL
     with ConvaiClient(addresses) as client:
-        for _ in range(60):
-            with pytest.raises(Overloaded):
-                transcribe(client)
+        with ThreadPoolExecutor(20) as pool:
+            calls = [pool.submit(transcribe, client) for _ in range(60)]
+        assert all(isinstance(call.exception(), Overloaded) for call in calls)
         before = sum(counts(fakes))
         with pytest.raises(Overloaded):
             transcribe(client)
@@ -171,6 +172,19 @@ def test_servers_behind_a_dns_name_are_found_and_looked_up_again():
             transcribe(client)
             time.sleep(0.1)
     assert second.requests
+
+
+async def test_an_async_client_finds_all_servers_behind_a_dns_name():
+    fakes = [FakeTriton(HEARD), FakeTriton(HEARD)]
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(fakes[0]))
+        stack.enter_context(serving(fakes[1], address=address.replace("127.0.0.1", "127.0.0.2")))
+        dns = stack.enter_context(FakeDns(["127.0.0.1", "127.0.0.2"]))
+        async with AsyncConvaiClient(f"dns://{dns.address}/convai.test:{address.rpartition(':')[2]}") as client:
+            deadline = time.monotonic() + 10
+            while not all(counts(fakes)) and time.monotonic() < deadline:
+                await client.transcribe(SECOND, sample_rate=16_000)
+    assert all(counts(fakes))
 
 
 @pytest.mark.parametrize("names", [["127.0.0.1"], ["convai.test"]])

@@ -49,6 +49,25 @@ async def test_the_question_asked_is_the_recording_told(spoken):
     assert kind == "answer" and request.inputs["context"][0, 0] == b"A text."
 
 
+async def test_captions_are_heard_with_the_same_text_in_mind_and_go_no_further(spoken):
+    client = FakeClient()
+    await events_in(spoken, client)
+    *captions, question = [request for _, request in client.asked]
+    assert captions and all(request.outputs == ("question",) for request in captions)
+    assert all(request.inputs["context"][0, 0] == b"A text." for request in captions)
+    assert question.outputs != ("question",)
+
+
+async def test_captions_after_speech_that_was_too_long_begin_anew(spoken):
+    endless = np.tile(spoken[16_000:-16_000], 18)
+    events = await events_in(np.concatenate([endless, spoken]), caption_seconds=1e-6)
+    assert without_captions(events) == [SpeechStarted, NothingAsked, SpeechStarted, SpeechEnded, Answered]
+    captions = [event.text if isinstance(event, Caption) else type(event) for event in events]
+    too_long, next_question = captions[: captions.index(NothingAsked)], captions[captions.index(NothingAsked) :]
+    assert f"{ANSWER.question} {ANSWER.question}" in too_long  # words were settled
+    assert {caption for caption in next_question if isinstance(caption, str)} == {ANSWER.question}
+
+
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
 async def test_any_rate_is_heard(spoken, rate):
     audio = (soxr.resample(spoken, 16_000, rate) * 32767).clip(-32768, 32767).astype(np.int16)

@@ -1,11 +1,13 @@
 """What `kubectl kustomize` makes of deploy/ is valid to Kubernetes and its extensions, and its parts agree."""
 
+import json
 import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from support.kserve_models import kserve_schema
 from support.places import ROOT
 from support.tools import kustomize
 
@@ -112,6 +114,29 @@ def test_every_custom_resource_is_valid_to_its_definition(folder, render, schema
     jsonschema = pytest.importorskip("jsonschema")
     for each in filter(is_extension, render(folder)):
         jsonschema.validate(each, schemas[each["apiVersion"], each["kind"]])
+
+
+def kserve_validator(kind):
+    """Checks an object against KServe's own models, and what they hold of Kubernetes against its strict schemas."""
+    jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing")
+    folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{KUBERNETES}.0-local-strict"
+    kubernetes = referencing.Resource.from_contents(json.loads((folder / "_definitions.json").read_text()))
+    return jsonschema.Draft202012Validator(kserve_schema(kind), registry=kubernetes @ referencing.Registry())
+
+
+@pytest.mark.parametrize("kind", ["V1alpha1ServingRuntime", "V1beta1InferenceService"])
+def test_kserve_understands_every_field(kind, render):
+    kserve_validator(kind).validate(the(re.sub(r"^V\d+(alpha|beta)\d+", "", kind), render("kserve")))
+
+
+def test_a_field_that_kserve_does_not_know_would_be_noticed(render):
+    validator = kserve_validator("V1alpha1ServingRuntime")
+    runtime = the("ServingRuntime", render("kserve"))
+    misspelt = container([runtime]) | {"readynessProbe": {}}
+    errors = validator.iter_errors(runtime | {"spec": runtime["spec"] | {"containers": [misspelt]}})
+    assert any("readynessProbe" in error.message for error in errors)
+    errors = validator.iter_errors(runtime | {"spec": runtime["spec"] | {"replica": 3}})
+    assert any("replica" in error.message for error in errors)
 
 
 @pytest.mark.parametrize("folder", FOLDERS[:-1])

@@ -1,5 +1,6 @@
 """A profile is a kind of machine and a set of weights; each says only what is its own."""
 
+import shutil
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,14 @@ from convai.generator.profiles import PROFILES, profile
 from convai.generator.settings import Settings, ShapeRange, thread_parameters
 from convai.generator.shapes import network_shapes
 from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet, read_weight_set
+from convai.networks.jasper import log_mel_file
+from convai.networks.jasper.config import BlockConfig, JasperConfig
+from convai.networks.tacotron2 import symbols_file
+from convai.networks.tacotron2.config import Tacotron2Config
+from convai.networks.waveglow.bias import BIAS_FILE
 from convai.networks.waveglow.config import CONFIGS
 from convai.pipeline.config_files import config_file, profiles_of
-from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES, VOCODER_BIAS_FILE
+from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.ears import JASPER
 from convai.pipeline.package_data import packaged
 
@@ -53,14 +59,23 @@ def test_networks_run_where_the_machine_says_and_python_steps_on_its_processor(n
     assert {kinds[step] for step in kinds.keys() - set(NETWORK_NAMES)} == {"KIND_CPU"}
 
 
+def write_what_exports_do(model_repository):
+    """The files beside Python steps that tell of the networks; the vocoder's bias would be measured."""
+    log_mel_file.write_companion(None, JasperConfig(blocks=(BlockConfig(8, 3),)), model_repository)
+    symbols_file.write_companion(None, Tacotron2Config(), model_repository)
+    (model_repository / BIAS_FILE).parent.mkdir(parents=True, exist_ok=True)
+    np.save(model_repository / BIAS_FILE, np.zeros(513, np.float32))
+
+
 # Profiles with "onnx" in their names differ from others in networks alone, and other ears have tests of their own.
 @pytest.mark.parametrize(
     "name", [one.name for one in PROFILES.values() if "onnx" not in one.name and one.ears == JASPER]
 )
 @pytest.mark.parametrize("step", PYTHON_STEP_NAMES)
 def test_every_python_step_can_be_built_as_every_profile_sets_it_up(tmp_path, step, name):
-    np.save(tmp_path / VOCODER_BIAS_FILE, np.zeros(513, np.float32))  # what an export of WaveGlow would have measured
-    folder = tmp_path if step == "audio_trimmer" else MODEL_REPOSITORY / step / "1"
+    folder = tmp_path / step / "1"
+    shutil.copytree(MODEL_REPOSITORY / step / "1", folder)
+    write_what_exports_do(tmp_path)
     step_class = getattr(import_module(f"convai.backends.steps.{step}"), step.title().replace("_", ""))
     assert build_step(step_class, read_config(step, MODEL_REPOSITORY, name), folder)
 

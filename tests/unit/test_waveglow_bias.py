@@ -21,5 +21,6 @@ def test_the_bias_is_what_the_network_says_to_an_empty_mel_without_noise():
 
 
 def test_audio_trimmer_reads_what_the_export_writes(tmp_path):
-    write_companion(small_network(), tmp_path)
+    network = small_network()
+    write_companion(network, network.config, tmp_path)
     AudioTrimmer(post_filter="denoiser", bias_file=str(tmp_path / BIAS_FILE))

@@ -1,10 +1,9 @@
-import copy
 import sys
 from types import ModuleType
 
 import pytest
 import torch
-from support.tiny_waveglow import UPSAMPLED, network
+from support.tiny_waveglow import UPSAMPLED, network, with_fused_conditioning, with_weight_norm
 
 from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.waveglow.model import WaveGlow, example_inputs
@@ -17,25 +16,6 @@ CONFIG = {
     "n_early_size": UPSAMPLED.n_early_size,
     "WN_config": {"n_layers": UPSAMPLED.n_layers, "kernel_size": 3, "n_channels": UPSAMPLED.n_channels},
 }
-
-
-def with_weight_norm(waveglow):
-    """The network as NVIDIA trains it: weight norm on every layer of WN but `end`, with norms of its own."""
-    published = copy.deepcopy(waveglow)
-    for wavenet in published.WN:
-        for layer in (wavenet.start, *wavenet.in_layers, *wavenet.cond_layers, *wavenet.res_skip_layers):
-            torch.nn.utils.weight_norm(layer)
-            torch.nn.init.uniform_(layer.weight_g, 0.5, 1.5)
-    return published
-
-
-def with_fused_conditioning(tensors):
-    fused = {name: tensor for name, tensor in tensors.items() if "cond_layers" not in name}
-    for flow in range(UPSAMPLED.n_flows):
-        for part in ("weight_g", "weight_v", "bias"):
-            layers = [tensors[f"WN.{flow}.cond_layers.{i}.{part}"] for i in range(UPSAMPLED.n_layers)]
-            fused[f"WN.{flow}.cond_layer.{part}"] = torch.cat(layers)
-    return fused
 
 
 class PublishedWaveGlow(torch.nn.Module):
