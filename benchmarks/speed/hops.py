@@ -11,7 +11,7 @@ take turns, so that what else the machine does hits all alike, and time is what 
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import tritonclient.grpc as triton
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import PROC, stubs_of
 from convai.benchmarks.tables import as_table
+from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.program import run_program
 
@@ -105,7 +106,7 @@ def write_repository(folder: Path) -> Path:
 
 
 @contextmanager
-def served() -> Iterator[tuple[Server, triton.InferenceServerClient]]:
+def served() -> Generator[tuple[Server, triton.InferenceServerClient]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         Server(write_repository(Path(folder))) as server,
@@ -128,7 +129,7 @@ class Meter:
         self.client, self.step, self.floats = client, step, floats
         self.pids = [server.process.pid] + [stub.pid for stub in stubs_of(server.process.pid) if stub.model == step]
 
-    def seconds(self, model: str, name: str, requests: int) -> np.ndarray:
+    def seconds(self, model: str, name: str, requests: int) -> Array:
         """Of the server and the step's process, per request."""
         tensor = triton.InferInput(name, [1, self.floats], "FP32")
         tensor.set_data_from_numpy(np.ones((1, self.floats), np.float32))
