@@ -44,7 +44,7 @@ COMMANDS = {
     "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
     "bench": Command(
         "convai.benchmarks.speed.bench",
-        "measure latency and throughput beside the floor and the way of 2020",
+        "measure latency and throughput beside the floor, the way of 2020 and other servers",
         "evaluate",
     ),
 }

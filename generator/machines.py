@@ -19,7 +19,7 @@ class Buckets:
     Attributes
     ----------
     frames : of a question, 10 ms each
-    windows, tokens : of a context; tokens are those of one window, and several windows take the last size
+    windows, tokens : of a context; tokens are those of one window, and the windows of a context are equally long
     symbols : of a text to speak
     mel_frames : of an answer, 11.6 ms each, with the padding of the vocoder
     """
@@ -88,15 +88,17 @@ class Machine:
 
 
 def _network(
-    engine: str, threads: int, niceness: int = 0, limits: Mapping[str, int] | None = None, **settings: Any
+    engine: str, threads: int, niceness: int = 0, limits: Mapping[str, Any] | None = None, **settings: Any
 ) -> Settings:
     parameters = {**(limits or {}), **thread_parameters(engine, threads)} | ({"niceness": niceness} if niceness else {})
     return Settings(engine, parameters=parameters, **settings)
 
 
-# On a CPU padding costs time, and joining requests saves next to none: none waits for company there, and those that
-# have to wait for a process are joined all the same.
-CPU_BUCKETS = Buckets().finer("frames", "windows", "tokens", "mel_frames")
+EACH_ALONE = {"max_elements_per_run": 1}  # requests of a batch run one after another
+
+# On a CPU padding costs time, and joining requests saves next to none: no window is added to fill up a size, and none
+# waits for company. Those that have to wait for a process are joined all the same.
+CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
 # Where all steps share the processors, those nearer to the answer go first, or else an overload piles up before
 # WaveGlow, and whoever is refused there has waited and worked for nothing. So it piles up before Jasper, where short
@@ -105,23 +107,50 @@ CPU_BUCKETS = Buckets().finer("frames", "windows", "tokens", "mel_frames")
 # What takes longest runs twice, or a processor would idle while requests wait for one process: eight questions at once
 # are answered a fifth faster.
 # Two threads each: one alone would answer a single question a third later, and eight at once no sooner.
-# Memory is kept for questions of 10 s, contexts of four windows and answers of 6 s.
+_ON_CPU = {
+    "speech_features": Settings(max_queue_size=16),
+    "ctc_decoder": Settings(instances=2),
+    # It hears one question after another, so that a batch would keep one process busy and the other idle.
+    "moonshine": Settings(
+        instances=2,
+        preferred_batch_size=1,
+        max_queue_size=16,
+        parameters={"threads": 1, "niceness": 5},
+    ),
+}
+_TACOTRON2 = _network("onnxruntime", 1, niceness=1)
+
+
+def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:
+    """A network in BF16."""
+    limits = {"HINT_BF16": "YES"} | EACH_ALONE | ({"item_axes": item_axes} if item_axes > 1 else {})
+    return _network("openvino", threads, niceness, limits, **settings)
+
+
 CPU = Machine(
     "cpu",
     "KIND_CPU",
     CPU_BUCKETS,
     steps={
-        "speech_features": Settings(max_queue_size=16),
+        **_ON_CPU,
+        "jasper": _on_openvino(2, niceness=5, max_queue_size=16),
+        "bert": _on_openvino(2, niceness=2, item_axes=2, instances=2),  # an item is a window
+        # Rows of one run differ in their last bits from rows alone, which WaveGlow in BF16 makes audible.
+        "tacotron2": replace(_TACOTRON2, parameters={**_TACOTRON2.parameters, **EACH_ALONE}),
+        "waveglow": _on_openvino(2, instances=2),
+    },
+)
+
+# As `CPU`, but in FP32 throughout, and without OpenVINO.
+# Memory is kept for questions of 10 s, contexts of four windows and answers of 6 s.
+CPU_ONNX = Machine(
+    "cpu-onnx",
+    "KIND_CPU",
+    CPU_BUCKETS,
+    steps={
+        **_ON_CPU,
         "jasper": _network(
             "onnxruntime", 2, niceness=5, max_queue_size=16, limits={"kept_elements": NUM_FEATURES * 1024}
-        ),
-        "ctc_decoder": Settings(instances=2),
-        # It hears one question after another, so that a batch would keep one process busy and the other idle.
-        "moonshine": Settings(
-            instances=2,
-            preferred_batch_size=1,
-            max_queue_size=16,
-            parameters={"threads": 1, "niceness": 5},
         ),
         "bert": _network(
             "onnxruntime",
@@ -134,7 +163,7 @@ CPU = Machine(
                 "max_elements_per_run": 16 * CPU_BUCKETS.tokens[-1],
             },
         ),
-        "tacotron2": _network("onnxruntime", 1, niceness=1),
+        "tacotron2": _TACOTRON2,
         "waveglow": _network("onnxruntime", 2, instances=2, limits={"kept_elements": 512 * VOICE_HOP_LENGTH}),
     },
 )

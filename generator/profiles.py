@@ -9,9 +9,9 @@ such a machine is usually for, and that of the ears unless they are Jasper.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from convai.generator.machines import CPU, GPU, GPU_ONNX, Machine
+from convai.generator.machines import CPU, CPU_ONNX, GPU, GPU_ONNX, Machine
 from convai.generator.settings import Settings
-from convai.generator.shapes import network_shapes
+from convai.generator.shapes import network_shapes, warm_sizes
 from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet
 from convai.pipeline.config_files import config_file
 from convai.pipeline.description import Step
@@ -45,9 +45,17 @@ def step_settings(step: Step, machine: Machine, weights: WeightSet) -> Settings:
     settings = machine.settings_of(step.name)
     if step.is_network:
         shapes = network_shapes(machine.buckets, weights.n_group, weights.receptive_field_frames)
-        return replace(settings, kind=machine.kind, shapes=shapes[step.name])
+        return replace(warmed_up(step, settings, machine, weights), kind=machine.kind, shapes=shapes[step.name])
     parameters = machine.buckets.parameters_of(step.name) | weights.parameters_of(step.name)
     return replace(settings, parameters={**settings.parameters, **parameters})
+
+
+def warmed_up(step: Step, settings: Settings, machine: Machine, weights: WeightSet) -> Settings:
+    """OpenVINO takes longer for the first run of every size."""
+    if settings.engine != "openvino":
+        return settings
+    warm_up = warm_sizes(machine.buckets, weights.n_group)[step.name]
+    return replace(settings, parameters={**settings.parameters, "warm_up": warm_up})
 
 
 PROFILES = {
@@ -55,8 +63,10 @@ PROFILES = {
     for one in (
         profile("cpu", CPU, DEFAULT_WEIGHTS),
         profile("cpu-moonshine", CPU, DEFAULT_WEIGHTS, MOONSHINE),
+        profile("cpu-onnx", CPU_ONNX, DEFAULT_WEIGHTS),
         # To try NVIDIA's checkpoints where there is no GPU. Slow; a second process of one would take gigabytes more.
-        profile("cpu-nvidia", CPU.with_one_process_each(), NVIDIA_WEIGHTS),
+        # In FP32, for what BF16 costs them has not been measured.
+        profile("cpu-nvidia", CPU_ONNX.with_one_process_each(), NVIDIA_WEIGHTS),
         profile("gpu", GPU, NVIDIA_WEIGHTS),
         profile("gpu-onnx", GPU_ONNX, NVIDIA_WEIGHTS),
         profile("gpu-default", GPU, DEFAULT_WEIGHTS),

@@ -63,7 +63,7 @@ def render_step(step: Step, profile: Profile, origin: str = ORIGIN) -> str:
     """Text of one step's configuration under a profile; `origin` is the comment at its head."""
     settings = _settings(step, profile)
     return (
-        _environment()
+        _environment(settings.engine)
         .get_template("step.pbtxt.j2")
         .render(
             origin=origin,
@@ -104,7 +104,16 @@ def _settings(step: Step, profile: Profile) -> Settings:
     return settings
 
 
-def _environment() -> jinja2.Environment:
+def json_text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parameter_text(value: object) -> str:
+    """A parameter of a network, whose texts are written as Triton's own backends want them: without quotes."""
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _environment(engine: str = "python") -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("convai.generator"),
         undefined=jinja2.StrictUndefined,
@@ -113,6 +122,6 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
-    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    environment.filters["parameter"] = parameter_text if engine != "python" else json_text
     environment.filters["data_type"] = DATA_TYPES.__getitem__
     return environment

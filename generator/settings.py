@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt", "tensorrt": "model.plan", "python": "model.py"}
+MODEL_FILES = {
+    "onnxruntime": "model.onnx",
+    "openvino": "model.onnx",
+    "pytorch": "model.pt",
+    "tensorrt": "model.plan",
+    "python": "model.py",
+}
 KINDS = ("KIND_CPU", "KIND_GPU")  # of processors that Triton runs a model on
 
 
@@ -56,6 +62,7 @@ def thread_parameters(engine: str, threads: int) -> dict[str, int]:
     """The parameters by which Triton's backends are told how many threads one run of a network may use."""
     names = {
         "onnxruntime": ("intra_op_thread_count", "inter_op_thread_count"),
+        "openvino": ("INFERENCE_NUM_THREADS", "NUM_STREAMS"),
         "pytorch": ("INTRA_OP_THREAD_COUNT", "INTER_OP_THREAD_COUNT"),
     }
     if engine not in names:

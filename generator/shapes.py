@@ -13,6 +13,12 @@ USUAL_MEL_FRAMES = 3 * VOICE_SAMPLE_RATE_HERTZ // VOICE_HOP_LENGTH
 
 ONE = ShapeRange((1,), (1,), (1,))
 
+# Up to which a network is run before it counts as ready: questions of 10 s, answers of 4 s.
+WARM_FRAMES = 1024
+WARM_MEL_FRAMES = 384
+
+ItemSizes = dict[str, list[list[int]]]  # by input: sizes of items, without the axes that count them
+
 
 def network_shapes(buckets: Buckets, n_group: int, receptive_field_frames: int) -> dict[str, dict[str, ShapeRange]]:
     """Smallest, usual and largest dims, per network and input.
@@ -37,6 +43,21 @@ def network_shapes(buckets: Buckets, n_group: int, receptive_field_frames: int) 
         "waveglow": {
             "padded_mel": ShapeRange(*((NUM_MELS, frames) for frames in mel_frames)),
             "z": ShapeRange(*((n_group, frames * VOICE_HOP_LENGTH // n_group) for frames in mel_frames)),
+        },
+    }
+
+
+def warm_sizes(buckets: Buckets, n_group: int) -> dict[str, ItemSizes]:
+    """The usual sizes of one question, window and answer, per network."""
+    frames = [size for size in buckets.frames if size <= WARM_FRAMES]
+    mel_frames = [size for size in buckets.mel_frames if size <= WARM_MEL_FRAMES]
+    tokens = [[size] for size in buckets.tokens]
+    return {
+        "jasper": {"features": [[NUM_FEATURES, size] for size in frames], "features_length": [[1]] * len(frames)},
+        "bert": dict.fromkeys(("input_ids", "token_type_ids", "attention_mask"), tokens),
+        "waveglow": {
+            "padded_mel": [[NUM_MELS, size] for size in mel_frames],
+            "z": [[n_group, size * VOICE_HOP_LENGTH // n_group] for size in mel_frames],
         },
     }
 

@@ -19,7 +19,7 @@ from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import regions_of
 from convai.backends.management.repository import models_of
 from convai.backends.management.run_folder import RunFolder, remove_abandoned
-from convai.backends.management.server_log import reasons
+from convai.backends.management.server_log import networks, reasons
 from convai.backends.management.tritonserver import check_stub, find_triton, prepare_backends, server_environment
 from convai.pipeline.config_files import DEFAULT_PROFILE
 
@@ -152,6 +152,10 @@ class Server:
         with self._lock:
             self._stop()
 
+    def networks(self) -> list[str]:
+        """What its networks run on and in which precision, as far as their engines tell the log."""
+        return networks(self._log() or "")
+
     def note_regions(self) -> None:
         """Note the shared memory in use now; `stop` will remove it even if the server gets killed."""
         if self._folder is not None:
@@ -242,11 +246,16 @@ class Server:
             self.process.wait()
 
     def _reasons(self) -> str:
-        if self.log_file is None or not self.log_file.is_file():  # it went with the folder, or it is a terminal
-            return "see above"
+        log = self._log()
+        return "see above" if log is None else reasons(log)
+
+    def _log(self) -> str | None:
+        """What the server has logged since it started; None if the log went with its folder, or is a terminal."""
+        if self.log_file is None or not self.log_file.is_file():
+            return None
         with open(self.log_file, "rb") as log:
             log.seek(self._log_start)
-            return reasons(log.read().decode(errors="replace"))
+            return log.read().decode(errors="replace")
 
 
 def pipeline_options(model_repository: Path, backends: Path, profile: str, models: Sequence[str]) -> list[str]:

@@ -84,11 +84,13 @@ def print_at_once(text: str) -> None:
 
 def description(server: Server) -> str:
     encryption = "" if server.tls is None else " (mutual TLS)" if server.tls.root_cert else " (TLS)"
+    networks = "".join(f"network  {network}\n" for network in server.networks())
     return (
         f"gRPC     {server.grpc_address}{encryption}\n"
         f"HTTP     {server.http_address}\n"
         f"metrics  {server.metrics_url}\n"
         f"models   {', '.join(sorted(server.control.models()))}\n"
+        f"{networks}"
         "ready; Ctrl-C stops"
     )
 

@@ -1,4 +1,4 @@
-"""Pick out of tritonserver's log the lines that say why it did not start, or ended."""
+"""Pick out of tritonserver's log what it runs networks with, and why it did not start, or ended."""
 
 import re
 
@@ -7,6 +7,7 @@ import re
 ERROR = re.compile(
     r'^E\d{4} (?![^\]]*adapter\.py:)[^\]]*\] "?(?P<logged>.*?)"?$|^error: (?P<printed>.*)$', re.MULTILINE
 )
+NETWORK = re.compile(r"^network (.+)$", re.MULTILINE)  # as an engine announces one
 TRACEBACK = r"\n\nAt:"  # as the log spells line breaks
 HARMLESS = ("CudaDriverHelper", "unable to create stream")  # what Triton says on any machine without a GPU
 MOST_LINES = 10
@@ -18,3 +19,9 @@ def reasons(log: str) -> str:
     errors = [error.partition(TRACEBACK)[0] for error in errors if not any(text in error for text in HARMLESS)]
     of_models = [error for error in errors if error.startswith(("failed to load", "Poll failed"))]
     return "\n".join(list(dict.fromkeys(of_models or errors))[-MOST_LINES:]) or "its log holds no error"
+
+
+def networks(log: str) -> list[str]:
+    """What each network runs on and in which precision, one line per network whatever its number of processes."""
+    announced = {line.partition(":")[0]: line.partition("; ")[0] for line in NETWORK.findall(log)}
+    return [announced[name] for name in sorted(announced)]

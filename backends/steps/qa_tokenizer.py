@@ -100,6 +100,18 @@ def make_windows(
     return Windows(ids, types, mask, spans)
 
 
+def spread_evenly(question_tokens: int, context_tokens: int, window_tokens: int, doc_stride: int) -> tuple[int, int]:
+    """Window and stride that cover a context with as many windows as those given, overlapping as much, all as long.
+
+    Otherwise all but the last would be full, and the last padded to their length.
+    """
+    room = window_tokens - question_tokens - 3
+    overlap = room - doc_stride
+    num_windows = 1 + max(0, -(-(context_tokens - room) // doc_stride))
+    even_room = -(-(context_tokens + overlap * (num_windows - 1)) // num_windows)
+    return question_tokens + 3 + even_room, max(1, even_room - overlap)
+
+
 def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
     """Pad with zeros to `num_windows` and `num_tokens`."""
     missing = (num_windows - windows.input_ids.shape[0], num_tokens - windows.input_ids.shape[1])
@@ -114,7 +126,7 @@ def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
 class QaTokenizer(PythonStep):
     """Question and context -> token windows in bucketed shapes, with the place of each token in the context."""
 
-    token_buckets: Sequence[int]  # for one window; several take the last
+    token_buckets: Sequence[int]  # the last is the longest window
     window_buckets: Sequence[int]
     vocabulary_file: str = "vocab.txt"
     max_question_tokens: int = 64  # of a longer question the rest is ignored
@@ -154,12 +166,11 @@ class QaTokenizer(PythonStep):
         """
         windows = self._windows(self._question_pieces(question), self._context_pieces(context))
         num_windows, num_tokens = windows.input_ids.shape
-        if num_windows == 1:
-            num_tokens = smallest_bucket(num_tokens, self.token_buckets, "tokens")
-        else:
-            num_tokens = self.token_buckets[-1]
-            num_windows = smallest_bucket(num_windows, self.window_buckets, "windows of context")
-        return pad_windows(windows, num_windows, num_tokens)._asdict()
+        return pad_windows(
+            windows,
+            smallest_bucket(num_windows, self.window_buckets, "windows of context"),
+            smallest_bucket(num_tokens, self.token_buckets, "tokens"),
+        )._asdict()
 
     def _context_pieces(self, context: str) -> Pieces:
         check_size("context", context, self.max_context_bytes)
@@ -175,9 +186,10 @@ class QaTokenizer(PythonStep):
     def _windows(self, asked: Pieces, context: Pieces) -> Windows:
         if not len(asked.ids):
             context = asked  # nothing was asked, so nothing may be answered
-        return make_windows(
-            self.tokenizer, asked, context, window_tokens=self.token_buckets[-1], doc_stride=self.doc_stride
+        window_tokens, doc_stride = spread_evenly(
+            len(asked.ids), len(context.ids), self.token_buckets[-1], self.doc_stride
         )
+        return make_windows(self.tokenizer, asked, context, window_tokens=window_tokens, doc_stride=doc_stride)
 
 
 def check_size(name: str, text: str, max_bytes: int) -> None:

@@ -3,15 +3,19 @@
 convai bench --json speed.json --plot speed.png
 convai bench --loads 1 8 --requests 24 --paths ensemble floor
 convai bench --network-delay 20
+convai bench --rivals --paths ensemble
+convai bench --beside 127.0.0.1:9001 --paths ensemble
 
 Latency is NVIDIA SpeechSquad's: from the end of the question to the first byte of the answer's audio. A question is
 sent when it has ended and its answer arrives whole, so it is the time of one call, until the answer is complete.
 """
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from convai.benchmarks.speed.rivals.program import RIVALS
 from convai.generator.profiles import PROFILES
 from convai.pipeline.ears import JASPER
 from convai.pipeline.mistakes import CallerMistake
@@ -36,8 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, help="questions that `convai evaluate speak` made (default: built in)")
     parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
-    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument(
+        "--beside", metavar="HOST:PORT", help="measure this running server too, of another version, say"
+    )
     with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
+    parser.add_argument(
+        "--rivals", nargs="*", choices=RIVALS, metavar="NAME", help=f"other ways to serve: {', '.join(RIVALS)} (all)"
+    )
+    parser.add_argument(
+        "--rival-profile", choices=with_jasper, help="whose engines the rivals take (default: that of the server)"
+    )
+    parser.add_argument("--rival-threads", type=int, default=1, help="of each of their networks, default %(default)s")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default="cpu", choices=with_jasper, help="default %(default)s")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="per call, default %(default)g")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -63,11 +77,13 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse now what would only fail after minutes."""
-    for name in ("repeats", "limit"):
+    for name in ("repeats", "limit", "rival_threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise CallerMistake(f"--{name} is {getattr(args, name)}; it must be at least 1")
+            raise CallerMistake(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
     if args.network_delay < 0:
         raise CallerMistake(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
+    if args.network_delay and (args.rivals is not None or args.beside):
+        raise CallerMistake("--network-delay is the ensemble's alone; leave it out, or --rivals and --beside")
     for file in filter(None, (args.json, args.plot)):
         file.parent.mkdir(parents=True, exist_ok=True)
 
@@ -75,26 +91,35 @@ def check(args: argparse.Namespace) -> None:
 def measure(args: argparse.Namespace, questions: list):
     from convai.benchmarks.speed.closed_loop import Load
     from convai.benchmarks.speed.load_result import BenchResult
-    from convai.benchmarks.speed.load_run import Bench, opened_paths
+    from convai.benchmarks.speed.load_run import Bench
     from convai.benchmarks.speed.measured_server import measured_server
-    from convai.client.client import ConvaiClient
+    from convai.benchmarks.speed.opened_paths import Opener
+    from convai.benchmarks.speed.rivals.server_process import RivalSetup
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
-    with (
-        measured_server(args.server, args.model_repository, args.profile, args.network_delay / 1000) as server,
-        ConvaiClient(server.address, timeout_seconds=args.timeout) as client,
-        opened_paths(args.paths, client, args.model_repository, args.profile) as paths,
-    ):
-        bench = Bench(client, server, paths, questions)
+    repository, profile = args.model_repository, args.profile
+    with ExitStack() as stack:
+        server = stack.enter_context(measured_server(args.server, repository, profile, args.network_delay / 1000))
+        beside = stack.enter_context(measured_server(args.beside, repository, profile)) if args.beside else None
+        rivals = RivalSetup(repository, args.rival_profile or profile, args.rival_threads)
+        opener = Opener(server, beside, repository, profile, rivals, args.timeout)
+        bench = Bench(stack.enter_context(opener.opened(path_names(args))), questions)
         rounds = bench.run(loads, args.repeats)
-    differing = sum(len(texts) > 1 for texts in bench.texts.values())
-    return BenchResult(settings(args), questions, differing, server.ready_seconds, rounds)
+    return BenchResult(settings(args), questions, len(bench.wrong), server.ready_seconds, rounds)
+
+
+def path_names(args: argparse.Namespace) -> list[str]:
+    """What is compared, in the order of the tables; `--rivals` without names means all of them."""
+    rivals = [] if args.rivals is None else args.rivals or RIVALS
+    return [*args.paths, *(["beside"] if args.beside else []), *rivals]
 
 
 def settings(args: argparse.Namespace) -> dict[str, Any]:
     """What was asked for, as it goes into the JSON."""
     return {
-        "paths": args.paths,
+        "paths": path_names(args),
+        "rival_profile": args.rival_profile,
+        "rival_threads": args.rival_threads,
         "loads": args.loads,
         "requests": args.requests,
         "seconds": args.seconds,
@@ -103,4 +128,5 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
         "profile": args.profile,
         "manifest": args.manifest and str(args.manifest),
         "server": args.server,
+        "beside": args.beside,
     }

@@ -15,6 +15,7 @@ from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
+from convai.generator.settings import thread_parameters
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
 from convai.pipeline.mistakes import CallerMistake
@@ -32,6 +33,11 @@ class InProcess:
 
     def walk(self, request: Request) -> tuple[Answer, dict[str, float]]:
         """The answer to a request to one of the ensembles, and the seconds of each step that it needed."""
+        tensors, seconds = self.run(request)
+        return Answer.from_tensors(tensors), seconds
+
+    def run(self, request: Request) -> tuple[Arrays, dict[str, float]]:
+        """As `walk`, with the tensors that Triton would send."""
         tensors = dict(request.inputs)
         seconds = {}
         for call in needed_calls(request.model, request.outputs):
@@ -39,7 +45,11 @@ class InProcess:
             made = self.steps[call.step]({name: tensors[edge] for name, edge in call.inputs.items()})
             seconds[call.step] = time.perf_counter() - start
             tensors |= {edge: made[name] for name, edge in call.outputs.items()}
-        return Answer.from_tensors({name: tensors[name] for name in request.outputs}), seconds
+        return {name: tensors[name] for name in request.outputs}, seconds
+
+
+def whole_pipeline(model_repository: Path, profile: str, threads: int | None = None) -> InProcess:
+    return InProcess(python_steps(model_repository, profile) | networks(model_repository, profile, threads))
 
 
 def python_steps(model_repository: Path, profile: str) -> dict[str, RunStep]:
@@ -59,13 +69,15 @@ def stacked(rows: Sequence[Mapping[str, Array | str]]) -> Arrays:
     return {name: stack_rows([row[name] for row in rows]) for name in rows[0]}
 
 
-def networks(model_repository: Path, profile: str) -> dict[str, RunStep]:
-    """The networks on the same engines, with the same threads, as the server runs them on a CPU."""
-    return {name: network(name, model_repository, profile) for name in NETWORK_NAMES}
+def networks(model_repository: Path, profile: str, threads: int | None = None) -> dict[str, RunStep]:
+    """The networks on the same engines as the server runs them on a CPU, with the same threads or so many each."""
+    return {name: network(name, model_repository, profile, threads) for name in NETWORK_NAMES}
 
 
-def network(name: str, model_repository: Path, profile: str) -> RunStep:
+def network(name: str, model_repository: Path, profile: str, threads: int | None = None) -> RunStep:
     config = read_config(name, model_repository, profile)
+    if threads:
+        config["parameters"] |= string_values(thread_parameters(config["backend"], threads))
     file = model_repository / name / "1" / config["default_model_filename"]
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; `convai export` makes it")
@@ -73,16 +85,27 @@ def network(name: str, model_repository: Path, profile: str) -> RunStep:
     return lambda inputs: plainly_named(loaded.run(inputs))
 
 
+def string_values(parameters: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """Parameters as Triton's ModelConfig holds them."""
+    return {name: {"string_value": str(value)} for name, value in parameters.items()}
+
+
 def network_class(name: str, engine: str) -> type:
     if engine == "onnxruntime":
         from convai.backends.engines.onnxruntime.network import OnnxNetwork
 
         return OnnxNetwork
+    if engine == "openvino":
+        from convai.backends.engines.openvino.network import OpenVinoNetwork
+
+        return OpenVinoNetwork
     if engine == "pytorch":
         from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
         return TorchScriptNetwork
-    raise CallerMistake(f"{name} runs on {engine}; what can be called directly runs on onnxruntime or pytorch")
+    raise CallerMistake(
+        f"{name} runs on {engine}; what can be called directly runs on onnxruntime, openvino or pytorch"
+    )
 
 
 def plainly_named(outputs: Arrays) -> Arrays:

@@ -22,18 +22,22 @@ class LoadFigures:
     ----------
     answers : how many requests the percentiles are of
     mean_seconds : of all requests, those before and after the counted ones too: what the steps' times are shares of
+    wrong : how many of `answers` were not what the first path answers when it is asked alone
+    processor_seconds : per answer, of all processes that do the work, user and system; None for those elsewhere
+    memory : of all these processes after this load
     latency_ratio, throughput_ratio : to the floor, measured in the same round; None without it
-    memory : of all server processes after this load; None for a server elsewhere
     """
 
     path: str
     in_flight: int
     answers: int
+    wrong: int
     p50_seconds: float
     p90_seconds: float
     p99_seconds: float
     mean_seconds: float
     answers_per_second: float
+    processor_seconds: float | None
     steps: tuple[StepShare, ...]
     memory: Memory | None
     latency_ratio: float | None = None
@@ -41,19 +45,28 @@ class LoadFigures:
 
 
 def figures_of(
-    path: str, in_flight: int, outcome: LoadOutcome[Reply], steps: tuple[StepShare, ...], memory: Memory | None
+    path: str,
+    in_flight: int,
+    outcome: LoadOutcome[Reply],
+    steps: tuple[StepShare, ...] = (),
+    memory: Memory | None = None,
+    processor_seconds: float | None = None,
+    wrong: int = 0,
 ) -> LoadFigures:
+    """`processor_seconds` is that of all replies together."""
     latencies = [reply.latency_seconds for _, reply in outcome.counted]
     p50, p90, p99 = map(float, np.percentile(latencies, PERCENTILES))
     return LoadFigures(
         path,
         in_flight,
         len(latencies),
+        wrong,
         p50,
         p90,
         p99,
         fmean(reply.latency_seconds for reply in outcome.all_replies),
         outcome.answers_per_second,
+        None if processor_seconds is None else processor_seconds / len(outcome.all_replies),
         steps,
         memory,
     )

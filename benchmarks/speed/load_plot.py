@@ -11,22 +11,31 @@ from matplotlib.ticker import ScalarFormatter
 from convai.benchmarks.speed.load_figures import LoadFigures
 from convai.pipeline.description import STEPS
 
-COLOURS = {"ensemble": "tab:blue", "step-by-step": "tab:orange", "floor": "black"}
+COLOURS = {
+    "ensemble": "tab:blue",
+    "step-by-step": "tab:orange",
+    "floor": "black",
+    "beside": "tab:cyan",
+    "fastapi": "tab:green",
+    "ray": "tab:red",
+    "pytriton": "tab:purple",
+}
 STEP_COLOURS = {step.name: matplotlib.colormaps["tab20"](number) for number, step in enumerate(STEPS)}
 BETWEEN_COLOUR = "lightgrey"
-SERVED_PATHS = ("ensemble", "step-by-step")
+STEPPED_PATHS = ("ensemble", "step-by-step", "beside")  # of which the first two measured are drawn step by step
+GIGABYTE = 1e9
 
 
 def plot_loads(file: Path, measured: Sequence[LoadFigures], title: str) -> None:
     """Write a picture to `file`, whose ending chooses the format (.png, .svg, .pdf)."""
-    figure = Figure(figsize=(12, 9), layout="constrained")
+    figure = Figure(figsize=(17, 9), layout="constrained")
     figure.suptitle(title)
-    (throughput, latency), shares = figure.subplots(2, 2)
+    (throughput, latency, processor), (*shares, memory) = figure.subplots(2, 3)
     draw_throughput(throughput, measured)
     draw_latency(latency, measured)
-    shares[1].sharey(shares[0])
-    for axes, path in zip(shares, SERVED_PATHS, strict=True):
-        draw_steps(axes, path, [figures for figures in measured if figures.path == path])
+    draw_processor_time(processor, measured)
+    draw_memory(memory, measured)
+    draw_all_steps(shares, measured)
     figure.legend(*legend_of(shares), loc="outside lower center", ncols=7, fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=120)
@@ -50,6 +59,24 @@ def draw_latency(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     finish_load_axis(axes, measured)
 
 
+def draw_processor_time(axes: Axes, measured: Sequence[LoadFigures]) -> None:
+    known = [figures for figures in measured if figures.processor_seconds is not None]
+    for path, loads in by_path(known).items():
+        draw_path(axes, path, loads, [figures.processor_seconds or 0.0 for figures in loads])
+    axes.set(title="Processor time per answer, all processes", ylabel="seconds", ylim=(0, None))
+    finish_load_axis(axes, measured)
+
+
+def draw_memory(axes: Axes, measured: Sequence[LoadFigures]) -> None:
+    """A bar per path: the most that it took under any load."""
+    known = [(figures.path, figures.memory.pss_bytes) for figures in measured if figures.memory]
+    for path in dict(known):
+        axes.bar(path, max(size for one, size in known if one == path) / GIGABYTE, color=COLOURS[path])
+    axes.set(title="Memory of all processes (PSS)", ylabel="GB")
+    axes.tick_params(axis="x", rotation=30)
+    axes.grid(axis="y", alpha=0.3)
+
+
 def draw_path(axes: Axes, path: str, loads: Sequence[LoadFigures], values: Sequence[float]) -> None:
     """A line over the loads; the floor, which takes one request at a time, is a level."""
     if path == "floor":
@@ -64,7 +91,19 @@ def finish_load_axis(axes: Axes, measured: Sequence[LoadFigures]) -> None:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("requests in flight")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
+def draw_all_steps(shares: Sequence[Axes], measured: Sequence[LoadFigures]) -> None:
+    """Those of one path to each axes."""
+    by_its_steps = by_path(measured)
+    paths = [path for path in STEPPED_PATHS if path in by_its_steps]
+    shares[1].sharey(shares[0])
+    for axes, path in zip(shares, paths, strict=False):
+        draw_steps(axes, path, by_its_steps[path])
+    for axes in shares[len(paths) :]:
+        axes.set_visible(False)
 
 
 def draw_steps(axes: Axes, path: str, loads: Sequence[LoadFigures]) -> None:

@@ -7,15 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from convai.benchmarks.speed.load_figures import LoadFigures, medians
-from convai.benchmarks.speed.load_table import loads_table, steps_tables
+from convai.benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
 from convai.benchmarks.speed.question_set import Question
 from convai.benchmarks.speed.targets import Target, targets
 
-PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "torch", "tritonclient", "numpy")
+SERVING = ("convai", "nvidia-pytriton", "onnxruntime", "openvino", "torch", "tritonclient", "numpy")
+PACKAGES = (*SERVING, "fastapi", "uvicorn", "uvloop", "ray")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class BenchResult:
     Attributes
     ----------
     settings : what was asked for
-    differing : how many questions got more than one answer, over all paths and loads
+    differing : how many questions got another answer than the first path's alone, over all paths and loads
     rounds : the figures as measured; `medians` are over these
     """
 
@@ -58,9 +59,10 @@ class BenchResult:
         parts = [
             self.title,
             loads_table(self.medians),
+            ratios_table(self.rounds, self.settings["paths"][0]),
             "Time of each step, queue + compute [ms], share of the mean latency, mean batch size",
             steps_tables(self.medians),
-            f"questions answered differently by another path or under another load: {self.differing}",
+            f"questions answered otherwise than by the first path alone, by any path under any load: {self.differing}",
             "\n".join(str(target) for target in self.targets),
         ]
         return "\n\n".join(part for part in parts if part)
@@ -91,8 +93,15 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "processor": processor(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES if is_installed(name)},
     }
+
+
+def is_installed(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def processor() -> str:

@@ -26,7 +26,7 @@ class MeasuredServer:
     ready_seconds: float | None
 
     def memory(self) -> Memory | None:
-        return memory_of(self.pid)
+        return memory_of(self.processes())
 
     def processes(self) -> list[int]:
         """Process ids of tritonserver and its stubs; none of a server on another machine."""

@@ -59,8 +59,8 @@ def attempt(ask: Callable, questions: Sequence[Question], index: int) -> Attempt
     start = time.perf_counter()
     text, failure, refused = None, None, False
     try:
-        reply = ask(questions[index])
-        text = (reply.heard, reply.answer)
+        answer = ask(questions[index]).answer
+        text = (answer.question, answer.answer)
     except Overloaded as error:
         refused, failure = True, str(error)
     except ConvaiError as error:

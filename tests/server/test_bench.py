@@ -5,7 +5,7 @@ import soundfile
 from support.sounds import chirp
 
 from convai.__main__ import main
-from convai.benchmarks.speed.server_memory import memory_of, server_at
+from convai.benchmarks.speed.server_memory import memory_of, server_at, with_children
 from convai.generator.profiles import PROFILES
 
 
@@ -49,15 +49,21 @@ def between_the_steps(figures):
 
 def test_memory_is_that_of_the_server_and_its_stubs(server, measured):
     assert server_at(server.grpc_address) == server.process.pid
-    memory = memory_of(server.process.pid)
+    memory = memory_of(with_children(server.process.pid))
     assert memory.processes == 1 + sum(settings.instances for settings in PROFILES["cpu"].settings.values())
     assert 1e8 < memory.pss_bytes < memory.rss_bytes
     assert measured["medians"][0]["memory"]["processes"] == memory.processes
 
 
+def test_processor_time_is_that_of_the_processes_that_do_the_work(measured):
+    ensemble, stepped, floor = (figures["processor_seconds"] for figures in measured["medians"])
+    assert 0 < floor < 1.5 * min(ensemble, stepped)
+
+
 @pytest.mark.parametrize("address", ["192.0.2.1:8001", "127.0.0.1:1"])
 def test_a_server_elsewhere_or_nowhere_has_no_memory_here(address):
-    assert memory_of(server_at(address)) is None
+    assert server_at(address) is None
+    assert memory_of([]) is None
 
 
 @pytest.mark.parametrize(

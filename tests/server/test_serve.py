@@ -83,6 +83,19 @@ def test_serve_says_where_it_is_and_stops_cleanly_on_a_signal(repository, signal
     assert serving.leaves_nothing()
 
 
+def test_serve_says_what_a_network_runs_on(tmp_path):
+    folder = write_repository(tmp_path)
+    for model in set(models_in(folder)) - {"lookup"}:
+        (folder / model / "config.pbtxt").unlink()
+    config = folder / "lookup" / "config.pbtxt"
+    config.write_text(config.read_text().replace('backend: "onnxruntime"', 'backend: "openvino"'))
+    serving = Serving(folder)
+    serving.process.terminate()
+    assert serving.said["network"].startswith("lookup: OpenVINO ")
+    assert serving.said["network"].endswith(", FP32, 1 thread")
+    assert serving.process.wait(20) == 0
+
+
 def test_a_second_signal_ends_the_wait_for_callers(repository):
     serving = Serving(repository, "--drain", "100")
     with socket.create_connection(("127.0.0.1", int(serving.http_port))):

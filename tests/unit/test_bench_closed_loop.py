@@ -5,6 +5,7 @@ import pytest
 
 from convai.benchmarks.speed.closed_loop import Load, run_load
 from convai.benchmarks.speed.paths import Reply
+from convai.client.answer import Answer
 
 QUESTIONS = ["short", "middle", "long"]
 
@@ -27,7 +28,7 @@ class Service:
         time.sleep(self.seconds)
         with self.lock:
             self.now -= 1
-        return Reply(question, "", 0.0, time.perf_counter() - start, {})
+        return Reply(Answer(question=question), time.perf_counter() - start, {})
 
 
 @pytest.mark.parametrize("in_flight", [1, 4])
@@ -41,7 +42,7 @@ def test_the_questions_that_count_are_asked_in_turn_each_equally_often():
     outcome = run_load(Service(), QUESTIONS, Load(4, requests=12, seconds=10))
     indices = [index for index, _ in outcome.counted]
     assert indices == [(4 + number) % 3 for number in range(12)]
-    assert all(reply.heard == QUESTIONS[index] for index, reply in outcome.counted)
+    assert all(reply.answer.question == QUESTIONS[index] for index, reply in outcome.counted)
 
 
 def test_the_load_is_kept_up_until_the_last_counted_answer():

@@ -5,16 +5,18 @@ import pytest
 from convai.benchmarks.speed.closed_loop import LoadOutcome
 from convai.benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
 from convai.benchmarks.speed.load_plot import plot_loads
-from convai.benchmarks.speed.load_table import loads_table, steps_tables
+from convai.benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
 from convai.benchmarks.speed.paths import Reply
 from convai.benchmarks.speed.server_memory import Memory
 from convai.benchmarks.speed.step_shares import StepShare, called_shares, served_shares
 from convai.benchmarks.speed.targets import targets
+from convai.client.answer import Answer
 from convai.client.step_times import Counters
 
 
 def replies(*latencies, **step_seconds):
-    return tuple(Reply("who", "Ada", 1.0, latency, step_seconds) for latency in latencies)
+    answer = Answer(question="who", answer="Ada")
+    return tuple(Reply(answer, latency, step_seconds) for latency in latencies)
 
 
 def figures(path, in_flight, latency, per_second, steps=(), memory=None):
@@ -119,6 +121,25 @@ def test_the_tables_show_every_load_and_where_the_time_went():
 def test_whatever_was_measured_can_be_drawn(kept, tmp_path):
     plot_loads(tmp_path / "speed.png", both_paths()[kept], "a title")
     assert (tmp_path / "speed.png").stat().st_size > 10_000
+
+
+def test_processor_time_is_shared_by_all_answers_those_that_do_not_count_too():
+    given = replies(0.1, 0.2, 0.3, 0.4)
+    outcome = LoadOutcome(tuple(enumerate(given[:2])), given, 5.0)
+    assert figures_of("ensemble", 2, outcome, processor_seconds=1.0).processor_seconds == 0.25
+    assert figures_of("ensemble", 2, outcome).processor_seconds is None
+
+
+def test_the_first_path_is_held_against_each_other_one_round_by_round():
+    rounds = [
+        [figures("ray", 8, 2.0, per_second), figures("ensemble", 8, latency, 6.0), figures("floor", 1, 0.5, 3.0)]
+        for latency, per_second in [(1.0, 2.0), (3.0, 6.0), (4.0, 3.0)]
+    ]
+    assert [line.split() for line in ratios_table(rounds, "ensemble").splitlines()[1:]] == [
+        ["ray", "8", "2.00", "1.50"],
+        ["floor", "8", "2.00", "6.00"],
+    ]
+    assert ratios_table([[figures("ensemble", 8, 1.0, 1.0)]], "ensemble") == ""
 
 
 def test_memory_may_be_missing():

@@ -14,7 +14,7 @@ from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import SHARED_MEMORY, Stub, command_line, regions_of
 from convai.backends.management.revival import load_targets
 from convai.backends.management.run_folder import SECONDS_TO_LOCK, RunFolder, remove_abandoned
-from convai.backends.management.server_log import reasons
+from convai.backends.management.server_log import networks, reasons
 from convai.backends.management.tritonserver import (
     TritonFiles,
     check_stub,
@@ -81,7 +81,18 @@ def test_a_stub_tells_its_model():
     assert Stub(1, ("stub", "model.pt", "region", "1", "1", "7", "python", "3", "bert_qa_0_1")).model == "bert_qa"
 
 
-@pytest.mark.parametrize("backend", ["python", "pytorch", "onnxruntime"])
+def test_a_network_is_told_once_however_many_processes_announce_it():
+    log = (
+        "I1122 18:46:55.7 1 server.cc:300] fine\n"
+        "network jasper: OpenVINO 1.2, BF16, 2 threads; 25 sizes warmed up in 0.5 s\n"
+        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.5 s\n"
+        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.6 s\n"
+    )
+    assert networks(log) == ["bert: OpenVINO 1.2, FP32, 1 thread", "jasper: OpenVINO 1.2, BF16, 2 threads"]
+    assert networks("") == []
+
+
+@pytest.mark.parametrize("backend", ["python", "pytorch", "onnxruntime", "openvino"])
 def test_shared_memory_in_use_is_found_whatever_the_backend(backend):
     region = SHARED_MEMORY / f"triton_{backend}_backend_shm_region_of-a-test-{os.getpid()}"
     region.write_bytes(bytes(4096))
@@ -158,6 +169,7 @@ def test_our_engines_stand_in_for_backends_that_triton_lacks(tmp_path):
     prepare_backends(find_triton(), tmp_path)
 
     assert (tmp_path / "onnxruntime" / "model.py").is_file()
+    assert (tmp_path / "openvino" / "model.py").is_file()
     assert (tmp_path / "pytorch" / "model.py").is_file()
     assert not (tmp_path / "python" / "libtriton_python.so").is_symlink()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces
+from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces, spread_evenly
 from convai.generator.machines import Buckets
 
 VOCABULARY_FILE = Path(__file__).parent.parent.parent / "model_repository/qa_tokenizer/1/vocab.txt"
@@ -97,8 +97,8 @@ def test_special_tokens_spelled_out_in_a_text_stay_text(step):
     assert (result["input_ids"] == CLASSIFY).sum() == 1
 
 
-@pytest.mark.parametrize(("context_tokens", "shape"), [(58, (1, 64)), (60, (1, 96)), (378, (1, 384)), (380, (2, 384))])
-def test_one_window_takes_the_smallest_bucket_and_several_take_the_largest(step, context_tokens, shape):
+@pytest.mark.parametrize(("context_tokens", "shape"), [(58, (1, 64)), (60, (1, 96)), (378, (1, 384))])
+def test_a_window_takes_the_smallest_bucket(step, context_tokens, shape):
     result = step(question="which word", context=words(context_tokens))
     assert {name: array.shape[:2] for name, array in result.items()} == dict.fromkeys(result, shape)
 
@@ -117,10 +117,33 @@ def test_windows_advance_by_the_stride_and_cover_the_whole_context():
 def test_the_number_of_windows_is_bucketed_and_empty_windows_see_one_token():
     step = make_step(window_buckets=[1, 8])
     result = step(question="which word", context=words(600))
-    assert result["input_ids"].shape == (8, 384)
+    assert result["input_ids"].shape[0] == 8
     assert result["attention_mask"].sum(axis=1)[:3].min() > 300
     assert result["attention_mask"][3:].sum(axis=1).tolist() == [1] * 5
     assert not result["token_spans"][3:].any()
+
+
+def test_windows_of_one_context_are_equally_long_and_padded_to_their_own_size():
+    result = make_step(token_buckets=range(8, 385, 8))(question="which word", context=words(400))
+    lengths = result["attention_mask"].sum(axis=1)
+    assert len(lengths) == 2
+    assert abs(lengths[0] - lengths[1]) <= 1
+    assert result["input_ids"].shape == (2, -(-lengths.max() // 8) * 8)
+    assert lengths.max() < 384
+
+
+@pytest.mark.parametrize("doc_stride", [1, 128, 379])
+@pytest.mark.parametrize("context_tokens", [1, 379, 380, 507, 508, 900, 4000])
+def test_spread_windows_are_as_many_as_full_ones_overlap_as_much_and_cover_the_context(context_tokens, doc_stride):
+    room = 384 - 2 - 3
+    full = 1 + max(0, -(-(context_tokens - room) // doc_stride))
+    window_tokens, stride = spread_evenly(2, context_tokens, 384, doc_stride)
+    even_room = window_tokens - 2 - 3
+    assert even_room <= room
+    assert 1 + max(0, -(-(context_tokens - even_room) // stride)) <= full
+    assert (full - 1) * stride + even_room >= context_tokens
+    if full > 1:
+        assert even_room - stride == room - doc_stride
 
 
 def test_the_buckets_do_not_change_the_windows():

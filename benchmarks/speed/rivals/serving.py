@@ -1,0 +1,25 @@
+"""What the rivals' servers have in common: they warm up, say that they are ready, and end when they are told."""
+
+import argparse
+import sys
+
+from convai.benchmarks.speed.in_process import InProcess, whole_pipeline
+from convai.benchmarks.speed.paths import request_of
+from convai.benchmarks.speed.question_set import default_questions
+
+HOST = "127.0.0.1"
+READY = "ready"
+
+
+def warm_pipeline(args: argparse.Namespace) -> InProcess:
+    """The whole pipeline, after it has done what every process does once."""
+    pipeline = whole_pipeline(args.model_repository, args.profile, args.threads)
+    for question in default_questions():
+        pipeline.walk(request_of(question))
+    return pipeline
+
+
+def serve_until_told() -> None:
+    """Say that questions may come, and return once whoever started this process closes its input or has died."""
+    print(READY, flush=True)
+    sys.stdin.read()

@@ -1,0 +1,87 @@
+"""The default networks answer on OpenVINO as on ONNX Runtime, within the tolerances of their precision.
+
+Quality in words and F1 is measured by `python -m convai.benchmarks.quality.two_profiles`.
+"""
+
+import numpy as np
+import pytest
+from support.places import EXAMPLES
+
+from convai.backends.engines.openvino.network import OpenVinoNetwork
+from convai.benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
+from convai.client.audio_files import read_mono
+from convai.client.requests import hearing_inputs, text_row
+
+# Of probabilities, of logits of some 10, and of audio in [-1, 1].
+TOLERANCES = {
+    "FP32": {"jasper": 1e-3, "bert": 1e-3, "waveglow": 1e-4},
+    "BF16": {"jasper": 0.1, "bert": 0.5, "waveglow": 1e-2},
+}
+SOUNDS = ("question.wav", "bees.flac", "bread.flac", "everest.flac")
+TEXTS = ("context.txt", "bees.txt", "bread.txt", "everest.txt")
+SENTENCES = ("England's national poet.", "Nineteen eighty-four, in the small town of Brno.")
+
+
+@pytest.fixture(scope="module")
+def steps(model_repository):
+    return python_steps(model_repository, "cpu-onnx")
+
+
+@pytest.fixture(scope="module")
+def requests(model_repository, steps):
+    """What each network is given on the way of the examples."""
+    tacotron2 = network("tacotron2", model_repository, "cpu-onnx")
+    heard = [steps["speech_features"](hearing_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
+    question = text_row("question", "what is it often called")
+    read = [
+        steps["qa_tokenizer"]({"question": question, "context": text_row("context", (EXAMPLES / name).read_text())})
+        for name in TEXTS
+    ]
+    mels = [tacotron2(steps["text_encoder"]({"text": text_row("text", text)})) for text in SENTENCES]
+    spoken = [steps["mel_padder"](mel) for mel in mels]
+    names = {
+        "jasper": ("features", "features_length"),
+        "bert": ("input_ids", "token_type_ids", "attention_mask"),
+        "waveglow": ("padded_mel", "z"),
+    }
+    made = {"jasper": heard, "bert": read, "waveglow": spoken}
+    return {step: [{name: one[name] for name in names[step]} for one in made[step]] for step in made}
+
+
+def on_openvino(name, model_repository, precision):
+    config = read_config(name, model_repository, "cpu")
+    config["parameters"]["HINT_BF16"]["string_value"] = "YES" if precision == "BF16" else "NO"
+    del config["parameters"]["warm_up"]
+    loaded = OpenVinoNetwork(model_repository / name / "1" / "model.onnx", config)
+    return lambda inputs: plainly_named(loaded.run(inputs))
+
+
+def scaled(name, array):
+    # The logarithms of what is all but impossible differ by more than matters to anybody.
+    return np.exp(array) if name == "log_probs" else array.astype(float)
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+@pytest.mark.parametrize("name", ["jasper", "bert", "waveglow"])
+def test_a_default_network_answers_as_on_onnx_runtime(model_repository, requests, name, precision):
+    reference = network(name, model_repository, "cpu-onnx")
+    run = on_openvino(name, model_repository, precision)
+    differences = []
+    for inputs in requests[name]:
+        expected, got = reference(inputs), run(inputs)
+        assert {key: value.dtype for key, value in got.items()} == {key: one.dtype for key, one in expected.items()}
+        differences += [np.abs(scaled(key, got[key]) - scaled(key, expected[key])).max() for key in expected]
+    print(f"{name} in {precision} differs by {max(differences):.1e}")
+    assert max(differences) <= TOLERANCES[precision][name]
+
+
+def test_the_examples_are_heard_and_answered_alike_in_both_precisions(model_repository, steps, requests):
+    context = text_row("context", (EXAMPLES / "context.txt").read_text())
+    heard = {
+        precision: [
+            steps["ctc_decoder"](on_openvino("jasper", model_repository, precision)(inputs) | {"context": context})
+            for inputs in requests["jasper"][:1]
+        ]
+        for precision in TOLERANCES
+    }
+    assert [one["question"] for one in heard["FP32"]] == [one["question"] for one in heard["BF16"]]
