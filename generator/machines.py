@@ -94,12 +94,10 @@ def _network(
     return Settings(engine, parameters=parameters, **settings)
 
 
-# The first step waits longest for company; later ones receive what it made together.
-FIRST_STEP = Settings(max_queue_delay_microseconds=1000)
-
 EACH_ALONE = {"max_elements_per_run": 1}  # requests of a batch run one after another
 
-# On a CPU padding costs time, and joining requests saves next to none: no window is added to fill up a size.
+# On a CPU padding costs time, and joining requests saves next to none: no window is added to fill up a size, and none
+# waits for company. Those that have to wait for a process are joined all the same.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
 # Where all steps share the processors, those nearer to the answer go first, or else an overload piles up before
@@ -110,18 +108,17 @@ CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows
 # are answered a fifth faster.
 # Two threads each: one alone would answer a single question a third later, and eight at once no sooner.
 _ON_CPU = {
-    "speech_features": replace(FIRST_STEP, max_queue_size=16),
+    "speech_features": Settings(max_queue_size=16),
     "ctc_decoder": Settings(instances=2),
     # It hears one question after another, so that a batch would keep one process busy and the other idle.
     "moonshine": Settings(
         instances=2,
         preferred_batch_size=1,
-        max_queue_delay_microseconds=0,
         max_queue_size=16,
         parameters={"threads": 1, "niceness": 5},
     ),
 }
-_TACOTRON2 = _network("pytorch", 1, niceness=1)
+_TACOTRON2 = _network("onnxruntime", 1, niceness=1)
 
 
 def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:
@@ -173,8 +170,12 @@ CPU_ONNX = Machine(
 
 _ON_TENSORRT = Settings("tensorrt", max_queue_delay_microseconds=2000)
 _ON_ONNXRUNTIME = replace(_ON_TENSORRT, engine="onnxruntime", accelerator="tensorrt")
+# The first step waits longest for company; later ones receive what it made together, one after another.
 # Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
-_AROUND_PLANS = {"speech_features": FIRST_STEP, "tacotron2": _network("pytorch", 1)}
+_AROUND_PLANS = {
+    "speech_features": Settings(max_queue_delay_microseconds=1000),
+    "tacotron2": _network("pytorch", 1, max_queue_delay_microseconds=250),
+}
 _PLANNED = ("jasper", "bert", "waveglow")
 
 GPU = Machine("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))

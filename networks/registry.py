@@ -38,7 +38,8 @@ class Network:
     the default. `variable_axes` names, per input, the axes whose size may differ from one call to the next.
     `parity_cases` are arguments of example_inputs: batch 1, a mixed batch of 4, and sizes unlike those of
     `traced_case`; for a plan they must be within the buckets. `tolerances` are by precision. `folded_class`, in
-    `fold.py`, makes of the network one that answers the same for less work; it is what is exported.
+    `fold.py`, makes of the network one that answers the same for less work; it is what is exported. `loop_module` has
+    the `parts` of a network whose loop ends when its results say so, which ONNX cannot trace whole.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Network:
     parity_cases: tuple[Mapping[str, int], ...]
     tolerances: Mapping[str, Tolerance]
     folded_class: str | None = None
+    loop_module: str | None = None
     companion_module: str | None = None
 
     def __post_init__(self):
@@ -77,6 +79,12 @@ class Network:
             return module
         return getattr(importlib.import_module(f"convai.networks.{self.name}.fold"), self.folded_class)(module)
 
+    def loop_parts(self, module: nn.Module) -> Any:
+        """Its `LoopParts`; None for a network that can be traced whole."""
+        if self.loop_module is None:
+            return None
+        return importlib.import_module(f"convai.networks.{self.name}.{self.loop_module}").parts(module)
+
     def write_companion(self, module: nn.Module, config: Any, model_repository: Path) -> None:
         """Write into the model repository what another step needs to know of the network, if anything."""
         if self.companion_module is not None:
@@ -86,7 +94,12 @@ class Network:
 
     def source_files(self) -> set[Path]:
         """The modules of the network's folder that its computation is made of; its training is not among them."""
-        names = {"model", "fold" if self.folded_class else "model", self.companion_module or "model"}
+        names = {
+            "model",
+            "fold" if self.folded_class else "model",
+            self.loop_module or "model",
+            self.companion_module or "model",
+        }
         folder, files = Path(self._module.__file__ or "").parent, set[Path]()
         while names:
             file = folder / f"{names.pop()}.py"
@@ -144,7 +157,7 @@ NETWORKS = {
         Network(
             "tacotron2",
             class_name="Tacotron2",
-            formats=("torchscript",),
+            formats=("onnx", "torchscript"),
             variable_axes={"symbol_ids": {0: "batch", 1: "symbols"}, "symbols_length": {0: "batch"}},
             traced_case={"batch": 2, "length": 32},
             parity_cases=(
@@ -156,6 +169,7 @@ NETWORKS = {
                 "fp32": Tolerance(1e-3, "a log amplitude this far off is a hundredth of a decibel"),
                 "fp16": Tolerance(5e-2, "half a decibel; FP16 keeps three digits, and a frame is made from the last"),
             },
+            loop_module="loop",
             companion_module="symbols_file",
         ),
         Network(

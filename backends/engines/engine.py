@@ -6,7 +6,7 @@ runs it, and that knows nothing of Triton but the parameters of a model's config
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,6 @@ from convai.backends.engines.runs import Arrays, run_requests
 from convai.backends.runtime.adapter import (
     InferenceRequest,
     InferenceResponse,
-    failure,
     failure_of,
     read_inputs,
     success,
@@ -63,16 +62,10 @@ class NetworkModel:
         self.network = self.network_class(file, config)
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
-        cancelled = [request.is_cancelled() for request in requests]
-        inputs = [read_inputs(request) for request, gone in zip(requests, cancelled, strict=True) if not gone]
-        answers = iter(run_requests(self.network.run, inputs, self.max_elements_per_run))
-        return [
-            failure("CANCELLED", f"{self.name}: the request was cancelled") if gone else self.respond(request, answers)
-            for request, gone in zip(requests, cancelled, strict=True)
-        ]
+        answers = run_requests(self.network.run, [*map(read_inputs, requests)], self.max_elements_per_run)
+        return [self.respond(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
-    def respond(self, request: InferenceRequest, answers: Iterator[Arrays | Exception]) -> InferenceResponse:
-        answer = next(answers)
+    def respond(self, request: InferenceRequest, answer: Arrays | Exception) -> InferenceResponse:
         try:
             if isinstance(answer, Exception):
                 raise answer

@@ -1,7 +1,7 @@
 """Ask a new server questions, so that the first caller does not wait for what every process does once.
 
-Triton's Python backend takes some 20 ms longer for the first request to each step, TorchScript optimises Tacotron 2's
-loop during its first two runs, and memory is fetched from the system: together most of a second.
+Triton's Python backend takes some 20 ms longer for the first request to each step, and memory is fetched from the
+system: together most of a second. On a GPU, TorchScript optimises Tacotron 2's loop during its first two runs too.
 """
 
 import sys

@@ -11,6 +11,7 @@ import gzip
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ SENTENCE_MARKS = ("<s>", "</s>")
 UNKNOWN = "<unk>"
 CONTEXT_WORD = "<context>"
 COMMON_WORDS = 500  # so many of the most frequent words say nothing by being in a context
+CONTEXTS_KEPT = 32  # whose words are known when the next question about them comes
 LONGEST_CONTEXT_WORD = 40  # letters; native code descends into a word recursively
 BEAM_THRESHOLD = 15.0  # hypotheses whose score is this much below the best one's are dropped
 LABELS_PER_FRAME = 8  # that hypotheses go on with; the others of 29 cost half of the time and gain nothing
@@ -91,6 +93,7 @@ class BeamSearch:
         from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
 
         self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
+        self._expected = lru_cache(CONTEXTS_KEPT)(self._words_expected)
         unigrams = list(read_unigrams(Path(language_model_file)))
         places = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
         self.context_place = places.pop(CONTEXT_WORD, None)
@@ -127,7 +130,7 @@ class BeamSearch:
             best = self.decoder.decode(emissions.ctypes.data, *emissions.shape)[0]
         return np.array(best.tokens[1:-1], np.int64)  # one more at either end than there are frames
 
-    def _expected(self, context: str) -> list[Entry]:
+    def _words_expected(self, context: str) -> list[Entry]:
         if self.context_place is None:
             return []
         words = {word for word in words_of(context) if len(word) <= LONGEST_CONTEXT_WORD} - self.common_words

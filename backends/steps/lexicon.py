@@ -1,4 +1,4 @@
-"""The words that beam search can hear: a trie of their spellings, to which words are added for one question's time."""
+"""The words that beam search can hear: a trie of their spellings, to which words are added for a question's time."""
 
 import threading
 from collections.abc import Generator, Iterable, Sequence
@@ -12,7 +12,7 @@ class Lexicon:
     """flashlight-text's trie, in which each node knows the best log-probability beneath it.
 
     Making a trie of 40,000 words takes a tenth of a second; adding those of a paragraph and taking them out again
-    takes some milliseconds.
+    takes some milliseconds, so those of the last question stay until one comes that expects others.
     """
 
     def __init__(self, num_labels: int, entries: Iterable[Entry]):
@@ -23,13 +23,20 @@ class Lexicon:
             self.trie.insert(*entry)
         self.trie.smear(SmearingMode.MAX)
         self._lock = threading.Lock()
+        self._visitors: Sequence[Entry] = ()
+        self._undoing = ExitStack()
 
     @contextmanager
-    def with_words(self, entries: Iterable[Entry]) -> Generator[None]:
-        """Hold these words too, until the end of the `with` block; then the trie is as before. Other threads wait."""
-        with self._lock, ExitStack() as undoing:
-            for entry in entries:
-                undoing.enter_context(self._with_word(*entry))
+    def with_words(self, entries: Sequence[Entry]) -> Generator[None]:
+        """Hold these words too, and none that were added before, within the `with` block. Other threads wait."""
+        with self._lock:
+            if entries != self._visitors:
+                self._visitors = ()
+                self._undoing.close()
+                with ExitStack() as undoing:
+                    for entry in entries:
+                        undoing.enter_context(self._with_word(*entry))
+                    self._undoing, self._visitors = undoing.pop_all(), entries
             yield
 
     @contextmanager

@@ -34,10 +34,13 @@ _decade = re.compile(r"(?<!\d)(?:'?(\d0)|(\d{2})(\d0))'?s\b")
 _ordinal = re.compile(r"(?<!\d)(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
 _minus = re.compile(r"(?<![\w)-])-\s?(?=\d)")
 _number = re.compile(NUMBER)
+_digit = re.compile(r"\d")
 
 
 def spoken_numbers(text: str) -> str:
     """Replace every number written in ASCII digits, with the sign or suffix that belongs to it, by words."""
+    if not _digit.search(text):
+        return text
     text = _date.sub(_say_date, text)
     text = _chain.sub(lambda match: ", ".join(map(one_by_one, match[0].split("-"))), text)
     text = _dotted.sub(lambda match: " point ".join(map(cardinal, match[0].split("."))), text)

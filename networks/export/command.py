@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         dest="format",
         choices=FORMAT_NAMES,
-        help="default: torchscript for tacotron2, onnx for the others",
+        help="default: onnx",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the weights (default: fp32)")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it")

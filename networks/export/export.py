@@ -16,7 +16,15 @@ from convai.networks.registry import PRECISIONS, Network, Tolerance
 from convai.pipeline.mistakes import CallerMistake
 
 RECORDED_PACKAGES = ("convai", "torch", "onnx")
-EXPORTER_FILES = ("export.py", "formats.py", "onnx_file.py", "torchscript_file.py", "plan_file.py")
+EXPORTER_FILES = (
+    "export.py",
+    "formats.py",
+    "onnx_file.py",
+    "onnx_loop.py",
+    "onnx_trace.py",
+    "torchscript_file.py",
+    "plan_file.py",
+)
 
 
 @dataclass(frozen=True)

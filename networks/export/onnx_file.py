@@ -9,27 +9,25 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
+from convai.networks.export.onnx_loop import trace_parts
+from convai.networks.export.onnx_trace import trace
 from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
 from convai.pipeline.mistakes import CallerMistake
 
-OPSET = 18  # has the layer normalisation of BERT as one operator; Triton 24.10's ONNX Runtime reads up to 21
 RECORD = "convai.json"
 
 
 def write(network: Network, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
+    axes = {tensor.name: network.variable_axes[tensor.name] for tensor in network.step.inputs}
+    outputs = [tensor.name for tensor in network.step.outputs]
+    parts = network.loop_parts(module)
     with quiet_exporter():
-        program = torch.onnx.export(
-            module,
-            inputs,
-            input_names=[tensor.name for tensor in network.step.inputs],
-            output_names=[tensor.name for tensor in network.step.outputs],
-            dynamic_shapes=tuple(network.variable_axes[tensor.name] for tensor in network.step.inputs),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    onnx.save(program.model_proto, path)
+        if parts is None:
+            model = trace(module, inputs, tuple(axes.values()), axes, outputs)
+        else:
+            model = trace_parts(parts, inputs, axes, outputs)
+    onnx.save(model, path)
 
 
 def open_runner(network: Network, path: Path) -> Runner:

@@ -53,7 +53,7 @@ class Decoder(DecoderStep):
             running = running & (torch.sigmoid(gate) <= self.gate_threshold)
             mel_steps += running
             running = running & (step_caps > len(steps))
-        return DecodedFrames(self.as_mel(steps), mel_steps, decoded_steps)
+        return DecodedFrames(self.as_mel(torch.stack(steps)), mel_steps, decoded_steps)
 
     def teacher_forced(self, memory: Tensor, mask: Tensor, mels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the mel, shape = (batch, n_mel_channels, frames), the gate's logits, shape = (batch, steps), and
@@ -70,9 +70,8 @@ class Decoder(DecoderStep):
             steps.append(frames)
             gates.append(gate)
             alignments.append(state.attention_weights)
-        return self.as_mel(steps), torch.stack(gates, 1), torch.stack(alignments, 1)
+        return self.as_mel(torch.stack(steps)), torch.stack(gates, 1), torch.stack(alignments, 1)
 
-    def as_mel(self, steps: list[Tensor]) -> Tensor:
-        """Frames of all steps in their order: float, shape = (batch, n_mel_channels, frames)."""
-        frames = torch.stack(steps, 1).reshape(steps[0].size(0), -1, self.n_mel_channels)
-        return frames.transpose(1, 2)
+    def as_mel(self, steps: Tensor) -> Tensor:
+        """Frames, shape = (steps, batch, frames_dim), in their order: shape = (batch, n_mel_channels, frames)."""
+        return steps.transpose(0, 1).reshape(steps.size(1), -1, self.n_mel_channels).transpose(1, 2)

@@ -73,20 +73,7 @@ class DecoderStep(nn.Module):
         nn.init.constant_(self.gate_layer.linear_layer.bias, UNTRAINED_GATE_LOGIT)
 
     def prepare(self, memory: Tensor, mask: Tensor) -> PreparedText:
-        attention, decoder = self.attention_rnn, self.decoder_rnn
-        projection, gate = self.linear_projection.linear_layer, self.gate_layer.linear_layer
-        output = torch.cat((projection.weight, gate.weight))
-        weight = torch.cat(
-            (
-                attention.weight_ih[:, self.prenet_dim :],
-                decoder.weight_ih[:, self.attention_rnn_dim :],
-                output[:, self.decoder_rnn_dim :],
-            )
-        )
-        # Attention weights add up to 1, so every step reads each bias exactly once.
-        bias = torch.cat(
-            (attention.bias_ih + attention.bias_hh, decoder.bias_ih + decoder.bias_hh, projection.bias, gate.bias)
-        )
+        weight, bias = self.reading()
         readings: Tensor | None = None
         if not self.training and memory.size(1) <= self.context_dim:
             readings = F.linear(memory, weight, bias)
@@ -98,8 +85,29 @@ class DecoderStep(nn.Module):
             weight,
             bias,
             readings,
-            output[:, : self.decoder_rnn_dim],
+            self.output_weight()[:, : self.decoder_rnn_dim],
         )
+
+    def reading(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the map from a context to what it adds to a step, as in `PreparedText`."""
+        attention, decoder = self.attention_rnn, self.decoder_rnn
+        weight = torch.cat(
+            (
+                attention.weight_ih[:, self.prenet_dim :],
+                decoder.weight_ih[:, self.attention_rnn_dim :],
+                self.output_weight()[:, self.decoder_rnn_dim :],
+            )
+        )
+        # Attention weights add up to 1, so every step reads each bias exactly once.
+        projection, gate = self.linear_projection.linear_layer, self.gate_layer.linear_layer
+        bias = torch.cat(
+            (attention.bias_ih + attention.bias_hh, decoder.bias_ih + decoder.bias_hh, projection.bias, gate.bias)
+        )
+        return weight, bias
+
+    def output_weight(self) -> Tensor:
+        """Of frames and gate: float, shape = (frames_dim + 1, decoder_rnn_dim + context_dim)."""
+        return torch.cat((self.linear_projection.linear_layer.weight, self.gate_layer.linear_layer.weight))
 
     def initial_state(self, text: PreparedText) -> DecoderState:
         batch = text.memory.size(0)

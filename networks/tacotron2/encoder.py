@@ -33,10 +33,14 @@ class Encoder(nn.Module):
         -------
         the memory: float, shape = (batch, symbols, dim), zero past each row's length.
         """
+        x = self.convolve(embedded, mask)
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        memory, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=embedded.size(1))
+        return memory
+
+    def convolve(self, embedded: Tensor, mask: Tensor) -> Tensor:
         x = embedded.transpose(1, 2)
         columns = mask.unsqueeze(1)
         for convolution in self.convolutions:
             x = F.dropout(F.relu(convolution(x * columns)), self.p_dropout, self.training)
-        packed = pack_padded_sequence(x.transpose(1, 2), lengths.cpu(), batch_first=True, enforce_sorted=False)
-        memory, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=embedded.size(1))
-        return memory
+        return x.transpose(1, 2)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
-from convai.networks.tacotron2.decoder import Decoder
+from convai.networks.tacotron2.decoder import DecodedFrames, Decoder
 from convai.networks.tacotron2.encoder import Encoder
 from convai.networks.tacotron2.layers import length_mask
 from convai.networks.tacotron2.postnet import Postnet
@@ -42,7 +42,10 @@ class Tacotron2(nn.Module):
         self.check_symbols(symbol_ids, symbols_length)
         lengths = symbols_length.flatten().long()
         memory, mask = self.encode(symbol_ids, lengths)
-        decoded = self.decoder(memory, mask, self.step_caps(lengths))
+        return self.finish(self.decoder(memory, mask, self.step_caps(lengths)))
+
+    def finish(self, decoded: DecodedFrames) -> tuple[Tensor, Tensor]:
+        """The network's outputs from what its decoder wrote."""
         # The postnet sees the frames of the step that fired, as it did in training.
         seen = length_mask(decoded.decoded_steps * self.n_frames_per_step, decoded.mel.size(2))
         mel_length = decoded.mel_steps * self.n_frames_per_step

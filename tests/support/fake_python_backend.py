@@ -65,9 +65,6 @@ class Request:
     def requested_output_names(self) -> list[str]:
         return self.outputs
 
-    def is_cancelled(self) -> bool:
-        return False
-
 
 class FakePythonBackend(ModuleType):
     """Stands for `triton_python_backend_utils`; `log` holds what was written to the server's log as errors."""

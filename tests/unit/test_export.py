@@ -64,6 +64,7 @@ def tiny_job(name, format_name, **options):
         ("jasper", "torchscript", "fp16", 1e-2),
         ("bert", "onnx", "fp16", 1e-2),
         ("bert", "torchscript", "fp32", 1e-4),
+        ("tacotron2", "onnx", "fp16", 5e-2),
     ],
 )
 def test_an_export_agrees_with_its_network_at_every_batch_size_and_length(

@@ -1,4 +1,4 @@
-"""The lexicon of beam search: words come for one question and go again without a trace."""
+"""The lexicon of beam search: words come for a question and go without a trace when others come."""
 
 import threading
 
@@ -27,12 +27,34 @@ def nodes(lexicon, beginning=()):
     return known
 
 
+def without_visitors(lexicon):
+    with lexicon.with_words([]):
+        return nodes(lexicon)
+
+
 @pytest.mark.parametrize("visitor", VISITORS.values(), ids=VISITORS)
 def test_a_word_leaves_no_trace(visitor):
     lexicon = Lexicon(NUM_LABELS, WORDS)
     before = nodes(lexicon)
     with lexicon.with_words([visitor]):
         assert nodes(lexicon) != before
+    assert without_visitors(lexicon) == before
+
+
+def test_words_that_are_expected_again_need_not_be_added_again(monkeypatch):
+    lexicon, words = Lexicon(NUM_LABELS, WORDS), list(VISITORS.values())
+    with lexicon.with_words(words):
+        known = nodes(lexicon)
+    monkeypatch.setattr(lexicon, "_with_word", None)
+    with lexicon.with_words(list(words)):
+        assert nodes(lexicon) == known
+
+
+def test_a_word_that_cannot_be_added_leaves_no_trace_of_those_before_it():
+    lexicon = Lexicon(NUM_LABELS, WORDS)
+    before = nodes(lexicon)
+    with pytest.raises(TypeError), lexicon.with_words([VISITORS["a new ending"], ([1, "x"], 7, -1.0)]):
+        pass
     assert nodes(lexicon) == before
 
 
@@ -57,7 +79,7 @@ def test_many_words_leave_no_trace_even_after_a_failure():
     before = nodes(lexicon)
     with pytest.raises(RuntimeError), lexicon.with_words([*VISITORS.values(), ([1, 2, 5, 6, 0], 8, -0.1)]):
         raise RuntimeError
-    assert nodes(lexicon) == before
+    assert without_visitors(lexicon) == before
 
 
 def test_threads_take_turns():
