@@ -8,6 +8,7 @@ An accent replaces phonemes by those that speakers of another first language ten
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def accented(phonemes: str, speaker: Speaker, rng: np.random.Generator) -> str:
 
 
 @cache
-def _hibari():
+def _hibari() -> Any:
     from hibari import Hibari
 
     return Hibari()

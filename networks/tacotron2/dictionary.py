@@ -37,7 +37,7 @@ def words_of(files: list[Path], min_count: int) -> list[str]:
 
 def words_of_lexicon() -> set[str]:
     """Words that somebody wrote a pronunciation down for."""
-    from hibari.g2p import _load_json
+    from hibari.g2p import _load_json  # pyright: ignore[reportPrivateUsage] # no other way to its words
 
     entries = [word.lower() for part in ("gold", "silver") for word in _load_json(f"lexicon_us_{part}.json.gz")]
     return {word for word in entries if _word.fullmatch(word)}

@@ -52,7 +52,7 @@ def predict(
     output = run_lstm(decoder.decoder_rnn, torch.cat((hidden, contexts), 2))
     output = F.dropout(output, decoder.p_decoder_dropout, network.training)
     features = torch.cat((output, contexts), 2)
-    decoded = decoder.as_mel(list(decoder.linear_projection(features).unbind(1)))
+    decoded = decoder.as_mel(decoder.linear_projection(features).transpose(0, 1))
     valid = length_mask(mels_length.flatten().long(), mels.size(2))
     columns = valid.unsqueeze(1)
     mel = (decoded + network.postnet(decoded, valid)) * columns

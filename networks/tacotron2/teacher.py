@@ -129,6 +129,7 @@ class Teacher:
             raise CallerMistake(f"got {len(characters)} phonemes; allowed are at most {MAX_TEACHER_SYMBOLS} at once")
         ids = np.array([self.hibari.ids(characters)], np.int64)
         *spectra, durations = self.session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
-        audio = dsp.synth(*(spectrum[0] for spectrum in spectra), np.random.default_rng(seed))
+        harmonic, theta, noise, free, phase, pitch = (spectrum[0] for spectrum in spectra)
+        audio = dsp.synth(harmonic, theta, noise, free, phase, pitch, np.random.default_rng(seed))
         audio = soxr.resample(audio * np.float32(GAIN), dsp.SR, VOICE_SAMPLE_RATE_HERTZ)
         return trimmed(bring_peak_between(audio, None, PEAK_DBFS), symbol_ends(pairs, durations))
