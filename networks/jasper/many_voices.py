@@ -8,7 +8,7 @@ An accent replaces phonemes by those that speakers of another first language ten
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +34,15 @@ ACCENTS = {
     "british": "T>t ɹ#> ɹ(?=[bdfɡhʤklmnpstvzðθʃʧ])> æ(?=[sfθ])>ɑ",
     "african": "θ>t ð>d ɪ>i ʊ>u ʌ>ɔ ə#>a æ>a ɜɹ>ɛ",
 }
+
+
+class Accented(Protocol):
+    """Whoever may have one of ACCENTS."""
+
+    @property
+    def accent(self) -> str | None: ...
+    @property
+    def accent_strength(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def speak_as(speaker: Speaker, sentence: str, rng: np.random.Generator) -> np.nd
     return np.concatenate(spoken) if spoken else np.zeros(0, np.float32)
 
 
-def accented(phonemes: str, speaker: Speaker, rng: np.random.Generator) -> str:
+def accented(phonemes: str, speaker: Accented, rng: np.random.Generator) -> str:
     """Replace phonemes as the speaker's accent does, each with the speaker's probability."""
     if speaker.accent is None:
         return phonemes

@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE[:COPIES]",
         help="likewise, less a tenth of the speakers; copies are heard at speeds spread over 0.86 to 1.16",
     )
+    parser.add_argument("--noise", type=Path, nargs="*", default=[], help="manifest.jsonl files of recorded noise")
     parser.add_argument("--size", default=Recipe.size, choices=CONFIGS, help="default %(default)s")
     parser.add_argument("--batch-seconds", type=float, default=Recipe.batch_seconds, help="default %(default)g")
     parser.add_argument("--dev", type=Path, nargs="*", default=[], help="manifest.jsonl files to measure on")
@@ -107,7 +108,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"{len(clips)} clips, {hours:.1f} hours; dev sets: {', '.join(dev_sets) or 'none'}")
     recipe = Recipe(size=args.size, batch_seconds=args.batch_seconds)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
-    training = training_of(recipe, clips, AugmentConfig().weakened(args.augmentation))
+    noises = [clip for manifest in args.noise for clip in read_clips(manifest, cache)]
+    training = training_of(recipe, clips, AugmentConfig().weakened(args.augmentation), noises)
     training_run.run(
         training,
         args,

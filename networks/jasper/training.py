@@ -1,5 +1,6 @@
 """What Jasper is told about a batch of clips: the CTC loss of what it hears in them, changed at random."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,20 +21,22 @@ from convai.pipeline.description import LABELS, NUM_FEATURES
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up
 
 
-def training_of(recipe: Recipe, clips: list[Clip], augmentation: AugmentConfig) -> Training[Jasper]:
-    """A run that begins with a random network."""
+def training_of(
+    recipe: Recipe, clips: list[Clip], augmentation: AugmentConfig, noises: Sequence[Clip] = ()
+) -> Training[Jasper]:
+    """A run that begins with a random network; `noises` sound behind some clips."""
     schedule = recipe.schedule
     torch.manual_seed(schedule.seed)
     network = Jasper(replace(CONFIGS[recipe.size], dropout=recipe.dropout))
     frames = [clip.frames for clip in clips]
+    noise = [clip.log_mel for clip in noises]
     batches = Batches(frames, recipe.limits, recipe.first_limits, recipe.first_steps, schedule.seed)
 
     def losses(network: Jasper, step: int) -> dict[str, Tensor]:
         batch = [clips[index] for index in batches.at(step)]
+        talk = [clip.log_mel for clip in batch]
         rng = np.random.default_rng((schedule.seed, step))
-        features, features_length = pad(
-            [augment(clip.log_mel, augmentation, rng, [other.log_mel for other in batch]) for clip in batch]
-        )
+        features, features_length = pad([augment(clip.log_mel, augmentation, rng, talk, noise) for clip in batch])
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
             log_probs, log_probs_length = network(features, features_length)
         return {"loss": ctc_loss(log_probs, log_probs_length, [clip.labels for clip in batch])}

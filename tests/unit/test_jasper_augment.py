@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from convai.networks.jasper.augment import (
     AugmentConfig,
-    add_babble,
+    add_background,
     add_clicks,
     add_echo,
     add_hum,
@@ -65,12 +67,26 @@ def test_noise_is_no_louder_than_asked():
     assert 0 < noise.mean() <= 0.011
 
 
-def test_babble_is_as_loud_as_asked_and_lasts_throughout():
-    speech, other = np.ones((64, 200), np.float32), np.zeros((70, 64), np.float16)
-    babble = add_babble(speech, [other], 10, np.random.default_rng(0)) - speech
-    voices = round(float(babble[0, 0]) / 0.1)
-    assert voices in (1, 2, 3)
-    assert np.allclose(babble, 0.1 * voices, rtol=1e-3)
+def test_backgrounds_are_as_loud_as_asked_and_last_throughout():
+    speech = np.ones((64, 200), np.float32)
+    noise, voice = (np.full((frames, 64), level, np.float16) for frames, level in ((70, 0.0), (300, -5.0)))
+    added = add_background(speech, [noise, voice], 10, np.random.default_rng(0)) - speech
+    assert np.allclose(added, 2 * 0.1, rtol=1e-2)
+
+
+def test_recorded_noise_sounds_behind_as_many_clips_as_asked(log_mel):
+    noise = np.full((400, 64), 3.0, np.float16)  # louder than any speech, so that it shows
+    quiet = AugmentConfig().weakened(0.0)
+    config = replace(quiet, recorded_noise_share=0.5, recorded_noise_decibels=(-60.0, -60.0))
+    changed = [
+        not np.allclose(
+            augment(log_mel, config, np.random.default_rng(seed), noises=[noise]).std(),
+            augment(log_mel, config, np.random.default_rng(seed)).std(),
+            atol=1e-3,
+        )
+        for seed in range(60)
+    ]
+    assert 15 < sum(changed) < 45
 
 
 def test_clicks_are_short_and_a_hum_never_ends():

@@ -14,6 +14,7 @@ SCRIPTS = sorted((ROOT / "runs").glob("*.sh"))
 DATA = (
     *("SQUAD", "SQUAD_DEV", "COMMON_VOICE", "LJ_SPEECH", "KATHLEEN", "AN4", "SPEECHOCEAN762", "ENCODER"),
     *("RESEMBLYZER", "FOUR_READERS", "COFFEE", "WAKE_WORDS", "DIGITS", "VCTK"),
+    *("VCTK_WORLD", "VCTK_DEMOS", "DEV_CLEAN", "DEEP_SPEAKER", "NOISE"),
 )
 JOINED = "sentences.txt"  # the one file that a script makes by itself
 
