@@ -25,7 +25,15 @@ ENGLISH_SHARE = 0.7
 BLENDED_SHARE = 0.8  # of all speakers; the others speak with one of the voices as it is
 SPEED_RANGE = (0.8, 1.25)
 # Whose phonemes many_voices.ACCENTS bends, by the first letter of a voice.
-ACCENT_OF = dict(h="indian", z="mandarin", j="japanese", e="spanish", f="french", p="spanish", i="spanish")
+ACCENT_OF = {
+    "e": "spanish",
+    "f": "french",
+    "h": "indian",
+    "i": "spanish",
+    "j": "japanese",
+    "p": "spanish",
+    "z": "mandarin",
+}
 ACCENTED_SHARE = 0.5  # of those speakers
 
 
