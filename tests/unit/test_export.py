@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.tiny_tacotron2 import TINY as TINY_TACOTRON2
 
 from convai.generator.profiles import PROFILES
 from convai.networks.bert.model import BertConfig
@@ -25,6 +26,7 @@ TINY_CONFIGS = {
     "jasper": JasperConfig(
         blocks=(BlockConfig(8, 5, stride=2), *residual_blocks(2, (8, 5), (12, 7)), BlockConfig(8, 1))
     ),
+    "tacotron2": TINY_TACOTRON2,
     "bert": BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32),
 }
 
