@@ -42,6 +42,9 @@ class Interface:
     step: Step
     variable_axes: Mapping[str, Mapping[int, str]]
 
+    def loop_parts(self, module: nn.Module) -> None:
+        """None: how a user's network loops is not known."""
+
 
 def answer(module: nn.Module, case: Case) -> CaseAnswer:
     with torch.inference_mode(), user_code(f"forward failed on {case.description}"):

@@ -37,6 +37,7 @@ class OnnxNetwork:
         try:
             outputs = self.session.run(self.output_names, inputs, self.large_run if is_large else None)
         except InvalidArgument as error:  # an index outside its table, say; what breaks inside a node is another class
-            raise CallerMistake(f"the network refuses its inputs: {error}") from error
+            reason = str(error).rpartition("Status Message: ")[2]  # before it: the node, of no use to a caller
+            raise CallerMistake(f"the network refuses its inputs: {reason}") from error
         # Not a map or a list, which an ONNX file could hold too: a network's outputs are tensors.
         return dict(zip(self.output_names, cast(list[Array], outputs), strict=True))
