@@ -22,10 +22,11 @@ RETRIED_STATUSES = (
     "UNAVAILABLE",  # the connection failed, the queue is full, or Triton is stopping
     "NOT_FOUND",  # Triton unloads its models when it stops
 )
-# A failed attempt costs a token, an answer earns one; below half of them nothing is retried. So the servers get at
-# most twice the requests of the callers when all of them refuse, and yet one of two may refuse everything for long.
-RETRY_TOKENS = 200
-TOKENS_PER_ANSWER = 1
+# A failed attempt costs a token, and below half of them nothing is retried. An answer earns as many as the attempts that
+# may fail before it: a server refuses at once while others still work, so one among three used up all tokens when an
+# answer earned one. Where all servers refuse, retries end after 500 attempts.
+RETRY_TOKENS = 1000
+TOKENS_PER_ANSWER = ATTEMPTS - 1
 # Together, within 5 s of a request nobody waits for a server any more that is frozen or cut off.
 KEEPALIVE_SECONDS = 1.5
 KEEPALIVE_TIMEOUT_SECONDS = 3.0

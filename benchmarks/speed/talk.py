@@ -163,8 +163,10 @@ def answer_seconds(timeline: list[dict]) -> float:
 
 def caption_age_seconds(timeline: list[dict]) -> float:
     """The most that the newest caption, or none yet, lagged behind the last question while it was spoken."""
-    sent = [event for event in timeline if event["type"] == "samples"]
-    heard_seconds = np.cumsum([event["count"] for event in sent]) / timeline[0]["sample_rate"]
+    # The page may have begun to listen several times; seconds are those of the last listening.
+    begin = max(index for index, event in enumerate(timeline) if event["type"] == "start")
+    sent = [event for event in timeline[begin:] if event["type"] == "samples"]
+    heard_seconds = np.cumsum([event["count"] for event in sent]) / timeline[begin]["sample_rate"]
     sent_seconds = np.array([event["at_seconds"] for event in sent])
 
     def spoken_at(stream_seconds: float) -> float:
