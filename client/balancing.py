@@ -24,8 +24,8 @@ RETRIED_STATUSES = (
 )
 # A failed attempt costs a token, and below half of them nothing is retried. An answer earns as many as attempts may
 # fail before it: a server refuses at once while others still work, so one of three used up all tokens when an answer
-# earned one. Where all servers refuse, retries end after 200 failed attempts.
-RETRY_TOKENS = 400
+# earned one. Where all servers refuse, retries end after 500 failed attempts.
+RETRY_TOKENS = 1000
 TOKENS_PER_ANSWER = ATTEMPTS - 1
 # Together, within 5 s of a request nobody waits for a server any more that is frozen or cut off.
 KEEPALIVE_SECONDS = 1.5

@@ -134,8 +134,8 @@ def test_when_all_refuse_for_long_retries_end(fakes, addresses):
     for fake in fakes:
         fake.error = FULL
     with ConvaiClient(addresses) as client:
-        with ThreadPoolExecutor(20) as pool:
-            calls = [pool.submit(transcribe, client) for _ in range(60)]
+        with ThreadPoolExecutor(60) as pool:
+            calls = [pool.submit(transcribe, client) for _ in range(180)]
         assert all(isinstance(call.exception(), Overloaded) for call in calls)
         before = sum(counts(fakes))
         with pytest.raises(Overloaded):
