@@ -38,7 +38,7 @@ def grow(smaller: Jasper, larger: Jasper, features: Tensor, features_length: Ten
         If the larger network does not hold every block of the smaller one.
     """
     old, new = smaller.encoder.layers, larger.encoder.layers
-    last = max(index for index, block in enumerate(old) if block.residual)
+    last = max(index for index, block in enumerate(old) if block.keeps_panes)
     added = len(new) - len(old)
     try:
         for index, block in enumerate(old):
