@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from convai.networks.bert.data import QuestionForms
+from convai.networks.training.precision import multiplies_bfloat16
 from convai.networks.training.training import Schedule
 from convai.pipeline.mistakes import CallerMistake
 
@@ -24,7 +25,7 @@ class Recipe:
     short_window_tokens: int = 112
     short_share_at_start: float = 0.95
     short_share_at_end: float = 0.15
-    bfloat16: bool = True  # on processors with AVX512-BF16
+    bfloat16: bool = field(default_factory=multiplies_bfloat16)
     forms: QuestionForms = field(default_factory=QuestionForms)
     schedule: Schedule = field(
         default_factory=lambda: Schedule(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.training.batches import BatchLimits
+from convai.networks.training.precision import multiplies_bfloat16
 from convai.networks.training.training import Schedule
 from convai.pipeline.mistakes import CallerMistake
 
@@ -23,7 +24,7 @@ class Recipe:
     first_longest_seconds: float = 2.6
     batch_seconds: float = 128.0  # Muon takes as long for a small batch as for a large one
     longest_seconds: float = 20.0
-    bfloat16: bool = True  # twice as fast on processors with AVX512-BF16
+    bfloat16: bool = field(default_factory=multiplies_bfloat16)
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
             steps=20_000, peak_rate=2e-3, decay_share=0.4, weight_decay=1e-2, average_decay=0.997

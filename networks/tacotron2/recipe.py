@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME
 from convai.networks.tacotron2.config import CONFIGS
+from convai.networks.training.precision import multiplies_bfloat16
 from convai.networks.training.training import Schedule
 from convai.pipeline.mistakes import CallerMistake
 
@@ -31,7 +32,7 @@ class Recipe:
     gate_weight: float = 0.5
     gate_positive_weight: float = 5.0  # one step in a hundred ends a clip
     attention_weight: float = 0.2
-    bfloat16: bool = True  # on processors with AVX512-BF16
+    bfloat16: bool = field(default_factory=multiplies_bfloat16)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=40_000, peak_rate=1.5e-3, decay_share=0.4))
 
     def __post_init__(self):

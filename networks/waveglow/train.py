@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from convai.networks.training import run as training_run
+from convai.networks.training.precision import multiplies_bfloat16
 from convai.networks.training.training import Schedule, Training
 from convai.networks.waveglow.data import Recordings
 from convai.networks.waveglow.losses import LossWeights, batch_losses
@@ -41,7 +42,7 @@ class Recipe:
     weights: LossWeights = LossWeights()
     likelihood_alone_steps: int = 300
     likelihood_every: int = 2  # steps
-    bfloat16: bool = True
+    bfloat16: bool = field(default_factory=multiplies_bfloat16)
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=60_000, peak_rate=7e-4, decay_share=0.4))
 
     def __post_init__(self):
@@ -66,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, help="folder for the decoded recordings (default: OUT/cache)")
     for name, weight in vars(LossWeights()).items():
         parser.add_argument(f"--{name}", type=float, default=weight, help=f"weight of the loss, default {weight:g}")
-    parser.add_argument("--full-precision", action="store_true", help="compute in FP32 rather than BF16")
+    parser.add_argument("--full-precision", action="store_true", help="compute in FP32 on every processor")
     training_run.add_arguments(parser, Recipe().schedule)
     return parser
 
@@ -97,7 +98,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
-    recipe = Recipe(weights=LossWeights(args.likelihood, args.spectrum, args.mel), bfloat16=not args.full_precision)
+    recipe = Recipe(weights=LossWeights(args.likelihood, args.spectrum, args.mel))
+    if args.full_precision:
+        recipe = replace(recipe, bfloat16=False)
     recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
     recordings = Recordings.read(args.manifest, args.cache or args.out / "cache")
     training = training_of(recipe, recordings)
