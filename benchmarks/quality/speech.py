@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import jiwer
-import librosa
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.transcripts import spoken_form
-from convai.backends.steps.voice_mel import mel_spectrogram
 from convai.benchmarks.quality.listener import Listener
+from convai.benchmarks.quality.prosody import Likeness, Speech, likeness
 from convai.benchmarks.quality.voices import (
     Spoken,
     Vocoder,
@@ -37,7 +36,6 @@ EMPTY_DBFS = -50.0
 RUNAWAY_RATIO, CUT_RATIO = 2.0, 0.6  # of the teacher's length
 LOUD_END_DBFS = -30.0  # speech that stops at such a level is cut
 SILENT_DBFS = -120.0
-DECIBELS_PER_NEPER = 20 / np.log(10)
 
 
 def levels(audio: np.ndarray) -> np.ndarray:
@@ -69,22 +67,17 @@ def is_cut(spoken: Spoken, teacher: Spoken) -> bool:
     return spoken.seconds < CUT_RATIO * teacher.seconds or (len(loudness) > 1 and loudness[-2] > LOUD_END_DBFS)
 
 
-def mel_distance(spoken: Spoken, other: Spoken) -> float:
-    """Mean absolute difference of two sounds' log-mels in decibels, loudness and tempo apart.
-
-    The means of both are made equal, and frames are matched by dynamic time warping.
-    """
-    mels = [mel_spectrogram(one.audio) for one in (spoken, other)]
-    levelled = [mel - mel.mean() for mel in mels]
-    _, path = librosa.sequence.dtw(*levelled, metric="cityblock")
-    differences = levelled[0][:, path[:, 0]] - levelled[1][:, path[:, 1]]
-    return float(np.abs(differences).mean() * DECIBELS_PER_NEPER)
-
-
 def measure_voice(
-    name: str, texts: Sequence[str], spoken: list[Spoken], teacher: list[Spoken], heard: list[str]
+    name: str,
+    texts: Sequence[str],
+    spoken: list[Spoken],
+    teacher: list[Spoken],
+    likenesses: list[Likeness],
+    heard: list[str],
 ) -> Measurement:
-    """Everything in percent, but the distance from the teacher's mels in dB, and the levels in dB of full scale."""
+    """Everything in percent, but the distance from the teacher's mels in dB, the correlations with its pitch and
+    energy from -1 to 1, and the levels in dB of full scale.
+    """
     said = [spoken_form(text) for text in texts]
     peaks = [peak_dbfs(one) for one in spoken]
     pairs = list(zip(spoken, teacher, strict=True))
@@ -96,7 +89,9 @@ def measure_voice(
             "runaways": percent([is_runaway(*pair) for pair in pairs]),
             "cut": percent([is_cut(*pair) for pair in pairs]),
             "empty": percent([is_empty(one) for one in spoken]),
-            "mel distance": float(np.mean([mel_distance(*pair) for pair in pairs])),
+            "mel distance": float(np.mean([one.mel_distance for one in likenesses])),
+            "pitch": float(np.nanmean([one.pitch_correlation for one in likenesses])),
+            "energy": float(np.nanmean([one.energy_correlation for one in likenesses])),
             "lowest peak": min(peaks),
             "highest peak": max(peaks),
             "pauses": float(np.median([np.percentile(levels(one.audio), PAUSE_PERCENTILE) for one in spoken])),
@@ -141,10 +136,13 @@ def run(args: argparse.Namespace) -> int:
     texts = draw_texts(args.texts, args.count, args.max_words, random.Random(args.seed))
     spoken = speak_all(voices_of(args), texts, args.out)
     listener = Listener()
+    teacher = [Speech(one.audio) for one in spoken["teacher"]]
     measurements = []
     for name, ones in spoken.items():
-        heard = [listener(one.audio, VOICE_SAMPLE_RATE_HERTZ) for one in ones]
-        measurements.append(measure_voice(name, texts, ones, spoken["teacher"], heard))
+        heard = [listener(one.audio, VOICE_SAMPLE_RATE_HERTZ) for one in tqdm(ones, desc=f"{name}, heard")]
+        pairs = zip([Speech(one.audio) for one in ones], teacher, strict=True)
+        likenesses = [likeness(*pair) for pair in tqdm(pairs, desc=f"{name}, compared", total=len(ones))]
+        measurements.append(measure_voice(name, texts, ones, spoken["teacher"], likenesses, heard))
     print(measurements_table(measurements))
     if args.out:
         from convai.benchmarks.quality.speech_pictures import draw

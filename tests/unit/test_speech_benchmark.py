@@ -6,13 +6,13 @@ import torch
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.voice_mel import mel_spectrogram
+from convai.benchmarks.quality.prosody import Likeness, Speech, correlation, likeness
 from convai.benchmarks.quality.speech import (
     is_cut,
     is_empty,
     is_runaway,
     levels,
     measure_voice,
-    mel_distance,
     peak_dbfs,
 )
 from convai.benchmarks.quality.speech_pictures import draw, picture
@@ -52,21 +52,44 @@ def test_levels_are_in_decibels_of_full_scale():
     np.testing.assert_allclose(levels(tone(1).audio).max(), -9.03, atol=0.05)
 
 
-def test_loudness_and_tempo_do_not_count_as_distance():
-    assert mel_distance(tone(1), tone(1)) == 0
-    assert mel_distance(tone(1, amplitude=0.4), tone(1)) < 1
-    assert mel_distance(tone(1.2), tone(1)) < 1
+def melody(rises: bool, amplitude: float = 0.5, seconds: float = 1.0) -> np.ndarray:
+    """A tone with overtones and breath that rises or falls by a fifth and swells."""
+    progress = np.linspace(0, 1, round(seconds * RATE))
+    hertz = 150 * 1.5 ** (progress if rises else 1 - progress)
+    phase = 2 * np.pi * np.cumsum(hertz) / RATE
+    sound = sum(np.sin(overtone * phase) / overtone for overtone in (1, 2, 3, 4))
+    breath = np.random.default_rng(0).normal(0, 0.05, len(sound))
+    return (amplitude * (0.2 + 0.8 * progress) * (sound + breath) / 2).astype(np.float32)
+
+
+def test_loudness_and_tempo_do_not_count_as_difference():
+    alike = likeness(Speech(melody(rises=True)), Speech(melody(rises=True, amplitude=0.3, seconds=1.2)))
+    assert alike.mel_distance < 2.5
+    assert alike.pitch_correlation > 0.98
+    assert alike.energy_correlation > 0.98
+
+
+def test_a_voice_that_rises_where_the_other_falls_is_unlike_it():
+    opposite = likeness(Speech(melody(rises=True)), Speech(melody(rises=False)))
+    assert opposite.pitch_correlation < 0
     hiss = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
-    assert mel_distance(Spoken(hiss, mel_spectrogram(hiss)), tone(1)) > 10
+    assert likeness(Speech(melody(rises=True)), Speech(hiss)).mel_distance > 7
+
+
+def test_what_never_changes_or_hardly_sounds_correlates_with_nothing():
+    assert np.isnan(correlation(np.ones(50), np.arange(50.0)))
+    assert np.isnan(correlation(np.full(50, np.nan), np.arange(50.0)))
 
 
 def test_a_voice_is_judged_by_what_is_heard_of_it():
     texts = ["In 1944.", "Anna"]
     spoken = [tone(1), tone(1)]
-    measured = measure_voice("someone", texts, spoken, spoken, ["in nineteen forty four", "hannah"])
+    alike = [Likeness(0.0, float("nan"), 0.5), Likeness(1.0, 0.25, 1.0)]
+    measured = measure_voice("someone", texts, spoken, spoken, alike, ["in nineteen forty four", "hannah"])
     assert measured.figures["WER"] == pytest.approx(100 / 5)
-    for name in ("runaways", "cut", "empty", "mel distance"):
+    for name in ("runaways", "cut", "empty"):
         assert measured.figures[name] == 0
+    assert [measured.figures[name] for name in ("mel distance", "pitch", "energy")] == [0.5, 0.25, 0.75]
     assert measured.figures["pauses"] < -100
 
 
