@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from convai.networks.jasper import train
 from convai.networks.jasper.augment import AugmentConfig, augment
@@ -17,6 +18,7 @@ from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, re
 from convai.networks.jasper.data import Clip, is_held_out, read_clips
 from convai.networks.jasper.grow import grow
 from convai.networks.jasper.model import Jasper
+from convai.networks.jasper.optimizer import Float32Muon
 from convai.networks.jasper.recipe import Recipe
 from convai.networks.jasper.training import pad, training_of
 from convai.networks.training.training import Schedule, Training
@@ -196,3 +198,19 @@ def test_a_run_that_is_told_to_stop_saves_what_it_learnt(tmp_path, monkeypatch):
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["steps_done"] == 2
     (line,) = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert "measured" not in line
+
+
+def test_muon_in_float32_takes_the_steps_of_the_one_in_bfloat16():
+    rng = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=rng) for shape in ((64, 200), (120, 40))]  # a wide and a tall matrix
+    ways = [[nn.Parameter(matrix.clone()) for matrix in start] for _ in range(2)]
+    optimizers = [kind(matrices, lr=0.01, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+                  for kind, matrices in zip((torch.optim.Muon, Float32Muon), ways, strict=True)]  # fmt: skip
+    for _ in range(5):
+        for pair in zip(*ways, strict=True):
+            pair[0].grad = torch.randn(pair[0].shape, generator=rng)
+            pair[1].grad = pair[0].grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for in_bfloat16, in_float32, matrix in zip(*ways, start, strict=True):
+        assert (in_bfloat16 - in_float32).norm() < 0.02 * (in_bfloat16 - matrix).norm()
