@@ -15,7 +15,7 @@ class Float32Muon(torch.optim.Muon):
     """PyTorch's Muon (Jordan 2024), which multiplies in BF16 whatever the processor, for those where that is slow."""
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             for matrix in group["params"]:
                 state = self.state[matrix]
