@@ -14,10 +14,11 @@ import io
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 from tqdm import tqdm
@@ -25,6 +26,7 @@ from tqdm import tqdm
 from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
 from convai.backends.steps.transcripts import speakable, transcript, words_of
 from convai.networks.bert.squad import read_squad
+from convai.networks.jasper.mixture import mixture
 from convai.networks.jasper.ngrams import NgramModel, estimate
 from convai.networks.jasper.sentences import read_sentences
 from convai.pipeline.program import run_program
@@ -95,10 +97,17 @@ def write(model: NgramModel, arpa_file: Path) -> None:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m convai.networks.jasper.language_model", description=__doc__)
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
-    parser.add_argument("--words", type=int, default=40000, help="size of the vocabulary (default: 40000)")
+    parser.add_argument("--words", type=int, default=40000, help="size of their vocabulary (default: 40000)")
     parser.add_argument("--min-word-count", type=int, default=3, help="rarer words are spelled (default: 3)")
     parser.add_argument(
         "--min-counts", type=int, nargs="+", default=[1, 2, 2], help="rarer n-grams are left out (default: 1 2 2)"
+    )
+    general = parser.add_argument_group("general English, mixed in")
+    general.add_argument("--general-texts", type=Path, nargs="*", default=[], help="what books.py writes")
+    general.add_argument("--general-share", type=float, default=0.4, help="of each probability (default: 0.4)")
+    general.add_argument("--general-words", type=int, default=50000, help="size of their vocabulary (default: 50000)")
+    general.add_argument(
+        "--general-min-counts", type=int, nargs="+", default=[1, 6, 10], help="as above (default: 1 6 10)"
     )
     parser.add_argument(
         "--letter-penalty", type=float, default=0.5, help="against spelling, powers of ten per letter (default: 0.5)"
@@ -113,13 +122,23 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     sentences = list(read_transcripts(args.texts))
+    general = [sentence.split() for file in args.general_texts for sentence in read_sentences(file)]
     vocabulary = frequent_words(sentences, args.words, args.min_word_count)
+    vocabulary |= frequent_words(general, args.general_words, args.min_word_count)
     marked = read_marked_questions(args.texts, frequent_words(sentences, COMMON_WORDS))
-    known = vocabulary | {CONTEXT_WORD}
-    model = estimate((spell_rare_words(words, known) for words in chain(sentences, marked) if words), args.min_counts)
+    model = estimated([*sentences, *filter(None, marked)], args.min_counts, vocabulary)
+    if general:
+        model = mixture(estimated(general, args.general_min_counts, vocabulary), model, args.general_share)
     write(penalise_letters(model, args.letter_penalty), args.out)
     sizes = ", ".join(f"{len(level.keys)} {order}-grams" for order, level in enumerate(model.levels, start=1))
     print(f"{args.out}: {sizes}, {args.out.stat().st_size / 1e6:.1f} MB")
+
+
+def estimated(sentences: Iterable[list[str]], min_counts: Sequence[int], vocabulary: set[str]) -> NgramModel:
+    """A model that spells every word beyond the vocabulary."""
+    known = vocabulary | {CONTEXT_WORD}
+    letters = spelled(ascii_lowercase + "'")
+    return estimate((spell_rare_words(words, known) for words in sentences), min_counts, known.union(letters))
 
 
 if __name__ == "__main__":

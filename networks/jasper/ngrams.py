@@ -55,8 +55,12 @@ def word_ids(key: int, order: int, base: int) -> list[int]:
     return [key // base**place % base for place in reversed(range(order))]
 
 
-def estimate(sentences: Iterable[Sequence[str]], min_counts: Sequence[int]) -> NgramModel:
+def estimate(
+    sentences: Iterable[Sequence[str]], min_counts: Sequence[int], other_words: Iterable[str] = ()
+) -> NgramModel:
     """Estimate a model that holds the n-grams of each order seen at least `min_counts[order - 1]` times.
+
+    It knows the words of the sentences, and `other_words` as if each might follow any other.
 
     What is left out is reached by backing off, and every distribution still sums to one. Words are never left out,
     so the first of `min_counts` is 1; the others may not fall, or an n-gram could lose the shorter ones it stands on.
@@ -64,7 +68,7 @@ def estimate(sentences: Iterable[Sequence[str]], min_counts: Sequence[int]) -> N
     if min_counts[0] != 1 or any(low > high for low, high in pairwise(min_counts)):
         raise CallerMistake(f"min_counts: got {list(min_counts)}; allowed are counts that begin with 1 and never fall")
     marked = [[BEGIN, *sentence, END] for sentence in sentences]
-    words = [BEGIN, END, *sorted({word for sentence in marked for word in sentence} - {BEGIN, END})]
+    words = [BEGIN, END, *sorted({word for sentence in marked for word in sentence}.union(other_words) - {BEGIN, END})]
     base, max_order = len(words), len(min_counts)
     if base**max_order > np.iinfo(np.int64).max:
         raise CallerMistake(f"got {base} words; too many for n-grams of {max_order}")
@@ -87,6 +91,7 @@ def count_ngrams(stream: np.ndarray, base: int, max_order: int) -> list[tuple[np
         if order > 1:
             keys = keys[:-1] * base + stream[order - 1 :]
         counted.append(np.unique(keys[place[order - 1 :] >= order - 1], return_counts=True))
+    counted[0] = np.arange(base), np.bincount(stream, minlength=base)  # words without a sentence too
     return counted
 
 

@@ -15,6 +15,7 @@ from convai.networks.jasper.language_model import (
     spell_rare_words,
     write,
 )
+from convai.networks.jasper.mixture import mixture
 from convai.networks.jasper.ngrams import BEGIN, END, estimate, word_ids
 
 
@@ -55,6 +56,32 @@ def test_every_distribution_sums_to_one(min_counts):
         if END not in context and len(context) < len(min_counts):
             total = sum(10 ** log_prob(table, context, word) for word in model.words)
             assert total == pytest.approx(1, abs=1e-6), context
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_mixture_sums_to_one_and_lies_between_its_models(share):
+    sentences, others = random_sentences(), [list(reversed(sentence)) for sentence in random_sentences(seed=1)]
+    one, other = estimate(sentences, [1, 2, 3]), estimate(others, [1, 1, 4])
+    mixed = mixture(one, other, share)
+    one_table, other_table, table = log_probs_of(one), log_probs_of(other), log_probs_of(mixed)
+    for context in [(), *((word,) for word in mixed.words), *product(mixed.words, repeat=2)]:
+        if END not in context:
+            total = sum(10 ** log_prob(table, context, word) for word in mixed.words)
+            assert total == pytest.approx(1, abs=1e-6), context
+    for ngram in one_table.keys() | other_table.keys():
+        parts = [10 ** log_prob(each, ngram[:-1], ngram[-1]) for each in (one_table, other_table)]
+        assert 10 ** table[ngram][0] == pytest.approx(share * parts[0] + (1 - share) * parts[1])
+
+
+def test_models_of_different_words_are_not_mixed():
+    with pytest.raises(ValueError, match="different words"):
+        mixture(estimate([["a"]], [1]), estimate([["b"]], [1]), 0.5)
+
+
+def test_words_without_a_sentence_are_possible():
+    table = log_probs_of(estimate([["a", "b"]] * 4, [1, 1], other_words=["c"]))
+    assert -4 < table[("c",)][0] < table[("b",)][0]
+    assert log_prob(table, ("a",), "c") < log_prob(table, ("a",), "b")
 
 
 def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
