@@ -2,12 +2,14 @@
 
 The page sends {"sample_rate": 48000, "context": "...", "pause_seconds": 0.7, "key": null}, then binary messages of
 16-bit little-endian mono samples, then {"end": true}. It gets one JSON message per event, named by its "type". Binary
-messages follow those with a recording: `speech_ended` the question's samples, `answered` the answer's samples and then
-its log-mel spectrogram as bytes, band after band.
+messages follow those with a recording: `speech_ended` the question's samples, `answered` those of the answer's first
+phrase and `phrase` of a later one, each with its log-mel spectrogram as bytes, frame after frame. `is_last` tells that
+the answer ends with this phrase. Who closes the connection, or speaks, while one is on its way, gets no more of it.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.types import Message
 
 from convai.client import (
+    AnswerChunk,
     Answered,
+    Answering,
     AsyncConvaiClient,
     Caption,
     ConvaiError,
@@ -32,10 +36,13 @@ from convai.client import (
 )
 from convai.pipeline.arrays import Array
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
+from convai.talk.mel_picture import mel_picture
+from convai.talk.sounds import samples_of
+from convai.talk.speech import has_model
 
 router = APIRouter()
 FIRST_MESSAGE_SECONDS = 10
-MEL_RANGE = (-11.5, 2.0)  # log magnitudes from silence to the loudest, drawn as 0 to 255
+FOUND = ("question", "answer", "answer_score", "answer_span")
 
 
 class Start(BaseModel):
@@ -100,12 +107,14 @@ async def tell_events(socket: WebSocket, start: Start, client: AsyncConvaiClient
         context=start.context,
         pause_seconds=start.pause_seconds,
         time_steps=True,
+        stream=await has_model(client, "convai_ensemble_stream"),
     )
-    async for event in events:
-        described, binaries = told(event)
-        await socket.send_json(described)
-        for binary in binaries:
-            await socket.send_bytes(binary)
+    async with aclosing(events):
+        async for event in events:
+            described, binaries = told(event)
+            await socket.send_json(described)
+            for binary in binaries:
+                await socket.send_bytes(binary)
 
 
 async def check_server(client: AsyncConvaiClient) -> None:
@@ -143,24 +152,24 @@ def told(event: Event) -> tuple[dict[str, Any], list[bytes]]:
         case NothingAsked(reason):
             return {"type": "nothing_asked", "reason": reason}, []
         case Answered(answer):
-            described = {name: getattr(answer, name) for name in ("question", "answer", "answer_score", "answer_span")}
-            assert answer.mel is not None and answer.answer_audio is not None  # a turn asks for everything
-            described |= {"sample_rate": answer.sample_rate, "mel_frames": answer.mel.shape[1]}
-            return {"type": "answered"} | described, [samples_of(answer.answer_audio), picture_of(answer.mel)]
+            assert answer.answer_audio is not None  # a turn asks for everything
+            found = {name: getattr(answer, name) for name in FOUND}
+            return told_phrase(AnswerChunk(0, True, answer.answer_audio, **found))
+        case Answering(chunk):
+            return told_phrase(chunk)
         case StepsTimed(steps):
             return {"type": "steps_timed", "steps": [asdict(step) for step in steps]}, []
         case Failed(error):
             return told_failure(error), []
 
 
+def told_phrase(chunk: AnswerChunk) -> tuple[dict[str, Any], list[bytes]]:
+    described = {"type": "phrase", "is_last": chunk.is_last}
+    if chunk.chunk_index == 0:
+        described |= {"type": "answered", "sample_rate": chunk.sample_rate}
+        described |= {name: getattr(chunk, name) for name in FOUND}
+    return described, [samples_of(chunk.answer_audio), mel_picture(chunk.answer_audio)]
+
+
 def told_failure(error: Exception) -> dict[str, Any]:
     return {"type": "failed", "message": str(error)}
-
-
-def samples_of(audio: Array) -> bytes:
-    return (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()
-
-
-def picture_of(mel: Array) -> bytes:
-    low, high = MEL_RANGE
-    return (255 * np.clip((mel - low) / (high - low), 0, 1)).astype(np.uint8).tobytes()
