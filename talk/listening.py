@@ -8,7 +8,7 @@ the answer ends with this phrase. Who closes the connection, or speaks, while on
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
@@ -34,6 +34,7 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
+from convai.client.listen import cancelled
 from convai.pipeline.arrays import Array
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
 from convai.talk.mel_picture import mel_picture
@@ -100,15 +101,28 @@ async def first_message(socket: WebSocket) -> Start:
 
 
 async def tell_events(socket: WebSocket, start: Start, client: AsyncConvaiClient) -> None:
+    """Until all is told, or the page leaves: then what is not yet made of an answer is cancelled."""
     await check_server(client)
+    has_ended = asyncio.Event()
     events = client.listen(
-        chunks_from(socket),
+        chunks_from(socket, has_ended),
         sample_rate=start.sample_rate,
         context=start.context,
         pause_seconds=start.pause_seconds,
         time_steps=True,
         stream=await has_model(client, "convai_ensemble_stream"),
     )
+    telling = asyncio.create_task(tell(socket, events))
+    leaving = asyncio.create_task(left(socket, has_ended))
+    try:
+        finished, _ = await asyncio.wait([telling, leaving], return_when=asyncio.FIRST_COMPLETED)
+        for task in finished:
+            task.result()  # raises what it has raised
+    finally:
+        await cancelled(telling, leaving)
+
+
+async def tell(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
     async with aclosing(events):
         async for event in events:
             described, binaries = told(event)
@@ -124,12 +138,20 @@ async def check_server(client: AsyncConvaiClient) -> None:
             raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
 
 
-async def chunks_from(socket: WebSocket) -> AsyncIterator[Array]:
+async def left(socket: WebSocket, has_ended: asyncio.Event) -> None:
+    """Raise WebSocketDisconnect when the page has left after its last samples."""
+    await has_ended.wait()
+    while True:
+        await received(socket)
+
+
+async def chunks_from(socket: WebSocket, has_ended: asyncio.Event) -> AsyncIterator[Array]:
     """The page's samples: int16, shape = (samples,)."""
     while (samples := (await received(socket)).get("bytes")) is not None:
         if len(samples) % 2:
             raise InvalidInput(f"a message of {len(samples)} bytes; samples are 16 bit, so the number must be even")
         yield np.frombuffer(samples, "<i2").astype(np.int16)
+    has_ended.set()
 
 
 async def received(socket: WebSocket) -> Message:
