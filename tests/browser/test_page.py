@@ -30,7 +30,7 @@ def test_the_question_as_answered_stands_above_the_answer_in_its_text(answered, 
 def test_the_answer_plays_by_itself_and_is_what_the_server_says(answered, client, example_context):
     until(answered, "player.currentTime > 0")
     question, rate = saved(answered, "Save question 1")
-    heard = client.ask(question, sample_rate=rate, context=example_context)
+    (heard,) = client.ask_stream(question, sample_rate=rate, context=example_context)  # short, and so not cut
     audio, rate = saved(answered, "Save answer 1")
     assert (heard.answer, rate) == (ANSWER, heard.sample_rate)
     np.testing.assert_allclose(audio, heard.answer_audio, atol=2e-3)
