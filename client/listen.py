@@ -7,8 +7,8 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +16,17 @@ import soxr
 
 from convai.client.captions import Captions
 from convai.client.errors import ConvaiError, InvalidInput
-from convai.client.listen_events import Answered, Event, Failed, NothingAsked, SpeechEnded, StepsTimed
-from convai.client.requests import Request, ask_request, pcm, whole_number
+from convai.client.listen_events import (
+    Answered,
+    Answering,
+    Event,
+    Failed,
+    NothingAsked,
+    SpeechEnded,
+    SpeechStarted,
+    StepsTimed,
+)
+from convai.client.requests import Request, ask_request, ask_stream_request, pcm, whole_number
 from convai.client.speech_detector import SileroDetector
 from convai.client.step_by_step import needed_calls
 from convai.client.step_times import POLL_SECONDS, SETTLE_SECONDS, Counters, have_counted, read_counters, times_between
@@ -42,10 +51,11 @@ async def listen(
     pause_seconds: float | None = 0.7,
     caption_seconds: float = 0.25,
     time_steps: bool = False,
+    stream: bool = False,
     seed: int | None = None,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event]:
     """See `AsyncConvaiClient.listen`."""
-    listener = Listener(client, sample_rate, context, pause_seconds, caption_seconds, time_steps, seed)
+    listener = Listener(client, sample_rate, context, pause_seconds, caption_seconds, time_steps, stream, seed)
     hearing = asyncio.create_task(listener.hear(chunks))
     try:
         while (event := await listener.events.get()) is not None:
@@ -66,11 +76,13 @@ class Listener:
         pause_seconds: float | None,
         caption_seconds: float,
         time_steps: bool,
+        stream: bool,
         seed: int | None,
     ):
         self.client = client
         self.context = context
         self.time_steps = time_steps
+        self.stream = stream
         self.seed = seed
         check_pause(pause_seconds)
         self._request(np.zeros(0, np.float32))  # raises now what is wrong with context and seed
@@ -80,6 +92,7 @@ class Listener:
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
         self.asking: list[asyncio.Task[None]] = []  # one after the other
+        self.speaking: asyncio.Task[None] | None = None  # tells an answer whose first phrase was told
 
     async def hear(self, chunks: AsyncIterable[Array]) -> None:
         try:
@@ -103,6 +116,8 @@ class Listener:
         self.captions.update(self.turns)
 
     async def _tell(self, turn: Event) -> None:
+        if isinstance(turn, SpeechStarted) and self.speaking is not None:
+            self.speaking.cancel()
         if isinstance(turn, SpeechEnded | NothingAsked):
             self.captions.stop()
         if isinstance(turn, SpeechEnded):
@@ -120,13 +135,38 @@ class Listener:
 
     async def _answer(self, request: Request) -> None:
         before = await self._counters() if self.time_steps else {}
-        await self.events.put(Answered(await self.client.answer(request)))
-        if self.time_steps:
+        is_whole = await (self._tell_phrases(request) if self.stream else self._tell_answer(request))
+        if self.time_steps and is_whole:
             steps = [call.step for call in needed_calls(request.model, request.outputs)]
             after = await self._settled_counters(before, steps)
             await self.events.put(StepsTimed(times_between(before, after, steps)))
 
+    async def _tell_answer(self, request: Request) -> bool:
+        await self.events.put(Answered(await self.client.answer(request)))
+        return True
+
+    async def _tell_phrases(self, request: Request) -> bool:
+        """Whether nobody spoke over them. A task of its own, for what waits for this one shall not be cancelled too."""
+        telling = asyncio.create_task(self._phrases(request))
+        try:
+            await asyncio.wait([telling])
+        finally:
+            self.speaking = None
+            await cancelled(telling)
+        if telling.cancelled():
+            return False
+        telling.result()  # raises what it has raised
+        return True
+
+    async def _phrases(self, request: Request) -> None:
+        async with aclosing(self.client.chunks(request)) as chunks:
+            async for chunk in chunks:
+                await self.events.put(Answering(chunk))
+                self.speaking = asyncio.current_task()
+
     def _request(self, question_audio: Array) -> Request:
+        if self.stream:
+            return ask_stream_request(question_audio, SAMPLE_RATE_HERTZ, self.context, self.seed)
         return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed)
 
     async def _transcribe(self, recording: Array) -> str:

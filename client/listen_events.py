@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from convai.client.answer import Answer
+from convai.client.answer import Answer, AnswerChunk
 from convai.client.errors import ConvaiError
 from convai.client.step_times import StepTime
 from convai.pipeline.arrays import Array
@@ -12,7 +12,10 @@ from convai.pipeline.description import SAMPLE_RATE_HERTZ
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """Somebody began to speak, so many seconds after the first sample: the moment to stop playing an answer."""
+    """Somebody began to speak, so many seconds after the first sample: the moment to stop playing an answer.
+
+    Of an answer that was being streamed, no more comes.
+    """
 
     start_seconds: float
 
@@ -59,18 +62,25 @@ class Answered:
     answer: Answer
 
 
+@dataclass(frozen=True, eq=False)
+class Answering:
+    """A piece of the answer to a `SpeechEnded`, in place of `Answered` if it is streamed; the last one says so."""
+
+    chunk: AnswerChunk
+
+
 @dataclass(frozen=True)
 class StepsTimed:
-    """The time of each step behind the last `Answered`; means, if others asked meanwhile."""
+    """The time of each step behind the last answer; means over its phrases, and over what others asked meanwhile."""
 
     steps: tuple[StepTime, ...]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A `SpeechEnded` gets no answer; listening goes on."""
+    """A `SpeechEnded` gets no answer, or no more of the one that was being streamed; listening goes on."""
 
     error: ConvaiError
 
 
-Event = SpeechStarted | Caption | SpeechEnded | NothingAsked | Answered | StepsTimed | Failed
+Event = SpeechStarted | Caption | SpeechEnded | NothingAsked | Answered | Answering | StepsTimed | Failed

@@ -2,12 +2,14 @@
 
 The page sends {"sample_rate": 48000, "context": "...", "pause_seconds": 0.7, "key": null}, then binary messages of
 16-bit little-endian mono samples, then {"end": true}. It gets one JSON message per event, named by its "type". Binary
-messages follow those with a recording: `speech_ended` the question's samples, `answered` the answer's samples and then
-its log-mel spectrogram as bytes, band after band.
+messages follow those with a recording: `speech_ended` the question's samples, `answered` those of the answer's first
+phrase and `phrase` of a later one, each with its log-mel spectrogram as bytes, frame after frame. `is_last` tells that
+the answer ends with this phrase. Who closes the connection, or speaks, while one is on its way, gets no more of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.types import Message
 
 from convai.client import (
+    AnswerChunk,
     Answered,
+    Answering,
     AsyncConvaiClient,
     Caption,
     ConvaiError,
@@ -30,12 +34,16 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
+from convai.client.listen import cancelled
 from convai.pipeline.arrays import Array
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
+from convai.talk.mel_picture import mel_picture
+from convai.talk.sounds import samples_of
+from convai.talk.speech import has_model
 
 router = APIRouter()
 FIRST_MESSAGE_SECONDS = 10
-MEL_RANGE = (-11.5, 2.0)  # log magnitudes from silence to the loudest, drawn as 0 to 255
+FOUND = ("question", "answer", "answer_score", "answer_span")
 
 
 class Start(BaseModel):
@@ -93,19 +101,34 @@ async def first_message(socket: WebSocket) -> Start:
 
 
 async def tell_events(socket: WebSocket, start: Start, client: AsyncConvaiClient) -> None:
+    """Until all is told, or the page leaves: then what is not yet made of an answer is cancelled."""
     await check_server(client)
+    has_ended = asyncio.Event()
     events = client.listen(
-        chunks_from(socket),
+        chunks_from(socket, has_ended),
         sample_rate=start.sample_rate,
         context=start.context,
         pause_seconds=start.pause_seconds,
         time_steps=True,
+        stream=await has_model(client, "convai_ensemble_stream"),
     )
-    async for event in events:
-        described, binaries = told(event)
-        await socket.send_json(described)
-        for binary in binaries:
-            await socket.send_bytes(binary)
+    telling = asyncio.create_task(tell(socket, events))
+    leaving = asyncio.create_task(left(socket, has_ended))
+    try:
+        finished, _ = await asyncio.wait([telling, leaving], return_when=asyncio.FIRST_COMPLETED)
+        for task in finished:
+            task.result()  # raises what it has raised
+    finally:
+        await cancelled(telling, leaving)
+
+
+async def tell(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
+    async with aclosing(events):
+        async for event in events:
+            described, binaries = told(event)
+            await socket.send_json(described)
+            for binary in binaries:
+                await socket.send_bytes(binary)
 
 
 async def check_server(client: AsyncConvaiClient) -> None:
@@ -115,12 +138,20 @@ async def check_server(client: AsyncConvaiClient) -> None:
             raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
 
 
-async def chunks_from(socket: WebSocket) -> AsyncIterator[Array]:
+async def left(socket: WebSocket, has_ended: asyncio.Event) -> None:
+    """Raise WebSocketDisconnect when the page has left after its last samples."""
+    await has_ended.wait()
+    while True:
+        await received(socket)
+
+
+async def chunks_from(socket: WebSocket, has_ended: asyncio.Event) -> AsyncIterator[Array]:
     """The page's samples: int16, shape = (samples,)."""
     while (samples := (await received(socket)).get("bytes")) is not None:
         if len(samples) % 2:
             raise InvalidInput(f"a message of {len(samples)} bytes; samples are 16 bit, so the number must be even")
         yield np.frombuffer(samples, "<i2").astype(np.int16)
+    has_ended.set()
 
 
 async def received(socket: WebSocket) -> Message:
@@ -143,24 +174,24 @@ def told(event: Event) -> tuple[dict[str, Any], list[bytes]]:
         case NothingAsked(reason):
             return {"type": "nothing_asked", "reason": reason}, []
         case Answered(answer):
-            described = {name: getattr(answer, name) for name in ("question", "answer", "answer_score", "answer_span")}
-            assert answer.mel is not None and answer.answer_audio is not None  # a turn asks for everything
-            described |= {"sample_rate": answer.sample_rate, "mel_frames": answer.mel.shape[1]}
-            return {"type": "answered"} | described, [samples_of(answer.answer_audio), picture_of(answer.mel)]
+            assert answer.answer_audio is not None  # a turn asks for everything
+            found = {name: getattr(answer, name) for name in FOUND}
+            return told_phrase(AnswerChunk(0, True, answer.answer_audio, **found))
+        case Answering(chunk):
+            return told_phrase(chunk)
         case StepsTimed(steps):
             return {"type": "steps_timed", "steps": [asdict(step) for step in steps]}, []
         case Failed(error):
             return told_failure(error), []
 
 
+def told_phrase(chunk: AnswerChunk) -> tuple[dict[str, Any], list[bytes]]:
+    described = {"type": "phrase", "is_last": chunk.is_last}
+    if chunk.chunk_index == 0:
+        described |= {"type": "answered", "sample_rate": chunk.sample_rate}
+        described |= {name: getattr(chunk, name) for name in FOUND}
+    return described, [samples_of(chunk.answer_audio), mel_picture(chunk.answer_audio)]
+
+
 def told_failure(error: Exception) -> dict[str, Any]:
     return {"type": "failed", "message": str(error)}
-
-
-def samples_of(audio: Array) -> bytes:
-    return (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()
-
-
-def picture_of(mel: Array) -> bytes:
-    low, high = MEL_RANGE
-    return (255 * np.clip((mel - low) / (high - low), 0, 1)).astype(np.uint8).tobytes()

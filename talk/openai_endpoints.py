@@ -4,17 +4,23 @@ The names of models and voices that clients send are taken and not looked at: th
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
+from convai.pipeline.arrays import Array
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.errors import BadRequest
-from convai.talk.sounds import decoded, encoded, media_type
+from convai.talk.sounds import decoded, encoded, media_type, pcm_pieces
+from convai.talk.speech import speech as speech_of
 
 router = APIRouter(tags=["OpenAI"])
 AudioFormat = Literal["wav", "pcm", "flac", "opus", "mp3"]
+MAX_SPOKEN_CHARACTERS = 4096  # as at OpenAI
 
 
 class Transcription(BaseModel):
@@ -36,7 +42,7 @@ class VerboseTranscription(Transcription):
 
 
 class Speech(BaseModel):
-    input: str = Field(description="the text to speak, in English")
+    input: str = Field(description="the text to speak, in English", max_length=MAX_SPOKEN_CHARACTERS)
     model: str = "text_to_speech"
     voice: str | dict[str, Any] = "convai"
     response_format: AudioFormat = "mp3"
@@ -73,12 +79,26 @@ async def transcriptions(
 
 @router.post("/v1/audio/speech", response_class=Response)
 async def speech(request: Request, wanted: Speech) -> Response:
-    """A text read aloud, at 22,050 Hz. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; so is Opus."""
+    """A text read aloud, at 22,050 Hz. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; so is Opus.
+
+    `pcm` comes phrase by phrase, while the rest is spoken.
+    """
     if wanted.speed != 1.0:
         raise BadRequest(f"speed is {wanted.speed:g}; the voice speaks at 1 alone", "speed")
-    spoken = await request.app.state.client.speak(wanted.input)
-    content = await asyncio.to_thread(encoded, spoken.answer_audio, spoken.sample_rate, wanted.response_format)
-    return Response(content, media_type=media_type(wanted.response_format))
+    form = wanted.response_format
+    pieces = speech_of(request.app.state.client, wanted.input, is_urgent=form == "pcm")
+    first = await anext(pieces)  # what is wrong is told with a status, before anything is sent
+    if form == "pcm":
+        return StreamingResponse(pcm_pieces(followed(first, pieces)), media_type=media_type(form))
+    audio = np.concatenate([first, *[piece async for piece in pieces]])
+    content = await asyncio.to_thread(encoded, audio, VOICE_SAMPLE_RATE_HERTZ, form)
+    return Response(content, media_type=media_type(form))
+
+
+async def followed(first: Array, pieces: AsyncIterator[Array]) -> AsyncIterator[Array]:
+    yield first
+    async for piece in pieces:
+        yield piece
 
 
 def check_language(language: str) -> None:

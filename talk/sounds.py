@@ -1,6 +1,7 @@
 """Uploaded recordings to samples, and answers to the formats that callers ask for."""
 
 import io
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ import soxr
 
 from convai.client.listen import SAMPLE_RATES
 from convai.pipeline.arrays import Array
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.errors import BadRequest
 from convai.talk.settings import MAX_QUESTION_SECONDS
 
 MAX_CHANNELS = 8
+PCM_RATE = 24_000
 # What libsndfile writes, by OpenAI's names, the rate it is written at, and its media type. OpenAI's raw PCM is at
 # 24 kHz, and so its clients play it; Opus knows but a few rates. 0 keeps the voice's own rate.
 FORMATS: dict[str, tuple[dict[str, Any], int | None, str]] = {
@@ -20,7 +23,7 @@ FORMATS: dict[str, tuple[dict[str, Any], int | None, str]] = {
     "flac": ({"format": "FLAC", "subtype": "PCM_16"}, 0, "audio/flac"),
     "mp3": ({"format": "MP3"}, 0, "audio/mpeg"),
     "opus": ({"format": "OGG", "subtype": "OPUS"}, 24_000, "audio/ogg"),
-    "pcm": ({"format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}, 24_000, "audio/pcm"),
+    "pcm": ({"format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}, PCM_RATE, "audio/pcm"),
 }
 
 
@@ -60,6 +63,19 @@ def encoded(audio: Array, sample_rate: int, audio_format: str) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, np.clip(audio, -1, 1), sample_rate, **options)
     return file.getvalue()
+
+
+async def pcm_pieces(pieces: AsyncIterator[Array]) -> AsyncIterator[bytes]:
+    """The voice's speech, in pieces as `encoded` takes it whole, as `pcm` while it comes."""
+    resampler = soxr.ResampleStream(VOICE_SAMPLE_RATE_HERTZ, PCM_RATE, 1, dtype="float32")
+    async for piece in pieces:
+        yield samples_of(resampler.resample_chunk(piece))
+    yield samples_of(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+def samples_of(audio: Array) -> bytes:
+    """`audio`, float32 in [-1, 1], as 16-bit little-endian samples."""
+    return (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()
 
 
 def media_type(audio_format: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Any, cast
 
 import numpy as np
@@ -17,9 +18,11 @@ from wyoming.tts import Synthesize
 from convai.client import AsyncConvaiClient
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded
 from convai.pipeline.arrays import Array
+from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.gate import Places
 from convai.talk.settings import MAX_QUESTION_SECONDS
-from convai.talk.sounds import check_format
+from convai.talk.sounds import check_format, samples_of
+from convai.talk.speech import speech
 
 MAX_EVENT_BYTES = 1024 * 1024
 SAMPLE_BYTES = 2
@@ -118,14 +121,16 @@ class Handler(AsyncEventHandler):
         await self.write_event(Transcript(text=text, language="en").event())
 
     async def _speak(self, text: str) -> None:
-        spoken = await self.client.speak(text)
-        audio_format = {"rate": spoken.sample_rate, "width": SAMPLE_BYTES, "channels": 1}
-        assert spoken.answer_audio is not None  # `speak` asks for it
-        samples = (np.clip(spoken.answer_audio, -1, 1) * 32767).round().astype("<i2")
-        await self.write_event(AudioStart(**audio_format).event())
-        for start in range(0, len(samples), SPOKEN_SAMPLES_PER_EVENT):
-            part = samples[start : start + SPOKEN_SAMPLES_PER_EVENT].tobytes()
-            await self.write_event(AudioChunk(audio=part, **audio_format).event())
+        audio_format = {"rate": VOICE_SAMPLE_RATE_HERTZ, "width": SAMPLE_BYTES, "channels": 1}
+        has_begun = False
+        async with aclosing(speech(self.client, text)) as pieces:
+            async for piece in pieces:
+                if not has_begun:
+                    await self.write_event(AudioStart(**audio_format).event())
+                    has_begun = True
+                for start in range(0, len(piece), SPOKEN_SAMPLES_PER_EVENT):
+                    part = samples_of(piece[start : start + SPOKEN_SAMPLES_PER_EVENT])
+                    await self.write_event(AudioChunk(audio=part, **audio_format).event())
         await self.write_event(AudioStop().event())
 
 

@@ -1,42 +1,75 @@
 // The latest answer: words, score, sound, pictures and times.
+import { Phrases } from "./phrases.js";
 import { drawMel, drawWave } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class AnswerPanel {
   #shown = null;
+  #sounding = null; // what is shown, until it is hushed
+  #phrases = new Phrases();
   #player = $("player");
 
   constructor() {
+    this.#phrases.onChange = () => this.#showPlayer();
+    $("stop").addEventListener("click", () => this.hush());
     $("details").addEventListener("toggle", () => this.#draw());
     addEventListener("resize", () => this.#draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  /** `exchange` is a question and its answer, as main.js puts them together. */
+  /** `exchange` is a question and its answer, as main.js puts them together; its sound is still to come. */
   show(exchange, isQuiet) {
+    this.hush();
+    this.#player.removeAttribute("src");
     this.#shown = exchange;
+    this.#sounding = isQuiet ? null : exchange;
     $("answer-panel").hidden = false;
     $("question").textContent = exchange.question ? `“${exchange.question}”` : "No words were heard.";
     $("answer").textContent = exchange.answer || "The text has no answer to this.";
     $("answer").classList.toggle("none", !exchange.answer);
     $("score").textContent = exchange.answer ? `score ${exchange.score.toFixed(2)}` : "";
     $("steps").hidden = true;
-    this.#draw();
-    this.play(exchange.answerAddress, isQuiet);
   }
 
-  play(address, isQuiet = false) {
-    this.#player.src = address;
+  /** A phrase of an answer that has several. */
+  hear(exchange, samples) {
+    exchange.hasPhrases = true;
+    if (exchange === this.#sounding) this.#phrases.play(samples, exchange.answerRate);
+    if (exchange === this.#shown) this.#draw();
+  }
+
+  /** No more of it comes: it can be played from its beginning. */
+  complete(exchange) {
+    if (exchange !== this.#shown) return;
+    this.#draw();
+    this.#player.src = exchange.answerAddress;
+    if (exchange.hasPhrases) this.#phrases.stopIfStuck();
     // A browser that plays nothing by itself leaves that to the controls.
-    if (!isQuiet) this.#player.play().catch(() => {});
+    else if (exchange === this.#sounding) this.#player.play().catch(() => {});
+  }
+
+  replay(address) {
+    this.hush();
+    this.#player.src = address;
+    this.#player.play().catch(() => {});
   }
 
   hush() {
+    this.#sounding = null;
+    this.#phrases.stop();
     this.#player.pause();
   }
 
+  /** Phrases have no controls but the button that stops them. */
+  #showPlayer() {
+    $("stop").hidden = !this.#phrases.isPlaying;
+    this.#player.hidden = this.#phrases.isPlaying;
+  }
+
   showSteps(steps) {
+    const several = steps.some(({ requests }) => requests > 1);
+    $("steps").caption.textContent = `Time of each step in the server${several ? ", on average" : ""}`;
     const total = (step) => step.queue_seconds + step.input_seconds + step.infer_seconds + step.output_seconds;
     const longest = Math.max(...steps.map(total));
     $("steps").tBodies[0].replaceChildren(...steps.map((step) => row(step.step, total(step), longest)));
@@ -45,9 +78,9 @@ export class AnswerPanel {
 
   #draw() {
     if (!this.#shown || !$("details").open) return;
-    const { questionSamples, questionRate, answerSamples, answerRate, mel, melFrames } = this.#shown;
+    const { questionSamples, questionRate, answerSamples, answerRate, mel } = this.#shown;
     drawWave($("question-wave"), questionSamples, questionRate, "the question");
-    drawMel($("mel"), mel, melFrames);
+    drawMel($("mel"), mel);
     drawWave($("answer-wave"), answerSamples, answerRate, "the answer");
   }
 }

@@ -2,15 +2,16 @@
 import { WORDS } from "./words.js";
 
 const ANSWER_MILLISECONDS = 40_000; // longer than the web process waits for the server
-const FOLLOWING = { speech_ended: ["audio"], answered: ["audio", "mel"] }; // binary messages after these events
+const FOLLOWING = { speech_ended: ["audio"], answered: ["audio", "mel"], phrase: ["audio", "mel"] }; // binary messages after these events
 const READERS = { audio: (buffer) => new Int16Array(buffer), mel: (buffer) => new Uint8Array(buffer) };
 
 export class Listening {
+  isAnswering = false; // some phrases of an answer have come, and others have not
   #socket;
   #early = []; // messages from before the connection stood
   #event = null; // whose binary messages are still to come
   #missing = [];
-  #unanswered = 0; // questions
+  #unanswered = 0; // questions whose answer has not come to its end
   #deadline = null;
   #isOver = false;
 
@@ -37,6 +38,11 @@ export class Listening {
     this.#awaitAnswer(0);
   }
 
+  /** Whatever is still to come is not wanted. */
+  leave() {
+    this.#finish(null);
+  }
+
   #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
     else if (this.#socket.readyState === WebSocket.CONNECTING) this.#early.push(message.slice());
@@ -55,9 +61,18 @@ export class Listening {
 
   #tell(event) {
     if (event.type === "speech_ended") this.#awaitAnswer(1);
-    if (["answered", "failed", "nothing_asked"].includes(event.type)) clearTimeout(this.#deadline);
-    if (["answered", "failed"].includes(event.type) && --this.#unanswered > 0) this.#awaitAnswer(0);
+    if (event.type === "nothing_asked") clearTimeout(this.#deadline);
+    // Who speaks while an answer is on its way gets no more of it.
+    const isInterruption = event.type === "speech_started" && this.isAnswering;
+    if (["answered", "phrase", "failed"].includes(event.type) || isInterruption) this.#noteAnswer(event);
     this.onEvent(event);
+  }
+
+  #noteAnswer({ is_last }) {
+    this.isAnswering = is_last === false;
+    if (!this.isAnswering) this.#unanswered--;
+    clearTimeout(this.#deadline);
+    if (this.#unanswered > 0) this.#awaitAnswer(0);
   }
 
   #awaitAnswer(questions) {

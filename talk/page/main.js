@@ -3,7 +3,7 @@ import { AnswerPanel } from "./answer.js";
 import { addToHistory } from "./history.js";
 import { Listening } from "./listening.js";
 import { Microphone } from "./microphone.js";
-import { samplesOf, wavAddress } from "./sound.js";
+import { joined, samplesOf, wavAddress } from "./sound.js";
 import { TextPanel } from "./text.js";
 import { WORDS } from "./words.js";
 
@@ -14,7 +14,8 @@ const UPLOAD_SAMPLES = 8000; // per message
 const text = new TextPanel();
 const answers = new AnswerPanel();
 const microphone = new Microphone();
-let current = null; // the listening that hears the microphone
+const listenings = new Set(); // that are not over
+let current = null; // the one that hears the microphone
 let isSpeaking = false;
 let isHeld = false;
 
@@ -65,7 +66,7 @@ function onKeyDown(event) {
 async function hold() {
   if (isHeld || $("hands-free").checked) return;
   isHeld = true;
-  answers.hush();
+  interrupt();
   await beginListening(null);
 }
 
@@ -143,10 +144,17 @@ function endListening() {
 
 /** A listening whose events know which text they are about. */
 function newListening(rate, pauseSeconds) {
-  const about = { text: text.value, question: null };
+  const about = { text: text.value, question: null, exchange: null };
   const start = { sample_rate: rate, context: about.text, pause_seconds: pauseSeconds, key: $("key").value || null };
   const listening = new Listening(start, (event) => take(event, about, listening));
+  listenings.add(listening);
   return listening;
+}
+
+/** Somebody asks anew, and wants to hear no more of an answer. */
+function interrupt() {
+  answers.hush();
+  for (const listening of listenings) if (listening !== current && listening.isAnswering) listening.leave();
 }
 
 function take(event, about, listening) {
@@ -155,6 +163,7 @@ function take(event, about, listening) {
     case "speech_started":
       isSpeaking = isCurrent;
       answers.hush();
+      endAnswer(about);
       $("caption").textContent = "";
       return say("");
     case "caption":
@@ -167,12 +176,17 @@ function take(event, about, listening) {
     case "nothing_asked":
       return say(event.reason === "too long" ? WORDS.tooLong : WORDS.noSpeech, true);
     case "answered":
-      return showAnswer(event, about);
+      showAnswer(event, about);
+      return addPhrase(event, about);
+    case "phrase":
+      return addPhrase(event, about);
     case "steps_timed":
       return answers.showSteps(event.steps);
     case "failed":
-      return say(event.message, true);
+      return say(endAnswer(about) ? `${WORDS.brokenOff} ${event.message}` : event.message, true);
     case "over":
+      listenings.delete(listening);
+      endAnswer(about);
       if (isCurrent) lostListening();
   }
 }
@@ -185,31 +199,48 @@ function lostListening() {
 }
 
 function showAnswer(event, about) {
-  const exchange = {
+  about.exchange = {
     question: event.question,
     answer: event.answer,
     score: event.answer_score,
     questionSamples: about.question.audio,
     questionRate: about.question.sample_rate,
     questionAddress: wavAddress(about.question.audio, about.question.sample_rate),
-    answerSamples: event.audio,
+    answerSamples: new Int16Array(),
     answerRate: event.sample_rate,
-    answerAddress: wavAddress(event.audio, event.sample_rate),
-    mel: event.mel,
-    melFrames: event.mel_frames,
+    mel: new Uint8Array(),
   };
   $("caption").textContent = "";
   say("");
   text.mark(event.answer_span, about.text);
-  answers.show(exchange, isSpeaking || isHeld);
-  addToHistory(exchange, (address) => answers.play(address));
+  answers.show(about.exchange, isSpeaking || isHeld);
+}
+
+function addPhrase(event, about) {
+  const { exchange } = about;
+  exchange.answerSamples = joined(exchange.answerSamples, event.audio);
+  exchange.mel = joined(exchange.mel, event.mel);
+  const isWhole = event.type === "answered" && event.is_last;
+  if (!isWhole) answers.hear(exchange, event.audio);
+  if (event.is_last) endAnswer(about);
+}
+
+/** Whether there was one whose phrases were still coming. */
+function endAnswer(about) {
+  const { exchange } = about;
+  if (!exchange) return false;
+  about.exchange = null;
+  exchange.answerAddress = wavAddress(exchange.answerSamples, exchange.answerRate);
+  answers.complete(exchange);
+  addToHistory(exchange, (address) => answers.replay(address));
+  return true;
 }
 
 async function upload(input) {
   const [file] = input.files;
   input.value = ""; // so that the same file can be chosen again
   if (!file) return;
-  answers.hush();
+  interrupt();
   try {
     text.check();
     say("Listening to the recording …");

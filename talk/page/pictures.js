@@ -25,12 +25,13 @@ export function drawWave(canvas, samples, rate, what) {
   canvas.setAttribute("aria-label", `Waveform of ${what}, ${(samples.length / rate).toFixed(1)} seconds`);
 }
 
-/** `mel` holds a byte per band and frame, band after band from the lowest. */
-export function drawMel(canvas, mel, frames) {
+/** `mel` holds a byte per frame and band, frame after frame, each from its lowest band. */
+export function drawMel(canvas, mel) {
+  const frames = mel.length / NUM_MELS;
   const image = new ImageData(frames, NUM_MELS);
   for (let band = 0; band < NUM_MELS; band++) {
     for (let frame = 0; frame < frames; frame++) {
-      image.data.set(colour(mel[band * frames + frame] / 255), 4 * ((NUM_MELS - 1 - band) * frames + frame));
+      image.data.set(colour(mel[frame * NUM_MELS + band] / 255), 4 * ((NUM_MELS - 1 - band) * frames + frame));
     }
   }
   const small = new OffscreenCanvas(frames, NUM_MELS);

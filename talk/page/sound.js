@@ -21,6 +21,14 @@ export async function samplesOf(file) {
   return { samples, rate: RATE };
 }
 
+/** Two arrays of numbers, of the same kind, as one. */
+export function joined(first, second) {
+  const both = new first.constructor(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
 /** Mono 16-bit samples as the address of a WAV file. */
 export function wavAddress(samples, rate) {
   const header = new DataView(new ArrayBuffer(44));

@@ -13,6 +13,7 @@ export const WORDS = {
   tooLong: "A question may last 30 seconds, and this one is longer. Ask again, more briefly.",
   noPage: "The web process behind this page does not answer. Start `convai talk` again, then reload.",
   lost: "The connection to the web process broke. Ask again.",
+  brokenOff: "The answer breaks off here:",
   noAnswer: "No answer came in time. The server may be busy; ask again.",
 };
 

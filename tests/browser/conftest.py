@@ -41,7 +41,7 @@ def playwright():
         yield playwright
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def examples():
     return EXAMPLES
 

@@ -23,7 +23,7 @@ from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
 from convai.__main__ import main
-from convai.client import Answered, AsyncConvaiClient, Caption
+from convai.client import Answered, Answering, AsyncConvaiClient, Caption
 
 QUESTION = (EXAMPLES / "question.wav").read_bytes()
 HEARD, ANSWER = "what is he often called", "England's national poet"
@@ -72,7 +72,8 @@ def test_openais_client_gets_a_transcript(openai_client):
 def test_openais_client_gets_speech(openai_client, client, form):
     spoken = openai_client.audio.speech.create(model="tts-1", voice="alloy", input="Hello there.", response_format=form)
     expected = client.speak("Hello there.")
-    if form == "pcm":
+    if form == "pcm":  # streamed
+        (expected,) = client.speak_stream("Hello there.")
         audio, rate = np.frombuffer(spoken.content, "<i2") / 32768, 24_000
     else:
         audio, rate = soundfile.read(io.BytesIO(spoken.content))
@@ -80,6 +81,24 @@ def test_openais_client_gets_speech(openai_client, client, form):
     assert np.std(audio) == pytest.approx(np.std(expected.answer_audio), rel=0.1)
     if form in ("wav", "flac"):
         np.testing.assert_allclose(audio, expected.answer_audio, atol=1e-3)
+
+
+def test_openais_client_gets_raw_samples_as_they_are_spoken_and_a_text_of_any_length_as_a_file(openai_client, client):
+    """The text is too long to be spoken whole."""
+    text = "The rainforest covers most of the basin, and nine countries share it. Who has counted its trees? " * 12
+    expected = sum(chunk.seconds for chunk in client.speak_stream(text))
+
+    def speech(form):
+        return openai_client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="alloy", input=text, response_format=form
+        )
+
+    with speech("pcm") as response:
+        pieces = [len(piece) for piece in response.iter_bytes()]
+    assert len(pieces) > 1 and sum(pieces) / (2 * 24_000) == pytest.approx(expected, abs=0.05)
+    with speech("wav") as response:
+        audio, rate = soundfile.read(io.BytesIO(response.read()))
+    assert len(audio) / rate == pytest.approx(expected, abs=0.05)
 
 
 def test_openais_client_raises_its_own_errors(openai_client):
@@ -147,6 +166,23 @@ async def test_captions_come_while_one_speaks_and_the_last_is_the_question_as_an
     captions = [event.text for event in events if isinstance(event, Caption)]
     (answered,) = [event for event in events if isinstance(event, Answered)]
     assert captions[-1] == answered.answer.question != captions[0]
+
+
+async def test_a_streamed_answer_to_somebody_who_spoke_is_the_one_that_a_stream_gives(server, client, example_question):
+    text = "Louis Armstrong is often called the great ambassador of American music to the countries of the old world."
+    audio, rate = example_question
+
+    async def microphone():
+        yield audio
+
+    async with AsyncConvaiClient(server.grpc_address) as asynchronous:
+        events = asynchronous.listen(microphone(), sample_rate=rate, context=text, caption_seconds=0, stream=True)
+        told = [event async for event in events]
+    chunks = [event.chunk for event in told if isinstance(event, Answering)]
+    asked = told[1].question_audio
+    expected = list(client.ask_stream(asked, sample_rate=rate, context=text))
+    assert [chunk.is_last for chunk in chunks] == [chunk.is_last for chunk in expected] == [False, True]
+    assert (chunks[0].question, chunks[0].answer) == (expected[0].question, expected[0].answer)
 
 
 # 200 malformed requests

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 import grpc
 import numpy as np
-from tritonclient.grpc.service_pb2 import ModelInferResponse, ModelStreamInferResponse
+from tritonclient.grpc.service_pb2 import (
+    ModelInferResponse,
+    ModelReadyResponse,
+    ModelStatisticsResponse,
+    ModelStreamInferResponse,
+    ServerReadyResponse,
+)
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceServicer, add_GRPCInferenceServiceServicer_to_server
 from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
 
@@ -28,6 +34,15 @@ class FakeTriton(GRPCInferenceServiceServicer):
         self.outputs, self.error, self.delay_seconds, self.streamed = outputs or {}, error, delay_seconds, streamed
         self.requests = []
         self.is_cancelled = threading.Event()
+
+    def ServerReady(self, request, context):
+        return ServerReadyResponse(ready=True)
+
+    def ModelReady(self, request, context):
+        return ModelReadyResponse(ready=True)
+
+    def ModelStatistics(self, request, context):
+        return ModelStatisticsResponse()
 
     def ModelInfer(self, request, context):
         self.requests.append(request)

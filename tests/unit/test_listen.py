@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from support.fake_client import ANSWER, FakeClient
+from support.fake_client import ANSWER, PHRASES, FakeClient
 from support.places import EXAMPLES
 
-from convai.client import Answered, Caption, Failed, InvalidInput, NothingAsked, Overloaded, SpeechEnded, SpeechStarted
+from convai.client import (
+    Answered,
+    Answering,
+    Caption,
+    Failed,
+    InvalidInput,
+    NothingAsked,
+    Overloaded,
+    SpeechEnded,
+    SpeechStarted,
+    StepsTimed,
+)
 from convai.client.listen import listen
 
 
@@ -159,3 +170,83 @@ async def test_wrong_arguments_are_told_before_anything_is_heard(options, messag
 async def test_stereo_is_refused_with_the_way_out():
     with pytest.raises(InvalidInput, match="Average the channels"):
         await events_in(np.zeros((640, 2), np.float32))
+
+
+# Answers that are streamed
+
+
+def phrases_of(events):
+    return [event.chunk for event in events if isinstance(event, Answering)]
+
+
+async def test_a_streamed_answer_comes_phrase_by_phrase_and_its_steps_after_the_last(spoken):
+    client = FakeClient()
+    events = await events_in(spoken, client, stream=True, time_steps=True, caption_seconds=0)
+    assert phrases_of(events) == PHRASES
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, *[Answering] * len(PHRASES), StepsTimed]
+    ((kind, request),) = client.asked
+    assert (kind, request.model) == ("chunks", "convai_ensemble_stream")
+
+
+async def test_the_first_phrase_is_told_before_the_others_are_made(spoken):
+    client = FakeClient()
+    client.stream_gate = asyncio.Event()
+    async for event in listen(client, chunks_of(spoken), sample_rate=16_000, context="A text.", stream=True):
+        if isinstance(event, Answering) and event.chunk.chunk_index == 0:
+            assert client.closed_streams == 0
+            client.stream_gate.set()
+    assert client.closed_streams == 1
+
+
+async def test_an_error_in_mid_stream_is_told_after_the_phrases_before_it(spoken):
+    client = FakeClient(phrases=PHRASES[:2], stream_error=Overloaded("busy"))
+    events = await events_in(np.concatenate([spoken, spoken]), client, stream=True, caption_seconds=0)
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, Answering, Answering, Failed] * 2
+
+
+async def test_whoever_speaks_again_gets_no_more_of_the_answer_and_is_answered_anew(spoken):
+    client, microphone = FakeClient(), asyncio.Queue()
+    client.stream_gate = asyncio.Event()  # the first answer never ends by itself
+    microphone.put_nowait(spoken)
+
+    async def chunks():
+        while (chunk := await microphone.get()) is not None:
+            yield chunk
+
+    kinds = []
+    async for event in listen(
+        client, chunks(), sample_rate=16_000, context="A text.", stream=True, caption_seconds=0, time_steps=True
+    ):
+        kinds.append(type(event))
+        if kinds.count(Answering) == 1:
+            microphone.put_nowait(spoken)
+            microphone.put_nowait(None)
+        if kinds.count(SpeechStarted) == 2:
+            client.stream_gate.set()
+    begin = [SpeechStarted, SpeechEnded]
+    assert kinds == [*begin, Answering, *begin, *[Answering] * len(PHRASES), StepsTimed]
+    assert client.closed_streams == 2
+
+
+async def test_a_question_whose_answer_has_not_begun_is_answered_though_the_next_is_spoken(spoken):
+    client = FakeClient()
+    client.gate = asyncio.Event()
+    kinds = []
+    twice = chunks_of(np.concatenate([spoken, spoken]))
+    async for event in listen(client, twice, sample_rate=16_000, context="A text.", stream=True, caption_seconds=0):
+        kinds.append(type(event))
+        if kinds.count(SpeechEnded) == 2:
+            client.gate.set()
+    assert kinds == [SpeechStarted, SpeechEnded] * 2 + [Answering] * len(PHRASES) * 2
+
+
+async def test_leaving_the_loop_cancels_a_stream(spoken):
+    client = FakeClient()
+    client.stream_gate = asyncio.Event()
+    before = asyncio.all_tasks()
+    events = listen(client, chunks_of(spoken), sample_rate=16_000, context="A text.", stream=True)
+    async for event in events:
+        if isinstance(event, Answering):
+            break
+    await events.aclose()
+    assert client.closed_streams == 1 and asyncio.all_tasks() == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
-from support.fake_client import ANSWER, FakeClient
+from support.fake_client import ANSWER, PHRASES, STREAMS, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
 from convai.talk.app import make_app
@@ -77,11 +77,39 @@ def test_a_text_is_spoken_in_every_format(http, form, rate):
     assert np.sqrt(np.mean(audio**2)) == pytest.approx(np.sqrt(np.mean(ANSWER.answer_audio**2)), rel=0.1)
 
 
-def test_raw_samples_are_at_24_khz_as_openais_clients_play_them(http):
-    response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
+@pytest.mark.parametrize(("models", "kind"), [(STREAMS, "speak_stream"), ((), "speak")])
+def test_raw_samples_come_in_phrases_at_24_khz_as_openais_clients_play_them(models, kind):
+    """Whole from a server that does not stream."""
+    fake = FakeClient(models=models)
+    with web(fake) as http:
+        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
+    assert [called for called, _ in fake.asked] == [kind]
     samples = np.frombuffer(response.content, "<i2")
     assert len(samples) == pytest.approx(24_000, abs=2)
     assert np.abs(samples).max() == pytest.approx(32767 / 2, rel=0.02)
+
+
+def test_raw_samples_are_sent_before_the_rest_is_spoken():
+    """Of a stream that breaks off, the first phrase is there; what fails at once has a status."""
+    fake = FakeClient(phrases=PHRASES[:1], stream_error=Overloaded("busy"))
+    with web(fake) as http:
+        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
+        assert 0.8 < len(response.content) / (2 * 24_000 / 3) < 1  # a resampler keeps the last moment back
+        fake.phrases = []
+        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
+        assert message_of(response, 503) == "busy"
+
+
+def test_a_text_too_long_to_be_spoken_whole_is_spoken_in_phrases():
+    fake = FakeClient()
+    fake.whole_error = InvalidInput("at most 600 symbols")
+    with web(fake) as http:
+        response = http.post(SPEECH, json={"input": "Hello", "response_format": "wav"})
+        audio, _ = soundfile.read(io.BytesIO(response.content), dtype="float32")
+        np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
+        fake.models = ()
+        response = http.post(SPEECH, json={"input": "Hello", "response_format": "wav"})
+        assert message_of(response, 400) == "at most 600 symbols"
 
 
 @pytest.mark.parametrize("context", ["a field", "a file"])
@@ -137,6 +165,7 @@ def test_a_wrong_transcription_is_told_what_is_wrong(http, files, data, message)
     [
         ({}, "input: Field required"),
         ({"input": 3}, "input: Input should be a valid string"),
+        ({"input": 5000 * "a"}, "input: String should have at most 4096 characters"),
         ({"input": "Hello", "response_format": "aac"}, "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
         ({"input": "Hello", "speed": 2}, "speed is 2; the voice speaks at 1 alone"),
         ([], "the request's body"),

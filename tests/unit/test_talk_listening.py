@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import contextmanager
 
 import numpy as np
@@ -5,14 +6,16 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from support.fake_client import ANSWER, FakeClient
+from support.fake_client import ANSWER, PHRASES, FakeClient
 from support.places import EXAMPLES
 
 from convai.client import Overloaded
 from convai.talk.app import make_app
+from convai.talk.mel_picture import mel_picture
 from convai.talk.settings import Settings
 
 START = {"sample_rate": 16_000, "context": "A text."}
+BINARIES = {"speech_ended": 1, "answered": 2, "phrase": 2}  # messages after these events
 
 
 @contextmanager
@@ -38,7 +41,7 @@ def say_question(socket):
 def events_until(socket, last):
     events = [socket.receive_json()]
     while events[-1]["type"] != last:
-        for _ in range({"speech_ended": 1, "answered": 2}.get(events[-1]["type"], 0)):
+        for _ in range(BINARIES.get(events[-1]["type"], 0)):
             socket.receive_bytes()
         events.append(socket.receive_json())
     return events
@@ -52,14 +55,68 @@ def failure(socket):
     return event["message"]
 
 
-def test_a_question_said_into_the_socket_is_answered():
+def phrase(socket):
+    """An event with a phrase, its samples and its picture."""
+    event = socket.receive_json()
+    return event, *phrase_audio(socket)
+
+
+def phrase_audio(socket):
+    samples = np.frombuffer(socket.receive_bytes(), "<i2") / 32767
+    return samples, np.frombuffer(socket.receive_bytes(), np.uint8).reshape(-1, 80)
+
+
+def test_a_question_said_into_the_socket_is_answered_phrase_by_phrase():
     with listening() as socket:
         say_question(socket)
-        kinds = [event["type"] for event in events_until(socket, "answered") if event["type"] != "caption"]
-        assert kinds == ["speech_started", "speech_ended", "answered"]
-        audio = np.frombuffer(socket.receive_bytes(), "<i2") / 32767
-        np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
-        assert len(socket.receive_bytes()) == ANSWER.mel.size
+        *before, answered = events_until(socket, "answered")
+        kinds = [event["type"] for event in before if event["type"] != "caption"]
+        assert kinds == ["speech_started", "speech_ended"]
+        assert (answered["answer"], answered["answer_span"], answered["is_last"]) == ("a test", [0, 6], False)
+        phrases = [phrase_audio(socket)]
+        for is_last in (False, True):
+            event, *sound = phrase(socket)
+            assert event == {"type": "phrase", "is_last": is_last}
+            phrases.append(sound)
+    for (samples, picture), made in zip(phrases, PHRASES, strict=True):
+        np.testing.assert_allclose(samples, made.answer_audio, atol=1e-4)
+        assert len(picture) == len(samples) // 256 + 1
+
+
+def test_a_server_that_does_not_stream_answers_in_one_piece():
+    fake = FakeClient(models=())
+    with listening(fake=fake) as socket:
+        say_question(socket)
+        (*_, answered) = events_until(socket, "answered")
+        assert answered["is_last"]
+        samples, _ = phrase_audio(socket)
+        np.testing.assert_allclose(samples, ANSWER.answer_audio, atol=1e-4)
+    assert fake.closed_streams == 0
+
+
+def test_a_tone_is_a_line_in_the_picture():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(22_050) / 22_050).astype(np.float32) / 2
+    picture = np.frombuffer(mel_picture(tone), np.uint8).reshape(-1, 80)
+    loudest = picture[:-4].argmax(axis=1)
+    assert np.ptp(loudest) == 0 and 20 < loudest[0] < 35
+    assert mel_picture(np.zeros(2560, np.float32)) == bytes(10 * 80)
+
+
+def test_an_answer_that_breaks_off_is_told_after_its_phrases():
+    fake = FakeClient(phrases=PHRASES[:2], stream_error=Overloaded("the server is busy"))
+    with listening(fake=fake) as socket:
+        say_question(socket)
+        kinds = [event["type"] for event in events_until(socket, "failed")]
+        assert kinds[-3:] == ["answered", "phrase", "failed"]
+
+
+def test_a_page_that_leaves_gets_no_more_of_an_answer():
+    fake = FakeClient()
+    fake.stream_gate = asyncio.Event()  # the second phrase never comes
+    with listening(fake=fake) as socket:
+        say_question(socket)
+        events_until(socket, "answered")
+    assert fake.closed_streams == 1
 
 
 def test_the_recording_comes_back_to_be_heard_again():

@@ -2,7 +2,7 @@ import socket
 
 import numpy as np
 import pytest
-from support.fake_client import ANSWER, FakeClient
+from support.fake_client import ANSWER, PHRASES, FakeClient
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
@@ -12,7 +12,7 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize
 
-from convai.client import Overloaded
+from convai.client import InvalidInput, Overloaded
 from convai.talk.gate import Places
 from convai.talk.wyoming_server import start_wyoming
 
@@ -67,7 +67,10 @@ async def test_a_second_recording_starts_anew(client):
         assert Transcript.from_event(await client.read_event()).text == "1.00 s"
 
 
-async def test_a_text_becomes_sound(client):
+@pytest.mark.parametrize("is_too_long", [False, True])
+async def test_a_text_becomes_sound(client, fake, is_too_long):
+    """One that is too long to be spoken whole comes in phrases."""
+    fake.whole_error = InvalidInput("too long") if is_too_long else None
     await client.write_event(Synthesize(text="Hello").event())
     start = AudioStart.from_event(await client.read_event())
     samples = b""
@@ -75,6 +78,14 @@ async def test_a_text_becomes_sound(client):
         samples += AudioChunk.from_event(event).audio
     assert (start.rate, start.width, start.channels) == (22_050, 2, 1)
     np.testing.assert_allclose(np.frombuffer(samples, "<i2") / 32767, ANSWER.answer_audio, atol=1e-4)
+    assert [kind for kind, _ in fake.asked] == (["speak", "speak_stream"] if is_too_long else ["speak"])
+
+
+async def test_speech_that_breaks_off_is_told_after_what_was_spoken(client, fake):
+    fake.whole_error, fake.stream_error, fake.phrases = InvalidInput("too long"), Overloaded("busy"), PHRASES[:1]
+    await client.write_event(Synthesize(text="Hello").event())
+    kinds = [(await client.read_event()).type for _ in range(4)]
+    assert kinds == ["audio-start", "audio-chunk", "audio-chunk", "error"]
 
 
 async def test_a_ping_is_answered(client):

@@ -1,0 +1,162 @@
+"""An answer of several phrases is played while the rest of it is being made."""
+
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+import pytest
+from support.browser_steps import saved, silence, spoken, until
+from support.fake_triton import FakeTriton, serving
+from support.talk_process import TalkProcess
+
+TEXT = "Louis Armstrong is often called the great ambassador of American music to the countries of the old world."
+# Put into the page before its own scripts: notes when events arrive, and when phrases are to start and to stop.
+NOTES = """
+    window.notes = [];
+    window.WebSocket = class extends WebSocket {
+      constructor(...addresses) {
+        super(...addresses);
+        this.addEventListener("message", ({ data }) => typeof data === "string" && notes.push([JSON.parse(data).type]));
+      }
+    };
+    window.AudioBufferSourceNode = class extends AudioBufferSourceNode {
+      start(when) {
+        notes.push(["start", when, this.buffer.duration]);
+        super.start(when);
+      }
+      stop() {
+        notes.push(["stop"]);
+        super.stop();
+      }
+    };
+"""
+
+
+def kinds(page):
+    return [note[0] for note in page.evaluate("notes")]
+
+
+def with_notes(page):
+    page.add_init_script(NOTES)
+    page.reload()
+    until(page, "document.getElementById('examples').options.length > 1")
+    return page
+
+
+def ask(page, examples):
+    page.locator("#recording-file").set_input_files(examples / "question.wav")
+
+
+@pytest.fixture(scope="module")
+def answered(open_pages, examples):
+    """The page after a question with a long answer, whose notes end with the last of it."""
+    page = with_notes(open_pages(silence(1)))
+    page.get_by_label("Text to answer from").fill(TEXT)
+    ask(page, examples)
+    page.get_by_role("link", name="Save answer 1").wait_for()
+    return page
+
+
+def test_the_first_phrase_starts_before_the_next_has_come(answered):
+    seen = [kind for kind in kinds(answered) if kind in ("answered", "start", "phrase")]
+    assert seen[:4] == ["answered", "start", "phrase", "start"]
+
+
+def test_each_phrase_starts_when_the_one_before_ends_or_later(answered):
+    starts = [note[1:] for note in answered.evaluate("notes") if note[0] == "start"]
+    for (start, duration), (next_start, _) in zip(starts, starts[1:], strict=False):
+        assert next_start >= start + duration - 1e-6
+
+
+def test_the_whole_answer_can_be_saved_and_heard_again(answered, client):
+    question, rate = saved(answered, "Save question 1")
+    expected = list(client.ask_stream(question, sample_rate=rate, context=TEXT))
+    audio, rate = saved(answered, "Save answer 1")
+    assert (len(expected) > 1, rate) == (True, expected[0].sample_rate)
+    np.testing.assert_allclose(audio, np.concatenate([chunk.answer_audio for chunk in expected]), atol=2e-3)
+    until(answered, "document.getElementById('stop').hidden")
+    until(answered, f"Math.abs(player.duration - {len(audio) / rate}) < 0.05")
+    assert answered.evaluate("player.paused")  # it was heard
+    answered.get_by_role("button", name="Play answer 1").click()
+    until(answered, "player.currentTime > 0")
+
+
+def test_its_pictures_are_of_all_phrases(answered):
+    answered.get_by_text("Sound and time").click()
+    seconds = answered.evaluate("player.duration")
+    label = answered.locator("#answer-wave").get_attribute("aria-label")
+    assert label == f"Waveform of the answer, {seconds:.1f} seconds"
+    frames = int(answered.locator("#mel").get_attribute("aria-label").split(", ")[1].split()[0])
+    assert frames == pytest.approx(seconds * 22_050 / 256, abs=3)
+
+
+# A server that does as it is told: each phrase lasts longer than the test.
+
+
+def response(index):
+    return {
+        "chunk_index": np.array([[index]], np.int32),
+        "is_last": np.array([[False]]),
+        "answer_audio": np.full((1, 60 * 22_050), 0.001, np.float32),
+        "question": np.array([[b"who"]], np.object_),
+        "answer": np.array([[b"Ada"]], np.object_),
+        "answer_score": np.array([[0.5]], np.float32),
+        "answer_span": np.array([[0, 3]], np.int32),
+    }
+
+
+@contextmanager
+def talk_to(fake):
+    with serving(fake) as address, TalkProcess(f"--server={address}") as talk:
+        yield talk
+
+
+def test_an_error_in_mid_stream_is_said_while_what_came_is_played(open_page, examples):
+    broken = (grpc.StatusCode.UNAVAILABLE, "waveglow is gone")
+    with talk_to(FakeTriton(streamed=[response(0), response(1)], error=broken)) as talk:
+        page = with_notes(open_page(silence(1), url=talk.url))
+        ask(page, examples)
+        until(page, "document.getElementById('status').classList.contains('alarm')")
+        said = page.locator("#status").text_content()
+        assert said.startswith("The answer breaks off here:") and "waveglow is gone" in said
+        assert [kind for kind in kinds(page) if kind in ("start", "stop", "failed")] == ["start", "start", "failed"]
+        assert page.get_by_role("button", name="Stop speaking").is_visible()
+        audio, rate = saved(page, "Save answer 1")
+        assert len(audio) == 2 * 60 * rate
+
+
+def test_the_button_stops_what_is_spoken(open_page, examples):
+    with talk_to(FakeTriton(streamed=[response(0)], delay_seconds=120)) as talk:
+        page = with_notes(open_page(silence(1), url=talk.url))
+        ask(page, examples)
+        page.get_by_role("button", name="Stop speaking").click()
+        until(page, "document.getElementById('stop').hidden && !player.hidden")
+        assert kinds(page)[-2:] == ["start", "stop"]
+
+
+def test_speaking_again_stops_the_phrases_and_cancels_the_rest(open_page):
+    fake = FakeTriton(outputs={"question": response(0)["question"]}, streamed=[response(0)], delay_seconds=120)
+    with talk_to(fake) as talk:
+        page = with_notes(
+            open_page(silence(1.5), spoken("question.wav"), silence(6), spoken("question.wav"), url=talk.url)
+        )
+        page.get_by_role("switch", name="Hands-free").check()
+        page.get_by_role("button", name="Stop speaking").wait_for()
+        assert not fake.is_cancelled.is_set()
+        page.get_by_role("link", name="Save answer 1").wait_for()
+        assert fake.is_cancelled.wait(10)
+        assert [kind for kind in kinds(page) if kind != "caption"][-3:] == ["start", "speech_started", "stop"]
+
+
+def test_holding_the_space_bar_stops_the_phrases_and_cancels_the_rest(open_page, examples):
+    fake = FakeTriton(streamed=[response(0)], delay_seconds=120)
+    with talk_to(fake) as talk:
+        page = with_notes(open_page(silence(1), url=talk.url))
+        ask(page, examples)
+        page.get_by_role("button", name="Stop speaking").wait_for()
+        page.locator("h1").click()
+        page.keyboard.down("Space")
+        page.get_by_role("link", name="Save answer 1").wait_for()
+        assert fake.is_cancelled.wait(10)
+        assert kinds(page)[-2:] == ["start", "stop"]
+        page.keyboard.up("Space")
