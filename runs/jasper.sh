@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, and two stages teach it real people. Between the two, the weights before and
-# after the first were averaged, one to four (a one-off, not replayed here).
+# then two more blocks are put into the network, and three stages teach it real people. After each of them the weights before
+# and after it were averaged, one to four, one to four, three to seven (one-offs, not replayed here).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
@@ -137,3 +137,23 @@ python -m convai.networks.jasper.train --size small \
     "$VCTK_DEMOS/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:5" "$DEEP_SPEAKER/manifest.jsonl:3" \
     --dev "$OUT/speech/dev_crowd/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/strangers" \
     --batch-seconds 96 --steps 5050 --rate 1.5e-3 --augmentation 0.35 "${start[@]}"
+
+# Everybody once more, synthetic voices in larger shares; on a processor without BF16.
+say crowd_3 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:401 --clips 4500 \
+    --longest 130 --seed 401
+say plain_4 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice hibari:heart --clips 2600 --seed 402
+say hibari_4 --texts "$SQUAD" "$COMMON_VOICE" --voice hibari:heart --clips 1500 --seed 403
+say flite_6 --texts "$SQUAD" "$COMMON_VOICE" --voice "${flite[@]}" --clips 2400 --seed 404
+say flite_7 --texts "$SQUAD" --plain --voice flite:slt flite:awb --clips 800 --seed 405
+say festival_5 --texts "$SQUAD" "$COMMON_VOICE" --voice "${festival[@]}" --clips 248 --seed 406
+say piper_5 --texts "$SQUAD" "$COMMON_VOICE" --voice piper:joe --clips 262 --seed 407
+
+start=(--init "$OUT/strangers/jasper.safetensors")
+[[ -e $OUT/everybody/state.pt ]] && start=(--resume)
+python -m convai.networks.jasper.train --size small \
+    --manifest "$OUT"/speech/{crowd_3,plain_4,hibari_4,flite_6,flite_7,festival_5,piper_5}/manifest.jsonl \
+    --real "$RESEMBLYZER/manifest.jsonl:6" "$FOUR_READERS/manifest.jsonl:2" "$COFFEE/manifest.jsonl:2" \
+    "$SPEECHOCEAN762/manifest.jsonl:4" "$KATHLEEN/manifest.jsonl" "$AN4/manifest.jsonl:4" "$DIGITS/manifest.jsonl" \
+    "$VCTK/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:4" "$DEEP_SPEAKER/manifest.jsonl:2" \
+    --dev "$OUT/speech/dev_known/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/everybody" \
+    --batch-seconds 96 --steps 1620 --rate 1.3e-3 --augmentation 0.35 "${start[@]}"
