@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from convai.backends.steps.mel_filters import mel_filterbank
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mel_filters import mel_filterbank
 
 WINDOW_LENGTH = 1024
 MAX_HERTZ = 8_000.0

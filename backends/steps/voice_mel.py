@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 import scipy.fft
 
-from convai.backends.steps.mel_filters import mel_filterbank
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
+from convai.pipeline.mel_filters import mel_filterbank
 
 FFT_LENGTH = 1024  # also the length of the window
 HOP_LENGTH = VOICE_HOP_LENGTH

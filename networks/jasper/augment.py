@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import scipy.signal
 
-from convai.backends.steps.mel_filters import mel_frequencies
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.networks.jasper.data import SERVED_FEATURES
 from convai.pipeline.description import NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mel_filters import mel_frequencies
 from convai.pipeline.mistakes import CallerMistake
 
 NOISE_FRAMES = 4096

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convai.backends.steps.mel_filters import mel_filterbank
 from convai.backends.steps.speech_features import FFT_LENGTH, HOP_LENGTH, PREEMPHASIS, WINDOW_LENGTH, LogMelOptions
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, check_filters, flag, number_of, section, texts, whole
@@ -15,6 +14,7 @@ from convai.networks.checkpoints.renames import Reading, RenameTable, rename
 from convai.networks.jasper.config import BlockConfig, JasperConfig
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.pipeline.mel_filters import mel_filterbank
 from convai.pipeline.mistakes import CallerMistake
 
 RENAMES: RenameTable = (
