@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 CONVAI := .venv/bin/convai
 EXAMPLE := client/examples
+# One file after another in each process; the tests that start servers want the machine for themselves.
+PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,10 +15,11 @@ demo: setup export ## ask the example question: starts the server, writes answer
 
 test: setup export ## run every test against a real Triton server
 	.venv/bin/python -m pytest tests/browser
-	.venv/bin/python -m pytest
+	$(PYTEST_SIDE_BY_SIDE) tests/unit tests/training
+	.venv/bin/python -m pytest tests/server
 
 test-fast: setup ## run the tests that need no server and train nothing
-	.venv/bin/python -m pytest tests/unit
+	$(PYTEST_SIDE_BY_SIDE) tests/unit
 
 export: setup ## export the default networks into the model repository
 	$(CONVAI) export

