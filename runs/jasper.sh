@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, and three stages teach it real people. After each of them the weights before
-# and after it were averaged, one to four, one to four, three to seven (one-offs, not replayed here).
+# then two more blocks are put into the network, and four stages teach it real people. After each of them the weights before
+# and after it were averaged, one to four, one to four, three to seven twice (one-offs, not replayed here).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
@@ -11,13 +11,14 @@
 # - Seeds and clips of the synthetic speech are lost, and so are the names of espeak-ng's 9 accents and 28 variants:
 #   the amounts are those of the card; seeds, and the voices of espeak-ng, are a choice. Clips "at its own tempo and
 #   pitch" were Tacotron 2's training speech, which is made anew here.
-# - The last stage was stopped and resumed several times, each time with more clips: of the crowd 8,000 at its step 600,
+# - The stage for real people was stopped and resumed several times, each time with more clips: of the crowd 8,000 at its step 600,
 #   28,000 at 1,192, 36,000 at 1,743, and flite's from 3,182 on. Here all are there from the beginning. One real speaker in
 #   fourteen and a twentieth of the orders of coffee were kept out to measure on while it ran.
-# - The very last stage was stopped and resumed several times too: Kokoro's clips and the recordings from VCTK_WORLD on came
+# - The stage for strangers was stopped and resumed several times too: Kokoro's clips and the recordings from VCTK_WORLD on came
 #   between its steps 150 and 1,130, the last of Kokoro's and the noise at 1,130. Here all are there from the beginning.
 #   Its first 2,260 steps had a dropout of 0.1, for which there is no option, and augmentation 0.7; the rate fell over its
 #   last 60 %, not 40 %.
+# - In the last stage children were heard at one speed only, Resemblyzer's readers at two speeds, each of them twice.
 # - Labels of unlabelled recordings are those of moonshine-voice 0.1.0 (tiny-en), mended by hand for the orders of coffee;
 #   the program that wrote the manifests of the real recordings is not in this repository.
 # A run that starts from weights counts its first 600 steps as done: 7,900 are 7,300 new ones.

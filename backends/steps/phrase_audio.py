@@ -8,7 +8,8 @@ from convai.pipeline.description import VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERT
 SILENT_LEVEL = 10 ** (-50 / 20)  # what stays below throughout is no speech, and would become noise if raised
 ACTIVE_RATIO = 10 ** (-25 / 20)  # frames this far below the loudest are pauses, which have no say in the level
 SOUND_RATIO = 10 ** (-55 / 20)  # frames this far below it are silence; the softest consonants are above
-MARGIN_FRAMES = 4  # kept on each side of what is heard, 46 ms: the first sound of a word begins softly
+# Kept before and after what is heard, 116 and 46 ms: the first sound of a word begins softly, and is the one misheard.
+FRAMES_BEFORE, FRAMES_AFTER = 10, 4
 
 
 def between_silences(audio: Array) -> Array:
@@ -22,7 +23,7 @@ def between_silences(audio: Array) -> Array:
     (heard,) = np.nonzero(levels > max(SOUND_RATIO * levels.max(initial=0.0), 1e-9))
     if levels.max(initial=0.0) < SILENT_LEVEL or not len(heard):
         return audio
-    first, last = max(heard[0] - MARGIN_FRAMES, 0), heard[-1] + 1 + MARGIN_FRAMES
+    first, last = max(heard[0] - FRAMES_BEFORE, 0), heard[-1] + 1 + FRAMES_AFTER
     return audio[first * VOICE_HOP_LENGTH : last * VOICE_HOP_LENGTH]
 
 

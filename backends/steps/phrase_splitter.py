@@ -21,7 +21,7 @@ class PhraseSplitter(StreamingStep):
 
     shortest_characters: int = 12
     first_characters: int = 28  # of the first phrase at most: the caller waits for it
-    longest_characters: int = 200  # each cut costs words: a listener mishears the beginnings of phrases most
+    longest_characters: int = 300  # each cut costs words: a listener mishears the beginnings of phrases most
     growth: float = 2.0  # a phrase may be so many times as long as the one before, whose sound bridges its making
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.audio_trimmer import AudioTrimmer
-from convai.backends.steps.phrase_audio import MARGIN_FRAMES, between_silences, bring_level_to, fade_ends, speech_level
+from convai.backends.steps.phrase_audio import (
+    FRAMES_AFTER,
+    FRAMES_BEFORE,
+    between_silences,
+    bring_level_to,
+    fade_ends,
+    speech_level,
+)
 from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 from convai.pipeline.mistakes import CallerMistake
 
@@ -29,12 +36,12 @@ def as_phrase(audio, pause_seconds=0.0):
 
 def test_silence_at_both_ends_is_cut_to_a_margin():
     audio = np.concatenate([silence(20), tone(30), silence(10), tone(30), silence(40)])
-    assert len(between_silences(audio)) == (30 + 10 + 30 + 2 * MARGIN_FRAMES) * VOICE_HOP_LENGTH
+    assert len(between_silences(audio)) == (30 + 10 + 30 + FRAMES_BEFORE + FRAMES_AFTER) * VOICE_HOP_LENGTH
 
 
 def test_a_soft_consonant_at_the_end_is_no_silence():
     audio = np.concatenate([tone(30), tone(5, amplitude=0.002), silence(40)])
-    assert len(between_silences(audio)) == (30 + 5 + MARGIN_FRAMES) * VOICE_HOP_LENGTH
+    assert len(between_silences(audio)) == (30 + 5 + FRAMES_AFTER) * VOICE_HOP_LENGTH
 
 
 @pytest.mark.parametrize("audio", [silence(5), np.zeros(0, np.float32), tone(5, amplitude=1e-4)])

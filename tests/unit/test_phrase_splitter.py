@@ -35,10 +35,10 @@ def test_a_short_text_stays_whole():
 
 
 def test_the_first_phrase_is_short_and_the_others_grow_up_to_one_breath():
-    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 5))]
+    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9))]
     assert lengths[0] <= 28 + 12
     assert lengths[1] <= 56 + 12
-    assert max(lengths) <= 200 + 12
+    assert max(lengths) <= 300 + 12
     assert min(lengths) >= 12
 
 
@@ -107,7 +107,7 @@ def test_a_text_without_a_word_is_refused(text):
     "wrong",
     [
         {"shortest_characters": 0},
-        {"first_characters": 300},
+        {"first_characters": 400},
         {"growth": 0.5},
         {"comma_pause_seconds": -1},
         {"paragraph_pause_seconds": 9},
