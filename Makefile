@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 CONVAI := .venv/bin/convai
 EXAMPLE := client/examples
-# One file after another in each process; the tests that start servers want the machine for themselves.
+# One file after another in each process; the tests that share a server want the machine for themselves.
 PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help: ## list the targets
@@ -15,7 +15,7 @@ demo: setup export ## ask the example question: starts the server, writes answer
 
 test: setup export ## run every test against a real Triton server
 	.venv/bin/python -m pytest tests/browser
-	$(PYTEST_SIDE_BY_SIDE) tests/unit tests/training
+	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
 	.venv/bin/python -m pytest tests/server
 
 test-fast: setup ## run the tests that need no server and train nothing
