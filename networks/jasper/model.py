@@ -4,6 +4,7 @@ The modules are named so that the state-dict keys are those of NVIDIA's DeepLear
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig
@@ -55,10 +56,13 @@ class Encoder(nn.Module):
             in_channels = block.filters
 
     def forward(self, features: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        if self.training:
+            # One row high, so that PyTorch can lay out channels last: a step takes two thirds of the time.
+            features = features.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         panes = [features]
         for block in self.layers:
             panes, length = block(panes, length)
-        return panes[-1], length
+        return (panes[-1].squeeze(2) if self.training else panes[-1]), length
 
 
 class Block(nn.Module):
@@ -124,26 +128,45 @@ def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[
     return modules
 
 
-def convolution(in_channels: int, out_channels: int, config: BlockConfig, groups: int = 1) -> nn.Conv1d:
+class Convolution(nn.Conv1d):
+    """A convolution in time, of rows as well: shape = (batch, channels, frames) or (batch, channels, 1, frames)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() == 3:
+            return self._conv_forward(input, self.weight, self.bias)  # TorchScript knows no super()
+        stride, dilation = (1, self.stride[0]), (1, self.dilation[0])
+        padding = (0, int(self.padding[0]))
+        return F.conv2d(input, self.weight.unsqueeze(2), self.bias, stride, padding, dilation, self.groups)
+
+
+class Normalisation(nn.BatchNorm1d):
+    """A batch normalisation, of rows as well."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        assert input.dim() in (3, 4)
+
+
+def convolution(in_channels: int, out_channels: int, config: BlockConfig, groups: int = 1) -> Convolution:
     padding = config.kernel_size // 2 * config.dilation
-    return nn.Conv1d(
+    return Convolution(
         *(in_channels, out_channels, config.kernel_size, config.stride, padding, config.dilation, groups), bias=False
     )
 
 
-def norm(channels: int) -> nn.BatchNorm1d:
-    return nn.BatchNorm1d(channels, eps=BATCH_NORM_EPSILON)
+def norm(channels: int) -> Normalisation:
+    return Normalisation(channels, eps=BATCH_NORM_EPSILON)
 
 
 def convolution_and_norm(in_channels: int, out_channels: int) -> list[nn.Module]:
     """A convolution across the channels of one frame, and its normalisation."""
-    return [nn.Conv1d(in_channels, out_channels, 1, bias=False), norm(out_channels)]
+    return [Convolution(in_channels, out_channels, 1, bias=False), norm(out_channels)]
 
 
 def valid_frames(hidden: Tensor, length: Tensor) -> Tensor:
-    """Mark valid frames with 1, padding with 0; shape = (batch, 1, frames)."""
-    frames = torch.arange(hidden.shape[2], device=hidden.device)
-    return (frames < length)[:, None, :].to(hidden.dtype)
+    """Mark valid frames with 1, padding with 0; shape = (batch, 1, frames), or (batch, 1, 1, frames) of rows."""
+    frames = torch.arange(hidden.shape[-1], device=hidden.device)
+    valid = (frames < length)[:, None, :].to(hidden.dtype)
+    return valid if hidden.dim() == 3 else valid.unsqueeze(2)
 
 
 def ceil_div(length: Tensor, stride: int) -> Tensor:

@@ -70,6 +70,17 @@ def test_log_probs_of_a_frame_sum_to_one(jasper):
 
 
 @torch.inference_mode()
+def test_channels_last_as_in_training_compute_the_same(jasper):
+    inputs = example_inputs(TINY, batch=4, length=50)
+    jasper.encoder.training = True  # alone: its dropout and normalisations stay those of serving
+    try:
+        trained, _ = jasper(*inputs)
+    finally:
+        jasper.encoder.training = False
+    torch.testing.assert_close(trained, jasper(*inputs)[0], atol=1e-5, rtol=0)
+
+
+@torch.inference_mode()
 def test_a_row_hears_the_same_alone_and_unpadded_as_beside_longer_neighbours(jasper):
     features, features_length = example_inputs(TINY, batch=6, length=50, seed=1)
     log_probs, log_probs_length = jasper(features, features_length)
