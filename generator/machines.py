@@ -46,6 +46,7 @@ class Buckets:
             "qa_tokenizer": {"window_buckets": self.windows, "token_buckets": self.tokens},
             "text_encoder": {"buckets": self.symbols},
             "mel_padder": {"buckets": self.mel_frames},
+            "mel_splitter": {"buckets": self.mel_frames},
         }
         return by_step.get(step, {})
 

@@ -51,6 +51,8 @@ class WeightSet:
     def parameters_of(self, step: str) -> dict[str, Any]:
         """What a Python step is to be set to; what an export writes for it is found under its own name."""
         parameters = dict(self.parameters.get(step, {}))
+        if step == "mel_splitter":
+            parameters["n_group"] = self.n_group
         if parameters.get("post_filter") == "denoiser":
             parameters["bias_file"] = VOCODER_BIAS_FILE
         return parameters

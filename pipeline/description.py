@@ -13,6 +13,7 @@ NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
 STREAM_TICKET = "stream_ticket"  # whoever takes this tensor tells the step that made it when its row is done
+CHUNK_INDEX = "chunk_index"  # place of a response among all that the caller of a stream gets
 # Written by `convai export` beside the steps that read them:
 LOG_MEL_FILE = "jasper_log_mel.json"  # of speech_features: how the features differ that Jasper was trained with
 SYMBOLS_FILE = "tacotron2_symbols.json"  # of text_encoder: the symbols that Tacotron 2 reads
@@ -73,6 +74,14 @@ class Ensemble:
     outputs: tuple[str, ...]
     calls: tuple[Call, ...]
 
+
+# What the caller of a stream gets with the first chunk.
+FOUND = (
+    Tensor("question", "BYTES", (1,)),
+    Tensor("answer", "BYTES", (1,)),
+    Tensor("answer_score", "FP32", (1,)),
+    Tensor("answer_span", "INT32", (2,)),
+)
 
 STEPS = (
     Step(
@@ -136,24 +145,18 @@ STEPS = (
     Step(
         "phrase_splitter",
         # Triton joins nothing that went through a decoupled step with anything that did not, so whatever the caller
-        # of a stream gets passes through here; a text to speak comes without a question.
+        # of a stream gets passes through here and through mel_splitter; a text to speak comes without a question.
         inputs=(
             Tensor("text", "BYTES", (1,)),
-            Tensor("question", "BYTES", (1,), optional=True),
-            Tensor("answer", "BYTES", (1,), optional=True),
-            Tensor("answer_score", "FP32", (1,), optional=True),
-            Tensor("answer_span", "INT32", (2,), optional=True),
+            *(replace(tensor, optional=True) for tensor in FOUND),
         ),
         outputs=(
             Tensor("phrase", "BYTES", (1,)),
             Tensor("pause_seconds", "FP32", (1,)),
-            Tensor(STREAM_TICKET, "INT64", (1,)),
-            Tensor("chunk_index", "INT32", (1,)),
-            Tensor("is_last", "BOOL", (1,)),
-            Tensor("question", "BYTES", (1,)),
-            Tensor("answer", "BYTES", (1,)),
-            Tensor("answer_score", "FP32", (1,)),
-            Tensor("answer_span", "INT32", (2,)),
+            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor("phrase_index", "INT32", (1,)),
+            Tensor("is_last_phrase", "BOOL", (1,)),
+            *FOUND,
         ),
         is_decoupled=True,
     ),
@@ -178,6 +181,31 @@ STEPS = (
         ),
     ),
     Step(
+        "mel_splitter",
+        inputs=(
+            Tensor("decoded_mel", "FP32", (NUM_MELS, -1)),
+            Tensor("mel_length", "INT32", (1,)),
+            Tensor("pause_seconds", "FP32", (1,)),
+            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor("phrase_index", "INT32", (1,)),
+            Tensor("is_last_phrase", "BOOL", (1,)),
+            *FOUND,
+        ),
+        outputs=(
+            Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
+            Tensor("piece_length", "INT32", (1,)),
+            Tensor("kept_frames", "INT32", (2,)),
+            Tensor("gain", "FP32", (1,)),
+            Tensor("z", "FP32", (-1, -1)),
+            Tensor("pause_seconds", "FP32", (1,)),
+            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor(CHUNK_INDEX, "INT32", (1,)),
+            Tensor("is_last", "BOOL", (1,)),
+            *FOUND,
+        ),
+        is_decoupled=True,
+    ),
+    Step(
         "waveglow",
         inputs=(Tensor("padded_mel", "FP32", (NUM_MELS, -1)), Tensor("z", "FP32", (-1, -1))),
         outputs=(Tensor("audio", "FP32", (-1,)),),
@@ -189,9 +217,11 @@ STEPS = (
             Tensor("audio", "FP32", (-1,)),
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
             Tensor("mel_length", "INT32", (1,)),
-            # Of a phrase that others precede and follow.
+            # Of a piece that others precede and follow.
+            Tensor("kept_frames", "INT32", (2,), optional=True),
+            Tensor("gain", "FP32", (1,), optional=True),
             Tensor("pause_seconds", "FP32", (1,), optional=True),
-            Tensor(STREAM_TICKET, "INT64", (1,), optional=True),
+            Tensor(STREAM_TICKET, "INT64", (2,), optional=True),
         ),
         outputs=(Tensor("answer_audio", "FP32", (-1,)),),
     ),
@@ -202,13 +232,21 @@ UNDERSTAND = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
 UNDERSTAND_WHAT_WAS_HEARD = (Call("qa_tokenizer", inputs={"question": "transcript"}), *UNDERSTAND[1:])
 SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
 SPEAK_THE_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
-SPEAK_PHRASES = (Call("text_encoder", inputs={"text": "phrase"}), *SPEAK[1:])
 
-# The answer as it is found goes through phrase_splitter, which gives the caller's tensors their names.
+# The answer as it is found goes through both splitters, the second of which gives the caller's tensors their names.
 HEAR_TO_STREAM = (*HEAR[:-1], replace(HEAR[-1], outputs={"question": "heard_question"}))
-FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
-UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=FOUND))
-SPLIT_THE_SENTENCE = (Call("phrase_splitter", inputs={"text": "sentence", "question": "transcript", **FOUND}),)
+AS_FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
+UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=AS_FOUND))
+OF_PHRASES = {name: f"phrase_{name}" for name in ("pause_seconds", STREAM_TICKET, *(tensor.name for tensor in FOUND))}
+SPLIT = Call("phrase_splitter", outputs=OF_PHRASES)
+SPLIT_THE_SENTENCE = replace(SPLIT, inputs={"text": "sentence", "question": "transcript", **AS_FOUND})
+SPEAK_IN_PIECES = (
+    Call("text_encoder", inputs={"text": "phrase"}),
+    Call("tacotron2"),
+    Call("mel_splitter", inputs=OF_PHRASES),
+    Call("waveglow"),
+    Call("audio_trimmer", inputs={"mel_length": "piece_length"}),
+)
 
 ENSEMBLES = (
     Ensemble(
@@ -228,14 +266,14 @@ ENSEMBLES = (
     Ensemble(
         "convai_ensemble_stream",
         inputs=("question_audio", "sample_rate", "context"),
-        outputs=("chunk_index", "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
-        calls=HEAR_TO_STREAM + UNDERSTAND_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_PHRASES,
+        outputs=(CHUNK_INDEX, "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
+        calls=(*HEAR_TO_STREAM, *UNDERSTAND_TO_STREAM, SPLIT_THE_SENTENCE, *SPEAK_IN_PIECES),
     ),
     Ensemble(
         "text_to_speech_stream",
         inputs=("text",),
-        outputs=("chunk_index", "is_last", "answer_audio"),
-        calls=(Call("phrase_splitter"), *SPEAK_PHRASES),
+        outputs=(CHUNK_INDEX, "is_last", "answer_audio"),
+        calls=(SPLIT, *SPEAK_IN_PIECES),
     ),
 )
 

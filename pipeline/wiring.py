@@ -99,8 +99,6 @@ def _check_decoupled(ensemble: Ensemble, calls: Iterable[Call], steps: Mapping[s
     for call in calls:
         origin = _common_origin(ensemble, f"step {call.step}", call.inputs.values(), origins)
         if steps[call.step].is_decoupled:
-            if origin is not None:
-                raise WiringError(f"{ensemble.name}: step {call.step} comes after {origin}; only one may be decoupled")
             origin = call.step
         origins |= dict.fromkeys(call.outputs.values(), origin)
     return _common_origin(ensemble, "the caller", ensemble.outputs, origins) is not None

@@ -136,13 +136,10 @@ def read_inputs(request: InferenceRequest) -> dict[str, Array]:
     return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
 
 
-def tickets_of(request: InferenceRequest) -> list[int]:
-    """Of a step that paces us; see `pacing`."""
+def tickets_of(request: InferenceRequest) -> list[list[int]]:
+    """Of a step that paces us, each with a number of chunks; see `pacing`."""
     return [
-        ticket
-        for tensor in request.inputs()
-        if tensor.name() == STREAM_TICKET
-        for ticket in tensor.as_numpy().ravel().tolist()
+        ticket for tensor in request.inputs() if tensor.name() == STREAM_TICKET for ticket in tensor.as_numpy().tolist()
     ]
 
 

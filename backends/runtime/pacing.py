@@ -7,14 +7,17 @@ Triton 2.51 hands every response of a decoupled step to the next step at once, w
 * Whoever sends a long text first fills all queues; others wait behind it or are refused, and memory grows.
 
 So each response carries a ticket. The step that takes the ticket, the last one, tells the sender when it has done that
-row, through a datagram to a socket in Linux's abstract namespace, and the sender sends the next.
+row, through a datagram to a socket in Linux's abstract namespace, and the sender sends the next. A decoupled step that
+gets a ticket passes it on with its last response. Beside each ticket stands how many chunks the stream will then have
+had, so that they can be numbered through.
 """
 
 import secrets
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -22,6 +25,7 @@ from typing import Protocol
 STREAM_BITS = 32  # of a ticket, the lower ones; above them stands the number of the socket
 SOCKET_BITS = 31
 UNPACED = 0  # the ticket of what nobody waits for
+MESSAGE = struct.Struct("!qq")  # a ticket, and how many chunks the stream has had
 RESTING_SECONDS = 5.0  # after which a stream does not count as one that keeps the server busy
 SEND_SECONDS = 1.0  # the socket's owner only reads, so that this long it never is busy
 
@@ -33,8 +37,8 @@ class Busy(Exception):
 class Stream(Protocol):
     """The responses of one request."""
 
-    def send_next(self, ticket: int) -> bool:
-        """Send one more; False if it was the last, or failed."""
+    def send_next(self, ticket: int, chunks: int) -> bool:
+        """Send one more, before which the stream had so many chunks; False if it was the last, or failed."""
         ...
 
     def give_up(self, seconds: float) -> None:
@@ -70,14 +74,19 @@ class Pacer:
         self.socket.settimeout(patience_seconds / 4)
         threading.Thread(target=self._listen, name="pacer", daemon=True).start()
 
-    def start(self, stream: Stream) -> None:
-        """Send the first response of a stream, and the others in due time; Busy if there are too many."""
+    def start(self, stream: Stream, chunks: int = 0) -> None:
+        """Send the first response of a stream, and the others in due time; Busy if there are too many.
+
+        Parameters
+        ----------
+        chunks : that the stream has had from another step's responses before
+        """
         with self.lock:
             since = time.monotonic() - RESTING_SECONDS
             if sum(paced.moved > since for paced in self.streams.values()) >= self.max_streams:
                 raise Busy(f"{self.max_streams} streams are on their way, as many as are allowed")
             ticket = next(self.tickets)
-            if stream.send_next(ticket):
+            if stream.send_next(ticket, chunks):
                 self.streams[ticket] = Paced(stream)
 
     def close(self) -> None:
@@ -86,20 +95,20 @@ class Pacer:
     def _listen(self) -> None:
         while True:
             try:
-                self._advance(int.from_bytes(self.socket.recv(8), "big"))
+                self._advance(*MESSAGE.unpack(self.socket.recv(MESSAGE.size)))
             except TimeoutError:
                 pass
             except OSError:
                 return  # closed
             self._give_up_resting()
 
-    def _advance(self, ticket: int) -> None:
+    def _advance(self, ticket: int, chunks: int) -> None:
         with self.lock:
             paced = self.streams.get(ticket)
             if paced is None:
                 return
             paced.moved = time.monotonic()
-            if not paced.stream.send_next(ticket):
+            if not paced.stream.send_next(ticket, chunks):
                 del self.streams[ticket]
 
     def _give_up_resting(self) -> None:
@@ -111,16 +120,21 @@ class Pacer:
                     paced.stream.give_up(self.patience_seconds)
 
 
-def tell_done(tickets: Iterable[int]) -> None:
-    """Tell whoever gave these tickets that their rows are done; nobody may be there any more."""
-    paced = [ticket for ticket in tickets if ticket > UNPACED]
+def tell_done(tickets: Iterable[Sequence[int]]) -> None:
+    """Tell whoever gave these tickets that their rows are done; nobody may be there any more.
+
+    Parameters
+    ----------
+    tickets : each with the number of chunks beside it
+    """
+    paced = [(ticket, chunks) for ticket, chunks in tickets if ticket > UNPACED]
     if not paced:
         return  # as after most steps: a socket for nothing is time taken from every request
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(SEND_SECONDS)
-        for ticket in paced:
+        for ticket, chunks in paced:
             try:
-                sender.sendto(ticket.to_bytes(8, "big"), address(ticket >> STREAM_BITS))
+                sender.sendto(MESSAGE.pack(ticket, chunks), address(ticket >> STREAM_BITS))
             except OSError:
                 continue
 

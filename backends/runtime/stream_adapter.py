@@ -19,13 +19,14 @@ from convai.backends.runtime.adapter import (
     failure,
     failure_of,
     read_inputs,
+    tickets_of,
 )
 from convai.backends.runtime.pacing import UNPACED, Busy, Pacer
 from convai.backends.runtime.parameters import whole_number
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.pipeline.arrays import Array
-from convai.pipeline.description import STREAM_TICKET
+from convai.pipeline.description import CHUNK_INDEX, STREAM_TICKET
 from convai.pipeline.mistakes import CallerMistake
 
 Response = Mapping[str, Array | str]
@@ -52,12 +53,13 @@ class StreamModel(StepModel):
     def start(self, request: InferenceRequest) -> None:
         sender = Sender(request)
         try:
-            stream = StepStream(self, sender, self.responses(request))
+            given, chunks = next(iter(tickets_of(request)), (None, 0))
+            stream = StepStream(self, sender, self.responses(request), given)
             if STREAM_TICKET in sender.wanted:
-                self.pacer.start(stream)
+                self.pacer.start(stream, chunks)
             else:  # whoever does not want the ticket will not return it
-                while stream.send_next(UNPACED):
-                    pass
+                while stream.send_next(UNPACED, chunks):
+                    chunks += 1
         except Busy as error:
             sender.send(failure("UNAVAILABLE", f"{self.name}: {error}"), is_last=True)
         except Exception as error:
@@ -65,15 +67,17 @@ class StreamModel(StepModel):
 
     def responses(self, request: InferenceRequest) -> Iterator[Response]:
         # Copied, because Triton takes the request's memory back before the last response is made.
-        inputs = {name: array.copy() for name, array in read_inputs(request).items()}
+        inputs = {name: array.copy() for name, array in read_inputs(request).items() if name != STREAM_TICKET}
         rows = list(split_rows(inputs, self.step.hints))
         if len(rows) != 1:
             raise CallerMistake(f"got a request of {len(rows)} rows; allowed is 1, because each makes a stream")
         return cast(StreamingStep, self.step)(**rows[0], **self.request_parameters(request))
 
-    def outputs_of(self, response: Response, ticket: int) -> dict[str, Array]:
+    def outputs_of(self, response: Response, ticket: int, chunks: int) -> dict[str, Array]:
         """The outputs of one response by name, with their batch axis."""
-        made = {**response, STREAM_TICKET: np.array([ticket], np.int64)}
+        after = chunks + (CHUNK_INDEX in self.outputs)  # other responses become chunks further on
+        numbers = {CHUNK_INDEX: np.array([chunks], np.int32), STREAM_TICKET: np.array([ticket, after], np.int64)}
+        made = {**response, **numbers}
         return {name: checked(name, stack_rows([made[name]]), dtype) for name, dtype in self.outputs.items()}
 
     def finalize(self) -> None:
@@ -83,18 +87,24 @@ class StreamModel(StepModel):
 class StepStream:
     """The responses of a step to one request, made one ahead of the sending, which has to know which is the last."""
 
-    def __init__(self, model: StreamModel, sender: Sender, responses: Iterator[Response]):
+    def __init__(
+        self, model: StreamModel, sender: Sender, responses: Iterator[Response], given_ticket: int | None = None
+    ):
+        """`given_ticket` came with the request: whoever gets it back knows that all responses are done."""
+        self.given_ticket = given_ticket
         self.model = model
         self.sender = sender
         self.responses = responses
         self.upcoming = next(responses)
 
-    def send_next(self, ticket: int) -> bool:
+    def send_next(self, ticket: int, chunks: int) -> bool:
         if self.sender.is_cancelled():
             return self.fail(failure("CANCELLED", f"{self.model.name}: the request was cancelled"))
         try:
-            outputs = self.model.outputs_of(self.upcoming, ticket)
             following = next(self.responses, None)
+            if following is None and self.given_ticket is not None:
+                ticket = self.given_ticket
+            outputs = self.model.outputs_of(self.upcoming, ticket, chunks)
         except Exception as error:
             return self.fail(failure_of(self.model.name, error))
         self.sender.send(self.sender.success(outputs), is_last=following is None)

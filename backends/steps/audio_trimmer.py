@@ -11,7 +11,6 @@ from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
-from convai.backends.steps.phrase_audio import between_silences, bring_level_to, fade_ends, with_pause
 from convai.backends.steps.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
@@ -69,7 +68,6 @@ class AudioTrimmer(PythonStep):
     fade_milliseconds: float = 5.0
     peak_dbfs: float = -1.0  # louder answers are turned down to it
     lowest_peak_dbfs: float | None = None  # quieter answers are turned up to it
-    phrase_level_dbfs: float = -22.0  # root mean square of the speech of every phrase; about that of whole answers
 
     def __post_init__(self):
         if self.post_filter not in POST_FILTERS:
@@ -84,8 +82,6 @@ class AudioTrimmer(PythonStep):
             raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
         if self.lowest_peak_dbfs is not None and not -60 <= self.lowest_peak_dbfs <= self.peak_dbfs:
             raise ValueError(f"lowest_peak_dbfs: got {self.lowest_peak_dbfs}; allowed is -60 to peak_dbfs")
-        if not -60 <= self.phrase_level_dbfs <= self.peak_dbfs:
-            raise ValueError(f"phrase_level_dbfs: got {self.phrase_level_dbfs}; allowed is -60 to peak_dbfs")
         if self.denoiser_strength < 0:
             raise ValueError(f"denoiser_strength: got {self.denoiser_strength}; allowed is 0 or more")
         if self.post_filter == "denoiser" and self.bias_file is None:
@@ -105,20 +101,30 @@ class AudioTrimmer(PythonStep):
             _ = self._bias
 
     def __call__(
-        self, *, audio: Array, padded_mel: Array, mel_length: Array, pause_seconds: Array | None = None
+        self,
+        *,
+        audio: Array,
+        padded_mel: Array,
+        mel_length: Array,
+        kept_frames: Array | None = None,
+        gain: Array | None = None,
+        pause_seconds: Array | None = None,
     ) -> dict[str, Array]:
-        """Audio of one answer, or of one phrase of it.
+        """Audio of one answer, or of a piece of a phrase of it.
 
         Parameters
         ----------
         audio : float32, shape = (256 * padded frames,), 22,050 Hz
         padded_mel : float32, shape = (80, padded frames)
         mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
-        pause_seconds : float32, shape = (1,), silence after a phrase, 0 to 5; None for an answer that stands alone
+        kept_frames : int32, shape = (2,), begin and end of a piece among the valid frames, the others being its context;
+            None for an answer that stands alone, with which the next two go
+        gain : float32, shape = (1,), of a piece
+        pause_seconds : float32, shape = (1,), silence after a piece, 0 to 5
 
         Returns
         -------
-        answer_audio : float32, shape = (256 * valid frames,); of a phrase without the silence of its own at its ends
+        answer_audio : float32, shape = (256 * valid frames,), or of a piece (256 * kept frames + pause,)
         """
         num_valid = valid_frames(padded_mel, mel_length)
         if len(audio) < num_valid * HOP_LENGTH:
@@ -129,8 +135,8 @@ class AudioTrimmer(PythonStep):
         # Everything below sees the valid part alone, or the bucket would be heard.
         spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
         spoken = self._filtered(spoken, padded_mel[:, :num_valid])
-        if pause_seconds is not None:
-            return {"answer_audio": self._as_phrase(spoken, float(pause_seconds[0]))}
+        if kept_frames is not None and gain is not None and pause_seconds is not None:
+            return {"answer_audio": self._piece(spoken, kept_frames, gain, float(pause_seconds[0]))}
         spoken = fade_out(spoken, self._fade_samples)
         return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
 
@@ -138,11 +144,20 @@ class AudioTrimmer(PythonStep):
     def _fade_samples(self) -> int:
         return round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ)
 
-    def _as_phrase(self, audio: Array, pause_seconds: float) -> Array:
+    def _piece(self, audio: Array, kept_frames: Array, gain: Array, pause_seconds: float) -> Array:
+        begin, end = (HOP_LENGTH * int(frame) for frame in kept_frames)
+        if not 0 <= begin < end <= len(audio):
+            raise CallerMistake(f"got kept_frames {list(kept_frames)}; allowed are two of {len(audio) // HOP_LENGTH}")
         if not 0 <= pause_seconds <= MAX_PAUSE_SECONDS:
             raise CallerMistake(f"got pause_seconds {pause_seconds}; allowed is 0 to {MAX_PAUSE_SECONDS:g}")
-        audio = fade_ends(between_silences(audio), self._fade_samples)
-        return with_pause(bring_level_to(audio, self.phrase_level_dbfs, self.peak_dbfs), pause_seconds)
+        # Only where the phrase begins and ends, or a fade would be heard within it; a peak is cut for the same reason.
+        if begin == 0:
+            audio = fade_out(audio[::-1], self._fade_samples)[::-1]
+        if end == len(audio):
+            audio = fade_out(audio, self._fade_samples)
+        highest = np.float32(10 ** (self.peak_dbfs / 20))
+        piece = np.clip(audio[begin:end] * gain, -highest, highest)
+        return np.append(piece, np.zeros(round(pause_seconds * VOICE_SAMPLE_RATE_HERTZ), np.float32))
 
     def _filtered(self, audio: Array, mel: Array) -> Array:
         if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:

@@ -40,6 +40,11 @@ def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
     return audio
 
 
+def magnitudes_like(mel: Array) -> Array:
+    """Magnitudes of a spectrum that could have this mel, smooth within each band: float32, shape = (513, frames)."""
+    return _spread() @ (np.exp(mel) / filterbank().sum(axis=1, keepdims=True))
+
+
 @cache
 def _spread() -> Array:
     """How the gains of the mel bands combine at each frequency: float32, shape = (513, 80), rows sum to 1."""

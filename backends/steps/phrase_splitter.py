@@ -20,7 +20,7 @@ class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
     shortest_characters: int = 12
-    first_characters: int = 28  # of the first phrase at most: the caller waits for it
+    first_characters: int = 160  # of the first phrase at most: the caller waits for it
     longest_characters: int = 300  # each cut costs words: a listener mishears the beginnings of phrases most
     growth: float = 2.0  # a phrase may be so many times as long as the one before, whose sound bridges its making
     sentence_pause_seconds: float = 0.4
@@ -59,8 +59,8 @@ class PhraseSplitter(StreamingStep):
         ------
         phrase : text to speak, spelled out
         pause_seconds : float32, shape = (1,), silence after it
-        chunk_index : int32, shape = (1,), from 0
-        is_last : bool, shape = (1,)
+        phrase_index : int32, shape = (1,), from 0
+        is_last_phrase : bool, shape = (1,)
         question, answer : as given, then empty
         answer_score : float32, shape = (1,), as given, then 0
         answer_span : int32, shape = (2,), as given, then -1, -1
@@ -82,8 +82,8 @@ class PhraseSplitter(StreamingStep):
             yield {
                 "phrase": phrase,
                 "pause_seconds": np.array([pause_seconds if upcoming else 0], np.float32),
-                "chunk_index": np.array([index], np.int32),
-                "is_last": np.array([upcoming is None]),
+                "phrase_index": np.array([index], np.int32),
+                "is_last_phrase": np.array([upcoming is None]),
                 **(NOTHING_FOUND if index else found),
             }
 

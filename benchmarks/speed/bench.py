@@ -61,10 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check(args)
     # Imported here, because it takes seconds that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.speed.question_set import default_questions, manifest_questions
+    from convai.benchmarks.speed.question_set import asked_questions
 
-    questions = manifest_questions(args.manifest, args.limit) if args.manifest else default_questions()
-    result = measure(args, questions)
+    result = measure(args, asked_questions(args.manifest, args.limit))
     print(result.text())
     if args.json:
         args.json.write_text(result.json() + "\n")
@@ -101,7 +100,8 @@ def measure(args: argparse.Namespace, questions: list):
     with ExitStack() as stack:
         server = stack.enter_context(measured_server(args.server, repository, profile, args.network_delay / 1000))
         beside = stack.enter_context(measured_server(args.beside, repository, profile)) if args.beside else None
-        rivals = RivalSetup(repository, args.rival_profile or profile, args.rival_threads)
+        rival_profile = args.rival_profile or profile
+        rivals = RivalSetup(repository, rival_profile, args.rival_threads, args.manifest, args.limit)
         opener = Opener(server, beside, repository, profile, rivals, args.timeout)
         bench = Bench(stack.enter_context(opener.opened(path_names(args))), questions)
         rounds = bench.run(loads, args.repeats)

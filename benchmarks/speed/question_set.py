@@ -37,6 +37,11 @@ class Question:
         return len(self.audio) / self.sample_rate
 
 
+def asked_questions(manifest: Path | None, limit: int | None) -> list[Question]:
+    """What a benchmark asks: the recordings of a manifest, or else the default questions."""
+    return manifest_questions(manifest, limit) if manifest else default_questions()
+
+
 def default_questions(recording: Path = EXAMPLE) -> list[Question]:
     """24 questions of 1 to 8 s about contexts of one sentence to eight paragraphs.
 

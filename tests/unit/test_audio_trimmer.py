@@ -9,6 +9,7 @@ from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.voice_mel import istft, mel_spectrogram, stft
+from convai.pipeline.mistakes import CallerMistake
 
 FRAMES = 60
 
@@ -37,6 +38,17 @@ def run(audio, mel, length=None, **parameters):
     length = mel.shape[1] if length is None else length
     step = AudioTrimmer(**parameters)
     return step(audio=audio, padded_mel=mel, mel_length=np.array([length], np.int32))["answer_audio"]
+
+
+def run_piece(audio, mel, begin, end, gain=1.0, pause_seconds=0.0, **parameters):
+    return AudioTrimmer(**parameters)(
+        audio=audio,
+        padded_mel=mel,
+        mel_length=np.array([mel.shape[1]], np.int32),
+        kept_frames=np.array([begin, end], np.int32),
+        gain=np.array([gain], np.float32),
+        pause_seconds=np.array([pause_seconds], np.float32),
+    )["answer_audio"]
 
 
 def mel_error(audio, mel):
@@ -195,3 +207,42 @@ def test_a_denoiser_without_its_bias_is_refused(tmp_path):
     np.save(tmp_path / "bias.npy", np.zeros(10, np.float32))
     with pytest.raises(ValueError, match="513"):
         AudioTrimmer(post_filter="denoiser", bias_file=str(tmp_path / "bias.npy"))
+
+
+def test_pieces_with_their_context_are_filtered_as_the_whole_is():
+    audio, mel = rough(voice(90)), mel_of(voice(90))
+    whole = run_piece(audio, mel, 0, 90)
+    parts = []
+    for begin, end in ((0, 30), (30, 60), (60, 90)):
+        start, stop = max(begin - 20, 0), min(end + 20, 90)
+        parts.append(run_piece(audio[start * 256 : stop * 256], mel[:, start:stop], begin - start, end - start))
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+def test_a_piece_fades_only_where_its_phrase_begins_and_ends():
+    audio, mel = voice() + np.float32(0.1), mel_of(voice())
+    first, last = (run_piece(audio, mel, *kept, post_filter="off") for kept in ((0, 40), (20, FRAMES)))
+    assert first[0] == 0 == last[-1]
+    assert np.array_equal(first[110:], audio[110 : 40 * 256])
+    assert np.array_equal(last[:-111], audio[20 * 256 : -111])
+
+
+def test_a_piece_gets_its_gain_and_its_pause_and_no_more_than_the_highest_peak():
+    audio, mel = voice(amplitude=0.1), mel_of(voice(amplitude=0.1))
+    plain = run_piece(audio, mel, 10, 50)
+    louder = run_piece(audio, mel, 10, 50, gain=2.0, pause_seconds=0.25)
+    np.testing.assert_allclose(louder[: len(plain)], 2 * plain, rtol=1e-6)
+    assert len(louder) - len(plain) == round(0.25 * 22_050) and not louder[len(plain) :].any()
+    assert np.abs(run_piece(audio, mel, 10, 50, gain=50.0)).max() == pytest.approx(10 ** (-1 / 20))
+
+
+@pytest.mark.parametrize("kept", [(-1, 5), (5, 5), (0, FRAMES + 1)])
+def test_a_piece_out_of_the_audio_is_refused(kept):
+    with pytest.raises(CallerMistake, match="kept_frames"):
+        run_piece(voice(), mel_of(voice()), *kept)
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 6.0, np.nan])
+def test_a_pause_out_of_reason_is_refused(seconds):
+    with pytest.raises(CallerMistake, match="pause_seconds.*0 to 5"):
+        run_piece(voice(), mel_of(voice()), 0, 10, pause_seconds=seconds)

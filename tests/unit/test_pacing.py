@@ -15,8 +15,8 @@ class Counted:
         self.tickets = []
         self.gave_up = False
 
-    def send_next(self, ticket):
-        self.tickets.append(ticket)
+    def send_next(self, ticket, chunks):
+        self.tickets.append((ticket, chunks))
         self.left -= 1
         return self.left > 0
 
@@ -46,6 +46,15 @@ def test_a_stream_sends_one_response_whenever_one_is_done(pacer):
         tell_done([stream.tickets[0]])
     wait_until(lambda: not pacer.streams)
     assert stream.left == 0
+
+
+def test_a_stream_hears_how_many_chunks_it_has_had(pacer):
+    stream = Counted(10)
+    pacer.start(stream, chunks=3)
+    ((ticket, _),) = stream.tickets
+    tell_done([(ticket, 5)])
+    wait_until(lambda: len(stream.tickets) == 2)
+    assert [chunks for _, chunks in stream.tickets] == [3, 5]
 
 
 def test_a_stream_of_one_response_holds_no_place(pacer):
@@ -93,4 +102,4 @@ def test_a_ticket_that_nobody_waits_for_is_no_error(pacer):
     gone = Counted(10)
     pacer.start(gone)
     pacer.close()
-    tell_done([UNPACED, 7 << 32, gone.tickets[0], -1])
+    tell_done([(UNPACED, 0), (7 << 32, 0), gone.tickets[0], (-1, 0)])

@@ -11,10 +11,11 @@ from support.fake_python_backend import FakePythonBackend, Request, arguments
 
 from convai.backends.runtime.pacing import tell_done
 from convai.backends.runtime.python_step import StreamingStep
-from convai.pipeline.description import STREAM_TICKET
+from convai.pipeline.description import CHUNK_INDEX, STREAM_TICKET
 from convai.pipeline.mistakes import CallerMistake
 
 OUTPUTS = {"half": "TYPE_FP32", STREAM_TICKET: "TYPE_INT64"}
+NUMBERED = {"half": "TYPE_FP32", CHUNK_INDEX: "TYPE_INT32", STREAM_TICKET: "TYPE_INT64"}
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,35 @@ def backend(monkeypatch):
 
 @pytest.fixture
 def step(backend, tmp_path):
-    model = import_module("convai.backends.runtime.stream_adapter").streaming_step(Halver)()
-    parameters = {"max_streams": {"string_value": "1"}}
-    model.initialize(arguments(tmp_path, "halver", OUTPUTS, parameters=parameters))
+    model = started(tmp_path, OUTPUTS)
     yield model
     model.finalize()
 
 
-def request(*numbers, outputs=("half",)):
-    return Request(list(outputs), x=np.array([numbers], np.float32))
+@pytest.fixture
+def numbering(backend, tmp_path):
+    """One whose responses are the chunks that a caller gets."""
+    model = started(tmp_path, NUMBERED)
+    yield model
+    model.finalize()
+
+
+def started(folder, outputs):
+    model = import_module("convai.backends.runtime.stream_adapter").streaming_step(Halver)()
+    model.initialize(arguments(folder, "halver", outputs, parameters={"max_streams": {"string_value": "1"}}))
+    return model
+
+
+def request(*numbers, outputs=("half",), ticket=None):
+    given = {} if ticket is None else {STREAM_TICKET: np.array([ticket], np.int64)}
+    return Request(list(outputs), x=np.array([numbers], np.float32), **given)
+
+
+def wait_until_sent(request, count):
+    deadline = time.monotonic() + 10
+    while len(request.sender.sent) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def sent(request):
@@ -61,7 +82,7 @@ def sent(request):
 
 def tickets(request):
     return [
-        tensor.array.item()
+        tensor.array[0].tolist()
         for response, _ in request.sender.sent
         for tensor in response.output_tensors
         if tensor.name() == STREAM_TICKET
@@ -80,11 +101,27 @@ def test_whoever_takes_tickets_gets_one_response_for_each_that_it_returns(step):
     for num_sent in (1, 2):
         assert len(asked.sender.sent) == num_sent
         tell_done(tickets(asked)[-1:])
-        deadline = time.monotonic() + 10
-        while len(asked.sender.sent) == num_sent and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_until_sent(asked, num_sent + 1)
     assert sent(asked) == ([1, 2, 3], [False, False, True])
-    assert len(set(tickets(asked))) == 1
+    assert len({ticket for ticket, _ in tickets(asked)}) == 1
+
+
+def test_the_ticket_of_a_step_before_goes_with_the_last_response(step):
+    asked = request(2, 4, outputs=OUTPUTS, ticket=[77, 5])
+    step.execute([asked])
+    own, _ = tickets(asked)[0]
+    tell_done([[own, 6]])
+    wait_until_sent(asked, 2)
+    assert [ticket for ticket, _ in tickets(asked)] == [own, 77]
+
+
+def test_chunks_are_numbered_on_from_those_that_the_stream_has_had(numbering):
+    asked = request(2, 4, outputs=NUMBERED, ticket=[77, 5])
+    numbering.execute([asked])
+    tell_done(tickets(asked))
+    wait_until_sent(asked, 2)
+    assert [response.output_tensors[1].array.item() for response, _ in asked.sender.sent] == [5, 6]
+    assert [chunks for _, chunks in tickets(asked)] == [6, 7]
 
 
 def test_a_request_that_is_refused_disturbs_no_other(step):

@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default="cpu", help="default %(default)s")
     parser.add_argument("--threads", type=int, default=1, help="of each network, default %(default)s")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="recordings to warm up with")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first so many of them")
     parser.add_argument(
         "--cores", type=int, default=len(os.sched_getaffinity(0)), help="each with a replica or instance (all)"
     )

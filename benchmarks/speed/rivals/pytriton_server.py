@@ -19,7 +19,7 @@ from convai.backends.management.ports import resolve_ports
 from convai.benchmarks.speed.in_process import Arrays
 from convai.benchmarks.speed.paths import OUTPUTS, request_of
 from convai.benchmarks.speed.pipeline_process import PipelineProcess
-from convai.benchmarks.speed.question_set import default_questions
+from convai.benchmarks.speed.question_set import asked_questions
 from convai.benchmarks.speed.rivals.serving import HOST, serve_until_told
 from convai.client.requests import Request
 from convai.pipeline import description
@@ -44,7 +44,7 @@ def pytriton_tensor(tensor: description.Tensor) -> Tensor:
 
 def serve(args: argparse.Namespace) -> None:
     pipelines = [PipelineProcess(args.model_repository, args.profile, args.threads) for _ in range(args.cores)]
-    for pipeline, question in product(pipelines, default_questions()):
+    for pipeline, question in product(pipelines, asked_questions(args.manifest, args.limit)):
         pipeline.run(request_of(question))
     (http_port,) = resolve_ports(HOST, {"--http-port": 0})
     addresses = {"grpc_address": HOST, "grpc_port": args.port, "http_address": HOST, "http_port": http_port}

@@ -22,11 +22,13 @@ STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class RivalSetup:
-    """What a rival serves, and how many threads each of its networks has."""
+    """What a rival serves, how many threads each of its networks has, and what it is asked, to warm up with that."""
 
     model_repository: Path
     profile: str
     threads: int = 1  # with a process per core, more would get in each other's way
+    manifest: Path | None = None
+    limit: int | None = None
 
     @property
     def cores(self) -> int:
@@ -45,12 +47,14 @@ class RivalServer:
             "--threads": setup.threads,
             "--cores": setup.cores,
             "--port": self.port,
+            "--manifest": setup.manifest,
+            "--limit": setup.limit,
         }
         command = [sys.executable, "-m", PROGRAM, rival, "--debug"]
         self.rival = rival
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  `close` closes it
         self.process = subprocess.Popen(
-            command + [f"{name}={value}" for name, value in options.items()],
+            command + [f"{name}={value}" for name, value in options.items() if value is not None],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -5,7 +5,7 @@ import sys
 
 from convai.benchmarks.speed.in_process import InProcess, whole_pipeline
 from convai.benchmarks.speed.paths import request_of
-from convai.benchmarks.speed.question_set import default_questions
+from convai.benchmarks.speed.question_set import asked_questions
 
 HOST = "127.0.0.1"
 READY = "ready"
@@ -14,7 +14,7 @@ READY = "ready"
 def warm_pipeline(args: argparse.Namespace) -> InProcess:
     """The whole pipeline, after it has done what every process does once."""
     pipeline = whole_pipeline(args.model_repository, args.profile, args.threads)
-    for question in default_questions():
+    for question in asked_questions(args.manifest, args.limit):
         pipeline.walk(request_of(question))
     return pipeline
 
