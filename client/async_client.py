@@ -119,7 +119,7 @@ class AsyncConvaiClient:
         pause_seconds : how long a silence ends a question, 0.2 s to 5 s; None when the end of `chunks` does
         caption_seconds : a caption at most so often; 0 for none
         time_steps : whether to tell the time of each step, for a few milliseconds per question
-        stream : whether answers come phrase by phrase, as from `ask_stream`; somebody who speaks again cancels the rest
+        stream : whether answers come chunk by chunk, as from `ask_stream`; somebody who speaks again cancels the rest
         seed : as in `ask`
 
         Yields

@@ -92,7 +92,7 @@ class Listener:
         self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
         self.asking: list[asyncio.Task[None]] = []  # one after the other
-        self.speaking: asyncio.Task[None] | None = None  # tells an answer whose first phrase was told
+        self.speaking: asyncio.Task[None] | None = None  # tells an answer whose first chunk was told
 
     async def hear(self, chunks: AsyncIterable[Array]) -> None:
         try:
@@ -135,7 +135,7 @@ class Listener:
 
     async def _answer(self, request: Request) -> None:
         before = await self._counters() if self.time_steps else {}
-        is_whole = await (self._tell_phrases(request) if self.stream else self._tell_answer(request))
+        is_whole = await (self._tell_chunks(request) if self.stream else self._tell_answer(request))
         if self.time_steps and is_whole:
             steps = [call.step for call in needed_calls(request.model, request.outputs)]
             after = await self._settled_counters(before, steps)
@@ -145,9 +145,9 @@ class Listener:
         await self.events.put(Answered(await self.client.answer(request)))
         return True
 
-    async def _tell_phrases(self, request: Request) -> bool:
+    async def _tell_chunks(self, request: Request) -> bool:
         """Whether nobody spoke over them. A task of its own, for what waits for this one shall not be cancelled too."""
-        telling = asyncio.create_task(self._phrases(request))
+        telling = asyncio.create_task(self._chunks(request))
         try:
             await asyncio.wait([telling])
         finally:
@@ -158,7 +158,7 @@ class Listener:
         telling.result()  # raises what it has raised
         return True
 
-    async def _phrases(self, request: Request) -> None:
+    async def _chunks(self, request: Request) -> None:
         async with aclosing(self.client.chunks(request)) as chunks:
             async for chunk in chunks:
                 await self.events.put(Answering(chunk))

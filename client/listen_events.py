@@ -71,7 +71,7 @@ class Answering:
 
 @dataclass(frozen=True)
 class StepsTimed:
-    """The time of each step behind the last answer; means over its phrases, and over what others asked meanwhile."""
+    """The time of each step behind the last answer; means over its chunks, and over what others asked meanwhile."""
 
     steps: tuple[StepTime, ...]
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", required=True, help="UTF-8 text file to read aloud; - is stdin")
     parser.add_argument("--out", type=Path, required=True, help="where to write the speech (WAV, FLAC, Ogg, MP3)")
     parser.add_argument("--seed", type=int, help="another seed gives another take of the speech")
-    add_server_arguments(parser, "phrase")
+    add_server_arguments(parser, "chunk")
 
 
 def run(args: argparse.Namespace) -> None:

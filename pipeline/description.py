@@ -239,7 +239,7 @@ AS_FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer
 UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=AS_FOUND))
 OF_PHRASES = {name: f"phrase_{name}" for name in ("pause_seconds", STREAM_TICKET, *(tensor.name for tensor in FOUND))}
 SPLIT = Call("phrase_splitter", outputs=OF_PHRASES)
-SPLIT_THE_SENTENCE = replace(SPLIT, inputs={"text": "sentence", "question": "transcript", **AS_FOUND})
+SPLIT_THE_SENTENCE = (replace(SPLIT, inputs={"text": "sentence", "question": "transcript", **AS_FOUND}),)
 SPEAK_IN_PIECES = (
     Call("text_encoder", inputs={"text": "phrase"}),
     Call("tacotron2"),
@@ -267,7 +267,7 @@ ENSEMBLES = (
         "convai_ensemble_stream",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=(CHUNK_INDEX, "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
-        calls=(*HEAR_TO_STREAM, *UNDERSTAND_TO_STREAM, SPLIT_THE_SENTENCE, *SPEAK_IN_PIECES),
+        calls=HEAR_TO_STREAM + UNDERSTAND_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_IN_PIECES,
     ),
     Ensemble(
         "text_to_speech_stream",

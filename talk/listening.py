@@ -3,8 +3,8 @@
 The page sends {"sample_rate": 48000, "context": "...", "pause_seconds": 0.7, "key": null}, then binary messages of
 16-bit little-endian mono samples, then {"end": true}. It gets one JSON message per event, named by its "type". Binary
 messages follow those with a recording: `speech_ended` the question's samples, `answered` those of the answer's first
-phrase and `phrase` of a later one, each with its log-mel spectrogram as bytes, frame after frame. `is_last` tells that
-the answer ends with this phrase. Who closes the connection, or speaks, while one is on its way, gets no more of it.
+chunk and `chunk` of a later one, each with its log-mel spectrogram as bytes, frame after frame. `is_last` tells that
+the answer ends with this chunk. Who closes the connection, or speaks, while one is on its way, gets no more of it.
 """
 
 import asyncio
@@ -176,17 +176,17 @@ def told(event: Event) -> tuple[dict[str, Any], list[bytes]]:
         case Answered(answer):
             assert answer.answer_audio is not None  # a turn asks for everything
             found = {name: getattr(answer, name) for name in FOUND}
-            return told_phrase(AnswerChunk(0, True, answer.answer_audio, **found))
+            return told_chunk(AnswerChunk(0, True, answer.answer_audio, **found))
         case Answering(chunk):
-            return told_phrase(chunk)
+            return told_chunk(chunk)
         case StepsTimed(steps):
             return {"type": "steps_timed", "steps": [asdict(step) for step in steps]}, []
         case Failed(error):
             return told_failure(error), []
 
 
-def told_phrase(chunk: AnswerChunk) -> tuple[dict[str, Any], list[bytes]]:
-    described = {"type": "phrase", "is_last": chunk.is_last}
+def told_chunk(chunk: AnswerChunk) -> tuple[dict[str, Any], list[bytes]]:
+    described = {"type": "chunk", "is_last": chunk.is_last}
     if chunk.chunk_index == 0:
         described |= {"type": "answered", "sample_rate": chunk.sample_rate}
         described |= {name: getattr(chunk, name) for name in FOUND}

@@ -81,7 +81,7 @@ async def transcriptions(
 async def speech(request: Request, wanted: Speech) -> Response:
     """A text read aloud, at 22,050 Hz. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; so is Opus.
 
-    `pcm` comes phrase by phrase, while the rest is spoken.
+    `pcm` comes chunk by chunk, while the rest is spoken.
     """
     if wanted.speed != 1.0:
         raise BadRequest(f"speed is {wanted.speed:g}; the voice speaks at 1 alone", "speed")

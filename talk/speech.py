@@ -1,4 +1,4 @@
-"""Texts read aloud for other tools: whole if they are short enough for that, or else phrase by phrase."""
+"""Texts read aloud for other tools: whole if they are short enough for that, or else chunk by chunk."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,7 +18,7 @@ async def has_model(client: AsyncConvaiClient, name: str) -> bool:
 async def speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool = False) -> AsyncGenerator[Array]:
     """`text` aloud, as float32 in [-1, 1], shape = (samples,), at the voice's rate; in pieces to be joined.
 
-    Whole, a text sounds better; in phrases, it begins sooner. So those come of what is too long to be spoken whole, or
+    Whole, it takes one call; in chunks, it begins sooner. So those come of what is too long to be spoken whole, or
     `is_urgent`. A server without the streaming model speaks whole, or says that the text is too long.
     """
     if not is_urgent or not await has_model(client, STREAM):

@@ -117,8 +117,8 @@ class AudioTrimmer(PythonStep):
         audio : float32, shape = (256 * padded frames,), 22,050 Hz
         padded_mel : float32, shape = (80, padded frames)
         mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
-        kept_frames : int32, shape = (2,), begin and end of a piece among the valid frames, the others being its context;
-            None for an answer that stands alone, with which the next two go
+        kept_frames : int32, shape = (2,), begin and end of a piece among the valid frames; the others are its context.
+            None, as for the next two, is an answer that stands alone
         gain : float32, shape = (1,), of a piece
         pause_seconds : float32, shape = (1,), silence after a piece, 0 to 5
 

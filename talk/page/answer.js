@@ -1,5 +1,5 @@
 // The latest answer: words, score, sound, pictures and times.
-import { Phrases } from "./phrases.js";
+import { Chunks } from "./chunks.js";
 import { drawMel, drawWave } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
@@ -7,11 +7,11 @@ const $ = (id) => document.getElementById(id);
 export class AnswerPanel {
   #shown = null;
   #sounding = null; // what is shown, until it is hushed
-  #phrases = new Phrases();
+  #chunks = new Chunks();
   #player = $("player");
 
   constructor() {
-    this.#phrases.onChange = () => this.#showPlayer();
+    this.#chunks.onChange = () => this.#showPlayer();
     $("stop").addEventListener("click", () => this.hush());
     $("details").addEventListener("toggle", () => this.#draw());
     addEventListener("resize", () => this.#draw());
@@ -32,10 +32,10 @@ export class AnswerPanel {
     $("steps").hidden = true;
   }
 
-  /** A phrase of an answer that has several. */
+  /** A chunk of an answer that has several. */
   hear(exchange, samples) {
-    exchange.hasPhrases = true;
-    if (exchange === this.#sounding) this.#phrases.play(samples, exchange.answerRate);
+    exchange.hasChunks = true;
+    if (exchange === this.#sounding) this.#chunks.play(samples, exchange.answerRate);
     if (exchange === this.#shown) this.#draw();
   }
 
@@ -44,7 +44,7 @@ export class AnswerPanel {
     if (exchange !== this.#shown) return;
     this.#draw();
     this.#player.src = exchange.answerAddress;
-    if (exchange.hasPhrases) this.#phrases.stopIfStuck();
+    if (exchange.hasChunks) this.#chunks.stopIfStuck();
     // A browser that plays nothing by itself leaves that to the controls.
     else if (exchange === this.#sounding) this.#player.play().catch(() => {});
   }
@@ -57,14 +57,14 @@ export class AnswerPanel {
 
   hush() {
     this.#sounding = null;
-    this.#phrases.stop();
+    this.#chunks.stop();
     this.#player.pause();
   }
 
-  /** Phrases have no controls but the button that stops them. */
+  /** Chunks have no controls but the button that stops them. */
   #showPlayer() {
-    $("stop").hidden = !this.#phrases.isPlaying;
-    this.#player.hidden = this.#phrases.isPlaying;
+    $("stop").hidden = !this.#chunks.isPlaying;
+    this.#player.hidden = this.#chunks.isPlaying;
   }
 
   showSteps(steps) {

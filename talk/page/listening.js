@@ -2,11 +2,11 @@
 import { WORDS } from "./words.js";
 
 const ANSWER_MILLISECONDS = 40_000; // longer than the web process waits for the server
-const FOLLOWING = { speech_ended: ["audio"], answered: ["audio", "mel"], phrase: ["audio", "mel"] }; // binary messages after these events
+const FOLLOWING = { speech_ended: ["audio"], answered: ["audio", "mel"], chunk: ["audio", "mel"] }; // binary messages after these events
 const READERS = { audio: (buffer) => new Int16Array(buffer), mel: (buffer) => new Uint8Array(buffer) };
 
 export class Listening {
-  isAnswering = false; // some phrases of an answer have come, and others have not
+  isAnswering = false; // some chunks of an answer have come, and others have not
   #socket;
   #early = []; // messages from before the connection stood
   #event = null; // whose binary messages are still to come
@@ -64,7 +64,7 @@ export class Listening {
     if (event.type === "nothing_asked") clearTimeout(this.#deadline);
     // Who speaks while an answer is on its way gets no more of it.
     const isInterruption = event.type === "speech_started" && this.isAnswering;
-    if (["answered", "phrase", "failed"].includes(event.type) || isInterruption) this.#noteAnswer(event);
+    if (["answered", "chunk", "failed"].includes(event.type) || isInterruption) this.#noteAnswer(event);
     this.onEvent(event);
   }
 

@@ -177,9 +177,9 @@ function take(event, about, listening) {
       return say(event.reason === "too long" ? WORDS.tooLong : WORDS.noSpeech, true);
     case "answered":
       showAnswer(event, about);
-      return addPhrase(event, about);
-    case "phrase":
-      return addPhrase(event, about);
+      return addChunk(event, about);
+    case "chunk":
+      return addChunk(event, about);
     case "steps_timed":
       return answers.showSteps(event.steps);
     case "failed":
@@ -216,7 +216,7 @@ function showAnswer(event, about) {
   answers.show(about.exchange, isSpeaking || isHeld);
 }
 
-function addPhrase(event, about) {
+function addChunk(event, about) {
   const { exchange } = about;
   exchange.answerSamples = joined(exchange.answerSamples, event.audio);
   exchange.mel = joined(exchange.mel, event.mel);
@@ -225,7 +225,7 @@ function addPhrase(event, about) {
   if (event.is_last) endAnswer(about);
 }
 
-/** Whether there was one whose phrases were still coming. */
+/** Whether there was one whose chunks were still coming. */
 function endAnswer(about) {
   const { exchange } = about;
   if (!exchange) return false;

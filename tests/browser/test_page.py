@@ -123,7 +123,7 @@ def test_a_question_that_the_text_does_not_answer_says_so(open_page, examples):
     choose_example(page, "Who was the first man on the moon?")
     page.locator("#recording-file").set_input_files(examples / "bread.flac")
     page.get_by_text("The text has no answer to this.").wait_for()
-    page.get_by_role("button", name="Stop speaking").wait_for()  # the fallback is spoken, in phrases
+    page.get_by_role("button", name="Stop speaking").wait_for()  # the fallback is spoken, in chunks
     assert page.locator("#backdrop mark").count() == 0
 
 

@@ -1,4 +1,4 @@
-"""An answer of several phrases is played while the rest of it is being made."""
+"""An answer of several chunks is played while the rest of it is being made."""
 
 from contextlib import contextmanager
 
@@ -10,7 +10,7 @@ from support.fake_triton import FakeTriton, serving
 from support.talk_process import TalkProcess
 
 TEXT = "Louis Armstrong is often called the great ambassador of American music to the countries of the old world."
-# Put into the page before its own scripts: notes when events arrive, and when phrases are to start and to stop.
+# Put into the page before its own scripts: notes when events arrive, and when chunks are to start and to stop.
 NOTES = """
     window.notes = [];
     window.WebSocket = class extends WebSocket {
@@ -57,12 +57,12 @@ def answered(open_pages, examples):
     return page
 
 
-def test_the_first_phrase_starts_before_the_next_has_come(answered):
-    seen = [kind for kind in kinds(answered) if kind in ("answered", "start", "phrase")]
-    assert seen[:4] == ["answered", "start", "phrase", "start"]
+def test_the_first_chunk_starts_before_the_next_has_come(answered):
+    seen = [kind for kind in kinds(answered) if kind in ("answered", "start", "chunk")]
+    assert seen[:4] == ["answered", "start", "chunk", "start"]
 
 
-def test_each_phrase_starts_when_the_one_before_ends_or_later(answered):
+def test_each_chunk_starts_when_the_one_before_ends_or_later(answered):
     starts = [note[1:] for note in answered.evaluate("notes") if note[0] == "start"]
     for (start, duration), (next_start, _) in zip(starts, starts[1:], strict=False):
         assert next_start >= start + duration - 1e-6
@@ -81,7 +81,7 @@ def test_the_whole_answer_can_be_saved_and_heard_again(answered, client):
     until(answered, "player.currentTime > 0")
 
 
-def test_its_pictures_are_of_all_phrases(answered):
+def test_its_pictures_are_of_all_chunks(answered):
     answered.get_by_text("Sound and time").click()
     seconds = answered.evaluate("player.duration")
     label = answered.locator("#answer-wave").get_attribute("aria-label")
@@ -90,7 +90,7 @@ def test_its_pictures_are_of_all_phrases(answered):
     assert frames == pytest.approx(seconds * 22_050 / 256, abs=3)
 
 
-# A server that does as it is told: each phrase lasts longer than the test.
+# A server that does as it is told: each chunk lasts longer than the test.
 
 
 def response(index):
@@ -134,7 +134,7 @@ def test_the_button_stops_what_is_spoken(open_page, examples):
         assert kinds(page)[-2:] == ["start", "stop"]
 
 
-def test_speaking_again_stops_the_phrases_and_cancels_the_rest(open_page):
+def test_speaking_again_stops_the_chunks_and_cancels_the_rest(open_page):
     fake = FakeTriton(outputs={"question": response(0)["question"]}, streamed=[response(0)], delay_seconds=120)
     with talk_to(fake) as talk:
         page = with_notes(
@@ -148,7 +148,7 @@ def test_speaking_again_stops_the_phrases_and_cancels_the_rest(open_page):
         assert [kind for kind in kinds(page) if kind != "caption"][-3:] == ["start", "speech_started", "stop"]
 
 
-def test_holding_the_space_bar_stops_the_phrases_and_cancels_the_rest(open_page, examples):
+def test_holding_the_space_bar_stops_the_chunks_and_cancels_the_rest(open_page, examples):
     fake = FakeTriton(streamed=[response(0)], delay_seconds=120)
     with talk_to(fake) as talk:
         page = with_notes(open_page(silence(1), url=talk.url))

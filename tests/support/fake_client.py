@@ -18,7 +18,7 @@ ANSWER = Answer(
     mel=np.zeros((80, 86), np.float32),
 )
 FOUND = {name: getattr(ANSWER, name) for name in ("question", "answer", "answer_score", "answer_span")}
-PHRASES = [
+CHUNKS = [
     AnswerChunk(index, index == 2, ANSWER.answer_audio[7350 * index : 7350 * (index + 1)], **({} if index else FOUND))
     for index in range(3)
 ]
@@ -27,13 +27,13 @@ PHRASES = [
 class FakeClient:
     """As `AsyncConvaiClient`; `error` is raised by every call, `whole_error` by `speak`, and `gate` holds each up.
 
-    A stream brings `phrases`; `stream_gate` holds it up after the first, `stream_error` is raised after all.
+    A stream brings `streamed`; `stream_gate` holds it up after the first, `stream_error` is raised after all.
     `models` are those that the server has.
     """
 
-    def __init__(self, error=None, is_ready=True, phrases=PHRASES, stream_error=None, models=STREAMS):
+    def __init__(self, error=None, is_ready=True, streamed=CHUNKS, stream_error=None, models=STREAMS):
         self.error = error
-        self.phrases, self.stream_error, self.models = phrases, stream_error, models
+        self.streamed, self.stream_error, self.models = streamed, stream_error, models
         self.gate = self.stream_gate = None
         self.whole_error = None
         self.closed_streams = 0
@@ -64,17 +64,17 @@ class FakeClient:
 
     async def speak_stream(self, text, *, seed=None):
         await self._called("speak_stream", text)
-        async for chunk in self._phrases():
+        async for chunk in self._chunks():
             yield chunk
 
     async def chunks(self, request):
         await self._called("chunks", request)
-        async for chunk in self._phrases():
+        async for chunk in self._chunks():
             yield chunk
 
-    async def _phrases(self):
+    async def _chunks(self):
         try:
-            for chunk in self.phrases:
+            for chunk in self.streamed:
                 yield chunk
                 if self.stream_gate is not None:
                     await self.stream_gate.wait()

@@ -81,7 +81,12 @@ class FakePythonBackend(ModuleType):
         self.log.append(text)
 
     def triton_string_to_numpy(self, name: str) -> type:
-        return {"TYPE_FP32": np.float32, "TYPE_INT32": np.int32, "TYPE_INT64": np.int64, "TYPE_STRING": np.object_}[name]
+        return {
+            "TYPE_FP32": np.float32,
+            "TYPE_INT32": np.int32,
+            "TYPE_INT64": np.int64,
+            "TYPE_STRING": np.object_,
+        }[name]
 
     def install(self, monkeypatch) -> None:
         """Let the modules that need Triton's utilities be imported anew, with this; until the test is over."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from support.fake_client import ANSWER, PHRASES, FakeClient
+from support.fake_client import ANSWER, CHUNKS, FakeClient
 from support.places import EXAMPLES
 
 from convai.client import (
@@ -175,20 +175,20 @@ async def test_stereo_is_refused_with_the_way_out():
 # Answers that are streamed
 
 
-def phrases_of(events):
+def answer_chunks(events):
     return [event.chunk for event in events if isinstance(event, Answering)]
 
 
-async def test_a_streamed_answer_comes_phrase_by_phrase_and_its_steps_after_the_last(spoken):
+async def test_a_streamed_answer_comes_chunk_by_chunk_and_its_steps_after_the_last(spoken):
     client = FakeClient()
     events = await events_in(spoken, client, stream=True, time_steps=True, caption_seconds=0)
-    assert phrases_of(events) == PHRASES
-    assert without_captions(events) == [SpeechStarted, SpeechEnded, *[Answering] * len(PHRASES), StepsTimed]
+    assert answer_chunks(events) == CHUNKS
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, *[Answering] * len(CHUNKS), StepsTimed]
     ((kind, request),) = client.asked
     assert (kind, request.model) == ("chunks", "convai_ensemble_stream")
 
 
-async def test_the_first_phrase_is_told_before_the_others_are_made(spoken):
+async def test_the_first_chunk_is_told_before_the_others_are_made(spoken):
     client = FakeClient()
     client.stream_gate = asyncio.Event()
     async for event in listen(client, chunks_of(spoken), sample_rate=16_000, context="A text.", stream=True):
@@ -198,8 +198,8 @@ async def test_the_first_phrase_is_told_before_the_others_are_made(spoken):
     assert client.closed_streams == 1
 
 
-async def test_an_error_in_mid_stream_is_told_after_the_phrases_before_it(spoken):
-    client = FakeClient(phrases=PHRASES[:2], stream_error=Overloaded("busy"))
+async def test_an_error_in_mid_stream_is_told_after_the_chunks_before_it(spoken):
+    client = FakeClient(streamed=CHUNKS[:2], stream_error=Overloaded("busy"))
     events = await events_in(np.concatenate([spoken, spoken]), client, stream=True, caption_seconds=0)
     assert without_captions(events) == [SpeechStarted, SpeechEnded, Answering, Answering, Failed] * 2
 
@@ -224,7 +224,7 @@ async def test_whoever_speaks_again_gets_no_more_of_the_answer_and_is_answered_a
         if kinds.count(SpeechStarted) == 2:
             client.stream_gate.set()
     begin = [SpeechStarted, SpeechEnded]
-    assert kinds == [*begin, Answering, *begin, *[Answering] * len(PHRASES), StepsTimed]
+    assert kinds == [*begin, Answering, *begin, *[Answering] * len(CHUNKS), StepsTimed]
     assert client.closed_streams == 2
 
 
@@ -237,7 +237,7 @@ async def test_a_question_whose_answer_has_not_begun_is_answered_though_the_next
         kinds.append(type(event))
         if kinds.count(SpeechEnded) == 2:
             client.gate.set()
-    assert kinds == [SpeechStarted, SpeechEnded] * 2 + [Answering] * len(PHRASES) * 2
+    assert kinds == [SpeechStarted, SpeechEnded] * 2 + [Answering] * len(CHUNKS) * 2
 
 
 async def test_leaving_the_loop_cancels_a_stream(spoken):

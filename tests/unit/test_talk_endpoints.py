@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
-from support.fake_client import ANSWER, PHRASES, STREAMS, FakeClient
+from support.fake_client import ANSWER, CHUNKS, STREAMS, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
 from convai.talk.app import make_app
@@ -78,7 +78,7 @@ def test_a_text_is_spoken_in_every_format(http, form, rate):
 
 
 @pytest.mark.parametrize(("models", "kind"), [(STREAMS, "speak_stream"), ((), "speak")])
-def test_raw_samples_come_in_phrases_at_24_khz_as_openais_clients_play_them(models, kind):
+def test_raw_samples_come_in_chunks_at_24_khz_as_openais_clients_play_them(models, kind):
     """Whole from a server that does not stream."""
     fake = FakeClient(models=models)
     with web(fake) as http:
@@ -90,17 +90,17 @@ def test_raw_samples_come_in_phrases_at_24_khz_as_openais_clients_play_them(mode
 
 
 def test_raw_samples_are_sent_before_the_rest_is_spoken():
-    """Of a stream that breaks off, the first phrase is there; what fails at once has a status."""
-    fake = FakeClient(phrases=PHRASES[:1], stream_error=Overloaded("busy"))
+    """Of a stream that breaks off, the first chunk is there; what fails at once has a status."""
+    fake = FakeClient(streamed=CHUNKS[:1], stream_error=Overloaded("busy"))
     with web(fake) as http:
         response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
         assert 0.8 < len(response.content) / (2 * 24_000 / 3) < 1  # a resampler keeps the last moment back
-        fake.phrases = []
+        fake.streamed = []
         response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
         assert message_of(response, 503) == "busy"
 
 
-def test_a_text_too_long_to_be_spoken_whole_is_spoken_in_phrases():
+def test_a_text_too_long_to_be_spoken_whole_is_spoken_in_chunks():
     fake = FakeClient()
     fake.whole_error = InvalidInput("at most 600 symbols")
     with web(fake) as http:

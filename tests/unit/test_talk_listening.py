@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from support.fake_client import ANSWER, PHRASES, FakeClient
+from support.fake_client import ANSWER, CHUNKS, FakeClient
 from support.places import EXAMPLES
 
 from convai.client import Overloaded
@@ -15,7 +15,7 @@ from convai.talk.mel_picture import mel_picture
 from convai.talk.settings import Settings
 
 START = {"sample_rate": 16_000, "context": "A text."}
-BINARIES = {"speech_ended": 1, "answered": 2, "phrase": 2}  # messages after these events
+BINARIES = {"speech_ended": 1, "answered": 2, "chunk": 2}  # messages after these events
 
 
 @contextmanager
@@ -55,30 +55,30 @@ def failure(socket):
     return event["message"]
 
 
-def phrase(socket):
-    """An event with a phrase, its samples and its picture."""
+def chunk(socket):
+    """An event with a chunk, its samples and its picture."""
     event = socket.receive_json()
-    return event, *phrase_audio(socket)
+    return event, *chunk_audio(socket)
 
 
-def phrase_audio(socket):
+def chunk_audio(socket):
     samples = np.frombuffer(socket.receive_bytes(), "<i2") / 32767
     return samples, np.frombuffer(socket.receive_bytes(), np.uint8).reshape(-1, 80)
 
 
-def test_a_question_said_into_the_socket_is_answered_phrase_by_phrase():
+def test_a_question_said_into_the_socket_is_answered_chunk_by_chunk():
     with listening() as socket:
         say_question(socket)
         *before, answered = events_until(socket, "answered")
         kinds = [event["type"] for event in before if event["type"] != "caption"]
         assert kinds == ["speech_started", "speech_ended"]
         assert (answered["answer"], answered["answer_span"], answered["is_last"]) == ("a test", [0, 6], False)
-        phrases = [phrase_audio(socket)]
+        chunks = [chunk_audio(socket)]
         for is_last in (False, True):
-            event, *sound = phrase(socket)
-            assert event == {"type": "phrase", "is_last": is_last}
-            phrases.append(sound)
-    for (samples, picture), made in zip(phrases, PHRASES, strict=True):
+            event, *sound = chunk(socket)
+            assert event == {"type": "chunk", "is_last": is_last}
+            chunks.append(sound)
+    for (samples, picture), made in zip(chunks, CHUNKS, strict=True):
         np.testing.assert_allclose(samples, made.answer_audio, atol=1e-4)
         assert len(picture) == len(samples) // 256 + 1
 
@@ -89,7 +89,7 @@ def test_a_server_that_does_not_stream_answers_in_one_piece():
         say_question(socket)
         (*_, answered) = events_until(socket, "answered")
         assert answered["is_last"]
-        samples, _ = phrase_audio(socket)
+        samples, _ = chunk_audio(socket)
         np.testing.assert_allclose(samples, ANSWER.answer_audio, atol=1e-4)
     assert fake.closed_streams == 0
 
@@ -102,17 +102,17 @@ def test_a_tone_is_a_line_in_the_picture():
     assert mel_picture(np.zeros(2560, np.float32)) == bytes(10 * 80)
 
 
-def test_an_answer_that_breaks_off_is_told_after_its_phrases():
-    fake = FakeClient(phrases=PHRASES[:2], stream_error=Overloaded("the server is busy"))
+def test_an_answer_that_breaks_off_is_told_after_its_chunks():
+    fake = FakeClient(streamed=CHUNKS[:2], stream_error=Overloaded("the server is busy"))
     with listening(fake=fake) as socket:
         say_question(socket)
         kinds = [event["type"] for event in events_until(socket, "failed")]
-        assert kinds[-3:] == ["answered", "phrase", "failed"]
+        assert kinds[-3:] == ["answered", "chunk", "failed"]
 
 
 def test_a_page_that_leaves_gets_no_more_of_an_answer():
     fake = FakeClient()
-    fake.stream_gate = asyncio.Event()  # the second phrase never comes
+    fake.stream_gate = asyncio.Event()  # the second chunk never comes
     with listening(fake=fake) as socket:
         say_question(socket)
         events_until(socket, "answered")

@@ -2,7 +2,7 @@ import socket
 
 import numpy as np
 import pytest
-from support.fake_client import ANSWER, PHRASES, FakeClient
+from support.fake_client import ANSWER, CHUNKS, FakeClient
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
@@ -69,7 +69,7 @@ async def test_a_second_recording_starts_anew(client):
 
 @pytest.mark.parametrize("is_too_long", [False, True])
 async def test_a_text_becomes_sound(client, fake, is_too_long):
-    """One that is too long to be spoken whole comes in phrases."""
+    """One that is too long to be spoken whole comes in chunks."""
     fake.whole_error = InvalidInput("too long") if is_too_long else None
     await client.write_event(Synthesize(text="Hello").event())
     start = AudioStart.from_event(await client.read_event())
@@ -82,7 +82,7 @@ async def test_a_text_becomes_sound(client, fake, is_too_long):
 
 
 async def test_speech_that_breaks_off_is_told_after_what_was_spoken(client, fake):
-    fake.whole_error, fake.stream_error, fake.phrases = InvalidInput("too long"), Overloaded("busy"), PHRASES[:1]
+    fake.whole_error, fake.stream_error, fake.streamed = InvalidInput("too long"), Overloaded("busy"), CHUNKS[:1]
     await client.write_event(Synthesize(text="Hello").event())
     kinds = [(await client.read_event()).type for _ in range(4)]
     assert kinds == ["audio-start", "audio-chunk", "audio-chunk", "error"]

@@ -1,12 +1,12 @@
-// Plays an answer while it is still being made: phrase after phrase by the clock of Web Audio, without a gap.
-const LEAD_SECONDS = 0.02; // what begins at once would begin late, and the next phrase over its end
+// Plays an answer while it is still being made: chunk after chunk by the clock of Web Audio, without a gap.
+const LEAD_SECONDS = 0.02; // what begins at once would begin late, and the next chunk over its end
 const START_MILLISECONDS = 1000;
 
-export class Phrases {
+export class Chunks {
   onChange = () => {};
   #context = null;
-  #sources = new Set(); // from now to the last phrase
-  #end = 0; // of the last phrase, in seconds of the context's clock
+  #sources = new Set(); // from now to the last chunk
+  #end = 0; // of the last chunk, in seconds of the context's clock
 
   get isPlaying() {
     return this.#sources.size > 0;
