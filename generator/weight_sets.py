@@ -52,7 +52,7 @@ class WeightSet:
         """What a Python step is to be set to; what an export writes for it is found under its own name."""
         parameters = dict(self.parameters.get(step, {}))
         if step == "mel_splitter":
-            parameters["n_group"] = self.n_group
+            parameters = {"n_group": self.n_group, "context_frames": self.receptive_field_frames} | parameters
         if parameters.get("post_filter") == "denoiser":
             parameters["bias_file"] = VOCODER_BIAS_FILE
         return parameters

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from support.places import ROOT
 
-pytestmark = pytest.mark.timeout(1200)  # builds, exports twice and starts two servers
+pytestmark = pytest.mark.timeout(1200)  # builds, exports and starts two servers
 
 MAX_WHEEL_BYTES = 95_000_000  # package indexes refuse 100
 # Runs at the start of every Python of the environment, those inside the server included.
@@ -94,20 +94,28 @@ def test_the_package_is_that_of_the_wheel(environment, empty):
     assert printed.startswith(str(environment))
 
 
-def test_the_demo_answers_the_example_in_an_empty_folder(environment, empty, tmp_path):
-    printed = run(environment / "bin" / "convai", "demo", cwd=empty, XDG_CACHE_HOME=str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def demo(environment, tmp_path_factory):
+    """An empty folder in which `convai demo` was run, what it printed, and the repository it made, like `init`."""
+    folder, cache = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("cache")
+    printed = run(environment / "bin" / "convai", "demo", cwd=folder, XDG_CACHE_HOME=str(cache))
+    (repository,) = cache.glob("convai/*/model_repository")
+    return folder, printed, repository
+
+
+def test_the_demo_answers_the_example_in_an_empty_folder(demo):
+    folder, printed, _ = demo
     assert "often called" in printed
-    assert (empty / "answer.wav").stat().st_size > 1000
+    assert (folder / "answer.wav").stat().st_size > 1000
 
 
-def test_a_repository_that_init_made_is_served_and_answers(environment, empty):
+def test_the_repository_that_was_made_is_served_and_answers(environment, empty, demo):
     convai, examples = (
         environment / "bin" / "convai",
         next(environment.glob("lib/*/site-packages/convai/client/examples")),
     )
-    run(convai, "init", "models", cwd=empty)
     ports = ["--grpc-port=0", "--http-port=0", "--metrics-port=0"]
-    command = [convai, "serve", "--model-repository", "models", *ports]
+    command = [convai, "serve", "--model-repository", demo[2], *ports]
     with subprocess.Popen(command, cwd=empty, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as serving:
         try:
             said = ""
