@@ -195,6 +195,7 @@ STEPS = (
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
             Tensor("piece_length", "INT32", (1,)),
             Tensor("kept_frames", "INT32", (2,)),
+            Tensor("fades", "BOOL", (2,)),
             Tensor("gain", "FP32", (1,)),
             Tensor("z", "FP32", (-1, -1)),
             Tensor("pause_seconds", "FP32", (1,)),
@@ -219,6 +220,7 @@ STEPS = (
             Tensor("mel_length", "INT32", (1,)),
             # Of a piece that others precede and follow.
             Tensor("kept_frames", "INT32", (2,), optional=True),
+            Tensor("fades", "BOOL", (2,), optional=True),
             Tensor("gain", "FP32", (1,), optional=True),
             Tensor("pause_seconds", "FP32", (1,), optional=True),
             Tensor(STREAM_TICKET, "INT64", (2,), optional=True),

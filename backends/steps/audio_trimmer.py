@@ -107,6 +107,7 @@ class AudioTrimmer(PythonStep):
         padded_mel: Array,
         mel_length: Array,
         kept_frames: Array | None = None,
+        fades: Array | None = None,
         gain: Array | None = None,
         pause_seconds: Array | None = None,
     ) -> dict[str, Array]:
@@ -118,7 +119,8 @@ class AudioTrimmer(PythonStep):
         padded_mel : float32, shape = (80, padded frames)
         mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
         kept_frames : int32, shape = (2,), begin and end of a piece among the valid frames; the others are its context.
-            None, as for the next two, is an answer that stands alone
+            None, as for the next three, is an answer that stands alone
+        fades : bool, shape = (2,), whether a piece begins from zero, and ends at it
         gain : float32, shape = (1,), of a piece
         pause_seconds : float32, shape = (1,), silence after a piece, 0 to 5
 
@@ -135,8 +137,8 @@ class AudioTrimmer(PythonStep):
         # Everything below sees the valid part alone, or the bucket would be heard.
         spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
         spoken = self._filtered(spoken, padded_mel[:, :num_valid])
-        if kept_frames is not None and gain is not None and pause_seconds is not None:
-            return {"answer_audio": self._piece(spoken, kept_frames, gain, float(pause_seconds[0]))}
+        if kept_frames is not None and fades is not None and gain is not None and pause_seconds is not None:
+            return {"answer_audio": self._piece(spoken, kept_frames, fades, gain, float(pause_seconds[0]))}
         spoken = fade_out(spoken, self._fade_samples)
         return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
 
@@ -144,19 +146,18 @@ class AudioTrimmer(PythonStep):
     def _fade_samples(self) -> int:
         return round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ)
 
-    def _piece(self, audio: Array, kept_frames: Array, gain: Array, pause_seconds: float) -> Array:
+    def _piece(self, audio: Array, kept_frames: Array, fades: Array, gain: Array, pause_seconds: float) -> Array:
         begin, end = (HOP_LENGTH * int(frame) for frame in kept_frames)
         if not 0 <= begin < end <= len(audio):
             raise CallerMistake(f"got kept_frames {list(kept_frames)}; allowed are two of {len(audio) // HOP_LENGTH}")
         if not 0 <= pause_seconds <= MAX_PAUSE_SECONDS:
             raise CallerMistake(f"got pause_seconds {pause_seconds}; allowed is 0 to {MAX_PAUSE_SECONDS:g}")
-        # Only where the phrase begins and ends, or a fade would be heard within it; a peak is cut for the same reason.
-        if begin == 0:
-            audio = fade_out(audio[::-1], self._fade_samples)[::-1]
-        if end == len(audio):
-            audio = fade_out(audio, self._fade_samples)
         highest = np.float32(10 ** (self.peak_dbfs / 20))
-        piece = np.clip(audio[begin:end] * gain, -highest, highest)
+        piece = np.clip(audio[begin:end] * gain, -highest, highest)  # turned down, it would fit its neighbours no more
+        if fades[0]:
+            piece = fade_out(piece[::-1], self._fade_samples)[::-1]
+        if fades[1]:
+            piece = fade_out(piece, self._fade_samples)
         return np.append(piece, np.zeros(round(pause_seconds * VOICE_SAMPLE_RATE_HERTZ), np.float32))
 
     def _filtered(self, audio: Array, mel: Array) -> Array:

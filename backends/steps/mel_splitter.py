@@ -9,7 +9,7 @@ import numpy as np
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_padder import check_seed, noise, valid_frames
-from convai.backends.steps.phrase_level import gain_to, spoken_part
+from convai.backends.steps.phrase_level import gain_to, spoken_frames
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_MELS
@@ -96,6 +96,7 @@ class MelSplitter(StreamingStep):
         padded_mel : float32, shape = (80, bucket), the piece with its context
         piece_length : int32, shape = (1,), valid frames of it
         kept_frames : int32, shape = (2,), begin and end of the piece itself among them
+        fades : bool, shape = (2,), whether the phrase begins with the piece, and ends
         gain : float32, shape = (1,), that brings the phrase to its level
         z : float32, shape = (n_group, bucket * hop_length / n_group)
         pause_seconds : float32, shape = (1,), silence after the piece
@@ -106,7 +107,6 @@ class MelSplitter(StreamingStep):
         mel = decoded_mel[:, : valid_frames(decoded_mel, mel_length)]
         if not mel_length[0]:
             mel = np.full((NUM_MELS, 1), self.padding_value, np.float32)
-        mel = spoken_part(mel)
         found: dict[str, Array | str] = {
             "question": question,
             "answer": answer,
@@ -114,21 +114,22 @@ class MelSplitter(StreamingStep):
             "answer_span": answer_span,
         }
         columns_per_frame = self.hop_length // self.n_group
-        frames = mel.shape[1]
-        z = noise(seed, self.n_group, (frames + self.buckets[-1]) * columns_per_frame)
+        z = noise(seed, self.n_group, (mel.shape[1] + self.buckets[-1]) * columns_per_frame)
         gain = np.array([gain_to(self.level_dbfs, mel)], np.float32)
-        for index, (begin, end) in enumerate(self._pieces(frames, is_first=not phrase_index[0])):
-            start, stop = max(begin - self.context_frames, 0), min(end + self.context_frames, frames)
+        first, last = spoken_frames(mel)
+        for index, (begin, end) in enumerate(self._pieces(first, last, is_first=not phrase_index[0])):
+            start, stop = max(begin - self.context_frames, 0), min(end + self.context_frames, mel.shape[1])
             bucket = smallest_bucket(
                 end + self.context_frames - start, self.buckets, "frames of mel, with what is around them"
             )
             padded_mel = np.full((NUM_MELS, bucket), self.padding_value, np.float32)
             padded_mel[:, : stop - start] = mel[:, start:stop]
-            is_end = end == frames
+            is_end = end == last
             yield {
                 "padded_mel": padded_mel,
                 "piece_length": np.array([stop - start], np.int32),
                 "kept_frames": np.array([begin - start, end - start], np.int32),
+                "fades": np.array([begin == first, is_end]),
                 "gain": gain,
                 "z": np.ascontiguousarray(z[:, start * columns_per_frame : (start + bucket) * columns_per_frame]),
                 "pause_seconds": pause_seconds if is_end else np.zeros_like(pause_seconds),
@@ -136,11 +137,11 @@ class MelSplitter(StreamingStep):
                 **(NOTHING_FOUND if index else found),
             }
 
-    def _pieces(self, frames: int, is_first: bool) -> Iterator[tuple[int, int]]:
-        """Begin and end of every piece; none is much shorter than the one before."""
-        begin, wanted = 0, float(self.first_frames if is_first else self.longest_frames)
-        while begin < frames:
-            left = frames - begin
+    def _pieces(self, begin: int, end: int, is_first: bool) -> Iterator[tuple[int, int]]:
+        """Begin and end of every piece between two frames."""
+        wanted = float(self.first_frames if is_first else self.longest_frames)
+        while begin < end:
+            left = end - begin
             length = left if left <= min(wanted * REST_WITHIN, self.longest_frames) else round(wanted)
             yield begin, begin + length
             begin, wanted = begin + length, min(wanted * self.growth, self.longest_frames)

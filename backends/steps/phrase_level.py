@@ -26,13 +26,13 @@ def frame_levels(mel: Array) -> Array:
     return HARMONICS * np.sqrt(power / (WINDOW_POWER * FFT_LENGTH))
 
 
-def spoken_part(mel: Array) -> Array:
-    """`mel` without the silence at its ends, but for a margin; as it is if it is silent throughout."""
+def spoken_frames(mel: Array) -> tuple[int, int]:
+    """Begin and end of what is heard in `mel`, with a margin; all of it if it is silent throughout."""
     levels = frame_levels(mel)
-    (heard,) = np.nonzero(levels > SOUND_RATIO * levels.max())
     if levels.max() < SILENT_LEVEL:
-        return mel
-    return mel[:, max(heard[0] - FRAMES_BEFORE, 0) : heard[-1] + 1 + FRAMES_AFTER]
+        return 0, len(levels)
+    (heard,) = np.nonzero(levels > SOUND_RATIO * levels.max())
+    return max(int(heard[0]) - FRAMES_BEFORE, 0), min(int(heard[-1]) + 1 + FRAMES_AFTER, len(levels))
 
 
 def gain_to(level_dbfs: float, mel: Array) -> float:

@@ -16,6 +16,7 @@ from convai.benchmarks.speed.in_process import network, python_step
 from convai.client import AsyncConvaiClient, InvalidInput
 from convai.client.step_times import counters, requests_between, settled_counters
 from convai.generator.profiles import PROFILES
+from convai.pipeline.description import VOICE_HOP_LENGTH
 
 TEXT = (
     "The rainforest covers most of the basin, and nine countries share it. It is the largest of its kind; more than"
@@ -23,6 +24,7 @@ TEXT = (
     " Who has counted them? Nobody knows.\n\nThe bees, however, fly north in spring."
 )
 AUDIO_TOLERANCE = 1e-3
+FADE_SAMPLES = 110
 
 
 def joined(chunks):
@@ -86,7 +88,7 @@ def test_pieces_joined_are_the_sound_of_the_phrase_spoken_in_one(model_repositor
         audio = []
         for piece in pieces:
             vocoded = networks["waveglow"]({name: piece[name] for name in ("padded_mel", "z")})
-            kept = {name: piece[name] for name in ("padded_mel", "kept_frames", "gain", "pause_seconds")}
+            kept = {name: piece[name] for name in ("padded_mel", "kept_frames", "fades", "gain", "pause_seconds")}
             made = steps["audio_trimmer"]({**vocoded, **kept, "mel_length": piece["piece_length"]})
             audio.append(made["answer_audio"][0])
         return audio
@@ -96,6 +98,17 @@ def test_pieces_joined_are_the_sound_of_the_phrase_spoken_in_one(model_repositor
     pieces = spoken_by(MelSplitter(**parameters))
     assert len(whole) == 1 and len(pieces) >= 3
     assert np.abs(np.concatenate(pieces) - whole[0]).max() < AUDIO_TOLERANCE
+
+
+def test_a_sentence_has_the_samples_of_the_whole_call_but_for_its_level(client):
+    sentence = "The rainforest covers most of the basin, and nine countries share it."
+    whole, chunks = client.speak(sentence).answer_audio, list(client.speak_stream(sentence))
+    assert len(chunks) >= 3
+    streamed = joined(chunks)[FADE_SAMPLES:-FADE_SAMPLES]
+    places = range(FADE_SAMPLES, len(whole) - len(streamed), VOICE_HOP_LENGTH)  # it begins with one of the frames
+    parts = [whole[place : place + len(streamed)] for place in places]
+    errors = [np.abs(streamed - np.vdot(part, streamed) / np.vdot(part, part) * part).max() for part in parts]
+    assert min(errors) < AUDIO_TOLERANCE
 
 
 def test_no_join_makes_a_step_above_those_of_the_speech(spoken):

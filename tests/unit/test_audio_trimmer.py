@@ -40,12 +40,13 @@ def run(audio, mel, length=None, **parameters):
     return step(audio=audio, padded_mel=mel, mel_length=np.array([length], np.int32))["answer_audio"]
 
 
-def run_piece(audio, mel, begin, end, gain=1.0, pause_seconds=0.0, **parameters):
+def run_piece(audio, mel, begin, end, fades=(False, False), gain=1.0, pause_seconds=0.0, **parameters):
     return AudioTrimmer(**parameters)(
         audio=audio,
         padded_mel=mel,
         mel_length=np.array([mel.shape[1]], np.int32),
         kept_frames=np.array([begin, end], np.int32),
+        fades=np.array(fades),
         gain=np.array([gain], np.float32),
         pause_seconds=np.array([pause_seconds], np.float32),
     )["answer_audio"]
@@ -221,10 +222,11 @@ def test_pieces_with_their_context_are_filtered_as_the_whole_is():
 
 def test_a_piece_fades_only_where_its_phrase_begins_and_ends():
     audio, mel = voice() + np.float32(0.1), mel_of(voice())
-    first, last = (run_piece(audio, mel, *kept, post_filter="off") for kept in ((0, 40), (20, FRAMES)))
+    first = run_piece(audio, mel, 10, 40, fades=(True, False), post_filter="off")
+    last = run_piece(audio, mel, 20, 50, fades=(False, True), post_filter="off")
     assert first[0] == 0 == last[-1]
-    assert np.array_equal(first[110:], audio[110 : 40 * 256])
-    assert np.array_equal(last[:-111], audio[20 * 256 : -111])
+    assert np.array_equal(first[110:], audio[10 * 256 + 110 : 40 * 256])
+    assert np.array_equal(last[:-110], audio[20 * 256 : 50 * 256 - 110])
 
 
 def test_a_piece_gets_its_gain_and_its_pause_and_no_more_than_the_highest_peak():

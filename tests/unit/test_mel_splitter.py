@@ -82,8 +82,11 @@ def test_a_short_phrase_and_one_that_others_precede_stay_whole():
 
 def test_silence_around_the_phrase_is_left_out():
     silence = np.full((NUM_MELS, 40), SILENT_LOG_MEL, np.float32)
-    (piece,) = split(np.concatenate([silence, loud_mel(60), silence], axis=1))
+    mel = np.concatenate([silence, loud_mel(60), silence], axis=1)
+    (piece,) = split(mel)
     assert sizes([piece]) == [10 + 60 + 4]
+    assert piece["kept_frames"].tolist() == [30, 30 + 74]  # the silence is still its context
+    assert np.array_equal(piece["padded_mel"][:, :136], mel[:, :136])
 
 
 def test_frames_behind_the_valid_ones_are_left_out_and_an_empty_mel_is_one_frame_of_silence():
@@ -99,6 +102,7 @@ def test_pause_end_and_findings_are_told_once():
     assert [bool(piece["is_last"][0]) for piece in pieces] == [False, False, True]
     assert [piece["question"] for piece in pieces] == ["who", "", ""]
     assert [piece["answer_span"].tolist() for piece in pieces] == [[3, 6], [-1, -1], [-1, -1]]
+    assert [piece["fades"].tolist() for piece in pieces] == [[True, False], [False, False], [False, True]]
     assert not any(piece["is_last"][0] for piece in split(loud_mel(500), is_last=False))
 
 
