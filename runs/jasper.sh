@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays weights/jasper.safetensors (weights/jasper.md): five stages, 33,300 steps, each from the weights before it;
-# then two more blocks are put into the network, and four stages teach it real people. After each of them the weights
-# before and after it were averaged, one to four, one to four, three to seven twice (one-offs, not replayed here).
+# then two more blocks are put into the network, and five stages teach it real people. After each of the first four the
+# weights before and after it were averaged, one to four, one to four, three to seven twice (one-offs, not replayed).
 # What cannot be replayed:
 # - Steps 1 to 9,227 were experiments, the card has their table: AdamW instead of Muon up to step 4,820, batches of 20
 #   to 64 s, full augmentation up to step 2,350, the rate at several levels. The first two stages stand for them with
@@ -19,7 +19,9 @@
 #   from the beginning.
 #   Its first 2,260 steps had a dropout of 0.1, for which there is no option, and augmentation 0.7; the rate fell over its
 #   last 60 %, not 40 %.
-# - In the last stage children were heard at one speed only, Resemblyzer's readers at two speeds, each of them twice.
+# - In the stage for accents children were heard at one speed only, Resemblyzer's readers at two speeds, each of them
+#   twice. In the last one, adults of speechocean762 were heard at three speeds, children at one, and half of the crowd
+#   came with its step 1,833.
 # - Labels of unlabelled recordings are those of moonshine-voice 0.1.0 (tiny-en), mended by hand for the orders of coffee;
 #   the program that wrote the manifests of the real recordings is not in this repository.
 # A run that starts from weights counts its first 600 steps as done: 7,900 are 7,300 new ones.
@@ -182,3 +184,18 @@ train accents "$OUT/everybody/jasper.safetensors" --size small \
     "$DEV_CLEAN/manifest.jsonl:2" "$DEEP_SPEAKER/manifest.jsonl" \
     --dev "$OUT/speech/dev_known/manifest.jsonl" \
     --batch-seconds 96 --steps 1360 --rate 1.3e-3 --augmentation 0.35
+
+# Longer, noisier, on a processor with BF16.
+say crowd_5 --texts "$COMMON_VOICE" "$COMMON_VOICE" "$SQUAD" "$LJ_SPEECH" --plain --voice crowd:601 --clips 9000 \
+    --longest 130 --seed 601
+say plain_6 --texts "$SQUAD" "$COMMON_VOICE" --plain --voice hibari:heart --clips 2600 --seed 602
+say flite_10 --texts "$SQUAD" "$COMMON_VOICE" --voice "${flite[@]}" --clips 2400 --seed 604
+
+train noisier "$OUT/accents/jasper.safetensors" --size small \
+    --manifest "$OUT"/speech/{crowd_5,plain_6,flite_10}/manifest.jsonl --noise "$NOISE/manifest.jsonl" \
+    --real "$SPEECHOCEAN762_ALL/manifest.jsonl:2" "$ARCTIC/manifest.jsonl" "$VCTK_TRUE/manifest.jsonl:2" \
+    "$VCTK_WORLD/manifest.jsonl" "$ASTERISK/manifest.jsonl" "$AN4/manifest.jsonl:3" "$RESEMBLYZER/manifest.jsonl:5" \
+    "$FOUR_READERS/manifest.jsonl:2" "$COFFEE/manifest.jsonl:3" "$KATHLEEN/manifest.jsonl" "$DIGITS/manifest.jsonl" \
+    "$VCTK/manifest.jsonl:2" "$DEV_CLEAN/manifest.jsonl:3" "$DEEP_SPEAKER/manifest.jsonl:2" \
+    --dev "$OUT/speech/dev_known/manifest.jsonl" \
+    --batch-seconds 128 --steps 5000 --rate 1.5e-3 --augmentation 0.5
