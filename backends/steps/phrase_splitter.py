@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -20,9 +21,8 @@ class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
     shortest_characters: int = 12
-    first_characters: int = 160  # of the first phrase at most: the caller waits for it
+    first_characters: int = 300  # of the first phrase at most: the caller waits for all of its mel
     longest_characters: int = 300  # each cut costs words: a listener mishears the beginnings of phrases most
-    growth: float = 2.0  # a phrase may be so many times as long as the one before, whose sound bridges its making
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25
     comma_pause_seconds: float = 0.15
@@ -37,8 +37,6 @@ class PhraseSplitter(StreamingStep):
                 f"{self.shortest_characters}, {self.first_characters}, {self.longest_characters}; "
                 "allowed are whole numbers from 1 that do not fall"
             )
-        if not self.growth >= 1:
-            raise ValueError(f"growth: got {self.growth}; allowed is 1 or more")
         for name in ("sentence", "clause", "comma", "breath", "paragraph"):
             seconds = getattr(self, f"{name}_pause_seconds")
             if not 0 <= seconds <= 5:
@@ -89,20 +87,13 @@ class PhraseSplitter(StreamingStep):
 
     def _phrases(self, text: str) -> Iterator[tuple[str, float]]:
         """Each phrase, and the silence that its punctuation wants after it in seconds."""
-        limits = self._limits()
+        limits = chain([self.first_characters], repeat(self.longest_characters))
         for block, ends_paragraph in spoken_blocks(text):
             phrases = list(cut(block, self.shortest_characters, limits))
             pauses = [self._pause_seconds(phrase) for phrase in phrases]
             if ends_paragraph:
                 pauses[-1] = self.paragraph_pause_seconds
             yield from zip(phrases, pauses, strict=True)
-
-    def _limits(self) -> Iterator[int]:
-        """How long each phrase may be, in characters."""
-        limit = float(self.first_characters)
-        while True:
-            yield int(limit)
-            limit = min(limit * self.growth, self.longest_characters)
 
     def _pause_seconds(self, phrase: str) -> float:
         by_ends = {

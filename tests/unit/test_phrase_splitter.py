@@ -34,10 +34,10 @@ def test_a_short_text_stays_whole():
     assert texts("Ada Lovelace, a countess of England.") == ["ada lovelace, a countess of england."]
 
 
-def test_the_first_phrase_is_short_and_the_others_grow_up_to_a_long_sentence():
-    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9))]
-    assert lengths[0] <= 160 + 12
-    assert max(lengths) <= 300 + 12
+def test_phrases_are_as_long_as_long_sentences_and_the_first_may_be_made_shorter():
+    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9), first_characters=100)]
+    assert lengths[0] <= 100 + 12
+    assert 200 < max(lengths) <= 300 + 12
     assert min(lengths) >= 12
 
 
@@ -68,7 +68,7 @@ def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase(
 
 def test_only_the_first_phrase_tells_what_was_found():
     found = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
-    first, *others = PhraseSplitter()(text=SENTENCE, question="what covers it", answer=SENTENCE, **found)
+    first, *others = PhraseSplitter()(text=f"{SENTENCE} {SENTENCE}", question="what covers it", answer=SENTENCE, **found)
     assert (first["question"], first["answer"], first["answer_score"][0]) == ("what covers it", SENTENCE, 0.5)
     assert first["answer_span"].tolist() == [3, 9]
     assert others
@@ -107,7 +107,6 @@ def test_a_text_without_a_word_is_refused(text):
     [
         {"shortest_characters": 0},
         {"first_characters": 400},
-        {"growth": 0.5},
         {"comma_pause_seconds": -1},
         {"paragraph_pause_seconds": 9},
     ],
