@@ -26,17 +26,20 @@ def frame_levels(mel: Array) -> Array:
     return HARMONICS * np.sqrt(power / (WINDOW_POWER * FFT_LENGTH))
 
 
-def spoken_frames(mel: Array) -> tuple[int, int]:
-    """Begin and end of what is heard in `mel`, with a margin; all of it if it is silent throughout."""
-    levels = frame_levels(mel)
+def spoken_frames(levels: Array) -> tuple[int, int]:
+    """Begin and end of what is heard, with a margin; all frames if they are silent throughout.
+
+    Parameters
+    ----------
+    levels : of each frame, as `frame_levels` gives them
+    """
     if levels.max() < SILENT_LEVEL:
         return 0, len(levels)
     (heard,) = np.nonzero(levels > SOUND_RATIO * levels.max())
     return max(int(heard[0]) - FRAMES_BEFORE, 0), min(int(heard[-1]) + 1 + FRAMES_AFTER, len(levels))
 
 
-def gain_to(level_dbfs: float, mel: Array) -> float:
-    """Factor that brings the speech of `mel` to a level in decibels of full scale; 1 for silence."""
-    levels = frame_levels(mel)
+def gain_to(level_dbfs: float, levels: Array) -> float:
+    """Factor that brings speech with these levels of its frames to one in decibels of full scale; 1 for silence."""
     active = levels[levels >= max(ACTIVE_RATIO * levels.max(), SILENT_LEVEL)]
     return 10 ** (level_dbfs / 20) / float(np.sqrt(np.mean(active**2))) if len(active) else 1.0

@@ -21,7 +21,7 @@ class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
     shortest_characters: int = 12
-    first_characters: int = 300  # of the first phrase at most: the caller waits for all of its mel
+    first_characters: int = 240  # of the first phrase at most: the caller waits for all of its mel
     longest_characters: int = 300  # each cut costs words: a listener mishears the beginnings of phrases most
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25

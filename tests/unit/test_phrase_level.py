@@ -19,6 +19,10 @@ def mel_of(*parts):
     return mel_spectrogram(np.concatenate(parts))
 
 
+def levels_of(*parts):
+    return frame_levels(mel_of(*parts))
+
+
 def test_levels_are_read_off_a_mel_to_three_decibels():
     # Of noise; what is added for the harmonics of a voice, which noise lacks, is included.
     audio = noise(40)
@@ -34,21 +38,21 @@ def test_twice_the_amplitude_is_six_decibels():
 def test_silence_at_both_ends_is_cut_to_a_margin():
     mel = mel_of(silence(30), noise(30), silence(10), noise(30), silence(40))
     heard = 30 + 10 + 30 + FRAMES_BEFORE + FRAMES_AFTER
-    begin, end = spoken_frames(mel)
+    begin, end = spoken_frames(frame_levels(mel))
     assert begin == pytest.approx(30 - FRAMES_BEFORE, abs=2)  # a window reaches two frames further
     assert heard <= end - begin <= heard + 4
 
 
 def test_a_soft_consonant_at_the_end_is_no_silence():
     with_it, without = (mel_of(noise(30), end, silence(40)) for end in (noise(8, 0.002), silence(8)))
-    assert spoken_frames(with_it)[1] == pytest.approx(spoken_frames(without)[1] + 8, abs=2)
+    assert spoken_frames(frame_levels(with_it))[1] == pytest.approx(spoken_frames(frame_levels(without))[1] + 8, abs=2)
 
 
 @pytest.mark.parametrize("level", [SILENT_LOG_MEL, SILENT_LOG_MEL + 1])
 def test_what_is_silent_throughout_stays_as_it_is(level):
     mel = np.full((NUM_MELS, 5), level, np.float32)
-    assert spoken_frames(mel) == (0, 5)
-    assert gain_to(-20.0, mel) == 1
+    assert spoken_frames(frame_levels(mel)) == (0, 5)
+    assert gain_to(-20.0, frame_levels(mel)) == 1
 
 
 def test_phrases_of_any_loudness_get_the_same_level_whatever_their_pauses():
@@ -57,6 +61,6 @@ def test_phrases_of_any_loudness_get_the_same_level_whatever_their_pauses():
         (noise(40, 0.8),),
         (noise(20, 0.1), silence(60), noise(20, 0.1)),
     )
-    levels = [20 * np.log10(gain_to(-20.0, mel_of(*parts)) * parts[0].std()) for parts in (one, *others)]
+    levels = [20 * np.log10(gain_to(-20.0, levels_of(*parts)) * parts[0].std()) for parts in (one, *others)]
     assert np.ptp(levels) < 1
-    assert gain_to(-10.0, mel_of(*one)) == pytest.approx(10 ** (10 / 20) * gain_to(-20.0, mel_of(*one)))
+    assert gain_to(-10.0, levels_of(*one)) == pytest.approx(10 ** (10 / 20) * gain_to(-20.0, levels_of(*one)))

@@ -68,7 +68,9 @@ def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase(
 
 def test_only_the_first_phrase_tells_what_was_found():
     found = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
-    first, *others = PhraseSplitter()(text=f"{SENTENCE} {SENTENCE}", question="what covers it", answer=SENTENCE, **found)
+    first, *others = PhraseSplitter()(
+        text=f"{SENTENCE} {SENTENCE}", question="what covers it", answer=SENTENCE, **found
+    )
     assert (first["question"], first["answer"], first["answer_score"][0]) == ("what covers it", SENTENCE, 0.5)
     assert first["answer_span"].tolist() == [3, 9]
     assert others
