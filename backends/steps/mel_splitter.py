@@ -10,17 +10,12 @@ from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_padder import check_seed, valid_frames
 from convai.backends.steps.phrase_level import frame_levels, gain_to, spoken_frames
+from convai.backends.steps.phrase_splitter import NOTHING_FOUND
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import NUM_MELS
 
 REST_WITHIN = 1.5  # what is left after a piece belongs to it if both are no longer than so many times the piece
-NOTHING_FOUND = {
-    "question": "",
-    "answer": "",
-    "answer_score": np.zeros(1, np.float32),
-    "answer_span": np.full(2, -1, np.int32),
-}
 
 
 @dataclass(frozen=True)
