@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 CONVAI := .venv/bin/convai
 EXAMPLE := client/examples
 # One file after another in each process; the tests that share a server want the machine for themselves.
-PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
