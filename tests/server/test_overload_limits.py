@@ -35,7 +35,7 @@ def test_on_a_cpu_the_first_queues_are_the_shortest(profile):
     sizes = [
         parse(REPOSITORY / step.name / profile).dynamic_batching.default_queue_policy.max_queue_size for step in STEPS
     ]
-    assert sizes == [16, 16] + [64] * 10
+    assert sizes == [16, 16] + [64] * 11
 
 
 def test_a_queue_that_holds_nothing_is_refused():

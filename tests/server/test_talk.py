@@ -181,7 +181,8 @@ async def test_a_streamed_answer_to_somebody_who_spoke_is_the_one_that_a_stream_
     chunks = [event.chunk for event in told if isinstance(event, Answering)]
     asked = told[1].question_audio
     expected = list(client.ask_stream(asked, sample_rate=rate, context=text))
-    assert [chunk.is_last for chunk in chunks] == [chunk.is_last for chunk in expected] == [False, True]
+    assert [chunk.is_last for chunk in chunks] == [chunk.is_last for chunk in expected]
+    assert len(chunks) > 1 and chunks[-1].is_last
     assert (chunks[0].question, chunks[0].answer) == (expected[0].question, expected[0].answer)
 
 
