@@ -157,6 +157,14 @@ def test_a_text_without_a_word_and_one_too_long_are_refused(client):
         next(client.speak_stream("a" * 100_001))
 
 
+def test_many_refused_streams_do_the_server_no_harm(server, client):
+    process = server.process.pid
+    for _ in range(40):
+        with pytest.raises(InvalidInput):
+            next(client.speak_stream("..."))
+    assert server.process.pid == process and list(client.speak_stream("It is still here."))
+
+
 def test_a_text_too_long_to_be_spoken_whole_is_told_the_call_that_takes_it(client):
     with pytest.raises(InvalidInput, match="at most 600.*text_to_speech_stream takes longer texts"):
         client.speak(TEXT * 4)

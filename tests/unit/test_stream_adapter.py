@@ -127,6 +127,7 @@ def test_chunks_are_numbered_on_from_those_that_the_stream_has_had(numbering):
 def test_a_request_that_is_refused_disturbs_no_other(step):
     wrong, right = request(-1), request(2)
     step.execute([wrong, right])
+    wait_until_sent(wrong, 1)
     assert sent(wrong) == ([("INVALID_ARG", "halver: x holds -1.0; allowed are positive numbers")], [True])
     assert sent(right) == ([1], [True])
 
@@ -141,6 +142,7 @@ def test_an_error_of_ours_ends_the_stream_and_is_told_by_its_kind_alone(step, ba
 def test_one_stream_too_many_is_told_to_come_back(step):
     first, second = request(2, 4, outputs=OUTPUTS), request(2, outputs=OUTPUTS)
     step.execute([first, second])
+    wait_until_sent(second, 1)
     assert sent(second)[0][0][0] == "UNAVAILABLE"
     assert "1 streams" in sent(second)[0][0][1]
 
@@ -155,6 +157,7 @@ def test_a_caller_who_has_gone_gets_nothing_more(step):
 def test_a_request_of_several_rows_is_refused(step):
     asked = Request(["half"], x=np.ones((2, 3), np.float32))
     step.execute([asked])
+    wait_until_sent(asked, 1)
     assert sent(asked)[0] == [
         ("INVALID_ARG", "halver: got a request of 2 rows; allowed is 1, because each makes a stream")
     ]
