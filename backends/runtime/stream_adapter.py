@@ -6,7 +6,6 @@ A step's model.py is `TritonPythonModel = streaming_step(PhraseSplitter)`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from threading import Timer
 from typing import cast
 
 import numpy as np
@@ -30,7 +29,6 @@ from convai.pipeline.arrays import Array
 from convai.pipeline.description import CHUNK_INDEX, STREAM_TICKET
 from convai.pipeline.mistakes import CallerMistake
 
-REFUSAL_SECONDS = 0.02  # nothing tells when Triton has taken a request back; sent at once, one in six crashed it
 Response = Mapping[str, Array | str]
 
 
@@ -63,13 +61,9 @@ class StreamModel(StepModel):
                 while stream.send_next(UNPACED, chunks):
                     chunks += 1
         except Busy as error:
-            self.refuse(sender, failure("UNAVAILABLE", f"{self.name}: {error}"))
+            sender.fail(failure("UNAVAILABLE", f"{self.name}: {error}"))
         except Exception as error:
-            self.refuse(sender, failure_of(self.name, error))
-
-    def refuse(self, sender: Sender, response: InferenceResponse) -> None:
-        """Answer with an error once Triton has its request back: sent from within `execute`, 2.51 may crash over it."""
-        Timer(REFUSAL_SECONDS, sender.send, (response, True)).start()
+            sender.fail(failure_of(self.name, error))
 
     def responses(self, request: InferenceRequest) -> Iterator[Response]:
         # Copied, because Triton takes the request's memory back before the last response is made.
@@ -119,7 +113,7 @@ class StepStream:
         return following is not None
 
     def fail(self, response: InferenceResponse) -> bool:
-        self.sender.send(response, is_last=True)
+        self.sender.fail(response)
         return False
 
     def give_up(self, seconds: float) -> None:

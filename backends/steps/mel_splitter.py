@@ -8,7 +8,7 @@ import numpy as np
 
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
-from convai.backends.steps.mel_padder import check_seed, valid_frames
+from convai.backends.steps.mel_padder import check_seed, noise, valid_frames
 from convai.backends.steps.phrase_level import frame_levels, gain_to, spoken_frames
 from convai.backends.steps.phrase_splitter import NOTHING_FOUND
 from convai.backends.steps.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
@@ -111,12 +111,13 @@ class MelSplitter(StreamingStep):
         levels = frame_levels(mel)
         gain = np.array([gain_to(self.level_dbfs, levels)], np.float32)
         first, last = spoken_frames(levels)
-        draw = ColumnsOfNoise(seed, self.n_group, self.hop_length // self.n_group)
+        columns_per_frame = self.hop_length // self.n_group
         for index, (begin, end) in enumerate(self._pieces(first, last, is_first=not phrase_index[0])):
             start, stop = max(begin - self.context_frames, 0), min(end + self.context_frames, mel.shape[1])
             bucket = smallest_bucket(
                 end + self.context_frames - start, self.buckets, "frames of mel, with what is around them"
             )
+            z = noise(seed, self.n_group, (start + bucket) * columns_per_frame)
             padded_mel = np.full((NUM_MELS, bucket), self.padding_value, np.float32)
             padded_mel[:, : stop - start] = mel[:, start:stop]
             is_end = end == last
@@ -126,7 +127,7 @@ class MelSplitter(StreamingStep):
                 "kept_frames": np.array([begin - start, end - start], np.int32),
                 "fades": np.array([begin == first, is_end]),
                 "gain": gain,
-                "z": draw(start, start + bucket),
+                "z": np.ascontiguousarray(z[:, start * columns_per_frame :]),
                 "pause_seconds": pause_seconds if is_end else np.zeros_like(pause_seconds),
                 "is_last": is_last_phrase & is_end,
                 **(NOTHING_FOUND if index else found),
@@ -140,20 +141,3 @@ class MelSplitter(StreamingStep):
             length = left if left <= min(wanted * REST_WITHIN, self.longest_frames) else round(wanted)
             yield begin, begin + length
             begin, wanted = begin + length, min(wanted * self.growth, self.longest_frames)
-
-
-class ColumnsOfNoise:
-    """The noise that `mel_padder.noise` draws, by frames of the mel; what no piece has asked for is not drawn yet."""
-
-    def __init__(self, seed: int, n_group: int, columns_per_frame: int):
-        self.rng = np.random.default_rng(seed)
-        self.columns_per_frame = columns_per_frame
-        self.drawn = np.zeros((0, n_group), np.float32)
-
-    def __call__(self, start: int, stop: int) -> Array:
-        """Of frames `start` to `stop`: float32, shape = (n_group, columns)."""
-        begin, end = start * self.columns_per_frame, stop * self.columns_per_frame
-        missing = max(end - len(self.drawn), 0)
-        more = self.rng.standard_normal((missing, self.drawn.shape[1]), dtype=np.float32)
-        self.drawn = np.concatenate([self.drawn, more])
-        return np.ascontiguousarray(self.drawn[begin:end].T)

@@ -135,6 +135,7 @@ def test_a_request_that_is_refused_disturbs_no_other(step):
 def test_an_error_of_ours_ends_the_stream_and_is_told_by_its_kind_alone(step, backend):
     asked = request(2, 4, np.nan)
     step.execute([asked])
+    wait_until_sent(asked, 2)
     assert sent(asked) == ([1, ("INTERNAL", "halver: internal error (AssertionError)")], [False, True])
     assert "Traceback" in backend.log[0]
 
@@ -151,6 +152,7 @@ def test_a_caller_who_has_gone_gets_nothing_more(step):
     asked = request(2, 4)
     asked.sender.has_gone = True
     step.execute([asked])
+    wait_until_sent(asked, 1)
     assert sent(asked) == ([("CANCELLED", "halver: the request was cancelled")], [True])
 
 
