@@ -54,7 +54,7 @@ class CtcDecoder(PythonStep):
 
     decoder: str = "greedy"
     language_model_file: str | None = None
-    beam_width: int = 200  # hypotheses kept from frame to frame
+    beam_width: int = 700  # hypotheses kept from frame to frame
     language_model_weight: float = 0.8
     word_insertion_bonus: float = 0.5
     max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from support.sounds import misheard, sound
 
-from convai.backends.steps.beam_search import CONTEXT_WORD, letters_of, read_unigrams, spelled
+from convai.backends.steps.beam_search import CONTEXT_WORD, BeamSearch, letters_of, read_unigrams, spelled
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.networks.jasper.language_model import penalise_letters, spell_rare_words, write
 from convai.networks.jasper.ngrams import estimate
+from convai.pipeline.description import LABELS
 
 SENTENCES = [
     "who wrote the book",
@@ -72,6 +73,19 @@ def test_the_last_word_needs_no_space_after_it_and_extra_spaces_vanish(decoder):
 
 def test_silence_and_no_frames_are_an_empty_question(decoder):
     assert hear(decoder, sound("______")) == hear(decoder, sound("the", []), length=0) == ""
+
+
+@pytest.mark.parametrize("pause", ["_", "__", "_" * 50])
+def test_pauses_of_any_length_part_letters_and_end_no_word(decoder, pause):
+    assert hear(decoder, sound(f"{pause}the{pause} bo{pause}ok{pause}")) == "the book"
+
+
+def test_every_frame_gets_a_label_though_sure_pauses_are_skipped(language_model_file):
+    path = "___the____ k__ing___"
+    search = BeamSearch(LABELS, language_model_file, beam_width=50, language_model_weight=0.8, word_insertion_bonus=0)
+    labels = search(sound(path))
+    assert "".join((LABELS + BLANK)[label] for label in labels[:-1]).replace("_", "") == "the king"
+    assert len(labels) == len(path) + 1
 
 
 def test_frames_past_the_length_are_ignored(decoder):
