@@ -110,7 +110,6 @@ CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows
 # Two threads each: one alone would answer a single question a third later, and eight at once no sooner.
 _ON_CPU = {
     "speech_features": Settings(max_queue_size=16),
-    "ctc_decoder": Settings(instances=2),
     # It hears one question after another, so that a batch would keep one process busy and the other idle.
     "moonshine": Settings(
         instances=2,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, repeat
 
 import numpy as np
 
@@ -21,8 +20,9 @@ class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
     shortest_characters: int = 12
-    first_characters: int = 240  # of the first phrase at most: the caller waits for all of its mel
-    longest_characters: int = 300  # each cut costs words: a listener mishears the beginnings of phrases most
+    # Each cut costs words, for a listener mishears the beginnings of phrases most; the caller waits for all of the
+    # first phrase's mel.
+    longest_characters: int = 300
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25
     comma_pause_seconds: float = 0.15
@@ -31,11 +31,10 @@ class PhraseSplitter(StreamingStep):
     max_text_characters: int = 100_000
 
     def __post_init__(self):
-        if not 1 <= self.shortest_characters <= self.first_characters <= self.longest_characters:
+        if not 1 <= self.shortest_characters <= self.longest_characters:
             raise ValueError(
-                "shortest_characters, first_characters, longest_characters: got "
-                f"{self.shortest_characters}, {self.first_characters}, {self.longest_characters}; "
-                "allowed are whole numbers from 1 that do not fall"
+                f"shortest_characters, longest_characters: got {self.shortest_characters}, {self.longest_characters}; "
+                "allowed are whole numbers from 1, the second not below the first"
             )
         for name in ("sentence", "clause", "comma", "breath", "paragraph"):
             seconds = getattr(self, f"{name}_pause_seconds")
@@ -87,9 +86,8 @@ class PhraseSplitter(StreamingStep):
 
     def _phrases(self, text: str) -> Iterator[tuple[str, float]]:
         """Each phrase, and the silence that its punctuation wants after it in seconds."""
-        limits = chain([self.first_characters], repeat(self.longest_characters))
         for block, ends_paragraph in spoken_blocks(text):
-            phrases = list(cut(block, self.shortest_characters, limits))
+            phrases = list(cut(block, self.shortest_characters, self.longest_characters))
             pauses = [self._pause_seconds(phrase) for phrase in phrases]
             if ends_paragraph:
                 pauses[-1] = self.paragraph_pause_seconds

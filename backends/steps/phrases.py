@@ -31,11 +31,11 @@ def spoken_blocks(text: str) -> Iterator[tuple[str, bool]]:
             yield block, not following
 
 
-def cut(spoken: str, shortest: int, limits: Iterator[int]) -> Iterator[str]:
-    """Cut what is spelled out into phrases; each takes its longest length in characters from `limits`."""
+def cut(spoken: str, shortest: int, longest: int) -> Iterator[str]:
+    """Cut what is spelled out into phrases of so many characters."""
     rest = spoken
     while rest:
-        length = phrase_length(rest, shortest, next(limits))
+        length = phrase_length(rest, shortest, longest)
         phrase, rest = rest[:length], rest[length:].lstrip()
         if is_speakable(phrase):
             yield phrase

@@ -47,7 +47,7 @@ class Load:
                 self.ended.append((started, time.monotonic(), succeeded))
 
 
-@pytest.mark.parametrize(("step", "processes"), [("ctc_decoder", 2), ("bert", 1), ("tacotron2", 1)])
+@pytest.mark.parametrize(("step", "processes"), [("ctc_decoder", 1), ("bert", 1), ("waveglow", 2)])
 def test_a_step_whose_processes_are_killed_is_back_within_ten_seconds_under_load(server, step, processes):
     with Load(server.grpc_address) as load:
         wait_until(lambda: any(succeeded for *_, succeeded in load.ended), 60)

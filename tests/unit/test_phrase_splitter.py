@@ -34,10 +34,10 @@ def test_a_short_text_stays_whole():
     assert texts("Ada Lovelace, a countess of England.") == ["ada lovelace, a countess of england."]
 
 
-def test_phrases_are_as_long_as_long_sentences_and_the_first_may_be_made_shorter():
-    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9), first_characters=100)]
-    assert lengths[0] <= 100 + 12
+def test_phrases_are_as_long_as_long_sentences_unless_told_otherwise():
+    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9))]
     assert 200 < max(lengths) <= 300 + 12
+    assert max(len(phrase) for phrase in texts(SENTENCE, longest_characters=100)) <= 100 + 12
     assert min(lengths) >= 12
 
 
@@ -47,12 +47,12 @@ def test_a_cut_prefers_the_end_of_a_sentence_to_a_comma_and_a_comma_to_a_small_w
         ("If it rained, we stayed where we were until it had stopped at last.", "if it rained,"),
         ("The oldest house stood near the market of that town for many years.", "the oldest house stood near"),
     ):
-        assert texts(text, first_characters=28)[0] == first
+        assert texts(text, longest_characters=28)[0] == first
 
 
 def test_an_abbreviation_or_a_decimal_point_ends_no_sentence():
     text = "Dr. Smith measured 3.14 metres of the old wall between the two gardens that day."
-    assert texts(text, first_characters=28)[0] == "doctor smith measured three"
+    assert texts(text, longest_characters=28)[0] == "doctor smith measured three"
 
 
 def test_phonemes_in_braces_stay_together():
@@ -63,7 +63,7 @@ def test_phonemes_in_braces_stay_together():
 def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase():
     long = "and so they went on for the whole of a very long day without any rest whatsoever"
     text = f"First of all, {long}; {long}. {long} {long}.\n\n{long}"
-    assert pauses(text, first_characters=90, longest_characters=90) == [0.15, 0.25, 0.4, 0.0, 0.8, 0.0]
+    assert pauses(text, longest_characters=90) == [0.15, 0.25, 0.4, 0.0, 0.8, 0.0]
 
 
 def test_only_the_first_phrase_tells_what_was_found():
@@ -108,7 +108,7 @@ def test_a_text_without_a_word_is_refused(text):
     "wrong",
     [
         {"shortest_characters": 0},
-        {"first_characters": 400},
+        {"longest_characters": 11},
         {"comma_pause_seconds": -1},
         {"paragraph_pause_seconds": 9},
     ],
