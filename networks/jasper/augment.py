@@ -17,6 +17,9 @@ from convai.pipeline.mel_filters import mel_frequencies
 from convai.pipeline.mistakes import CallerMistake
 
 NOISE_FRAMES = 4096
+# Nepers from the lowest feature to the highest. Through pre-emphasis and mel filters white noise, such as the hiss of a
+# microphone, rises by some 8, pink noise by 3, and brown noise falls by 2.
+NOISE_TILT = (-6.0, 8.0)
 LOWEST_LOG_MEL = -46.0  # that of digital silence
 SHARES = (
     *("room_share", "margin_share", "noise_share", "recorded_noise_share"),
@@ -36,7 +39,7 @@ class AugmentConfig:
     margin_share: float = 0.3
     margin_seconds: tuple[float, float] = (0.1, 0.8)  # of background before and after the speech
     noise_share: float = 0.6
-    noise_decibels: tuple[float, float] = (3.0, 40.0)  # loud speech over noise
+    noise_decibels: tuple[float, float] = (-5.0, 35.0)  # loud speech over the loudest feature of the noise
     recorded_noise_share: float = 0.3  # when there are recordings of noise
     recorded_noise_decibels: tuple[float, float] = (0.0, 30.0)
     babble_share: float = 0.15  # others who talk behind, when there are others
@@ -143,9 +146,9 @@ def add_echo(power: np.ndarray, reverberation_seconds: float, echo_decibels: flo
 
 
 def add_noise(power: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """Add noise of a random colour, `decibels` below the power of loud speech."""
+    """Add noise of a random colour, whose loudest feature is `decibels` below the power of loud speech."""
     loud = loudness(power)
-    tilt = np.linspace(0, rng.uniform(-6, 3), NUM_FEATURES)
+    tilt = np.linspace(0, rng.uniform(*NOISE_TILT), NUM_FEATURES)
     colour = tilt + np.interp(np.arange(NUM_FEATURES), np.linspace(0, NUM_FEATURES - 1, 8), rng.normal(0, 1, 8))
     level = np.exp(colour - colour.max()) * loud * 10 ** (-decibels / 10)
     start = rng.integers(0, NOISE_FRAMES - power.shape[1]) if power.shape[1] < NOISE_FRAMES else 0

@@ -3,7 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convai.backends.steps.speech_features import log_mel
+from convai.benchmarks.quality.noise import COLOURS, coloured_noise
 from convai.networks.jasper.augment import (
+    NOISE_TILT,
     AugmentConfig,
     add_background,
     add_clicks,
@@ -18,14 +21,14 @@ from convai.networks.jasper.augment import (
 
 
 @pytest.fixture
-def log_mel():
+def clip():
     return np.random.default_rng(1).normal(-8, 3, (150, 64)).astype(np.float16)
 
 
-def test_the_same_generator_changes_a_clip_the_same_way(log_mel):
-    first, again = (augment(log_mel, AugmentConfig(), np.random.default_rng(7)) for _ in range(2))
+def test_the_same_generator_changes_a_clip_the_same_way(clip):
+    first, again = (augment(clip, AugmentConfig(), np.random.default_rng(7)) for _ in range(2))
     assert np.array_equal(first, again)
-    assert not np.array_equal(first, augment(log_mel, AugmentConfig(), np.random.default_rng(8))[:, : first.shape[1]])
+    assert not np.array_equal(first, augment(clip, AugmentConfig(), np.random.default_rng(8))[:, : first.shape[1]])
 
 
 def test_changed_clips_are_finite_features_even_out_of_digital_silence():
@@ -67,6 +70,14 @@ def test_noise_is_no_louder_than_asked():
     assert 0 < noise.mean() <= 0.011
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+def test_noise_of_every_colour_that_hearing_is_measured_in_lies_within_that_of_the_training(colour):
+    audio = 0.1 * coloured_noise(48_000, 16_000, colour, np.random.default_rng(0))
+    colours = np.exp(log_mel(audio.astype(np.float32))).mean(axis=1)
+    lower, upper = NOISE_TILT
+    assert lower < np.log(colours[-8:].mean() / colours[:8].mean()) < upper
+
+
 def test_backgrounds_are_as_loud_as_asked_and_last_throughout():
     speech = np.ones((64, 200), np.float32)
     noise, voice = (np.full((frames, 64), level, np.float16) for frames, level in ((70, 0.0), (300, -5.0)))
@@ -74,14 +85,14 @@ def test_backgrounds_are_as_loud_as_asked_and_last_throughout():
     assert np.allclose(added, 2 * 0.1, rtol=1e-2)
 
 
-def test_recorded_noise_sounds_behind_as_many_clips_as_asked(log_mel):
+def test_recorded_noise_sounds_behind_as_many_clips_as_asked(clip):
     noise = np.full((400, 64), 3.0, np.float16)  # louder than any speech, so that it shows
     quiet = AugmentConfig().weakened(0.0)
     config = replace(quiet, recorded_noise_share=0.5, recorded_noise_decibels=(-60.0, -60.0))
     changed = [
         not np.allclose(
-            augment(log_mel, config, np.random.default_rng(seed), noises=[noise]).std(),
-            augment(log_mel, config, np.random.default_rng(seed)).std(),
+            augment(clip, config, np.random.default_rng(seed), noises=[noise]).std(),
+            augment(clip, config, np.random.default_rng(seed)).std(),
             atol=1e-3,
         )
         for seed in range(60)
@@ -99,10 +110,10 @@ def test_clicks_are_short_and_a_hum_never_ends():
     assert np.allclose(hum, hum[:, :1])
 
 
-def test_only_a_clip_with_others_around_is_heard_over_babble(log_mel):
+def test_only_a_clip_with_others_around_is_heard_over_babble(clip):
     config = AugmentConfig(babble_share=1.0, noise_share=0, click_share=0, hum_share=0, room_share=0)
-    alone = augment(log_mel, config, np.random.default_rng(1))
-    among = augment(log_mel, config, np.random.default_rng(1), [log_mel])
+    alone = augment(clip, config, np.random.default_rng(1))
+    among = augment(clip, config, np.random.default_rng(1), [clip])
     assert not np.allclose(alone[:, :40], among[:, :40])
 
 
