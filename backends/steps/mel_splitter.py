@@ -32,7 +32,7 @@ class MelSplitter(StreamingStep):
     n_group: int  # samples that WaveGlow makes at once
     context_frames: int
     hop_length: int = HOP_LENGTH  # samples per frame
-    first_frames: int = 96  # of the first piece of a stream, 1.1 s: the caller waits for it
+    first_frames: int = 48  # of the first piece of a stream, 0.6 s: the caller waits for it
     growth: float = 1.5  # a piece is so many times as long as the one before, whose sound bridges its making
     longest_frames: int = 1280
     default_seed: int = 0

@@ -22,7 +22,7 @@ def loud_mel(frames):
 
 
 def split(mel, index=0, is_last=True, length=None, **parameters):
-    splitter = MelSplitter(**{"buckets": BUCKETS, "n_group": 64, "context_frames": 32} | parameters)
+    splitter = MelSplitter(**{"buckets": BUCKETS, "n_group": 64, "context_frames": 32, "first_frames": 96} | parameters)
     return list(
         splitter(
             decoded_mel=mel,
