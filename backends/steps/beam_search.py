@@ -30,8 +30,8 @@ CONTEXT_WORD = "<context>"
 COMMON_WORDS = 500  # so many of the most frequent words say nothing by being in a context
 CONTEXTS_KEPT = 32  # whose words are known when the next question about them comes
 LONGEST_CONTEXT_WORD = 40  # letters; native code descends into a word recursively
-BEAM_THRESHOLD = 8.0  # hypotheses whose score is this much below the best one's are dropped
-LABELS_PER_FRAME = 6  # that hypotheses go on with; the others of 29 cost more than half of the time and gain nothing
+BEAM_THRESHOLD = 10.0  # hypotheses whose score is this much below the best one's are dropped; 8 loses expected words
+LABELS_PER_FRAME = 8  # that hypotheses go on with; the others of 29 cost half of the time and gain nothing
 CERTAIN_BLANK = np.log(0.99)  # a frame after a blank one that is surer than this decides nothing, and is skipped
 IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
 

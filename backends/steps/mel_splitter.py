@@ -32,8 +32,7 @@ class MelSplitter(StreamingStep):
     n_group: int  # samples that WaveGlow makes at once
     context_frames: int
     hop_length: int = HOP_LENGTH  # samples per frame
-    first_frames: int = 48  # of the first piece of a stream, 0.6 s: the caller waits for it
-    undivided_frames: int = 144  # what is no longer than this stays whole: its making is not worth hiding
+    first_frames: int = 96  # of the first piece of a stream, 1.1 s: the caller waits for it
     growth: float = 1.5  # a piece is so many times as long as the one before, whose sound bridges its making
     longest_frames: int = 1280
     default_seed: int = 0
@@ -53,10 +52,6 @@ class MelSplitter(StreamingStep):
             raise ValueError(
                 f"first_frames, longest_frames: got {self.first_frames}, {self.longest_frames}; allowed are whole "
                 f"numbers from 1 that do not fall, with context_frames on both sides within {self.buckets[-1]}"
-            )
-        if not 0 <= self.undivided_frames <= self.longest_frames:
-            raise ValueError(
-                f"undivided_frames: got {self.undivided_frames}; allowed is 0 to longest_frames, {self.longest_frames}"
             )
         if not self.growth >= 1:
             raise ValueError(f"growth: got {self.growth}; allowed is 1 or more")
@@ -143,7 +138,6 @@ class MelSplitter(StreamingStep):
         wanted = float(self.first_frames if is_first else self.longest_frames)
         while begin < end:
             left = end - begin
-            is_rest = left <= min(max(wanted * REST_WITHIN, self.undivided_frames), self.longest_frames)
-            length = left if is_rest else round(wanted)
+            length = left if left <= min(wanted * REST_WITHIN, self.longest_frames) else round(wanted)
             yield begin, begin + length
             begin, wanted = begin + length, min(wanted * self.growth, self.longest_frames)

@@ -22,7 +22,7 @@ class PhraseSplitter(StreamingStep):
     shortest_characters: int = 12
     # Each cut costs words, for a listener mishears the beginnings of phrases most; the caller waits for all of the
     # first phrase's mel.
-    longest_characters: int = 300
+    longest_characters: int = 240
     sentence_pause_seconds: float = 0.4
     clause_pause_seconds: float = 0.25
     comma_pause_seconds: float = 0.15

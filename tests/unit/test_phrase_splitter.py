@@ -36,7 +36,7 @@ def test_a_short_text_stays_whole():
 
 def test_phrases_are_as_long_as_long_sentences_unless_told_otherwise():
     lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9))]
-    assert 200 < max(lengths) <= 300 + 12
+    assert 200 < max(lengths) <= 240 + 12
     assert max(len(phrase) for phrase in texts(SENTENCE, longest_characters=100)) <= 100 + 12
     assert min(lengths) >= 12
 
