@@ -73,13 +73,14 @@ docs: .venv/dev-installed ## build the pages under docs/ with a search, into sit
 clean: ## remove the environment and the exports
 	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
 
+# Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,plot,test]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[cpu,plot,test]'
 	touch $@
 
 .venv/dev-installed: .venv/installed
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 .PHONY: help setup demo test test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean

@@ -1,9 +1,9 @@
 """The recipe of Tacotron 2's default weights: every number that training depends on, besides the recordings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from convai.networks.tacotron2.alignment import SECONDS_PER_FRAME
-from convai.networks.tacotron2.config import CONFIGS
+from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
 from convai.networks.training.precision import multiplies_bfloat16
 from convai.networks.training.training import Schedule
 from convai.pipeline.mistakes import CallerMistake
@@ -14,6 +14,8 @@ class Recipe:
     """
     Attributes
     ----------
+    dropout : of encoder, attention, decoder and postnet; the prenet's is the configuration's. Speech is made without
+        end, so so small a network cannot learn it by heart, and blurs what it may not see
     first_steps, first_longest_seconds : at first, for so many steps, no clip is longer
     largest_swing : decoder steps by which the attention that a batch is told of may be off, see `swung`
     sequential_from, sequential_share : from this step on, this share of batches is decoded step by step, attention the
@@ -22,6 +24,7 @@ class Recipe:
     """
 
     size: str = "mini"
+    dropout: float = 0.0
     batch_frames: int = 3_000  # 35 seconds, padding included
     first_steps: int = 1_000
     first_longest_seconds: float = 2.5
@@ -45,6 +48,11 @@ class Recipe:
                 "batch_frames and first_longest_seconds must be above 0, "
                 f"got {self.batch_frames}, {self.first_longest_seconds}"
             )
+
+    @property
+    def config(self) -> Tacotron2Config:
+        names = ("p_encoder_dropout", "p_attention_dropout", "p_decoder_dropout", "p_postnet_dropout")
+        return replace(CONFIGS[self.size], **dict.fromkeys(names, self.dropout))
 
     @property
     def first_longest_frames(self) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 from convai.networks.tacotron2.data import Clip, collate, read_clips, split_held_out
 from convai.networks.tacotron2.losses import batch_losses
 from convai.networks.tacotron2.measure import measure
-from convai.networks.tacotron2.model import CONFIGS, Tacotron2
+from convai.networks.tacotron2.model import Tacotron2
 from convai.networks.tacotron2.recipe import Recipe
 from convai.networks.training import run as training_run
 from convai.networks.training.batches import Batches, BatchLimits
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def training_of(recipe: Recipe, clips: list[Clip]) -> Training[Tacotron2]:
     torch.manual_seed(recipe.schedule.seed)
-    network = Tacotron2(CONFIGS[recipe.size])
+    network = Tacotron2(recipe.config)
     start_from_mean(network, clips)
     limits = BatchLimits(recipe.batch_frames)
     first_limits = BatchLimits(recipe.batch_frames, recipe.first_longest_frames)
