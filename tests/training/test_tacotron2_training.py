@@ -62,6 +62,13 @@ def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(clips, tmp_path):
     assert [resumed.step() for _ in range(3)] == uninterrupted
 
 
+def test_nothing_but_the_prenet_drops_anything_while_it_learns(clips):
+    network = Tacotron2(replace(QUICK.config, p_prenet_dropout=0.0)).train()
+    batch = collate(clips, network.n_frames_per_step)
+    inputs = (batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length, batch.attention)
+    assert torch.equal(predict(network, *inputs).mel, predict(network, *inputs).mel)
+
+
 def test_all_steps_at_once_agree_with_step_by_step_when_told_the_same_attention():
     torch.manual_seed(0)
     # The prenet's dropout, which never rests, would differ.
