@@ -78,6 +78,10 @@ class BeamSearch:
 
     The score of a text is ln P(sound | text) + language_model_weight * ln P(text) + word_insertion_bonus * its words;
     each letter of a spelled word counts as a word.
+
+    A network that was taught little says blank and space too often, because most frames are one of them. So
+    P(sound | text) is what it says over what it says on the whole: P(label | frame) / P(label), to some power
+    (Miao et al., EESEN, 2015). Of the labels' priors only these two matter, and each is one penalty.
     """
 
     def __init__(
@@ -88,12 +92,22 @@ class BeamSearch:
         beam_width: int,
         language_model_weight: float,
         word_insertion_bonus: float,
+        blank_penalty: float = 0.0,
+        space_penalty: float = 0.0,
     ):
-        """Read the language model, which takes half a second. The blank is the label after the last of `labels`."""
+        """Read the language model, which takes half a second. The blank is the label after the last of `labels`.
+
+        Parameters
+        ----------
+        beam_width : hypotheses kept from frame to frame
+        blank_penalty, space_penalty : taken off the log-probability of blank and space in every frame
+        """
         # Imported here, because greedy decoding shall work where the package is missing.
         from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
 
         self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
+        self.penalties = np.zeros(len(labels) + 1, np.float32)
+        self.penalties[[self.space, self.blank]] = space_penalty, blank_penalty
         self._expected = lru_cache(CONTEXTS_KEPT)(self._words_expected)
         unigrams = list(read_unigrams(Path(language_model_file)))
         places = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
@@ -130,7 +144,7 @@ class BeamSearch:
         is_blank = emissions[:, self.blank] > CERTAIN_BLANK
         is_decisive = ~is_blank
         is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two letters that are the same
-        decisive = emissions[is_decisive]
+        decisive = emissions[is_decisive] - self.penalties
         with self.lexicon.with_words(self._expected(context)):
             best = self.decoder.decode(decisive.ctypes.data, *decisive.shape)[0]
         path = np.full(len(emissions), self.blank)

@@ -57,6 +57,8 @@ class CtcDecoder(PythonStep):
     beam_width: int = 700  # hypotheses kept from frame to frame
     language_model_weight: float = 0.8
     word_insertion_bonus: float = 0.5
+    blank_penalty: float = 0.0  # of beam search, taken off the log-probability of every frame's blank
+    space_penalty: float = 0.0
     max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
@@ -70,6 +72,9 @@ class CtcDecoder(PythonStep):
             raise ValueError(f"language_model_weight: got {self.language_model_weight}; allowed is 0 to 10")
         if not -10 <= self.word_insertion_bonus <= 10:
             raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
+        for name in ("blank_penalty", "space_penalty"):
+            if not 0 <= getattr(self, name) <= 10:
+                raise ValueError(f"{name}: got {getattr(self, name)}; allowed is 0 to 10")
         if self.decoder == "beam_search":
             _ = self._beam_search  # a missing or wrong file shall fail at start, not at the first request
 
@@ -82,6 +87,8 @@ class CtcDecoder(PythonStep):
             beam_width=self.beam_width,
             language_model_weight=self.language_model_weight,
             word_insertion_bonus=self.word_insertion_bonus,
+            blank_penalty=self.blank_penalty,
+            space_penalty=self.space_penalty,
         )
 
     def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:

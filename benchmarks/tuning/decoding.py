@@ -10,11 +10,12 @@ that the question is about are decoded with and without it. Times are of one CPU
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -30,6 +31,13 @@ from convai.pipeline.program import run_program
 
 LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
 WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
+OPTIONS = {  # of CtcDecoder, each an option here, and what the tables call them
+    "beam_width": "beam",
+    "language_model_weight": "weight",
+    "word_insertion_bonus": "bonus",
+    "blank_penalty": "blank",
+    "space_penalty": "space",
+}
 
 
 @dataclass(frozen=True)
@@ -113,25 +121,19 @@ def decode(decoder: Callable[..., dict[str, str]], heard: Heard) -> str:
 
 def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
     """Greedy decoding and every beam search of the grid, made when called: each holds a language model."""
-    grid = product(args.beam_width, args.language_model_weight, args.word_insertion_bonus)
+    grid = product(*(getattr(args, option) for option in OPTIONS))
     searches = {
-        f"beam {width}, weight {weight:g}, bonus {bonus:g}": partial(
-            beam_search, args.language_model, width, weight, bonus
+        ", ".join(f"{short} {value:g}" for short, value in zip(OPTIONS.values(), values, strict=True)): partial(
+            beam_search, args.language_model, dict(zip(OPTIONS, values, strict=True))
         )
-        for width, weight, bonus in grid
+        for values in grid
     }
     return {"greedy": CtcDecoder, **searches}
 
 
-def beam_search(language_model: Path, width: int, weight: float, bonus: float) -> CtcDecoder:
+def beam_search(language_model: Path, options: Mapping[str, Any]) -> CtcDecoder:
     try:
-        return CtcDecoder(
-            decoder="beam_search",
-            language_model_file=str(language_model),
-            beam_width=width,
-            language_model_weight=weight,
-            word_insertion_bonus=bonus,
-        )
+        return CtcDecoder(decoder="beam_search", language_model_file=str(language_model), **options)
     except ValueError as error:  # the step checks what the server's configuration says; here these are options
         raise CallerMistake(str(error)) from error
 
@@ -155,10 +157,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, help="hear the first so many recordings of each manifest (default: all)")
     parser.add_argument("--save", type=Path, help="keep the log-probabilities there (.npz)")
     parser.add_argument("--language-model", type=Path, default=LANGUAGE_MODEL_FILE, help="ARPA file")
-    parser.add_argument("--beam-width", type=int, nargs="+", default=[CtcDecoder.beam_width])
-    for name in ("language_model_weight", "word_insertion_bonus"):
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=float, nargs="+", default=[getattr(CtcDecoder, name)])
+    for name in OPTIONS:
+        default = getattr(CtcDecoder, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), nargs="+", default=[default])
     return parser
 
 

@@ -88,6 +88,20 @@ def test_every_frame_gets_a_label_though_sure_pauses_are_skipped(language_model_
     assert len(labels) == len(path) + 1
 
 
+@pytest.mark.parametrize(
+    ("penalty", "log_probs", "without"),
+    [
+        ("blank_penalty", sound("the b_o_o_", [(9, "k")]), "the boo"),
+        ("space_penalty", sound("the k i_ng", [(5, "_")]), "the k ing"),
+    ],
+)
+def test_a_penalty_undoes_a_narrow_lead_of_blank_or_space(language_model_file, penalty, log_probs, without):
+    by_sound_alone = {"language_model_weight": 0.0, "word_insertion_bonus": 0.0}
+    options = {"decoder": "beam_search", "language_model_file": language_model_file, **by_sound_alone}
+    assert hear(CtcDecoder(**options), log_probs) == without
+    assert hear(CtcDecoder(**options, **{penalty: 1.0}), log_probs) in {"the book", "the king"}
+
+
 def test_frames_past_the_length_are_ignored(decoder):
     assert hear(decoder, sound("the king is"), length=8) == "the king"
 
@@ -180,7 +194,7 @@ def test_a_missing_language_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"beam_width": 0}, {"language_model_weight": -0.1}, {"word_insertion_bonus": float("nan")}]
+    "wrong", [{"beam_width": 0}, {"language_model_weight": -0.1}, {"word_insertion_bonus": float("nan")}, {"blank_penalty": -1}]
 )
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: got"):
