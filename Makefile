@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 CONVAI := .venv/bin/convai
 EXAMPLE := client/examples
-# One file after another in each process; the tests that share a server want the machine for themselves.
+# One file after another in each process.
 PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+# These mostly wait for servers to start and to stop; each process starts the one that its files share, of 2 GB.
+PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +18,7 @@ demo: setup export ## ask the example question: starts the server, writes answer
 test: setup export ## run every test against a real Triton server
 	.venv/bin/python -m pytest tests/browser
 	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
-	.venv/bin/python -m pytest tests/server
+	$(PYTEST_SERVER) tests/server
 
 test-fast: setup ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit

@@ -194,7 +194,8 @@ def test_a_missing_language_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"beam_width": 0}, {"language_model_weight": -0.1}, {"word_insertion_bonus": float("nan")}, {"blank_penalty": -1}]
+    "wrong",
+    [{"beam_width": 0}, {"language_model_weight": -0.1}, {"word_insertion_bonus": float("nan")}, {"blank_penalty": -1}],
 )
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: got"):
