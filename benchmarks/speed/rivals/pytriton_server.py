@@ -5,7 +5,7 @@ each hands its question to a process of its own.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from pytriton.decorators import batch
 from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
-from tritonclient.utils import triton_to_np_dtype
+from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 from convai.backends.management.ports import resolve_ports
 from convai.benchmarks.speed.in_process import Arrays
@@ -26,6 +26,7 @@ from convai.pipeline import description
 from convai.pipeline.wiring import wiring_of
 
 ENSEMBLE = "convai_ensemble"
+STARTS = 3  # on a busy machine its model is now and then refused by the socket that tells it its configuration
 
 
 def infer_function(pipeline: PipelineProcess) -> Callable[..., Arrays]:
@@ -49,14 +50,25 @@ def serve(args: argparse.Namespace) -> None:
     (http_port,) = resolve_ports(HOST, {"--http-port": 0})
     addresses = {"grpc_address": HOST, "grpc_port": args.port, "http_address": HOST, "http_port": http_port}
     config = TritonConfig(**addresses, **{"allow_metrics": False})
+    for starts_left in reversed(range(STARTS)):
+        with Triton(config=config) as triton:
+            bind(triton, pipelines)
+            try:
+                triton.run()
+            except InferenceServerException:
+                if not starts_left:
+                    raise
+            else:
+                serve_until_told()
+                return
+
+
+def bind(triton: Triton, pipelines: Sequence[PipelineProcess]) -> None:
     wiring = wiring_of(ENSEMBLE)
-    with Triton(config=config) as triton:
-        triton.bind(
-            model_name=ENSEMBLE,
-            infer_func=[infer_function(pipeline) for pipeline in pipelines],
-            inputs=[pytriton_tensor(tensor) for tensor in wiring.inputs],
-            outputs=[pytriton_tensor(tensor) for tensor in wiring.outputs if tensor.name in OUTPUTS],
-            config=ModelConfig(max_batch_size=1),  # a core does one question after another
-        )
-        triton.run()
-        serve_until_told()
+    triton.bind(
+        model_name=ENSEMBLE,
+        infer_func=[infer_function(pipeline) for pipeline in pipelines],
+        inputs=[pytriton_tensor(tensor) for tensor in wiring.inputs],
+        outputs=[pytriton_tensor(tensor) for tensor in wiring.outputs if tensor.name in OUTPUTS],
+        config=ModelConfig(max_batch_size=1),  # a core does one question after another
+    )
