@@ -68,13 +68,11 @@ class CtcDecoder(PythonStep):
             raise ValueError("language_model_file: got none; allowed with beam_search is a file in the ARPA format")
         if not 1 <= self.beam_width <= 10000:
             raise ValueError(f"beam_width: got {self.beam_width}; allowed is 1 to 10000")
-        if not 0 <= self.language_model_weight <= 10:
-            raise ValueError(f"language_model_weight: got {self.language_model_weight}; allowed is 0 to 10")
-        if not -10 <= self.word_insertion_bonus <= 10:
-            raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
-        for name in ("blank_penalty", "space_penalty"):
+        for name in ("language_model_weight", "blank_penalty", "space_penalty"):
             if not 0 <= getattr(self, name) <= 10:
                 raise ValueError(f"{name}: got {getattr(self, name)}; allowed is 0 to 10")
+        if not -10 <= self.word_insertion_bonus <= 10:
+            raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
         if self.decoder == "beam_search":
             _ = self._beam_search  # a missing or wrong file shall fail at start, not at the first request
 
