@@ -1,4 +1,4 @@
-"""Beam search: the labels that fit sound and language best; flashlight-text searches, KenLM knows the language.
+"""Beam search: the texts that fit sound and language best; flashlight-text searches, KenLM knows the language.
 
 The language model is a file in the ARPA format, gzipped or not. A word that it does not hold is spelled: the model
 predicts its letters one by one, as tokens `+t +e +s +l +a`.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from convai.backends.steps.lexicon import Entry, Lexicon
-from convai.backends.steps.transcripts import words_of
+from convai.backends.steps.transcripts import text_of, words_of
 from convai.pipeline.arrays import Array
 from convai.pipeline.mistakes import CallerMistake
 
@@ -74,7 +74,7 @@ def silent_stderr() -> Generator[None]:
 
 
 class BeamSearch:
-    """Finds the label of every frame that makes the likeliest text.
+    """Finds the likeliest texts.
 
     The score of a text is ln P(sound | text) + language_model_weight * ln P(text) + word_insertion_bonus * its words;
     each letter of a spelled word counts as a word.
@@ -130,26 +130,31 @@ class BeamSearch:
             options, self.lexicon.trie, language_model, self.space, self.blank, len(unigrams), [], False
         )
 
-    def __call__(self, log_probs: Array, context: str = "") -> Array:
-        """The best label of every frame: int64, shape = (frames + 1,); a last space ends the last word.
+    def __call__(self, log_probs: Array, context: str = "", count: int = 1) -> dict[str, float]:
+        """The best texts and their scores, best first; at least one, which is empty for silence.
 
         Parameters
         ----------
         log_probs : float32, shape = (frames, len(labels) + 1), without NaN
         context : text whose words are expected
+        count : texts to find; there may be fewer
         """
         last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
-        last[0, self.space] = 0
+        last[0, self.space] = 0  # ends the last word
         emissions = np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE, dtype=np.float32)
         is_blank = emissions[:, self.blank] > CERTAIN_BLANK
         is_decisive = ~is_blank
         is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two letters that are the same
         decisive = emissions[is_decisive] - self.penalties
         with self.lexicon.with_words(self._expected(context)):
-            best = self.decoder.decode(decisive.ctypes.data, *decisive.shape)[0]
-        path = np.full(len(emissions), self.blank)
-        path[is_decisive] = best.tokens[1:-1]  # one more at either end than there are frames
-        return path
+            hypotheses = self.decoder.decode(decisive.ctypes.data, *decisive.shape)
+        scores: dict[str, float] = {}
+        for hypothesis in hypotheses:
+            # One label more at either end than there are frames. Paths of the same text follow, worse ones.
+            scores.setdefault(text_of(np.array(hypothesis.tokens[1:-1]), self.labels), hypothesis.score)
+            if len(scores) == count:
+                break
+        return scores
 
     def _words_expected(self, context: str) -> list[Entry]:
         if self.context_place is None:

@@ -2,33 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.beam_search import BeamSearch
+from convai.backends.steps.rescorer import Rescorer
+from convai.backends.steps.transcripts import text_of
 from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS, NUM_LABELS
 from convai.pipeline.mistakes import CallerMistake
 
 DECODERS = ("greedy", "beam_search")
-
-
-def text_of(path: Array, labels: str) -> str:
-    """Merge repeated labels, then drop the blanks.
-
-    Parameters
-    ----------
-    path : int64, shape = (frames,), an index into `labels` for every frame; len(labels) is the blank
-
-    Returns
-    -------
-    Text with single spaces between words and none at its ends.
-    """
-    is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
-    kept = path[is_new & (path != len(labels))]
-    return " ".join("".join(labels[label] for label in kept).split())
 
 
 def greedy_decode(log_probs: Array, labels: str) -> str:
@@ -47,7 +34,8 @@ class CtcDecoder(PythonStep):
     """CTC log-probabilities -> the text that was heard.
 
     Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model, and
-    expects words of the text that the question is about.
+    expects words of the text that the question is about. With a rescorer, the score of each of its best texts gains
+    rescorer_weight * ln P(text | what it is about), and the best is chosen anew.
     """
 
     hints: ClassVar[tuple[str, ...]] = ("context",)
@@ -59,6 +47,9 @@ class CtcDecoder(PythonStep):
     word_insertion_bonus: float = 0.5
     blank_penalty: float = 0.0  # of beam search, taken off the log-probability of every frame's blank
     space_penalty: float = 0.0
+    rescorer_file: str | None = None  # of beam search
+    rescorer_weight: float = 0.4
+    texts_rescored: int = 30
     max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
@@ -68,13 +59,17 @@ class CtcDecoder(PythonStep):
             raise ValueError("language_model_file: got none; allowed with beam_search is a file in the ARPA format")
         if not 1 <= self.beam_width <= 10000:
             raise ValueError(f"beam_width: got {self.beam_width}; allowed is 1 to 10000")
-        for name in ("language_model_weight", "blank_penalty", "space_penalty"):
+        if self.rescorer_file and self.decoder != "beam_search":
+            raise ValueError(f"rescorer_file: got one with {self.decoder!r}; allowed is one with 'beam_search'")
+        if not 1 <= self.texts_rescored <= 1000:
+            raise ValueError(f"texts_rescored: got {self.texts_rescored}; allowed is 1 to 1000")
+        for name in ("language_model_weight", "blank_penalty", "space_penalty", "rescorer_weight"):
             if not 0 <= getattr(self, name) <= 10:
                 raise ValueError(f"{name}: got {getattr(self, name)}; allowed is 0 to 10")
         if not -10 <= self.word_insertion_bonus <= 10:
             raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
         if self.decoder == "beam_search":
-            _ = self._beam_search  # a missing or wrong file shall fail at start, not at the first request
+            _ = self._beam_search, self._rescorer  # a wrong file shall fail at start, not at the first request
 
     @cached_property
     def _beam_search(self) -> BeamSearch:
@@ -88,6 +83,19 @@ class CtcDecoder(PythonStep):
             blank_penalty=self.blank_penalty,
             space_penalty=self.space_penalty,
         )
+
+    @cached_property
+    def _rescorer(self) -> Rescorer | None:
+        return Rescorer(Path(self.rescorer_file)) if self.rescorer_file else None
+
+    def _searched(self, log_probs: Array, context: str) -> str:
+        """The best text of beam search; silence stays silent, whatever a sentence would be likelier than none."""
+        scores = self._beam_search(log_probs, context, self.texts_rescored if self._rescorer else 1)
+        texts = list(scores)
+        if not self._rescorer or not texts[0]:
+            return texts[0]
+        rescored = np.array(list(scores.values())) + self.rescorer_weight * self._rescorer(texts, context)
+        return texts[int(rescored.argmax())]
 
     def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:
         """Text of one question; empty for silence.
@@ -116,5 +124,5 @@ class CtcDecoder(PythonStep):
             raise ValueError("got log_probs that hold NaN; allowed are numbers")
         else:
             expected = context if len(context.encode()) <= self.max_context_bytes else ""
-            question = text_of(self._beam_search(valid, expected), LABELS)
+            question = self._searched(valid, expected)
         return {"question": question, "transcript": question}

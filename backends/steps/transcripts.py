@@ -1,7 +1,26 @@
 """Text in the form in which speech recognition writes it down: the letters of Jasper's alphabet, numbers in words."""
 
+import numpy as np
+
 from convai.backends.steps.text_normalizer import normalize
+from convai.pipeline.arrays import Array
 from convai.pipeline.description import LABELS
+
+
+def text_of(path: Array, labels: str) -> str:
+    """Merge repeated labels, then drop the blanks.
+
+    Parameters
+    ----------
+    path : int64, shape = (frames,), an index into `labels` for every frame; len(labels) is the blank
+
+    Returns
+    -------
+    Text with single spaces between words and none at its ends.
+    """
+    is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
+    kept = path[is_new & (path != len(labels))]
+    return " ".join("".join(labels[label] for label in kept).split())
 
 
 def speakable(sentence: str) -> str:

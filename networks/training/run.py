@@ -5,7 +5,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -60,12 +60,14 @@ def run(
     network_name: str,
     config_name: str,
     measure: Callable[[TrainedNetwork], dict[str, Any]],
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors.
 
     Parameters
     ----------
     measure : a network's figures, for the log
+    metadata : texts to keep beside the weights
     """
     if args.resume:
         training.resume(args.out / STATE_NAME)
@@ -76,7 +78,7 @@ def run(
         for losses in spans(training, args.minutes, args.minutes_between_checks, log, stop):
             # Saved first: measuring may take long, and must not cost what was learnt.
             training.save(args.out / STATE_NAME)
-            training.export(args.out / f"{network_name}.safetensors", config_name)
+            training.export(args.out / f"{network_name}.safetensors", config_name, metadata)
             if not stop.is_set():
                 losses = losses | {"measured": measure(training.averaged())}
             log(step=training.steps_done, **losses)

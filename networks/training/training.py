@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -156,8 +156,9 @@ class Training(Generic[TrainedNetwork]):
             network.load_state_dict(load(weights))
         self.steps_done = self.first_steps
 
-    def export(self, file: Path, config_name: str) -> None:
-        """Write the averaged weights as FP16 or INT8, which name their configuration."""
+    def export(self, file: Path, config_name: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the averaged weights as FP16 or INT8, which name their configuration, and other metadata."""
         unfinished = file.with_suffix(".part")
-        save(unfinished, self.average.state_dict(), int8=self.int8, metadata={"config": config_name})
+        metadata = {"config": config_name, **(metadata or {})}
+        save(unfinished, self.average.state_dict(), int8=self.int8, metadata=metadata)
         unfinished.replace(file)

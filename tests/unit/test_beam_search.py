@@ -80,12 +80,18 @@ def test_pauses_of_any_length_part_letters_and_end_no_word(decoder, pause):
     assert hear(decoder, sound(f"{pause}the{pause} bo{pause}ok{pause}")) == "the book"
 
 
-def test_every_frame_gets_a_label_though_sure_pauses_are_skipped(language_model_file):
-    path = "___the____ k__ing___"
-    search = BeamSearch(LABELS, language_model_file, beam_width=50, language_model_weight=0.8, word_insertion_bonus=0)
-    labels = search(sound(path))
-    assert "".join((LABELS + BLANK)[label] for label in labels[:-1]).replace("_", "") == "the king"
-    assert len(labels) == len(path) + 1
+def test_several_texts_are_told_with_their_scores_best_first(language_model_file):
+    search = BeamSearch(LABELS, language_model_file, beam_width=50, language_model_weight=0.1, word_insertion_bonus=0)
+    log_probs = sound("who wrote the song", [(14, "b")])
+    texts = search(log_probs, count=2)
+    assert list(texts) == ["who wrote the song", "who wrote the bong"]
+    assert list(texts.values()) == sorted(texts.values(), reverse=True)
+    assert search(log_probs) == {"who wrote the song": texts["who wrote the song"]}
+
+
+def test_fewer_texts_are_told_where_there_are_no_more(language_model_file):
+    search = BeamSearch(LABELS, language_model_file, beam_width=1, language_model_weight=0.8, word_insertion_bonus=0)
+    assert list(search(sound("the king"), count=9)) == ["the king"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""The rescorer: NumPy computes what PyTorch trained, and of what beam search found the best sum is heard."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.sounds import misheard, sound
+
+from convai.backends.steps.beam_search import BeamSearch
+from convai.backends.steps.ctc_decoder import CtcDecoder
+from convai.backends.steps.rescorer import END, PrefixTree, Rescorer, Vocabulary
+from convai.networks.checkpoints.compact import save
+from convai.networks.jasper.language_model import spell_rare_words, write
+from convai.networks.jasper.ngrams import estimate
+from convai.networks.rescorer.corpus import joined
+from convai.networks.rescorer.model import Batch, RescorerConfig, kept_in_int8
+from convai.networks.rescorer.model import Rescorer as Network
+from convai.networks.rescorer.training import Recipe, Steps
+from convai.pipeline.description import LABELS
+
+WORDS = [f"{letter}{number}" for number in ("one", "two", "three") for letter in "abcdefghij"]
+SMALL = RescorerConfig(vocabulary=32, frequent=8, common=20, buckets=5, width=16, cells=24, tail_widths=(8, 4))
+PASSAGE = "Aone atwo kublai bone, cthree! Nowhere kublai ione"
+HYPOTHESES = ["aone bone cone", "aone bone", "kublai ione", "jthree unheard kublai", "", "aone bone cone"]
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    network = Network(SMALL).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.4)
+    return network
+
+
+@pytest.fixture(scope="module")
+def file(network, tmp_path_factory):
+    file = tmp_path_factory.mktemp("rescorer") / "rescorer.safetensors"
+    save(file, network.state_dict(), metadata={"words": " ".join(WORDS)})
+    return file
+
+
+@pytest.fixture(scope="module")
+def rescorer(file):
+    return Rescorer(file)
+
+
+def by_network(network, hypotheses, passage):
+    """The same from the network itself, of whole sentences instead of a tree of their beginnings."""
+    asked = [(passage.lower().replace(",", "").replace("!", "").split(), [text.split() for text in hypotheses])]
+    corpus = joined(Vocabulary(WORDS, SMALL.buckets), asked, asked[0][1])
+    steps = Steps(corpus, Recipe(SMALL))
+    batch = steps.about_passages([0]) if passage else steps.plain(corpus.sentences, range(len(hypotheses)))
+    log_probs = torch.zeros(batch.targets.shape)
+    with torch.inference_mode():
+        log_probs[batch.targets >= 0] = network(batch)
+    return log_probs.sum(dim=1).numpy()
+
+
+@pytest.mark.parametrize("passage", ["", PASSAGE])
+def test_it_computes_what_the_network_does_but_for_fp16_in_the_file(network, rescorer, passage):
+    expected = by_network(network, HYPOTHESES, passage)
+    np.testing.assert_allclose(rescorer(HYPOTHESES, passage), expected, atol=0.05)
+
+
+def test_int8_in_the_file_changes_little(network, tmp_path):
+    save(tmp_path / "int8", network.state_dict(), int8=kept_in_int8(network), metadata={"words": " ".join(WORDS)})
+    expected = by_network(network, HYPOTHESES, PASSAGE)
+    np.testing.assert_allclose(Rescorer(tmp_path / "int8")(HYPOTHESES, PASSAGE), expected, atol=0.5)
+
+
+@pytest.mark.parametrize("passage", [None, [2, 9, 25, 9]])
+def test_the_probabilities_of_all_next_words_add_up_to_one(network, passage):
+    every_word = torch.arange(SMALL.vocabulary)[:, None]
+    begin = torch.full_like(every_word, END)
+    batch = Batch(begin, torch.zeros_like(begin), every_word, torch.zeros(every_word.shape))
+    if passage:
+        row = torch.tensor([passage])
+        owners = torch.zeros(len(begin), dtype=torch.int64)
+        batch = replace(batch, passages=row, is_passage=torch.ones_like(row, dtype=torch.bool), owners=owners)
+    with torch.inference_mode():
+        assert network(batch).exp().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_text_scores_alone_as_in_company(rescorer):
+    together = rescorer(HYPOTHESES, PASSAGE)
+    np.testing.assert_allclose(together, [rescorer([text], PASSAGE)[0] for text in HYPOTHESES], atol=1e-4)
+    assert together[0] == together[-1]
+
+
+def test_beginnings_are_shared():
+    tree = PrefixTree.of(["who is it", "who is she", "where", "who is it"])
+    assert list(tree.words) == ["who", "is", "it", "she", "where"]
+    assert tree.parents.tolist() == [0, 0, 1, 2, 2, 0]
+    assert tree.depths.tolist() == [0, 1, 2, 3, 3, 1]
+    assert tree.ends.tolist() == [3, 4, 5, 3]
+
+
+def test_an_unknown_word_has_its_bucket_and_costs_by_its_length(rescorer):
+    places = rescorer.vocabulary.places(["aone", "kublai", "kublai", "jthree"])
+    assert places[0] == 2 and places[1] == places[2] >= rescorer.vocabulary.size and places[3] == 31
+    same_bucket = [word for word in map(str, range(99)) if rescorer.vocabulary.place(word) == places[1]]
+    short, longer = (word for word in (same_bucket[0], same_bucket[-1]))
+    difference = np.subtract(*rescorer([short, longer]))
+    assert difference == pytest.approx(1.6 * (len(longer) - len(short)), abs=1e-4)
+
+
+@pytest.mark.parametrize("context", ["", " ", "!?", "42" * 9000, "a" * 32_768, "kublai " * 4682, "x\x00\ufffd"])
+def test_any_context_will_do(rescorer, context):
+    assert np.isfinite(rescorer(["aone", ""], context)).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"words", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_a_wrong_file_is_refused(tmp_path, content):
+    (tmp_path / "wrong").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^rescorer_file: got .*wrong; allowed is what"):
+        Rescorer(tmp_path / "wrong")
+
+
+SENTENCES = ["who wrote the book", "who wrote the song", "where is the book", "the king"]
+
+
+@pytest.fixture(scope="module")
+def language_model_file(tmp_path_factory):
+    vocabulary = {"who", "wrote", "the", "book", "song", "where", "is", "king"}
+    file = tmp_path_factory.mktemp("language_model") / "four_sentences.arpa.gz"
+    write(estimate([spell_rare_words(sentence.split(), vocabulary) for sentence in SENTENCES], [1, 1]), file)
+    return str(file)
+
+
+def heard(language_model_file, log_probs, **options):
+    decoder = CtcDecoder(decoder="beam_search", language_model_file=language_model_file, **options)
+    return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)], np.int32), context=PASSAGE)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 3.0])
+def test_the_text_of_the_best_sum_is_heard(language_model_file, file, rescorer, weight):
+    log_probs = misheard("who wrote the bo_ok", said="who wrote the sonng")
+    options = {"beam_width": 50, "language_model_weight": 0.1, "word_insertion_bonus": 0.0}
+    scores = BeamSearch(LABELS, language_model_file, **options)(log_probs, PASSAGE, count=2)
+    assert list(scores) == ["who wrote the book", "who wrote the song"]
+    sums = np.array(list(scores.values())) + weight * rescorer(list(scores), PASSAGE)
+    options |= {"rescorer_file": str(file), "rescorer_weight": weight, "texts_rescored": 2}
+    assert heard(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
+
+
+def test_silence_stays_silent(language_model_file, file):
+    options = {"rescorer_file": str(file), "rescorer_weight": 10.0, "language_model_weight": 0.1}
+    log_probs = sound("_______", [(frame, "a") for frame in range(3)])
+    assert heard(language_model_file, log_probs, **options)["question"] == ""
+
+
+@pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"texts_rescored": 0}, {"rescorer_weight": -1}])
+def test_parameters_that_do_not_fit_are_refused(language_model_file, file, wrong):
+    options = {"decoder": "beam_search", "language_model_file": language_model_file, "rescorer_file": str(file)}
+    with pytest.raises(ValueError, match="rescore.*: got"):
+        CtcDecoder(**options | wrong)
