@@ -22,6 +22,7 @@ from convai.backends.steps.transcripts import speakable, spoken_form, transcript
 from convai.networks.jasper.language_model import read_paragraphs, read_transcripts
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.rescorer.model import RescorerConfig
+from convai.networks.rescorer.spelled import spelled_sentences
 from convai.networks.training.recordings import read_manifest
 from convai.pipeline.mistakes import CallerMistake, reading
 from convai.pipeline.program import run_program
@@ -122,7 +123,11 @@ def measured_texts(files: Iterable[Path]) -> set[str]:
     return {spoken_form(text) for text in texts}
 
 
-def corpus_of(texts: Sequence[Path], general_texts: Sequence[Path], without: set[str], size: RescorerConfig) -> Corpus:
+def corpus_of(
+    texts: Sequence[Path], general_texts: Sequence[Path], without: set[str], size: RescorerConfig, spelled: int = 0
+) -> Corpus:
+    """`spelled` sentences are made and not read: they hold letters, digits and dates."""
+
     def admitted(words: Words) -> bool:
         return bool(words) and " ".join(words) not in without
 
@@ -135,6 +140,7 @@ def corpus_of(texts: Sequence[Path], general_texts: Sequence[Path], without: set
     if len(counts) < size.vocabulary - NUM_MARKS:
         raise CallerMistake(f"the texts hold {len(counts):,} words; needed are {size.vocabulary - NUM_MARKS:,}")
     vocabulary = Vocabulary([word for word, _ in counts.most_common(size.vocabulary - NUM_MARKS)], size.buckets)
+    sentences += filter(admitted, spelled_sentences(vocabulary.words, spelled))
     return joined(vocabulary, asked, sentences, general)
 
 
@@ -163,6 +169,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--without", type=Path, nargs="*", default=[], help="manifests and SQuAD files: no text is one of theirs"
     )
+    parser.add_argument("--spelled", type=int, default=60_000, help="sentences of letters, digits, dates to make")
     parser.add_argument("--out", type=Path, required=True, help="corpus.npz")
     return parser
 
@@ -172,7 +179,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    corpus = corpus_of(args.texts, args.general_texts, measured_texts(args.without), RescorerConfig())
+    without = measured_texts(args.without)
+    corpus = corpus_of(args.texts, args.general_texts, without, RescorerConfig(), args.spelled)
     corpus.save(args.out)
     kinds = [(name, texts) for name, texts in vars(corpus).items() if isinstance(texts, Texts)]
     sizes = [f"{len(texts.places):,} words of {name}" for name, texts in kinds]

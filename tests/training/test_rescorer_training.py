@@ -12,6 +12,7 @@ from convai.networks.rescorer import corpus as corpus_program
 from convai.networks.rescorer import train as train_program
 from convai.networks.rescorer.corpus import Corpus, measured_texts
 from convai.networks.rescorer.model import RescorerConfig
+from convai.networks.rescorer.spelled import spelled_sentences
 from convai.networks.rescorer.training import Recipe, Steps, parted, training_of
 from convai.networks.training.training import Schedule
 from convai.pipeline.mistakes import CallerMistake
@@ -59,6 +60,7 @@ def corpus(files, monkeypatch):
     texts = [str(files / name) for name in ("train.json", "everyday.txt")]
     arguments = ["--texts", *texts, "--general-texts", str(files / "books.txt")]
     arguments += ["--without", str(files / "kept_out.jsonl"), "--out", str(files / "corpus.npz")]
+    arguments += ["--spelled", "20"]
     assert corpus_program.main(arguments) == 0
     return Corpus.load(files / "corpus.npz")
 
@@ -71,10 +73,20 @@ def test_a_corpus_holds_the_texts_but_those_to_keep_out(corpus):
     assert len(corpus.words) == TINY.vocabulary - 2
     sentences = [" ".join(words_at(corpus.sentences, index, corpus)) for index in range(len(corpus.sentences))]
     assert sentences.count("where is the sea") == 5 and not [text for text in sentences if "secret" in text]
+    assert len(sentences) > 132 + 66 + 15  # questions, passages, what was read and what was made
     assert len(corpus.passages) == 66 and len(corpus.questions) == 132
     assert corpus.owners.tolist() == np.repeat(np.arange(66), 2).tolist()
     assert words_at(corpus.passages, 0, corpus)[:2] == ["long", "ago"]
     assert measured_texts([]) == set()
+
+
+def test_letters_digits_numbers_and_dates_are_made_the_same_each_time():
+    sentences = [" ".join(words) for words in spelled_sentences(["kublai"], 300)]
+    assert sentences == [" ".join(words) for words in spelled_sentences(["kublai"], 300)]
+    assert {"k u b l a i", "kublai k u b l a i"} <= set(sentences)
+    for said in ("june", "thousand", "oh", "zero", "nineteen"):
+        assert any(said in sentence.split() for sentence in sentences)
+    assert all(set(sentence) <= set("abcdefghijklmnopqrstuvwxyz ") for sentence in sentences)
 
 
 def test_too_few_words_are_refused(files):

@@ -87,7 +87,7 @@ def files_read(arguments: Namespace) -> list[Path]:
 
 
 def test_every_card_has_its_script():
-    cards = {card.stem for card in (ROOT / "weights").glob("*.md")} | {"language_model"}
+    cards = {card.stem for card in (ROOT / "weights").glob("*.md")} | {"language_model", "rescorer"}
     assert {script.stem for script in SCRIPTS} == cards
 
 
