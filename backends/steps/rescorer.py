@@ -177,13 +177,13 @@ class Rescorer:
         """Log-probability of each target word after its source node."""
         rank = np.searchsorted(self.bounds, target, side="right")  # 0 for the frequent words, 1 and 2 for the tails
         column = np.where(rank == 0, target, self.bounds[0] + rank - 1)
-        log_probs = log_softmax(hidden @ self.head + self.head_bias)[source, column].astype(np.float64)
+        log_probs = log_softmax_at(hidden @ self.head + self.head_bias, source, column).astype(np.float64)
         for index, (weight, bias) in enumerate(self.tails):
             rare = np.flatnonzero(rank == index + 1)
             if len(rare):
                 nodes, row = np.unique(source[rare], return_inverse=True)
-                tail = log_softmax(self._apply(f"to_tails.{index}", hidden[nodes]) @ weight + bias)
-                log_probs[rare] += tail[row, target[rare] - self.bounds[index]]
+                logits = self._apply(f"to_tails.{index}", hidden[nodes]) @ weight + bias
+                log_probs[rare] += log_softmax_at(logits, row, target[rare] - self.bounds[index])
         return log_probs
 
     def _apply(self, name: str, inputs: Array) -> Array:
@@ -216,6 +216,8 @@ def softmax(values: Array) -> Array:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def log_softmax(values: Array) -> Array:
-    shifted = values - values.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+def log_softmax_at(values: Array, rows: Array, columns: Array) -> Array:
+    """The logarithm of `softmax(values)[rows, columns]`."""
+    largest = values.max(axis=1, keepdims=True)
+    total = largest[:, 0] + np.log(np.exp(values - largest).sum(axis=1))
+    return values[rows, columns] - total[rows]
