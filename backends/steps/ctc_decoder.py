@@ -49,7 +49,7 @@ class CtcDecoder(PythonStep):
     space_penalty: float = 0.0
     rescorer_file: str | None = None  # of beam search
     rescorer_weight: float = 0.4
-    texts_rescored: int = 30
+    nbest: int = 30  # texts of beam search that are rescored
     max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
@@ -61,8 +61,8 @@ class CtcDecoder(PythonStep):
             raise ValueError(f"beam_width: got {self.beam_width}; allowed is 1 to 10000")
         if self.rescorer_file and self.decoder != "beam_search":
             raise ValueError(f"rescorer_file: got one with {self.decoder!r}; allowed is one with 'beam_search'")
-        if not 1 <= self.texts_rescored <= 1000:
-            raise ValueError(f"texts_rescored: got {self.texts_rescored}; allowed is 1 to 1000")
+        if not 1 <= self.nbest <= 1000:
+            raise ValueError(f"nbest: got {self.nbest}; allowed is 1 to 1000")
         for name in ("language_model_weight", "blank_penalty", "space_penalty", "rescorer_weight"):
             if not 0 <= getattr(self, name) <= 10:
                 raise ValueError(f"{name}: got {getattr(self, name)}; allowed is 0 to 10")
@@ -89,8 +89,8 @@ class CtcDecoder(PythonStep):
         return Rescorer(Path(self.rescorer_file)) if self.rescorer_file else None
 
     def _searched(self, log_probs: Array, context: str) -> str:
-        """The best text of beam search; silence stays silent, whatever a sentence would be likelier than none."""
-        scores = self._beam_search(log_probs, context, self.texts_rescored if self._rescorer else 1)
+        """The best text of beam search. Silence stays silent: to the rescorer any sentence is likelier than none."""
+        scores = self._beam_search(log_probs, context, self.nbest if self._rescorer else 1)
         texts = list(scores)
         if not self._rescorer or not texts[0]:
             return texts[0]

@@ -1,4 +1,4 @@
-"""Rescoring: of the texts that beam search found, a recurrent language model knows which would be asked.
+"""N-best rescoring: of the texts that beam search found, a recurrent language model knows which would be asked.
 
 Trigrams remember two words; this model remembers the sentence, and it has read the text that the question is about: it
 may point at a word of it, such as the one that follows there what was just said. It is a pointer mixture (Merity et

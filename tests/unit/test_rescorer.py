@@ -142,7 +142,7 @@ def test_the_text_of_the_best_sum_is_heard(language_model_file, file, rescorer, 
     scores = BeamSearch(LABELS, language_model_file, **options)(log_probs, PASSAGE, count=2)
     assert list(scores) == ["who wrote the book", "who wrote the song"]
     sums = np.array(list(scores.values())) + weight * rescorer(list(scores), PASSAGE)
-    options |= {"rescorer_file": str(file), "rescorer_weight": weight, "texts_rescored": 2}
+    options |= {"rescorer_file": str(file), "rescorer_weight": weight, "nbest": 2}
     assert heard(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
 
 
@@ -152,8 +152,8 @@ def test_silence_stays_silent(language_model_file, file):
     assert heard(language_model_file, log_probs, **options)["question"] == ""
 
 
-@pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"texts_rescored": 0}, {"rescorer_weight": -1}])
+@pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"nbest": 0}, {"rescorer_weight": -1}])
 def test_parameters_that_do_not_fit_are_refused(language_model_file, file, wrong):
     options = {"decoder": "beam_search", "language_model_file": language_model_file, "rescorer_file": str(file)}
-    with pytest.raises(ValueError, match="rescore.*: got"):
+    with pytest.raises(ValueError, match="rescorer_.*: got|nbest: got"):
         CtcDecoder(**options | wrong)
