@@ -30,6 +30,7 @@ from convai.pipeline.package_data import packaged
 from convai.pipeline.program import run_program
 
 LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
+RESCORER_FILE = LANGUAGE_MODEL_FILE.with_name("english_rescorer.safetensors")
 WEIGHTS_FILE = packaged("weights", "jasper.safetensors")
 OPTIONS = {  # of CtcDecoder, each an option here, and what the tables call them
     "beam_width": "beam",
@@ -37,6 +38,7 @@ OPTIONS = {  # of CtcDecoder, each an option here, and what the tables call them
     "word_insertion_bonus": "bonus",
     "blank_penalty": "blank",
     "space_penalty": "space",
+    "rescorer_weight": "rescorer",
 }
 
 
@@ -124,16 +126,19 @@ def decoders(args: argparse.Namespace) -> dict[str, Callable[[], CtcDecoder]]:
     grid = product(*(getattr(args, option) for option in OPTIONS))
     searches = {
         ", ".join(f"{short} {value:g}" for short, value in zip(OPTIONS.values(), values, strict=True)): partial(
-            beam_search, args.language_model, dict(zip(OPTIONS, values, strict=True))
+            beam_search, args.language_model, args.rescorer, dict(zip(OPTIONS, values, strict=True))
         )
         for values in grid
     }
     return {"greedy": CtcDecoder, **searches}
 
 
-def beam_search(language_model: Path, options: Mapping[str, Any]) -> CtcDecoder:
+def beam_search(language_model: Path, rescorer: Path, options: Mapping[str, Any]) -> CtcDecoder:
+    files = {"language_model_file": str(language_model)}
+    if options["rescorer_weight"]:
+        files["rescorer_file"] = str(rescorer)
     try:
-        return CtcDecoder(decoder="beam_search", language_model_file=str(language_model), **options)
+        return CtcDecoder(decoder="beam_search", **files, **options)
     except ValueError as error:  # the step checks what the server's configuration says; here these are options
         raise CallerMistake(str(error)) from error
 
@@ -157,6 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=int, help="hear the first so many recordings of each manifest (default: all)")
     parser.add_argument("--save", type=Path, help="keep the log-probabilities there (.npz)")
     parser.add_argument("--language-model", type=Path, default=LANGUAGE_MODEL_FILE, help="ARPA file")
+    parser.add_argument("--rescorer", type=Path, default=RESCORER_FILE, help="what networks.rescorer.train wrote")
     for name in OPTIONS:
         default = getattr(CtcDecoder, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), nargs="+", default=[default])

@@ -80,7 +80,7 @@ def test_it_is_small_enough_and_holds_no_export(wheel):
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
     names = zipfile.ZipFile(wheel).namelist()
     assert not [name for name in names if name.endswith((".onnx", ".pt", ".plan", ".npy", ".pyc"))]
-    assert len([name for name in names if name.endswith(".safetensors")]) == 4
+    assert len([name for name in names if name.endswith(".safetensors")]) == 5
 
 
 def test_the_guard_refuses_files_of_the_checkout(environment, empty):
