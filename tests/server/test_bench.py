@@ -17,7 +17,7 @@ def measured(server, model_repository, tmp_path_factory):
     entry = {"audio": "one.wav", "text": "", "context": "Ada wrote it."}
     (folder / "manifest.jsonl").write_text(json.dumps(entry) + "\n")
     options = ["--server", server.grpc_address, "--model-repository", str(model_repository)]
-    short = ["--loads", "1", "--requests", "1", "--repeats", "1", "--network-delay", "5"]
+    short = ["--loads", "1", "--requests", "1", "--repeats", "1", "--network-delay", "100"]
     short += ["--manifest", str(folder / "manifest.jsonl")]
     files = ["--json", str(folder / "speed.json"), "--plot", str(folder / "speed.png")]
     assert main(["bench", *options, *short, *files]) == 0
@@ -38,8 +38,9 @@ def test_every_step_of_every_path_is_timed(measured):
 
 def test_a_distant_server_costs_step_by_step_a_round_trip_for_each_network(measured):
     ensemble, stepped = (between_the_steps(figures) for figures in measured["medians"][:2])
-    assert ensemble > 0.005
-    assert stepped > 0.020
+    # A step is enqueued before the one that feeds it counts as done, so what is inside overlaps by some milliseconds.
+    assert ensemble > 0.08
+    assert stepped > 4 * 0.08
 
 
 def between_the_steps(figures):
