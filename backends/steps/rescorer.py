@@ -83,7 +83,7 @@ class PrefixTree:
 
 
 class Rescorer:
-    """The language model of a file that `convai.networks.rescorer.train` wrote."""
+    """The language model of a file that `convai.networks.rescorer.train` wrote. Anything else is a CallerMistake."""
 
     def __init__(self, file: Path):
         # Imported here, because decoding without a rescorer shall work where the package is missing.
@@ -117,6 +117,11 @@ class Rescorer:
 
     def __call__(self, hypotheses: Sequence[str], context: str = "") -> Array:
         """How likely each text is as a question about the context, or as any sentence if that is empty.
+
+        Parameters
+        ----------
+        hypotheses : texts as a listener writes them down; what they begin with alike is computed once
+        context : as it was written; of a long one the first 2,000 words are read
 
         Returns
         -------
