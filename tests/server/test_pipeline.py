@@ -1,6 +1,7 @@
 """The claims about the whole pipeline, on a real tritonserver."""
 
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -116,11 +117,20 @@ def test_each_subset_of_outputs_equals_the_same_part_of_the_whole(server):
                         )
 
 
+def counters_at_rest(client):
+    """The counters once nothing more is counted: on a busy machine a step counts some time after it has answered."""
+    before, now = None, counters(client)
+    while before != now:
+        time.sleep(0.2)
+        before, now = now, counters(client)
+    return now
+
+
 @pytest.mark.parametrize(
     "outputs", [("question",), ("answer",), ("mel",), ("question", "answer_span"), ("answer_audio",)]
 )
 def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
-    before = counters(client)
+    before = counters_at_rest(client)
     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXTS[0], outputs=outputs)
     after = settled_counters(client, before, steps_needed(outputs))
     ran = {step for step in STEPS if requests_between(before, after, step)}

@@ -39,6 +39,15 @@ def infer_together(client, model, requests):
         return list(pool.map(answer, requests))
 
 
+def infer_joined(client, model, requests, fewest, most_tries=20):
+    """Likewise, of the first time that at least so many have shared a batch; on a busy machine they arrive apart."""
+    for _ in range(most_tries):
+        answers = infer_together(client, model, requests)
+        if largest_batch(client, model) >= fewest:
+            return answers
+    raise AssertionError(f"no {fewest} of {len(requests)} requests to {model} shared a batch in {most_tries} tries")
+
+
 def largest_batch(client, model):
     statistics = client.get_inference_statistics(model).model_stats[0]
     return max(batch.batch_size for batch in statistics.batch_stats)
