@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,4 +190,5 @@ def until_ready(launcher):
 
 def signal_all(pids, number):
     for pid in pids:
-        os.kill(pid, number)
+        with suppress(ProcessLookupError):  # one that was just ending when they were counted
+            os.kill(pid, number)
