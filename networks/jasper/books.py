@@ -48,12 +48,12 @@ def rows(text: str) -> Iterator[str]:
         yield " ".join(words[start : start + WORDS_IN_A_ROW])
 
 
-def measured_rows(files: Iterable[Path]) -> set[str]:
-    """The rows of manifests of recordings (.jsonl) and of SQuAD's questions."""
+def measured_texts(files: Iterable[Path]) -> set[str]:
+    """What the recordings of manifests (.jsonl) say, and the questions of SQuAD files."""
     texts: list[str] = []
     for file in files:
         texts += [one.text for one in read_manifest(file)] if file.suffix == ".jsonl" else read_sentences(file)
-    return {row for text in texts for row in rows(spoken_form(text))}
+    return {spoken_form(text) for text in texts}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     books = list({file.name: file for file in sorted(args.folder.rglob("*.txt"))}.values())
     random.Random(args.seed).shuffle(books)
-    kept_out = measured_rows(args.without)
+    kept_out = {row for text in measured_texts(args.without) for row in rows(text)}
     words = drawn_books = left_out = 0
     with args.out.open("w", encoding="ascii") as stream, tqdm(total=args.words, unit=" words") as progress:
         for book in books:

@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from convai.backends.steps.rescorer import NUM_MARKS, Vocabulary
 from convai.backends.steps.transcripts import speakable, spoken_form, transcript
+from convai.networks.jasper.books import measured_texts
 from convai.networks.jasper.language_model import read_paragraphs, read_transcripts
 from convai.networks.jasper.sentences import read_sentences
 from convai.networks.rescorer.model import RescorerConfig
 from convai.networks.rescorer.spelled import spelled_sentences
-from convai.networks.training.recordings import read_manifest
 from convai.pipeline.mistakes import CallerMistake, reading
 from convai.pipeline.program import run_program
 
@@ -113,14 +113,6 @@ def read_questions(files: Iterable[Path]) -> list[Asked]:
         for file in files
         for paragraph in tqdm(read_paragraphs(file), desc=f"{file.name}, passages", mininterval=5)
     ]
-
-
-def measured_texts(files: Iterable[Path]) -> set[str]:
-    """What the recordings of manifests (.jsonl) say, and the questions of SQuAD files."""
-    texts: list[str] = []
-    for file in files:
-        texts += [one.text for one in read_manifest(file)] if file.suffix == ".jsonl" else read_sentences(file)
-    return {spoken_form(text) for text in texts}
 
 
 def corpus_of(

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
         args,
         "rescorer",
         "small",
-        lambda network: dict(perplexities(network, dev)),
+        lambda network: perplexities(network, dev),
         metadata={"words": " ".join(corpus.words)},
     )
 

@@ -1,6 +1,6 @@
 """What the rescorer is told about a batch: how unlikely it found each of its words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -155,7 +155,7 @@ def training_of(recipe: Recipe, corpus: Corpus) -> Training[Rescorer]:
 
 
 @torch.inference_mode()
-def perplexities(network: Rescorer, corpus: Corpus, passages: int = 200) -> Mapping[str, float]:
+def perplexities(network: Rescorer, corpus: Corpus, passages: int = 200) -> dict[str, float]:
     """Of the questions of a corpus about its first passages, with the passage and without."""
     steps = Steps(corpus, Recipe(network.config))
     told, untold = [], []

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from convai.backends.steps.rescorer import Rescorer
+from convai.networks.jasper.books import measured_texts
 from convai.networks.rescorer import corpus as corpus_program
 from convai.networks.rescorer import train as train_program
-from convai.networks.rescorer.corpus import Corpus, measured_texts
+from convai.networks.rescorer.corpus import Corpus
 from convai.networks.rescorer.model import RescorerConfig
 from convai.networks.rescorer.spelled import spelled_sentences
 from convai.networks.rescorer.training import Recipe, Steps, parted, training_of
