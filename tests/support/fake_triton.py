@@ -1,7 +1,6 @@
 """A gRPC server that speaks Triton's protocol and does as it is told, for what a healthy Triton seldom does."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -46,7 +45,9 @@ class FakeTriton(GRPCInferenceServiceServicer):
 
     def ModelInfer(self, request, context):
         self.requests.append(request)
-        time.sleep(self.delay_seconds)
+        is_over = threading.Event()  # also when the caller has gone or the server stops: no test waits for a delay
+        context.add_callback(is_over.set)
+        is_over.wait(self.delay_seconds)
         if self.error:
             context.abort(*self.error)
         return response_to(request, self.outputs)
