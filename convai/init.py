@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from convai.networks.checkpoints.weights import find_weights
-from convai.networks.export.export import Job, export, installed_export
+from convai.networks.export.export import Job
+from convai.networks.export.several import export_all
 from convai.networks.registry import NETWORKS
 from convai.pipeline.mistakes import refuse_folder_in_use
 from convai.pipeline.package_data import packaged
@@ -45,7 +46,9 @@ def make_repository(folder: Path) -> None:
 
 def export_networks(model_repository: Path) -> None:
     """Export the default networks, apart from those that were copied and are up to date."""
-    for network in NETWORKS.values():
-        job = Job(network, find_weights(network, packaged("weights"), None, seed=0), network.formats[0])
-        result = installed_export(job, model_repository) or export(job, model_repository)
-        print(f"{network.name}: {result.path.name} from {job.weights.origin}", flush=True)
+    jobs = [
+        Job(network, find_weights(network, packaged("weights"), None, seed=0), network.formats[0])
+        for network in NETWORKS.values()
+    ]
+    for result, _ in export_all(jobs, model_repository):
+        print(f"{result.job.network.name}: {result.path.name} from {result.job.weights.origin}", flush=True)

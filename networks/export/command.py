@@ -13,9 +13,10 @@ from pathlib import Path
 
 from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.checkpoints.weights import Weights, find_weights, read_weights, with_options
-from convai.networks.export.export import Export, Job, export, installed_export
+from convai.networks.export.export import Export, Job
 from convai.networks.export.report import as_json, table
-from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS
+from convai.networks.export.several import export_all
+from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS, Network
 from convai.pipeline.mistakes import CallerMistake
 from convai.pipeline.package_data import packaged
 
@@ -61,18 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    jobs = [chosen_job(NETWORKS[name], weights, args) for name, weights in chosen_weights(args)]
     results = []
-    for name, weights in chosen_weights(args):
-        network = NETWORKS[name]
-        job = Job(
-            network, with_options(weights, args.options), args.format or network.formats[0], args.precision, args.seed
-        )
-        installed = None if args.force else installed_export(job, args.model_repository)
-        results.append(installed or export(job, args.model_repository))
-        print(summary(results[-1]) + (" (was up to date)" if installed else ""), flush=True)
+    for result, was_up_to_date in export_all(jobs, args.model_repository, args.force):
+        results.append(result)
+        print(summary(result) + (" (was up to date)" if was_up_to_date else ""), flush=True)
     if args.report:
         print(table(results))
         args.report.write_text(as_json(results))
+
+
+def chosen_job(network: Network, weights: Weights, args: argparse.Namespace) -> Job:
+    chosen = with_options(weights, args.options)
+    return Job(network, chosen, args.format or network.formats[0], args.precision, args.seed)
 
 
 def chosen_weights(args: argparse.Namespace) -> Iterator[tuple[str, Weights]]:

@@ -18,6 +18,7 @@ from convai.networks.export import formats, torchscript_file
 from convai.networks.export.export import Job, export, installed_export
 from convai.networks.export.parity import ParityError, largest_difference
 from convai.networks.export.plan_file import fitting_ranges, shape_ranges
+from convai.networks.export.several import export_all
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
 from convai.networks.registry import NETWORKS
@@ -193,6 +194,17 @@ def test_the_command_exports_and_reports(tmp_path, capsys):
     [record] = json.loads(report.read_text())
     assert (record["network"], record["format"], record["precision"]) == ("jasper", "torchscript", "fp32")
     assert [case["case"]["batch"] for case in record["parity"]["cases"]] == [1, 4, 3]
+
+
+def test_several_networks_are_exported_side_by_side_as_each_would_be_alone(tmp_path):
+    jobs = [tiny_job(name, "torchscript") for name in ("bert", "jasper", "tacotron2")]
+    kept = export(jobs[1], tmp_path)
+    made = list(export_all(jobs, tmp_path))
+    assert [(result.job, was_up_to_date) for result, was_up_to_date in made] == list(
+        zip(jobs, (False, True, False), strict=True)
+    )
+    assert made[1][0] == kept
+    assert [installed_export(job, tmp_path) for job in jobs] == [result for result, _ in made]
 
 
 def test_an_option_is_used_and_recorded():
