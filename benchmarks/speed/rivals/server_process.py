@@ -71,7 +71,7 @@ class RivalServer:
         assert self.process.stdout is not None  # a pipe, as asked for
         deadline = Timer(START_SECONDS, self.process.kill)
         deadline.start()
-        is_ready = any(line.startswith(READY) for line in self.process.stdout)
+        is_ready = any(line == f"{READY}\n" for line in self.process.stdout)
         deadline.cancel()
         if not is_ready:
             self.log.seek(0)

@@ -1,6 +1,7 @@
 """What the rivals' servers have in common: they warm up, say that they are ready, and end when they are told."""
 
 import argparse
+import os
 import sys
 
 from convai.benchmarks.speed.in_process import InProcess, whole_pipeline
@@ -21,5 +22,6 @@ def warm_pipeline(args: argparse.Namespace) -> InProcess:
 
 def serve_until_told() -> None:
     """Say that questions may come, and return once whoever started this process closes its input or has died."""
-    print(READY, flush=True)
+    # In one piece and on a line of its own, whatever libraries write from other threads meanwhile.
+    os.write(sys.stdout.fileno(), f"\n{READY}\n".encode())
     sys.stdin.read()
