@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 CONVAI := .venv/bin/convai
 EXAMPLE := client/examples
-# One file after another in each process.
+# One file after another in each process, in this order: the wheel, which takes longest, must not come last.
 PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # These mostly wait for servers to start and to stop; each process starts the one that its files share, of 2 GB.
 PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile
