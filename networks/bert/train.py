@@ -32,7 +32,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dev", type=Path, help="questions to measure on, likewise")
     parser.add_argument("--dev-questions", type=int, default=100, help="questions measured")
-    parser.add_argument("--seed", type=int, default=0, help="of the questions' order and forms: another with --init")
     training_run.add_arguments(parser, Recipe().schedule)
     return parser
 
@@ -44,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe()
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate, seed=args.seed))
+    recipe = replace(recipe, schedule=training_run.chosen(recipe.schedule, args))
     corpus = Corpus.load(args.squad, args.encoder / VOCABULARY)
     kept = dev_batches(Corpus.load(args.dev, args.encoder / VOCABULARY), args.dev_questions) if args.dev else []
     print(f"{len(corpus.questions)} questions to learn from, {sum(map(len, kept))} to measure on")

@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> None:
     hours = sum(clip.frames for clip in clips) / FRAMES_PER_SECOND / 3600
     print(f"{len(clips)} clips, {hours:.1f} hours; dev sets: {', '.join(dev_sets) or 'none'}")
     recipe = Recipe(size=args.size, batch_seconds=args.batch_seconds)
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
+    recipe = replace(recipe, schedule=training_run.chosen(recipe.schedule, args))
     noises = [clip for manifest in args.noise for clip in read_clips(manifest, cache)]
     training = training_of(recipe, clips, AugmentConfig().weakened(args.augmentation), noises)
     training_run.run(

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe()
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
+    recipe = replace(recipe, schedule=training_run.chosen(recipe.schedule, args))
     corpus = Corpus.load(args.corpus)
     dev = joined(Vocabulary(corpus.words, recipe.config.buckets), read_questions([args.dev]))
     training = training_of(recipe, corpus)

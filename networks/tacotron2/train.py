@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     training_run.prepare(args)
     recipe = Recipe()
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
+    recipe = replace(recipe, schedule=training_run.chosen(recipe.schedule, args))
     clips = [clip for manifest in args.manifest for clip in read_clips(manifest, args.cache or args.out / "cache")]
     learnt, kept = split_held_out(clips)
     print(f"{len(learnt)} clips to learn from, {len(kept)} kept out")

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for log, state and weights")
     parser.add_argument("--steps", type=int, default=schedule.steps, help="steps in all, earlier runs included")
     parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
+    parser.add_argument(
+        "--seed", type=int, default=schedule.seed, help="of what is drawn and in which order: another with --init"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, ready to resume, after so long")
     parser.add_argument(
         "--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints"
@@ -33,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule) -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
     start.add_argument("--init", type=Path, help="start from these weights, such as those in weights/")
+
+
+def chosen(schedule: Schedule, args: argparse.Namespace) -> Schedule:
+    """A recipe's schedule with what the command line says of it."""
+    return replace(schedule, steps=args.steps, peak_rate=args.rate, seed=args.seed)
 
 
 def prepare(args: argparse.Namespace) -> None:

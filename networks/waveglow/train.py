@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
     recipe = Recipe(weights=LossWeights(args.likelihood, args.spectrum, args.mel))
     if args.full_precision:
         recipe = replace(recipe, bfloat16=False)
-    recipe = replace(recipe, schedule=replace(recipe.schedule, steps=args.steps, peak_rate=args.rate))
+    recipe = replace(recipe, schedule=training_run.chosen(recipe.schedule, args))
     recordings = Recordings.read(args.manifest, args.cache or args.out / "cache")
     training = training_of(recipe, recordings)
     training_run.run(training, args, "waveglow", recipe.size, lambda network: measure(network, recordings))
