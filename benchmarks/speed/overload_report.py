@@ -16,6 +16,7 @@ from convai.benchmarks.tables import as_table
 
 REFUSAL_SECONDS = 1.0
 GROWTH_RATIO = 1.1  # of memory, second half of the overload over the first
+MOST_INSIDE = 40  # questions: 32 in the queues of speech_features and jasper, and those that are computed
 RECOVERY_RATIO = 1.25  # of p50, after over before; other programs use the machine too
 
 
@@ -79,6 +80,7 @@ class OverloadReport:
         half = len(flood.memory) // 2
         early, late = flood.peak_bytes(slice(half)), flood.peak_bytes(slice(half, None))
         slowest = max((attempt.seconds for attempt in flood.refused), default=0.0)
+        inside = questions_inside(flood)
         recovery = p50_ratio(after, before)
         failed = sum(len(phase.failed) for phase in self.phases)
         return [
@@ -91,6 +93,11 @@ class OverloadReport:
             Target("every answer is that of the question asked alone", f"{self.wrong} differ", self.wrong == 0),
             Target("nothing fails but by refusal", f"{failed} failed", failed == 0),
             Target(f"refusals within {REFUSAL_SECONDS:g} s", f"slowest {slowest:.2f} s", slowest <= REFUSAL_SECONDS),
+            Target(
+                f"at most {MOST_INSIDE} questions inside: they queue up at the entrance",
+                f"{inside:.0f}",
+                inside <= MOST_INSIDE,
+            ),
             Target(
                 f"p50 afterwards at most {RECOVERY_RATIO:g} times that before",
                 f"{recovery:.2f} times",
@@ -146,6 +153,11 @@ def line(phase: Phase) -> list[str]:
         *(f"{values[name]:.2f}" if values[name] is not None else "" for name in seconds),
         f"{phase.peak_bytes() / MEGABYTE:.0f}",
     ]
+
+
+def questions_inside(phase: Phase) -> float:
+    """How many of those that get an answer are in the server at once: Little's law, rate times time."""
+    return sum(attempt.seconds for attempt in phase.answered) / phase.seconds
 
 
 def p50_ratio(after: Phase, before: Phase) -> float:

@@ -120,6 +120,7 @@ def test_a_good_run_meets_every_promise():
         (with_phase(2, attempts=(attempt(text=("how", "Ada")),)), "every answer is that of the question asked alone"),
         (with_phase(1, attempts=(attempt(text=None, failure="gone"),)), "nothing fails but by refusal"),
         (with_phase(1, attempts=(refusal(1.5),)), "refusals within 1 s"),
+        (with_phase(1, attempts=(attempt(20.0),) * 150), "at most 40 questions inside"),
         (with_phase(2, attempts=(attempt(1.3),)), "p50 afterwards"),
         (with_phase(2, attempts=(attempt(text=None, failure="gone"),)), "p50 afterwards"),
     ],
