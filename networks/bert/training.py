@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from convai.networks.bert.blocks import Blocks
@@ -15,6 +16,7 @@ from convai.networks.bert.encoder import encoder_config, load_encoder
 from convai.networks.bert.losses import span_loss
 from convai.networks.bert.model import Bert
 from convai.networks.bert.recipe import Recipe
+from convai.networks.checkpoints.compact import as_stored
 from convai.networks.training.training import Training
 
 
@@ -24,15 +26,18 @@ def training_of(recipe: Recipe, corpus: Corpus, encoder: Path) -> Training[Bert]
     network = Bert(replace(encoder_config(encoder), hidden_dropout_prob=recipe.dropout))
     load_encoder(network, encoder)
     blocks = Blocks(corpus, recipe)
+    int8 = kept_in_int8(network)
 
     def losses(network: Bert, step: int) -> dict[str, Tensor]:
         batch = blocks.at(step)
         with fast_attention(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
-            logits = network(batch.input_ids, batch.token_type_ids, batch.attention_mask)
+            # It learns to do without what INT8 will take from it.
+            stored = {name: as_stored(network.get_parameter(name)) for name in int8}
+            logits = functional_call(network, stored, (batch.input_ids, batch.token_type_ids, batch.attention_mask))
         return {"loss": span_loss(logits[0], logits[1], batch)}
 
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.schedule.weight_decay), fused=True)
-    return Training(network, recipe.schedule, losses, optimizer, int8=kept_in_int8(network))
+    return Training(network, recipe.schedule, losses, optimizer, int8=int8)
 
 
 def fast_attention() -> AbstractContextManager[Any]:

@@ -73,6 +73,16 @@ def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     return steps.round().clamp(-LARGEST_INT8, LARGEST_INT8).to(torch.int8), scale
 
 
+def as_stored(weight: Tensor) -> Tensor:
+    """Return a matrix as it comes back from INT8, with a gradient as if nothing were rounded.
+
+    This is the straight-through estimator of Bengio et al., "Estimating or Propagating Gradients Through Stochastic
+    Neurons for Conditional Computation", 2013.
+    """
+    quantised, scale = quantise_rows(weight.detach())
+    return weight + (quantised.float() * over_rows(scale.float(), quantised) - weight.detach())
+
+
 def over_rows(values: Tensor, weight: Tensor) -> Tensor:
     """Give one value per row the axes it needs to multiply `weight`."""
     return values.reshape(-1, *[1] * (weight.dim() - 1))

@@ -112,6 +112,17 @@ def test_the_exported_weights_are_the_last_ones_but_for_int8(data):
         torch.testing.assert_close(restored[name], weight, atol=weight.abs().max().item() / 127 + 1e-7, rtol=1e-3)
 
 
+def test_what_it_learns_from_is_what_the_file_will_answer(data):
+    training = training_of(QUICK, corpus_of(data), data)
+    training.network.half().float()  # so that INT8 alone makes a difference
+    training.average.load_state_dict(training.network.state_dict())
+    training.export(data / "bert.safetensors", "tiny")
+    read = Bert(SIZES).eval()
+    read.load_state_dict(load(data / "bert.safetensors"))
+    loss, loss_of_the_file = (training.losses(network, 0)["loss"] for network in (training.network, read))
+    torch.testing.assert_close(loss, loss_of_the_file, atol=1e-5, rtol=1e-5)
+
+
 def test_matrices_are_kept_in_int8_as_in_the_default_weights():
     default = load_file(ROOT / "weights/bert.safetensors")
     assert {name + SCALE_SUFFIX for name in kept_in_int8(Bert(CONFIGS["mini"]))} == {

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from convai.networks.checkpoints.compact import load, quantise_rows, save
+from convai.networks.checkpoints.compact import as_stored, load, quantise_rows, save
 
 
 def weights() -> dict[str, torch.Tensor]:
@@ -31,6 +31,16 @@ def test_the_rest_is_fp16_in_the_file_and_fp32_in_memory(tmp_path):
     loaded = load(tmp_path / "w.safetensors")
     assert torch.equal(loaded["conv.bias"], weights()["conv.bias"].half().float())
     assert loaded["norm.num_batches_tracked"] == 7
+
+
+def test_a_matrix_as_stored_is_the_one_that_is_read_and_its_gradient_that_of_the_matrix(tmp_path):
+    table = weights()["table.weight"].requires_grad_()
+    save(tmp_path / "w.safetensors", {"table.weight": table.detach()}, int8=["table.weight"])
+    stored = as_stored(table)
+    torch.testing.assert_close(stored, load(tmp_path / "w.safetensors")["table.weight"])
+    factors = torch.randn_like(table)
+    (stored * factors).sum().backward()
+    assert torch.equal(table.grad, factors)
 
 
 def test_int8_takes_half_the_space_of_fp16(tmp_path):
