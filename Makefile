@@ -16,7 +16,7 @@ demo: setup export ## ask the example question: starts the server, writes answer
 	$(CONVAI) demo
 
 test: setup export ## run every test against a real Triton server
-	$(PYTEST_SERVER) tests/browser
+	.venv/bin/python -m pytest tests/browser
 	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
 	$(PYTEST_SERVER) tests/server
 
