@@ -15,6 +15,7 @@ from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, timed_answer
+from convai.generator.machines import CPU
 from convai.pipeline.wiring import wiring_of
 
 pytestmark = [
@@ -57,7 +58,7 @@ def test_its_processes_give_way_to_those_nearer_to_the_answer(moonshine_server):
     pids = [stub.pid for stub in stubs_of(moonshine_server.process.pid) if stub.model == "moonshine"]
     nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids}
     assert len(pids) == 2
-    assert nice == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)}
+    assert nice == {min(19, os.getpriority(os.PRIO_PROCESS, 0) + CPU.steps["moonshine"].parameters["niceness"])}
 
 
 def test_the_pipeline_answers_a_spoken_question(moonshine, example_question, example_context):
