@@ -53,8 +53,7 @@ def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
     restored = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     for name in quantised:
-        scale = restored.pop(name + SCALE_SUFFIX)
-        restored[name] = tensors[name].float() * over_rows(scale, tensors[name])
+        restored[name] = dequantise_rows(tensors[name], restored.pop(name + SCALE_SUFFIX))
     return restored
 
 
@@ -73,14 +72,19 @@ def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     return steps.round().clamp(-LARGEST_INT8, LARGEST_INT8).to(torch.int8), scale
 
 
+def dequantise_rows(quantised: Tensor, scale: Tensor) -> Tensor:
+    """Undo `quantise_rows` but for the rounding, in FP32."""
+    return quantised.float() * over_rows(scale.float(), quantised)
+
+
 def as_stored(weight: Tensor) -> Tensor:
     """Return a matrix as it comes back from INT8, with a gradient as if nothing were rounded.
 
     This is the straight-through estimator of Bengio et al., "Estimating or Propagating Gradients Through Stochastic
     Neurons for Conditional Computation", 2013.
     """
-    quantised, scale = quantise_rows(weight.detach())
-    return weight + (quantised.float() * over_rows(scale.float(), quantised) - weight.detach())
+    fixed = weight.detach()
+    return weight + (dequantise_rows(*quantise_rows(fixed)) - fixed)
 
 
 def over_rows(values: Tensor, weight: Tensor) -> Tensor:
