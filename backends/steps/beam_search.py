@@ -106,6 +106,7 @@ class BeamSearch:
         from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
 
         self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
+        self.label_ids = {letter: index for index, letter in enumerate(labels)}
         self.penalties = np.zeros(len(labels) + 1, np.float32)
         self.penalties[[self.space, self.blank]] = space_penalty, blank_penalty
         self._expected = lru_cache(CONTEXTS_KEPT)(self._words_expected)
@@ -164,12 +165,12 @@ class BeamSearch:
 
     def _spelling(self, token: str) -> list[int]:
         """The labels of what is heard of a token."""
-        letters = letters_of(token)
-        if unknown := set(letters) - set(self.labels):
+        try:
+            return [self.label_ids[letter] for letter in letters_of(token)]
+        except KeyError as error:
             raise CallerMistake(
-                f"language_model_file: word {token!r} holds {sorted(unknown)}; allowed is {self.labels!r}"
-            )
-        return [self.labels.index(letter) for letter in letters]
+                f"language_model_file: word {token!r} holds {error}; allowed is {self.labels!r}"
+            ) from error
 
 
 def most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozenset[str]:

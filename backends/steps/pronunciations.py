@@ -9,25 +9,21 @@ from convai.pipeline.mistakes import CallerMistake
 
 _word = re.compile(r"[a-z]+(?:'[a-z]+)*")
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")
+_entry = re.compile(rf"\s*({_word.pattern})(?![^\s#])([^#]*)", re.IGNORECASE)
 
 
 def load_pronunciations(path: str) -> dict[str, str]:
     """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first counts."""
-    pronunciations = {}
+    pronunciations: dict[str, str] = {}
+    known = set(PHONEMES)
     opener = gzip.open if path.endswith(".gz") else open
     with opener(path, "rt", encoding="latin-1") as file:
-        for line in file:
-            word, _, phonemes = line.partition("#")[0].strip().partition(" ")
-            if _word.fullmatch(word.lower()):
-                pronunciations.setdefault(word.lower(), _checked(phonemes, word))
+        for entry in filter(None, map(_entry.match, file)):
+            word, phonemes = entry[1].lower(), entry[2].strip()
+            if not phonemes or not known.issuperset(phonemes.split()):
+                raise CallerMistake(f"pronunciations_file: got {phonemes!r} for {word!r}; allowed are ARPAbet phonemes")
+            pronunciations.setdefault(word, phonemes)
     return pronunciations
-
-
-def _checked(phonemes: str, word: str) -> str:
-    unknown = set(phonemes.split()) - set(PHONEMES)
-    if unknown or not phonemes.strip():
-        raise CallerMistake(f"pronunciations_file: got {phonemes.strip()!r} for {word!r}; allowed are ARPAbet phonemes")
-    return " ".join(phonemes.split())
 
 
 def pronounce(text: str, pronunciations: Mapping[str, str]) -> str:
