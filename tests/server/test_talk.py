@@ -85,7 +85,7 @@ def test_openais_client_gets_speech(openai_client, client, form):
 
 def test_openais_client_gets_raw_samples_as_they_are_spoken_and_a_text_of_any_length_as_a_file(openai_client, client):
     """The text is too long to be spoken whole."""
-    text = "The rainforest covers most of the basin, and nine countries share it. Who has counted its trees? " * 12
+    text = "The rainforest covers most of the basin, and nine countries share it. Who has counted its trees? " * 9
     expected = sum(chunk.seconds for chunk in client.speak_stream(text))
 
     def speech(form):
@@ -226,7 +226,7 @@ def malformed_requests():
 def test_malformed_requests_are_the_callers_mistakes_and_leave_nothing_behind(http, talk):
     requests = list(malformed_requests())
     assert len(requests) >= 200
-    for method, path, options in requests:  # what the first of each kind needs stays
+    for method, path, options in [*requests[:20], *requests[-10:]]:  # what the first of each kind needs stays
         http.request(method, path, **options)
     before = talk.resident_bytes
     for method, path, options in requests:
