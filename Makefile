@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
-CONVAI := .venv/bin/convai
+CONVAI := .venv/bin/python -m convai
+# Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
+INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 EXAMPLE := client/examples
 # One file after another in each process, in this order: the wheel, which takes longest, must not come last.
-PYTEST_SIDE_BY_SIDE := .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Nicer than the browser beside it, whose tests wait for what is said aloud.
+PYTEST_SIDE_BY_SIDE := nice .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # These mostly wait for servers to start and to stop; each process starts the one that its files share, of 2 GB.
 PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -15,12 +18,17 @@ setup: .venv/installed ## create .venv with everything pinned; a second run reus
 demo: setup export ## ask the example question: starts the server, writes answer.wav and answer.png, stops it
 	$(CONVAI) demo
 
-test: setup export ## run every test against a real Triton server
-	.venv/bin/python -m pytest tests/browser
-	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
+test: export .venv/test-installed ## run every test against a real Triton server
+	$(MAKE) --no-print-directory --jobs 2 --output-sync test-browser test-no-server
 	$(PYTEST_SERVER) tests/server
 
-test-fast: setup ## run the tests that need no server and train nothing
+test-browser:
+	.venv/bin/python -m pytest tests/browser
+
+test-no-server:
+	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
+
+test-fast: .venv/test-installed ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
 
 export: setup ## export the default networks into the model repository
@@ -75,14 +83,17 @@ docs: .venv/dev-installed ## build the pages under docs/ with a search, into sit
 clean: ## remove the environment and the exports
 	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
 
-# Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[cpu,plot,test]'
+	$(INSTALL) '.[cpu,moonshine,plot,talk]'
 	touch $@
 
-.venv/dev-installed: .venv/installed
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev]'
+.venv/test-installed: .venv/installed
+	$(INSTALL) '.[test]'
 	touch $@
 
-.PHONY: help setup demo test test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean
+.venv/dev-installed: .venv/test-installed # with what the tests import, which pyright looks for
+	$(INSTALL) '.[dev]'
+	touch $@
+
+.PHONY: help setup demo test test-browser test-no-server test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean
