@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
+PROFILE ?= cpu
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
@@ -35,13 +36,13 @@ export: setup ## export the default networks into the model repository
 	$(CONVAI) export
 
 serve: setup export ## start the server in the foreground; Ctrl-C stops it
-	$(CONVAI) serve
+	$(CONVAI) serve --profile $(PROFILE)
 
 ask: setup ## ask the running server the example question
 	$(CONVAI) ask $(EXAMPLE)/question.wav --context $(EXAMPLE)/context.txt --out answer.wav --plot answer.png
 
 talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
-	$(CONVAI) talk
+	$(CONVAI) talk --profile $(PROFILE)
 
 generate: setup ## write every config.pbtxt from the pipeline's description
 	$(CONVAI) generate
