@@ -46,10 +46,11 @@ COMMANDS = {
     "bench": Command(
         "convai.benchmarks.speed.bench",
         "measure latency and throughput beside the floor, the way of 2020 and other servers",
-        "evaluate",
+        "cpu",
     ),
 }
-OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}  # of packages that only some options of a command take
+# Of packages that only some options of a command take.
+OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu", "msgpack": "rivals", "urllib3": "rivals"}
 
 
 def main(argv: list[str] | None = None) -> int:

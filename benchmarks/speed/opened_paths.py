@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convai.benchmarks.speed.measured_server import MeasuredServer
 from convai.benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
-from convai.benchmarks.speed.rivals.opened import RIVALS
+from convai.benchmarks.speed.rivals.program import RIVALS
 from convai.benchmarks.speed.rivals.server_process import RivalSetup
 from convai.client.client import ConvaiClient
 
@@ -36,7 +36,9 @@ class Opener:
 
     def open(self, name: str, stack: ExitStack) -> AnswerPath:
         if name in RIVALS:
-            return stack.enter_context(RIVALS[name](self.rivals))
+            from convai.benchmarks.speed.rivals.opened import PATHS  # which takes packages of the extra `rivals`
+
+            return stack.enter_context(PATHS[name](self.rivals))
         if name == "floor":
             return stack.enter_context(closing(FloorPath(self.model_repository, self.profile)))
         server = self.beside if name == "beside" else self.server

@@ -66,14 +66,14 @@ def test_each_question_goes_to_the_server_with_the_fewest_in_flight():
 
 
 def test_the_command_line_knows_every_rival():
-    assert tuple(opened.RIVALS) == RIVALS
+    assert tuple(opened.PATHS) == RIVALS
 
 
 @pytest.mark.parametrize(("rival", "package"), [("fastapi", "uvicorn"), ("ray", "ray")])
 def test_a_rival_whose_package_is_missing_tells_the_extra(rival, package, monkeypatch, capsys):
     monkeypatch.setattr(opened, "find_spec", lambda name: None if name == package else name)
     monkeypatch.setattr(
-        "convai.benchmarks.speed.bench.measure", lambda *_: opened.RIVALS[rival](RivalSetup("", "")).__enter__()
+        "convai.benchmarks.speed.bench.measure", lambda *_: opened.PATHS[rival](RivalSetup("", "")).__enter__()
     )
     assert main(["bench", "--rivals", rival]) == 1
     assert capsys.readouterr().err == f"convai bench: {package} is not installed: pip install 'convai[rivals]'\n"

@@ -35,3 +35,12 @@ def test_the_client_and_its_command_import_only_what_the_bare_package_brings():
         "import convai.client, convai.client.ask, convai.client.step_times"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_benchmarks_of_speed_import_nothing_that_only_rivals_or_quality_take():
+    others = sorted({"fastapi", "uvicorn", "msgpack", "urllib3", "ray", "playwright", "jiwer", "librosa"})
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({others}))\n"
+        "from convai.benchmarks.speed import bench, chaos, load_plot, opened_paths, overload"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

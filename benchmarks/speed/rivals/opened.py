@@ -58,7 +58,7 @@ def require(*packages: str) -> None:
             raise CallerMistake(f"{package} is not installed: pip install 'convai[rivals]'")
 
 
-RIVALS: Mapping[str, Callable[[RivalSetup], AbstractContextManager[AnswerPath]]] = {
+PATHS: Mapping[str, Callable[[RivalSetup], AbstractContextManager[AnswerPath]]] = {
     "fastapi": fastapi_path,
     "ray": ray_path,
     "pytriton": pytriton_path,
