@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
-PROFILE ?= cpu
+PROFILE := cpu
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
