@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from convai.backends.steps.symbols import PHONEMES
 from convai.pipeline.mistakes import CallerMistake
 
-_word = re.compile(r"[a-z]+(?:'[a-z]+)*")
-_phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{_word.pattern}")
-_entry = re.compile(rf"\s*({_word.pattern})(?![^\s#])([^#]*)", re.IGNORECASE)
+WORD = r"[a-z]+(?:'[a-z]+)*"  # that a dictionary may hold
+_phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{WORD}")
+_entry = re.compile(rf"\s*({WORD})(?![^\s#])([^#]*)", re.IGNORECASE)
 
 
 def load_pronunciations(path: str) -> dict[str, str]:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from convai.backends.steps.pronunciations import WORD
 from convai.backends.steps.text_normalizer import normalize
 from convai.networks.tacotron2.phonemes import arpabet
 from convai.networks.tacotron2.texts import draw_texts, read_texts
 from convai.pipeline.program import run_program
 
-_word = re.compile(r"[a-z]+(?:'[a-z]+)*")
+_word = re.compile(WORD)
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."
 
 
