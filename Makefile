@@ -55,10 +55,10 @@ bench: setup export ## measure speed beside the floor and the way of 2020: build
 
 overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
 	mkdir -p build
-	.venv/bin/python -m convai.benchmarks.speed.overload --json build/overload.json
+	.venv/bin/python -m benchmarks.speed.overload --json build/overload.json
 
 chaos: setup export ## break three servers in turn under a load: what is lost, minutes
-	.venv/bin/python -m convai.benchmarks.speed.chaos
+	.venv/bin/python -m benchmarks.speed.chaos
 
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Measurement:
 
     def __post_init__(self):
         if self.count < 1:
-            raise CallerMistake(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
+            raise InvalidArgument(f"{self.name}: got {self.count} items to measure; allowed is at least 1")
 
 
 def as_table(lines: Sequence[Sequence[str]]) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.program import exit_status, run_program
+from convai.errors import InvalidArgument
+from convai.program import exit_status, run_program
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ COMMANDS = {
         "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository", "cpu"
     ),
     "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights", "export"),
-    "evaluate": Command("convai.benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
+    "evaluate": Command("benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
     "bench": Command(
-        "convai.benchmarks.speed.bench",
+        "benchmarks.speed.bench",
         "measure latency and throughput beside the floor, the way of 2020 and other servers",
         "cpu",
     ),
@@ -82,7 +82,7 @@ def missing_package_told(command: str) -> Generator[None]:
         extra = OTHER_EXTRAS.get(package, COMMANDS[command].extra)
         if package in ("", "convai") or extra is None:
             raise
-        raise CallerMistake(f"{package} is not installed: pip install 'convai[{extra}]'") from error
+        raise InvalidArgument(f"{package} is not installed: pip install 'convai[{extra}]'") from error
 
 
 def overview() -> argparse.ArgumentParser:

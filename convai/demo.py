@@ -15,8 +15,8 @@ from convai.__main__ import main as convai
 from convai.backends.management.launcher import Server
 from convai.backends.management.warm_up import warm_up
 from convai.generator.profiles import PROFILES
-from convai.pipeline.config_files import DEFAULT_PROFILE
-from convai.pipeline.package_data import packaged
+from convai.description.config_files import DEFAULT_PROFILE
+from convai.package_data import packaged
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

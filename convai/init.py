@@ -14,8 +14,8 @@ from convai.networks.checkpoints.weights import find_weights
 from convai.networks.export.export import Job
 from convai.networks.export.several import export_all
 from convai.networks.registry import NETWORKS
-from convai.pipeline.mistakes import refuse_folder_in_use
-from convai.pipeline.package_data import packaged
+from convai.errors import refuse_folder_in_use
+from convai.package_data import packaged
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".deploy-*", ".export-*")
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def make_repository(folder: Path) -> None:
-    """Make the model repository at `folder`, whole or not at all; raise CallerMistake if something is there."""
+    """Make the model repository at `folder`, whole or not at all; raise InvalidArgument if something is there."""
     refuse_folder_in_use(folder)
     place = folder.resolve().parent
     place.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import soundfile
 
 from convai.backends.management.launcher import Server
 from convai.client import ConvaiClient
-from convai.pipeline.description import NETWORK_NAMES
+from convai.description.pipeline import NETWORK_NAMES
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from convai.client.connection import DEFAULT_ADDRESS
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -82,13 +82,13 @@ def run(args: argparse.Namespace) -> int:
     if args.kind == "speak":
         return make_spoken(args)
     if args.kind == "voice":
-        from convai.benchmarks.quality import speech
+        from benchmarks.quality import speech
 
         return speech.run(args)
     if args.kind == "speech":
         return hear(args)
     # Imported here, because each takes a second that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.tables import as_json, measurements_table
+    from benchmarks.tables import as_json, measurements_table
     from convai.client.client import ConvaiClient
 
     items = read_items(args)
@@ -103,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
 def hear(args: argparse.Namespace) -> int:
     from contextlib import ExitStack
 
-    from convai.benchmarks.quality.hearing import Noise, listen, without_texts
-    from convai.benchmarks.quality.hearing_report import report, report_json
+    from benchmarks.quality.hearing import Noise, listen, without_texts
+    from benchmarks.quality.hearing_report import report, report_json
     from convai.client.client import ConvaiClient
 
     corpora = read_corpora(args)
@@ -124,8 +124,8 @@ def hear(args: argparse.Namespace) -> int:
 
 def read_corpora(args: argparse.Namespace) -> dict[str, list]:
     """The recordings of each manifest under the name of its folder, or its own where folders are called alike."""
-    from convai.benchmarks.quality.question_answering import sample
-    from convai.networks.training.recordings import read_manifest
+    from benchmarks.quality.question_answering import sample
+    from training.common.recordings import read_manifest
 
     names = [manifest.resolve().parent.name for manifest in args.manifest]
     names = names if len(set(names)) == len(names) else [str(manifest) for manifest in args.manifest]
@@ -137,7 +137,7 @@ def read_corpora(args: argparse.Namespace) -> dict[str, list]:
 
 
 def make_spoken(args: argparse.Namespace) -> int:
-    from convai.benchmarks.quality.spoken_questions import make_spoken_questions
+    from benchmarks.quality.spoken_questions import make_spoken_questions
 
     print(make_spoken_questions(args.squad, positive(args.questions), args.voices, args.out, args.seed))
     return 0
@@ -145,22 +145,22 @@ def make_spoken(args: argparse.Namespace) -> int:
 
 def read_items(args: argparse.Namespace) -> list:
     if args.kind == "text":
-        from convai.benchmarks.quality.question_answering import read_questions, sample
+        from benchmarks.quality.question_answering import read_questions, sample
 
         answerable = [asked for asked in read_questions(args.squad) if asked.accepted]
         return sample(answerable, positive(args.questions), args.seed)
-    from convai.networks.training.recordings import read_manifest
+    from training.common.recordings import read_manifest
 
     return read_manifest(args.manifest)[: None if args.limit is None else positive(args.limit)]
 
 
 def positive(count: int) -> int:
     if count < 1:
-        raise CallerMistake(f"got {count} to measure; --questions and --limit must be at least 1")
+        raise InvalidArgument(f"got {count} to measure; --questions and --limit must be at least 1")
     return count
 
 
 def measure_of(kind: str):
-    from convai.benchmarks.quality import served as quality
+    from benchmarks.quality import served as quality
 
     return {"text": quality.reading, "pipeline": quality.conversation}[kind]

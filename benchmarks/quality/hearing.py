@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convai.backends.steps.transcripts import spoken_form
-from convai.benchmarks.quality.intervals import Interval, bootstrap_interval, rate, rate_difference
-from convai.benchmarks.quality.noise import (
+from benchmarks.quality.intervals import Interval, bootstrap_interval, rate, rate_difference
+from benchmarks.quality.noise import (
     BABBLE,
     BABBLE_VOICES,
     KINDS,
@@ -18,13 +18,13 @@ from convai.benchmarks.quality.noise import (
     resampled,
     signal_to_noise_decibels,
 )
-from convai.benchmarks.quality.served import asked_of_all
-from convai.benchmarks.quality.word_errors import WordErrors, word_errors
-from convai.benchmarks.tables import Measurement
+from benchmarks.quality.served import asked_of_all
+from benchmarks.quality.word_errors import WordErrors, word_errors
+from benchmarks.tables import Measurement
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from convai.networks.training.recordings import Recording
-from convai.pipeline.mistakes import CallerMistake
+from training.common.recordings import Recording
+from convai.errors import InvalidArgument
 
 MOST_SPEAKERS = 20  # so many get a line each
 
@@ -39,7 +39,7 @@ class Noise:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise CallerMistake(f"kind of noise must be one of {', '.join(KINDS)}, got {self.kind!r}")
+            raise InvalidArgument(f"kind of noise must be one of {', '.join(KINDS)}, got {self.kind!r}")
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ def listen(
 ) -> list[Heard]:
     """Have every recording heard by every server. A question about a text is heard with the text in mind.
 
-    Raises CallerMistake if a recording says nothing, for which no rate of errors could be given.
+    Raises InvalidArgument if a recording says nothing, for which no rate of errors could be given.
     """
     recordings = [(corpus, recording) for corpus, members in corpora.items() for recording in members]
     said = [spoken_form(recording.text) for _, recording in recordings]
     if wordless := [str(recording.audio) for (_, recording), words in zip(recordings, said, strict=True) if not words]:
-        raise CallerMistake(
+        raise InvalidArgument(
             f"{wordless[0]} and {len(wordless) - 1} more have a text without a word; allowed is one or more"
         )
     files = [recording.audio for _, recording in recordings]
@@ -114,7 +114,7 @@ def noisy(audio: np.ndarray, sample_rate: int, noise: Noise, number: int, files:
     if noise.kind == BABBLE:
         others = [file for file in files if file != files[number]]
         if not others:
-            raise CallerMistake("babble is made of the other recordings of the manifest; got one alone")
+            raise InvalidArgument("babble is made of the other recordings of the manifest; got one alone")
         voices = [resampled(*read_mono(others[i]), sample_rate) for i in rng.integers(len(others), size=BABBLE_VOICES)]
         added = babble(len(audio), voices, rng)
     else:

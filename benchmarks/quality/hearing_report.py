@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 
-from convai.benchmarks.quality.hearing import Heard, measured_groups
-from convai.benchmarks.quality.intervals import FEWEST_SPEAKERS
-from convai.benchmarks.quality.word_errors import commonest
-from convai.benchmarks.tables import as_records, as_table, measurements_table
+from benchmarks.quality.hearing import Heard, measured_groups
+from benchmarks.quality.intervals import FEWEST_SPEAKERS
+from benchmarks.quality.word_errors import commonest
+from benchmarks.tables import as_records, as_table, measurements_table
 
 COMMONEST = 15
 NOTHING = "(nothing)"

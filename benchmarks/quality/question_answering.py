@@ -11,8 +11,8 @@ import onnxruntime
 
 from convai.backends.steps.answer_extractor import AnswerExtractor, best_span
 from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.networks.bert.squad import read_squad
-from convai.pipeline.mistakes import CallerMistake
+from training.bert.squad import read_squad
+from convai.errors import InvalidArgument
 
 MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens
 
@@ -74,13 +74,13 @@ def sample(questions: Sequence[Item], count: int | None, seed: int = 0) -> list[
 def mismatched(questions: list[AskedQuestion], seed: int = 0) -> list[AskedQuestion]:
     """Give every question the context of another, one that holds none of its accepted answers.
 
-    A question whose answer stands everywhere, such as "a", is left out. Raises CallerMistake if that leaves none.
+    A question whose answer stands everywhere, such as "a", is left out. Raises InvalidArgument if that leaves none.
     """
     rng = np.random.default_rng(seed)
     strangers = [mismatch(question, questions, rng) for question in questions]
     found = [stranger for stranger in strangers if stranger is not None]
     if not found:
-        raise CallerMistake(
+        raise InvalidArgument(
             f"each context holds an answer to each of {len(questions)} questions; allowed are more contexts"
         )
     return found

@@ -8,14 +8,14 @@ import jiwer
 from tqdm import tqdm
 
 from convai.backends.steps.transcripts import spoken_form
-from convai.benchmarks.quality.question_answering import AskedQuestion, mismatched
-from convai.benchmarks.quality.squad_metrics import score
-from convai.benchmarks.tables import Measurement
+from benchmarks.quality.question_answering import AskedQuestion, mismatched
+from benchmarks.quality.squad_metrics import score
+from benchmarks.tables import Measurement
 from convai.client.answer import Answer
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from convai.networks.training.recordings import Recording
-from convai.pipeline.mistakes import CallerMistake
+from training.common.recordings import Recording
+from convai.errors import InvalidArgument
 
 PARALLEL_REQUESTS = 2  # enough that the server never waits for this program
 
@@ -39,7 +39,7 @@ def conversation(client: ConvaiClient, recordings: Sequence[Recording]) -> list[
     """The pipeline on spoken questions, beside the same questions as text: the difference is the cost of mishearing."""
     unfit = [str(recording.audio) for recording in recordings if not recording.context or not recording.accepted]
     if unfit:
-        raise CallerMistake(
+        raise InvalidArgument(
             f"{unfit[0]} and {len(unfit) - 1} more lack 'context' or 'answers', which the pipeline needs"
         )
     asked = [AskedQuestion(one.question, one.context, one.accepted) for one in recordings]

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.backends.steps.transcripts import spoken_form
-from convai.benchmarks.quality.listener import Listener
-from convai.benchmarks.quality.prosody import Likeness, Speech, likeness
-from convai.benchmarks.quality.voices import (
+from benchmarks.quality.listener import Listener
+from benchmarks.quality.prosody import Likeness, Speech, likeness
+from benchmarks.quality.voices import (
     Spoken,
     Vocoder,
     Voice,
@@ -24,11 +24,11 @@ from convai.benchmarks.quality.voices import (
     tacotron2_voice,
     teacher_voice,
 )
-from convai.benchmarks.tables import Measurement, as_json, measurements_table
+from benchmarks.tables import Measurement, as_json, measurements_table
 from convai.client.client import ConvaiClient
 from convai.generator.machines import CPU
-from convai.networks.tacotron2.texts import draw_texts
-from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from training.tacotron2.texts import draw_texts
+from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 LEVEL_SECONDS = 0.02  # over which loudness is measured
 PAUSE_PERCENTILE = 5  # of these stretches, the quietest are pauses
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
         measurements.append(measure_voice(name, texts, ones, spoken["teacher"], likenesses, heard))
     print(measurements_table(measurements))
     if args.out:
-        from convai.benchmarks.quality.speech_pictures import draw
+        from benchmarks.quality.speech_pictures import draw
 
         draw(args.out, texts, spoken)
     if args.json:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convai.benchmarks.quality.voices import Spoken
+from benchmarks.quality.voices import Spoken
 
 PICTURES = 5
 MEL_RANGE = (-11.5, 2.0)  # log magnitudes

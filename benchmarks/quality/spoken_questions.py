@@ -8,10 +8,10 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.transcripts import spoken_form
-from convai.benchmarks.quality.question_answering import AskedQuestion, read_questions
-from convai.benchmarks.quality.question_answering import sample as drawn
-from convai.networks.jasper.voices import speak
-from convai.pipeline.mistakes import CallerMistake
+from benchmarks.quality.question_answering import AskedQuestion, read_questions
+from benchmarks.quality.question_answering import sample as drawn
+from training.voices.voices import speak
+from convai.errors import InvalidArgument
 
 MAX_LETTERS = 200  # some 14 seconds of speech
 PEAK = 0.7
@@ -20,11 +20,11 @@ PEAK = 0.7
 def make_spoken_questions(squad_file: Path, count: int, voices: list[str], folder: Path, seed: int = 0) -> Path:
     """Speak `count` questions, taking turns among `voices`; write FLAC files and their manifest.
 
-    Raises CallerMistake if the file holds no answerable question short enough, or a voice cannot speak.
+    Raises InvalidArgument if the file holds no answerable question short enough, or a voice cannot speak.
     """
     usable = [asked for asked in read_questions(squad_file) if asked.accepted and is_short(asked)]
     if not usable:
-        raise CallerMistake(f"{squad_file} holds no answerable question of at most {MAX_LETTERS} letters")
+        raise InvalidArgument(f"{squad_file} holds no answerable question of at most {MAX_LETTERS} letters")
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "manifest.jsonl"
     with open(manifest, "w", encoding="utf-8") as lines:
@@ -44,7 +44,7 @@ def spoken_question(asked: AskedQuestion, voice: str, file: Path) -> dict:
     try:
         audio, sample_rate_hertz = speak(voice, text)
     except (subprocess.SubprocessError, OSError, KeyError) as error:
-        raise CallerMistake(f"voice {voice} cannot speak {text!r}: {error!r}") from error
+        raise InvalidArgument(f"voice {voice} cannot speak {text!r}: {error!r}") from error
     soundfile.write(file, audio * (PEAK / max(abs(audio).max(), 1e-3)), sample_rate_hertz)
     return {
         "audio": file.name,

@@ -1,6 +1,6 @@
 """Have texts spoken whole and as streams: what an independent listener understands of each. Package: moonshine-voice.
 
-python -m convai.benchmarks.quality.streamed_speech --texts dev-v1.1.json.gz --count 200 --json streamed.json
+python -m benchmarks.quality.streamed_speech --texts dev-v1.1.json.gz --count 200 --json streamed.json
 """
 
 import argparse
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convai.client.connection import DEFAULT_ADDRESS
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.program import run_program
+from convai.errors import InvalidArgument
+from convai.program import run_program
 
 MAX_SYMBOLS = 560  # a longer text may not be spoken whole
 
@@ -28,10 +28,10 @@ def run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from convai.backends.steps.transcripts import spoken_form
-    from convai.benchmarks.quality.listener import Listener
+    from benchmarks.quality.listener import Listener
     from convai.client.client import ConvaiClient
-    from convai.pipeline.arrays import Array
-    from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+    from convai.arrays import Array
+    from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
     texts = drawn_texts(args)
     listener = Listener()
@@ -61,12 +61,12 @@ def run(args: argparse.Namespace) -> None:
 def drawn_texts(args: argparse.Namespace) -> list[str]:
     """Texts of more words than `args.above_words`, short enough to be spoken whole."""
     from convai.backends.steps.text_normalizer import normalize
-    from convai.networks.tacotron2.texts import read_texts
+    from training.tacotron2.texts import read_texts
 
     texts = [text for file in args.texts for kind in read_texts(file).values() for text in kind]
     usable = [text for text in texts if len(text.split()) > args.above_words and len(normalize(text)) <= MAX_SYMBOLS]
     if len(usable) < args.count:
-        raise CallerMistake(f"--texts: got {len(usable)} texts of usable length; --count wants {args.count}")
+        raise InvalidArgument(f"--texts: got {len(usable)} texts of usable length; --count wants {args.count}")
     return random.Random(args.seed).sample(usable, args.count)
 
 

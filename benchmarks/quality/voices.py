@@ -11,12 +11,12 @@ import torch
 from convai.backends.steps.audio_trimmer import AudioTrimmer
 from convai.backends.steps.mel_padder import MelPadder
 from convai.backends.steps.text_encoder import TextEncoder
-from convai.backends.steps.voice_mel import mel_spectrogram
+from convai.audio.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
 from convai.generator.machines import CPU
 from convai.networks.checkpoints.weights import build, random_weights, read_weights
 from convai.networks.registry import NETWORKS
-from convai.pipeline.description import VOICE_SAMPLE_RATE_HERTZ
+from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ Voice = Callable[[str], Spoken]
 
 
 def teacher_voice(encoder: TextEncoder) -> Voice:
-    from convai.networks.tacotron2.teacher import Teacher
+    from training.tacotron2.teacher import Teacher
 
     teacher = Teacher()
 

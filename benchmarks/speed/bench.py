@@ -15,10 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from convai.benchmarks.speed.rivals.program import RIVALS
+from benchmarks.speed.baselines.program import RIVALS
 from convai.generator.profiles import PROFILES
-from convai.pipeline.ears import JASPER
-from convai.pipeline.mistakes import CallerMistake
+from convai.description.recognisers import JASPER
+from convai.errors import InvalidArgument
 
 PATHS = ("ensemble", "step-by-step", "floor")
 LOADS = (1, 2, 4, 8, 16)
@@ -61,14 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     check(args)
     # Imported here, because it takes seconds that `--help` and errors in the arguments need not wait for.
-    from convai.benchmarks.speed.question_set import asked_questions
+    from benchmarks.speed.question_set import asked_questions
 
     result = measure(args, asked_questions(args.manifest, args.limit))
     print(result.text())
     if args.json:
         args.json.write_text(result.json() + "\n")
     if args.plot:
-        from convai.benchmarks.speed.load_plot import plot_loads
+        from benchmarks.speed.load_plot import plot_loads
 
         plot_loads(args.plot, result.medians, result.title)
     return 0
@@ -78,22 +78,22 @@ def check(args: argparse.Namespace) -> None:
     """Refuse now what would only fail after minutes."""
     for name in ("repeats", "limit", "rival_threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise CallerMistake(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
+            raise InvalidArgument(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be at least 1")
     if args.network_delay < 0:
-        raise CallerMistake(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
+        raise InvalidArgument(f"--network-delay is {args.network_delay:g}; it must be 0 or more milliseconds")
     if args.network_delay and (args.rivals is not None or args.beside):
-        raise CallerMistake("--network-delay is the ensemble's alone; leave it out, or --rivals and --beside")
+        raise InvalidArgument("--network-delay is the ensemble's alone; leave it out, or --rivals and --beside")
     for file in filter(None, (args.json, args.plot)):
         file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def measure(args: argparse.Namespace, questions: list):
-    from convai.benchmarks.speed.closed_loop import Load
-    from convai.benchmarks.speed.load_result import BenchResult
-    from convai.benchmarks.speed.load_run import Bench
-    from convai.benchmarks.speed.measured_server import measured_server
-    from convai.benchmarks.speed.opened_paths import Opener
-    from convai.benchmarks.speed.rivals.server_process import RivalSetup
+    from benchmarks.speed.closed_loop import Load
+    from benchmarks.speed.load_result import BenchResult
+    from benchmarks.speed.load_run import Bench
+    from benchmarks.speed.measured_server import measured_server
+    from benchmarks.speed.opened_paths import Opener
+    from benchmarks.speed.baselines.server_process import RivalSetup
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
     repository, profile = args.model_repository, args.profile

@@ -1,7 +1,7 @@
 """Break three servers in turn under a steady load, and count what their callers lose.
 
-python -m convai.benchmarks.speed.chaos --requests 300
-python -m convai.benchmarks.speed.chaos --spoken --fault "one killed"
+python -m benchmarks.speed.chaos --requests 300
+python -m benchmarks.speed.chaos --spoken --fault "one killed"
 """
 
 import argparse
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convai.generator.profiles import PROFILES
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.program import run_program
+from convai.errors import InvalidArgument
+from convai.program import run_program
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,9 +20,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     # Imported here, because it takes seconds that `--help` need not wait for.
-    from convai.benchmarks.speed.chaos_load import Load, table
-    from convai.benchmarks.speed.chaos_questions import spoken, written
-    from convai.benchmarks.speed.chaos_run import run_faults
+    from benchmarks.speed.chaos_load import Load, table
+    from benchmarks.speed.chaos_questions import spoken, written
+    from benchmarks.speed.chaos_run import run_faults
 
     load = Load(args.in_flight, args.requests, args.timeout)
     faults = possible_faults(args.fault)
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
 def possible_faults(wanted: Sequence[str] | None) -> Sequence[str]:
     """What can be done on this machine; the program begins anew if one of them takes a network of its own."""
-    from convai.benchmarks.speed import chaos_network
-    from convai.benchmarks.speed.chaos_faults import CUT_OFF, FAULTS
+    from benchmarks.speed import chaos_network
+    from benchmarks.speed.chaos_faults import CUT_OFF, FAULTS
 
     faults = wanted or list(FAULTS)
     if CUT_OFF not in faults or chaos_network.is_own():
@@ -43,13 +43,13 @@ def possible_faults(wanted: Sequence[str] | None) -> Sequence[str]:
         chaos_network.start_anew()
     reason = f"{CUT_OFF!r} needs a network namespace: programs `unshare` and `ip`, and a machine that allows it"
     if wanted:
-        raise CallerMistake(reason)
+        raise InvalidArgument(reason)
     print(f"left out: {reason}", file=sys.stderr, flush=True)
     return [fault for fault in faults if fault != CUT_OFF]
 
 
 def parser() -> argparse.ArgumentParser:
-    from convai.benchmarks.speed.chaos_faults import FAULTS
+    from benchmarks.speed.chaos_faults import FAULTS
 
     parser = argparse.ArgumentParser(
         prog="chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

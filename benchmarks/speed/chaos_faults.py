@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from convai.benchmarks.speed.chaos_load import Finding, Log, wait_until
-from convai.benchmarks.speed.chaos_network import Cable
-from convai.benchmarks.speed.chaos_questions import QUESTION
-from convai.benchmarks.speed.chaos_server import ChaosServer
+from benchmarks.speed.chaos_load import Finding, Log, wait_until
+from benchmarks.speed.chaos_network import Cable
+from benchmarks.speed.chaos_questions import QUESTION
+from benchmarks.speed.chaos_server import ChaosServer
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.errors import Overloaded, TimedOut
 

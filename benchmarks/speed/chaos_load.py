@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from math import inf
 from threading import Event
 
-from convai.benchmarks.speed.chaos_questions import Ask, is_same
-from convai.benchmarks.tables import as_table
+from benchmarks.speed.chaos_questions import Ask, is_same
+from benchmarks.tables import as_table
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 HEADS = ["fault", "asked", "lost", "wrong", "slowest over usual", "left behind", "bar"]
 ENOUGH_SECONDS = 120.0  # for the requests that a short fault leaves to be sent
@@ -29,7 +29,7 @@ class Load:
     def __post_init__(self) -> None:
         for name in ("in_flight", "requests"):
             if getattr(self, name) < 1:
-                raise CallerMistake(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise InvalidArgument(f"{name} is {getattr(self, name)}; it must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convai.benchmarks.speed.question_set import default_contexts, manifest_questions
+from benchmarks.speed.question_set import default_contexts, manifest_questions
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
-from convai.pipeline.package_data import packaged
+from convai.package_data import packaged
 
 QUESTION = "What is he often called?"
 CONTEXTS = 8  # of one sentence or three, which BERT reads quickly

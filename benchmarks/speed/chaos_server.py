@@ -19,7 +19,7 @@ from convai.backends.management.run_folder import processes_of
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
 from convai.client.step_times import counters
-from convai.pipeline.wiring import wiring_of
+from convai.description.wiring import wiring_of
 
 READY_SECONDS = 180
 STOP_SECONDS = 60

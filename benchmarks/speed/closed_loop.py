@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 QuestionT = TypeVar("QuestionT")
 ReplyT = TypeVar("ReplyT")
@@ -25,9 +25,9 @@ class Load:
     def __post_init__(self):
         for name in ("in_flight", "requests"):
             if getattr(self, name) < 1:
-                raise CallerMistake(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise InvalidArgument(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not self.seconds > 0:
-            raise CallerMistake(f"seconds is {self.seconds}; it must be above 0")
+            raise InvalidArgument(f"seconds is {self.seconds}; it must be above 0")
 
     @property
     def lead_in(self) -> int:

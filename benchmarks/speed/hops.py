@@ -1,7 +1,7 @@
 """What a hop costs: processor time of ensembles of steps that do nothing, by what each does beside nothing.
 
-python -m convai.benchmarks.speed.hops
-python -m convai.benchmarks.speed.hops --requests 400 --rounds 5
+python -m benchmarks.speed.hops
+python -m benchmarks.speed.hops --requests 400 --rounds 5
 
 `echo` reads its input and gives it back in the fewest calls to Triton; the others do one thing more. Each stands eight
 times in an ensemble; what a call of the step by itself costs is taken off, and a seventh of the rest is a hop. They
@@ -22,10 +22,10 @@ import tritonclient.grpc as triton
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import PROC, stubs_of
-from convai.benchmarks.tables import as_table
-from convai.pipeline.arrays import Array
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.program import run_program
+from benchmarks.tables import as_table
+from convai.arrays import Array
+from convai.errors import InvalidArgument
+from convai.program import run_program
 
 MODEL = """
 import json
@@ -167,7 +167,7 @@ def table(costs: Mapping[str, list[Cost]]) -> str:
 
 def run(args: argparse.Namespace) -> None:
     if min(args.requests, args.rounds, *args.floats) < 1:
-        raise CallerMistake("--requests, --rounds and --floats must be at least 1")
+        raise InvalidArgument("--requests, --rounds and --floats must be at least 1")
     for floats in args.floats:
         print(f"{floats:,} numbers handed on, one request at a time")
         print(table(measure(floats, args.requests, args.rounds)), flush=True)

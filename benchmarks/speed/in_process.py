@@ -16,10 +16,10 @@ from convai.client.step_by_step import needed_calls
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.settings import thread_parameters
-from convai.pipeline.arrays import Array
-from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.wire_names import plain_name
+from convai.arrays import Array
+from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
+from convai.errors import InvalidArgument
+from convai.description.wire_names import plain_name
 
 Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]
@@ -103,7 +103,7 @@ def network_class(name: str, engine: str) -> type:
         from convai.backends.engines.pytorch.network import TorchScriptNetwork
 
         return TorchScriptNetwork
-    raise CallerMistake(
+    raise InvalidArgument(
         f"{name} runs on {engine}; what can be called directly runs on onnxruntime, openvino or pytorch"
     )
 

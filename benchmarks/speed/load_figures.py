@@ -7,10 +7,10 @@ from statistics import fmean, median
 
 import numpy as np
 
-from convai.benchmarks.speed.closed_loop import LoadOutcome
-from convai.benchmarks.speed.paths import Reply
-from convai.benchmarks.speed.server_memory import Memory
-from convai.benchmarks.speed.step_shares import StepShare
+from benchmarks.speed.closed_loop import LoadOutcome
+from benchmarks.speed.paths import Reply
+from benchmarks.speed.server_memory import Memory
+from benchmarks.speed.step_shares import StepShare
 
 PERCENTILES = (50, 90, 99)
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-from convai.benchmarks.speed.load_figures import LoadFigures
-from convai.pipeline.description import STEPS
+from benchmarks.speed.load_figures import LoadFigures
+from convai.description.pipeline import STEPS
 
 COLOURS = {
     "ensemble": "tab:blue",

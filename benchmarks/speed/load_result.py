@@ -10,10 +10,10 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from convai.benchmarks.speed.load_figures import LoadFigures, medians
-from convai.benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
-from convai.benchmarks.speed.question_set import Question
-from convai.benchmarks.speed.targets import Target, targets
+from benchmarks.speed.load_figures import LoadFigures, medians
+from benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
+from benchmarks.speed.question_set import Question
+from benchmarks.speed.targets import Target, targets
 
 SERVING = ("convai", "nvidia-pytriton", "onnxruntime", "openvino", "torch", "tritonclient", "numpy")
 PACKAGES = (*SERVING, "fastapi", "uvicorn", "uvloop", "ray")

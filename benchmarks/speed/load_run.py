@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from tqdm import tqdm
 
-from convai.benchmarks.speed.closed_loop import Load, run_load
-from convai.benchmarks.speed.load_figures import LoadFigures, beside_the_floor, figures_of
-from convai.benchmarks.speed.paths import OUTPUTS, AnswerPath, Reply
-from convai.benchmarks.speed.question_set import Question
-from convai.benchmarks.speed.server_memory import memory_of, processor_seconds
-from convai.benchmarks.speed.step_shares import StepShare, called_shares, served_shares
+from benchmarks.speed.closed_loop import Load, run_load
+from benchmarks.speed.load_figures import LoadFigures, beside_the_floor, figures_of
+from benchmarks.speed.paths import OUTPUTS, AnswerPath, Reply
+from benchmarks.speed.question_set import Question
+from benchmarks.speed.server_memory import memory_of, processor_seconds
+from benchmarks.speed.step_shares import StepShare, called_shares, served_shares
 from convai.client.client import ConvaiClient
 from convai.client.step_by_step import needed_calls
 from convai.client.step_times import Counters, counters, requests_between, settled_counters

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from convai.benchmarks.speed.load_figures import LoadFigures
-from convai.benchmarks.tables import as_table
+from benchmarks.speed.load_figures import LoadFigures
+from benchmarks.tables import as_table
 
 MEGABYTE = 1e6
 HEADINGS = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convai.backends.management.launcher import Server
-from convai.benchmarks.speed.delay_relay import DelayRelay
-from convai.benchmarks.speed.server_memory import Memory, memory_of, server_at, with_children
+from benchmarks.speed.delay_relay import DelayRelay
+from benchmarks.speed.server_memory import Memory, memory_of, server_at, with_children
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from convai.benchmarks.speed.measured_server import MeasuredServer
-from convai.benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
-from convai.benchmarks.speed.rivals.program import RIVALS
-from convai.benchmarks.speed.rivals.server_process import RivalSetup
+from benchmarks.speed.measured_server import MeasuredServer
+from benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
+from benchmarks.speed.baselines.program import RIVALS
+from benchmarks.speed.baselines.server_process import RivalSetup
 from convai.client.client import ConvaiClient
 
 
@@ -36,7 +36,7 @@ class Opener:
 
     def open(self, name: str, stack: ExitStack) -> AnswerPath:
         if name in RIVALS:
-            from convai.benchmarks.speed.rivals.opened import PATHS  # which takes packages of the extra `rivals`
+            from benchmarks.speed.baselines.opened import PATHS  # which takes packages of the extra `rivals`
 
             return stack.enter_context(PATHS[name](self.rivals))
         if name == "floor":

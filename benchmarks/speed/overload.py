@@ -1,6 +1,6 @@
 """Overload a server for a while and see that it answers rightly or refuses quickly, and is itself again afterwards.
 
-python -m convai.benchmarks.speed.overload --in-flight 64 --seconds 60 --json overload.json
+python -m benchmarks.speed.overload --in-flight 64 --seconds 60 --json overload.json
 """
 
 import argparse
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from convai.generator.profiles import PROFILES
-from convai.pipeline.program import run_program
+from convai.program import run_program
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,10 +17,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     # Imported here, because it takes seconds that `--help` need not wait for.
-    from convai.benchmarks.speed.closed_loop import Load
-    from convai.benchmarks.speed.measured_server import measured_server
-    from convai.benchmarks.speed.overload_run import overload
-    from convai.benchmarks.speed.question_set import default_questions
+    from benchmarks.speed.closed_loop import Load
+    from benchmarks.speed.measured_server import measured_server
+    from benchmarks.speed.overload_run import overload
+    from benchmarks.speed.question_set import default_questions
 
     load = Load(args.in_flight, args.seconds)
     with measured_server(args.server, args.model_repository, args.profile) as server:

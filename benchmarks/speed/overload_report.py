@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from convai.benchmarks.speed.load_table import MEGABYTE
-from convai.benchmarks.speed.server_memory import Memory
-from convai.benchmarks.speed.targets import Target
-from convai.benchmarks.tables import as_table
+from benchmarks.speed.load_table import MEGABYTE
+from benchmarks.speed.server_memory import Memory
+from benchmarks.speed.targets import Target
+from benchmarks.tables import as_table
 
 REFUSAL_SECONDS = 1.0
 GROWTH_RATIO = 1.1  # of memory, second half of the overload over the first

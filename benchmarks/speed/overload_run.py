@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 
-from convai.benchmarks.speed.closed_loop import Load, run_load
-from convai.benchmarks.speed.measured_server import MeasuredServer
-from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase, Sample
-from convai.benchmarks.speed.paths import EnsemblePath
-from convai.benchmarks.speed.question_set import Question
+from benchmarks.speed.closed_loop import Load, run_load
+from benchmarks.speed.measured_server import MeasuredServer
+from benchmarks.speed.overload_report import Attempt, OverloadReport, Phase, Sample
+from benchmarks.speed.paths import EnsemblePath
+from benchmarks.speed.question_set import Question
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError, Overloaded
 

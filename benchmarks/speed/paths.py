@@ -18,14 +18,14 @@ from typing import Protocol
 
 import numpy as np
 
-from convai.benchmarks.speed.in_process import Arrays, InProcess, by_name, python_steps
-from convai.benchmarks.speed.pipeline_process import PipelineProcess
-from convai.benchmarks.speed.question_set import Question
+from benchmarks.speed.in_process import Arrays, InProcess, by_name, python_steps
+from benchmarks.speed.pipeline_process import PipelineProcess
+from benchmarks.speed.question_set import Question
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import wire_names_of
-from convai.pipeline.description import NETWORK_NAMES
+from convai.description.pipeline import NETWORK_NAMES
 
 OUTPUTS = ("question", "answer", "answer_score", "answer_span", "answer_audio")
 AUDIO_TOLERANCE = 1e-3  # of full scale: what the pipeline promises of one request in any company

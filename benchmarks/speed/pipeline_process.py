@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from convai.benchmarks.speed.in_process import Arrays, whole_pipeline
+from benchmarks.speed.in_process import Arrays, whole_pipeline
 from convai.client.requests import Request
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,5 @@ def serve(connection: Connection, model_repository: Path, profile: str, threads:
                 start = time.perf_counter()
                 tensors, step_seconds = pipeline.run(request)
                 connection.send(Made(tensors, time.perf_counter() - start, step_seconds))
-            except (CallerMistake, OSError) as error:
+            except (InvalidArgument, OSError) as error:
                 connection.send(error)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from convai.client.audio_files import read_mono
-from convai.networks.training.recordings import Recording, read_manifest
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.package_data import packaged
+from training.common.recordings import Recording, read_manifest
+from convai.errors import InvalidArgument
+from convai.package_data import packaged
 
 EXAMPLE = packaged("client", "examples", "question.wav")
 CONTEXTS = packaged("benchmarks", "speed", "contexts.txt")
@@ -81,16 +81,16 @@ def cut(paragraphs: list[list[str]], size: int) -> str:
 
 
 def manifest_questions(manifest: Path, limit: int | None) -> list[Question]:
-    """The first `limit` recordings of a manifest. Raises CallerMistake if one has no context to answer from."""
+    """The first `limit` recordings of a manifest. Raises InvalidArgument if one has no context to answer from."""
     recordings = read_manifest(manifest)[:limit]
     for recording in recordings:
         if not recording.context:
-            raise CallerMistake(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
+            raise InvalidArgument(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
     return [read_question(recording) for recording in recordings]
 
 
 def read_question(recording: Recording) -> Question:
     try:
         return Question(*read_mono(recording.audio), recording.context)
-    except CallerMistake as error:
-        raise CallerMistake(f"{recording.audio} {error}") from error
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{recording.audio} {error}") from error

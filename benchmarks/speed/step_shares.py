@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from convai.benchmarks.speed.paths import Reply
+from benchmarks.speed.paths import Reply
 from convai.client.step_times import NANOSECONDS_PER_SECOND, Counters
 
 

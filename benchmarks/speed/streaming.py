@@ -1,6 +1,6 @@
 """Measure streams beside whole answers: the first sound, long texts and their memory, gaps when several play at once.
 
-python -m convai.benchmarks.speed.streaming --json streaming.json
+python -m benchmarks.speed.streaming --json streaming.json
 """
 
 import argparse
@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convai.generator.profiles import PROFILES
-from convai.pipeline.program import run_program
+from convai.program import run_program
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,8 +19,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     # Imported here, because it takes seconds that `--help` need not wait for.
-    from convai.benchmarks.speed.measured_server import measured_server
-    from convai.benchmarks.speed.streaming_run import measure
+    from benchmarks.speed.measured_server import measured_server
+    from benchmarks.speed.streaming_run import measure
 
     with measured_server(args.server, args.model_repository, args.profile) as server:
         report = measure(server, args.rounds, args.characters, args.streams)

@@ -9,9 +9,9 @@ from itertools import cycle, islice
 from statistics import median
 from typing import Any
 
-from convai.benchmarks.speed.measured_server import MeasuredServer
-from convai.benchmarks.speed.question_set import CONTEXTS, EXAMPLE
-from convai.benchmarks.tables import as_table
+from benchmarks.speed.measured_server import MeasuredServer
+from benchmarks.speed.question_set import CONTEXTS, EXAMPLE
+from benchmarks.tables import as_table
 from convai.client.answer import AnswerChunk
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient

@@ -1,6 +1,6 @@
 """Measure what somebody at the page waits for: the answer after the end of speech, and captions while one speaks.
 
-python -m convai.benchmarks.speed.talk --questions 7
+python -m benchmarks.speed.talk --questions 7
 
 Chromium speaks the example question into the page again and again, from a recording that stands for its microphone.
 After each answer the same recording is asked by gRPC, so that both are measured while the machine is equally busy.
@@ -25,9 +25,9 @@ import soxr
 
 from convai.client import ConvaiClient
 from convai.client.turns import TAIL_SECONDS
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.package_data import packaged
-from convai.pipeline.program import run_program
+from convai.errors import InvalidArgument
+from convai.package_data import packaged
+from convai.program import run_program
 
 EXAMPLES = packaged("client", "examples")
 TIMELINE = packaged("benchmarks", "speed", "page_timeline.js")
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace) -> None:
-    from convai.benchmarks.speed.measured_server import measured_server
+    from benchmarks.speed.measured_server import measured_server
 
     with measured_server(args.server, args.model_repository, args.profile) as server:
         figures = measure(server.address, args.questions)
@@ -123,7 +123,7 @@ def page_hearing(address: str, sound: np.ndarray) -> Iterator:
 
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
-        raise CallerMistake("this needs a browser; `apt-get install chromium` brings one")
+        raise InvalidArgument("this needs a browser; `apt-get install chromium` brings one")
     with tempfile.TemporaryDirectory() as folder, talk(address) as url, sync_playwright() as playwright:
         soundfile.write(f"{folder}/microphone.wav", sound, MICROPHONE_RATE, subtype="PCM_16")
         microphone = f"--use-file-for-fake-audio-capture={folder}/microphone.wav%noloop"

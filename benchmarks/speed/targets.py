@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convai.benchmarks.speed.load_figures import LoadFigures
+from benchmarks.speed.load_figures import LoadFigures
 
 READY_SECONDS = 20.0
 LATENCY_RATIO, LATENCY_SECONDS = 1.05, 0.010  # over the floor, at 1 in flight

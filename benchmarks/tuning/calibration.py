@@ -1,4 +1,4 @@
-"""Choose answer_score's scale, bias and threshold: python -m convai.benchmarks.tuning.calibration --squad dev.json
+"""Choose answer_score's scale, bias and threshold: python -m benchmarks.tuning.calibration --squad dev.json
 
 Half of the questions choose the numbers, the other half tells how well they do. Each question is asked once with its
 own context and once with one that does not hold its answer.
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.backends.steps.transcripts import spoken_form
-from convai.benchmarks.quality.question_answering import (
+from benchmarks.quality.question_answering import (
     BertRunner,
     ForcedAnswer,
     mismatched,
@@ -25,11 +25,11 @@ from convai.benchmarks.quality.question_answering import (
     reply,
     sample,
 )
-from convai.benchmarks.quality.squad_metrics import f1, score
+from benchmarks.quality.squad_metrics import f1, score
 from convai.generator.profiles import PROFILES
-from convai.networks.bert.questions import misheard_form
-from convai.pipeline.package_data import packaged
-from convai.pipeline.program import run_program
+from training.bert.questions import misheard_form
+from convai.package_data import packaged
+from convai.program import run_program
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
 VOCABULARY_FILE = packaged("model_repository", "qa_tokenizer", "1", "vocab.txt")
@@ -125,7 +125,7 @@ def ask_all(tokenizer: QaTokenizer, bert: BertRunner, questions: list, label: st
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m convai.benchmarks.tuning.calibration", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning.calibration", description=__doc__)
     parser.add_argument("--squad", type=Path, required=True, help="questions, SQuAD format, may be gzipped")
     parser.add_argument("--questions", type=int, default=1000, help="how many questions to draw (default: 1000)")
     parser.add_argument("--wrongly-refused", type=float, default=0.05, help="share of answerable ones (default: 0.05)")

@@ -1,7 +1,7 @@
 """Compare greedy decoding with beam search and choose its weights:
 
-python -m convai.benchmarks.tuning.decoding --manifest dev/manifest.jsonl --save dev.npz
-python -m convai.benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 --word-insertion-bonus 0
+python -m benchmarks.tuning.decoding --manifest dev/manifest.jsonl --save dev.npz
+python -m benchmarks.tuning.decoding --log-probs dev.npz --language-model-weight 0.4 0.6 --word-insertion-bonus 0
 
 Every second recording chooses the weights, the others tell how well they do. Recordings whose manifest names the text
 that the question is about are decoded with and without it. Times are of one CPU thread.
@@ -23,11 +23,11 @@ import soundfile
 from tqdm import tqdm
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.tables import Measurement, measurements_table
-from convai.networks.training.recordings import read_manifest
-from convai.pipeline.mistakes import CallerMistake, reading
-from convai.pipeline.package_data import packaged
-from convai.pipeline.program import run_program
+from benchmarks.tables import Measurement, measurements_table
+from training.common.recordings import read_manifest
+from convai.errors import InvalidArgument, reading
+from convai.package_data import packaged
+from convai.program import run_program
 
 LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
 RESCORER_FILE = LANGUAGE_MODEL_FILE.with_name("english_rescorer.safetensors")
@@ -67,7 +67,7 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
     import torch
 
     from convai.networks.checkpoints.weights import build, read_weights
-    from convai.networks.jasper.data import SERVED_FEATURES
+    from training.jasper.data import SERVED_FEATURES
     from convai.networks.registry import NETWORKS
 
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
@@ -140,7 +140,7 @@ def beam_search(language_model: Path, rescorer: Path, options: Mapping[str, Any]
     try:
         return CtcDecoder(decoder="beam_search", **files, **options)
     except ValueError as error:  # the step checks what the server's configuration says; here these are options
-        raise CallerMistake(str(error)) from error
+        raise InvalidArgument(str(error)) from error
 
 
 def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) -> tuple[str, list[Measurement]]:
@@ -151,7 +151,7 @@ def choose(made: dict[str, Callable[[], CtcDecoder]], heard: Sequence[Heard]) ->
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m convai.benchmarks.tuning.decoding",
+        prog="python -m benchmarks.tuning.decoding",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,7 +1,7 @@
 """Compare ways to share out the processors among the networks: threads of each run, and processes of each network.
 
-python -m convai.benchmarks.tuning.processes
-python -m convai.benchmarks.tuning.processes --variant as-it-is --variant jasper=1x1,bert=1x2,waveglow=1x2 --loads 1 8
+python -m benchmarks.tuning.processes
+python -m benchmarks.tuning.processes --variant as-it-is --variant jasper=1x1,bert=1x2,waveglow=1x2 --loads 1 8
 
 A variant names networks with threads x processes, for instance bert=1x2; the others stay as the profile has them.
 Each is served by itself, and all take turns, so that what else the machine does hits all alike.
@@ -21,17 +21,17 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convai.backends.management.launcher import Server
-from convai.benchmarks.speed.closed_loop import Load, run_load
-from convai.benchmarks.speed.question_set import Question, default_questions
-from convai.benchmarks.speed.server_memory import memory_of, processor_seconds, with_children
-from convai.benchmarks.tables import as_table
+from benchmarks.speed.closed_loop import Load, run_load
+from benchmarks.speed.question_set import Question, default_questions
+from benchmarks.speed.server_memory import memory_of, processor_seconds, with_children
+from benchmarks.tables import as_table
 from convai.client.client import ConvaiClient
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import render
 from convai.generator.settings import thread_parameters
-from convai.pipeline.description import NETWORK_NAMES
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.program import run_program
+from convai.description.pipeline import NETWORK_NAMES
+from convai.errors import InvalidArgument
+from convai.program import run_program
 
 AS_IT_IS = "as-it-is"
 VARIANTS = (
@@ -66,7 +66,7 @@ def varied(profile: Profile, variant: str) -> Profile:
     for part in variant.split(","):
         match = re.fullmatch(r"(\w+)=(\d+)x(\d+)", part)
         if match is None or match[1] not in NETWORK_NAMES:
-            raise CallerMistake(f"--variant has {part!r}; allowed is {AS_IT_IS}, or parts like bert=1x2")
+            raise InvalidArgument(f"--variant has {part!r}; allowed is {AS_IT_IS}, or parts like bert=1x2")
         own, threads, instances = settings[match[1]], int(match[2]), int(match[3])
         parameters = {**own.parameters, **thread_parameters(own.engine, threads)}
         settings[match[1]] = replace(own, instances=instances, parameters=parameters)
@@ -157,7 +157,7 @@ def table(found: Sequence[Figures]) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m convai.benchmarks.tuning.processes",
+        prog="python -m benchmarks.tuning.processes",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,7 +11,7 @@ from support.fake_triton import FakeTriton, serving
 from convai.__main__ import main
 from convai.client.ask import plan
 from convai.client.audio_files import read_mono
-from convai.pipeline.wiring import wiring_of
+from convai.description.wiring import wiring_of
 
 TONE = 0.5 * np.sin(np.arange(8_000) / 10)
 NOBODY = "127.0.0.1:1"

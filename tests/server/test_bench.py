@@ -5,7 +5,7 @@ import soundfile
 from support.sounds import chirp
 
 from convai.__main__ import main
-from convai.benchmarks.speed.server_memory import memory_of, server_at, with_children
+from benchmarks.speed.server_memory import memory_of, server_at, with_children
 from convai.generator.profiles import PROFILES
 
 

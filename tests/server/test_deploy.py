@@ -13,7 +13,7 @@ from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.networks.export.formats import FORMATS
-from convai.pipeline.config_files import DEFAULT_PROFILE
+from convai.description.config_files import DEFAULT_PROFILE
 
 PROFILES_OF_A_CPU = [name for name, profile in PROFILES.items() if profile.machine.kind == "KIND_CPU"]
 ROWS = np.array([[4, 1, 0], [0, -1, -2], [1, 1, 1]], np.float32)

@@ -4,7 +4,7 @@ import pytest
 from support.places import EXAMPLES
 
 from convai.client.audio_files import read_mono
-from convai.networks.training.recordings import read_manifest
+from training.common.recordings import read_manifest
 
 RECORDINGS = read_manifest(EXAMPLES / "examples.jsonl")
 MAX_BYTES = 300_000

@@ -17,7 +17,7 @@ from convai.backends.management.processes import stubs_of
 from convai.backends.runtime import metrics
 from convai.backends.runtime.metrics import Counter
 from convai.client import InvalidInput
-from convai.pipeline.description import MODEL_NAMES
+from convai.description.pipeline import MODEL_NAMES
 
 SECONDS = "convai_question_seconds_total"
 

@@ -1,6 +1,6 @@
 """The default networks answer on OpenVINO as on ONNX Runtime, within the tolerances of their precision.
 
-Quality in words and F1 is measured by `python -m convai.benchmarks.quality.two_profiles`.
+Quality in words and F1 is measured by `python -m benchmarks.quality.two_profiles`.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 from support.places import EXAMPLES
 
 from convai.backends.engines.openvino.network import OpenVinoNetwork
-from convai.benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
+from benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
 from convai.client.audio_files import read_mono
 from convai.client.requests import hearing_inputs, text_row
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from support.fake_triton import FakeTriton, serving
 
-from convai.benchmarks.speed.closed_loop import Load
-from convai.benchmarks.speed.measured_server import MeasuredServer
-from convai.benchmarks.speed.overload import main
-from convai.benchmarks.speed.overload_report import Attempt, OverloadReport, Phase
-from convai.benchmarks.speed.overload_run import overload
-from convai.benchmarks.speed.question_set import Question
-from convai.benchmarks.speed.server_memory import Memory
+from benchmarks.speed.closed_loop import Load
+from benchmarks.speed.measured_server import MeasuredServer
+from benchmarks.speed.overload import main
+from benchmarks.speed.overload_report import Attempt, OverloadReport, Phase
+from benchmarks.speed.overload_run import overload
+from benchmarks.speed.question_set import Question
+from benchmarks.speed.server_memory import Memory
 
 QUESTIONS = [Question(np.full(1600, 0.1, np.float32), 16_000, context) for context in ("Ada wrote it.", "Bob did.")]
 OUTPUTS = {

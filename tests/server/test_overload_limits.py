@@ -8,7 +8,7 @@ from convai.backends.runtime.parameters import whole_number
 from convai.generator.check import parse
 from convai.generator.machines import CPU
 from convai.generator.settings import Settings
-from convai.pipeline.description import STEPS
+from convai.description.pipeline import STEPS
 
 REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 NETWORKS_NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]

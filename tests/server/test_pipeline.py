@@ -12,8 +12,8 @@ from support.triton_requests import infer_together
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.pipeline.description import ENSEMBLES
-from convai.pipeline.wiring import wiring_of
+from convai.description.pipeline import ENSEMBLES
+from convai.description.wiring import wiring_of
 
 OUTPUTS = ENSEMBLES[0].outputs
 STEPS = tuple(call.step for call in wiring_of("convai_ensemble").calls)

@@ -16,7 +16,7 @@ from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, timed_answer
 from convai.generator.machines import CPU
-from convai.pipeline.wiring import wiring_of
+from convai.description.wiring import wiring_of
 
 pytestmark = [
     pytest.mark.skipif(

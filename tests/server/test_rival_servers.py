@@ -7,8 +7,8 @@ import pytest
 from support.places import EXAMPLES
 
 from convai.__main__ import main
-from convai.benchmarks.speed.rivals.program import RIVALS
-from convai.benchmarks.speed.rivals.server_process import RivalSetup
+from benchmarks.speed.baselines.program import RIVALS
+from benchmarks.speed.baselines.server_process import RivalSetup
 
 INSTALLED = [rival for rival in RIVALS if rival != "ray" or find_spec("ray")]
 PROCESSES = 2

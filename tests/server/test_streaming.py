@@ -12,11 +12,11 @@ from support.sounds import chirp
 
 from convai.__main__ import main
 from convai.backends.steps.mel_splitter import MelSplitter
-from convai.benchmarks.speed.in_process import network, python_step
+from benchmarks.speed.in_process import network, python_step
 from convai.client import AsyncConvaiClient, InvalidInput
 from convai.client.step_times import counters, requests_between, settled_counters
 from convai.generator.profiles import PROFILES
-from convai.pipeline.description import VOICE_HOP_LENGTH
+from convai.description.pipeline import VOICE_HOP_LENGTH
 
 TEXT = (
     "The rainforest covers most of the basin, and nine countries share it. It is the largest of its kind; more than"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from convai.backends.management.control import ControlError
 from convai.backends.management.warm_up import ENSEMBLE, SILENCE, warm_up
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.pipeline.wiring import wiring_of
+from convai.description.wiring import wiring_of
 
 
 @dataclass

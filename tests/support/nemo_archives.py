@@ -7,9 +7,9 @@ import tarfile
 import torch
 import yaml
 
-from convai.backends.steps.voice_mel import filterbank
+from convai.audio.voice_mel import filterbank
 from convai.networks.jasper.nemo import filters
-from convai.pipeline.description import LABELS
+from convai.description.pipeline import LABELS
 
 ASR, TTS = "nemo.collections.asr.modules", "nemo.collections.tts.modules"
 FILTERBANK = "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from convai.pipeline.description import LABELS
+from convai.description.pipeline import LABELS
 
 
 def chirp(seconds, sample_rate=16_000, seed=0):

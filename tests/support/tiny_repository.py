@@ -15,7 +15,7 @@ import numpy as np
 
 from convai.backends.runtime.adapter import python_step
 from convai.backends.runtime.python_step import PythonStep
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Amplifier(PythonStep):
 
     def __call__(self, *, x, note, seed):
         if np.isnan(x).any():
-            raise CallerMistake(f"x holds NaN, says {__file__}; allowed are finite numbers")
+            raise InvalidArgument(f"x holds NaN, says {__file__}; allowed are finite numbers")
         if note == "fail":
             raise KeyError(__file__)
         if note == "broadcast":

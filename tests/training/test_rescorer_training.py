@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from convai.backends.steps.rescorer import Rescorer
-from convai.networks.jasper.books import measured_texts
-from convai.networks.rescorer import corpus as corpus_program
-from convai.networks.rescorer import train as train_program
-from convai.networks.rescorer.corpus import Corpus
-from convai.networks.rescorer.model import RescorerConfig
-from convai.networks.rescorer.spelled import spelled_sentences
-from convai.networks.rescorer.training import Recipe, Steps, parted, training_of
-from convai.networks.training.training import Schedule
-from convai.pipeline.mistakes import CallerMistake
+from training.language_model.books import measured_texts
+from training.rescorer import corpus as corpus_program
+from training.rescorer import train as train_program
+from training.rescorer.corpus import Corpus
+from training.rescorer.model import RescorerConfig
+from training.rescorer.spelled import spelled_sentences
+from training.rescorer.training import Recipe, Steps, parted, training_of
+from training.common.training import Schedule
+from convai.errors import InvalidArgument
 
 NAMES = [start + end for start in ("bar", "dor", "fen", "gil", "kel", "mor") for end in ("a", "os", "ix", "um")]
 EVERYDAY = "Where is the sea?\nThe hills are far.\nNobody lived here.\nAn old secret.\n"
@@ -91,7 +91,7 @@ def test_letters_digits_numbers_and_dates_are_made_the_same_each_time():
 
 
 def test_too_few_words_are_refused(files):
-    with pytest.raises(CallerMistake, match="the texts hold 32 words; needed are 31,998"):
+    with pytest.raises(InvalidArgument, match="the texts hold 32 words; needed are 31,998"):
         corpus_program.corpus_of([files / "train.json", files / "everyday.txt"], [], set(), RescorerConfig())
 
 

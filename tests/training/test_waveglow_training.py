@@ -6,13 +6,13 @@ import pytest
 import soundfile
 import torch
 
-from convai.backends.steps.voice_mel import mel_spectrogram
+from convai.audio.voice_mel import mel_spectrogram
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
-from convai.networks.training.training import Schedule
-from convai.networks.waveglow import train
-from convai.networks.waveglow.data import Recordings
-from convai.networks.waveglow.losses import LossWeights, batch_losses, log_mel, spectral_loss
+from training.common.training import Schedule
+from training.waveglow import train
+from training.waveglow.data import Recordings
+from training.waveglow.losses import LossWeights, batch_losses, log_mel, spectral_loss
 from convai.networks.waveglow.model import CONFIGS, WaveGlow
 
 QUICK = train.Recipe(

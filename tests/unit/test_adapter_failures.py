@@ -9,7 +9,7 @@ from support.fake_python_backend import FakePythonBackend, Request, arguments
 
 from convai.backends.runtime.failures import MAX_CHARACTERS, internal_error, mistake
 from convai.backends.runtime.python_step import PythonStep
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Halver(PythonStep):
 
     def __call__(self, *, x: np.ndarray) -> dict[str, np.ndarray]:
         if np.isnan(x).any():
-            raise CallerMistake(f"x holds NaN, says {__file__}; allowed are finite numbers")
+            raise InvalidArgument(f"x holds NaN, says {__file__}; allowed are finite numbers")
         if len(x) == 3:
             x = x + np.zeros(4, np.float32)
         return {"half": x / 2}
@@ -121,7 +121,7 @@ def test_an_answer_that_cannot_be_sent_fails_its_request_alone(backend, tmp_path
 
 
 def test_a_mistake_keeps_its_words_and_gains_the_name_of_the_step():
-    error = CallerMistake("sample_rate is 4000 Hz; allowed is 8000 to 48000 and/or less than 1/2 of it")
+    error = InvalidArgument("sample_rate is 4000 Hz; allowed is 8000 to 48000 and/or less than 1/2 of it")
 
     assert mistake("speech_features", error) == f"speech_features: {error}"
 
@@ -142,8 +142,8 @@ def test_an_internal_error_tells_its_kind_alone():
     ],
 )
 def test_paths_are_cut_to_their_last_component(text, told):
-    assert mistake("step", CallerMistake(text)) == f"step: {told}"
+    assert mistake("step", InvalidArgument(text)) == f"step: {told}"
 
 
 def test_words_that_repeat_a_long_input_are_cut():
-    assert len(mistake("mel_padder", CallerMistake("x" * 10_000))) == len("mel_padder: ") + MAX_CHARACTERS
+    assert len(mistake("mel_padder", InvalidArgument("x" * 10_000))) == len("mel_padder: ") + MAX_CHARACTERS

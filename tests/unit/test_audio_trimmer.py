@@ -8,8 +8,8 @@ from librosa.filters import mel as librosa_mel
 from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between, fade_out
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
-from convai.backends.steps.voice_mel import istft, mel_spectrogram, stft
-from convai.pipeline.mistakes import CallerMistake
+from convai.audio.voice_mel import istft, mel_spectrogram, stft
+from convai.errors import InvalidArgument
 
 FRAMES = 60
 
@@ -240,11 +240,11 @@ def test_a_piece_gets_its_gain_and_its_pause_and_no_more_than_the_highest_peak()
 
 @pytest.mark.parametrize("kept", [(-1, 5), (5, 5), (0, FRAMES + 1)])
 def test_a_piece_out_of_the_audio_is_refused(kept):
-    with pytest.raises(CallerMistake, match="kept_frames"):
+    with pytest.raises(InvalidArgument, match="kept_frames"):
         run_piece(voice(), mel_of(voice()), *kept)
 
 
 @pytest.mark.parametrize("seconds", [-0.1, 6.0, np.nan])
 def test_a_pause_out_of_reason_is_refused(seconds):
-    with pytest.raises(CallerMistake, match="pause_seconds.*0 to 5"):
+    with pytest.raises(InvalidArgument, match="pause_seconds.*0 to 5"):
         run_piece(voice(), mel_of(voice()), 0, 10, pause_seconds=seconds)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convai.networks.training.batches import Batches, BatchLimits
+from training.common.batches import Batches, BatchLimits
 
 LIMITS = BatchLimits(64)
 FRAMES = [24, 60, 24, 36, 24, 48, 60, 12]

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from convai.benchmarks.speed.closed_loop import Load, run_load
-from convai.benchmarks.speed.paths import Reply
+from benchmarks.speed.closed_loop import Load, run_load
+from benchmarks.speed.paths import Reply
 from convai.client.answer import Answer
 
 QUESTIONS = ["short", "middle", "long"]

@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from convai.benchmarks.speed.closed_loop import LoadOutcome
-from convai.benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
-from convai.benchmarks.speed.load_plot import plot_loads
-from convai.benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
-from convai.benchmarks.speed.paths import Reply
-from convai.benchmarks.speed.server_memory import Memory
-from convai.benchmarks.speed.step_shares import StepShare, called_shares, served_shares
-from convai.benchmarks.speed.targets import targets
+from benchmarks.speed.closed_loop import LoadOutcome
+from benchmarks.speed.load_figures import beside_the_floor, figures_of, medians
+from benchmarks.speed.load_plot import plot_loads
+from benchmarks.speed.load_table import loads_table, ratios_table, steps_tables
+from benchmarks.speed.paths import Reply
+from benchmarks.speed.server_memory import Memory
+from benchmarks.speed.step_shares import StepShare, called_shares, served_shares
+from benchmarks.speed.targets import targets
 from convai.client.answer import Answer
 from convai.client.step_times import Counters
 

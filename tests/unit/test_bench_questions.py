@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from convai.benchmarks.speed.question_set import default_contexts, default_questions, manifest_questions
+from benchmarks.speed.question_set import default_contexts, default_questions, manifest_questions
 
 
 def test_the_default_questions_last_from_one_to_eight_seconds():

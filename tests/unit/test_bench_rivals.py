@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from convai.__main__ import main
-from convai.benchmarks.speed.in_process import InProcess
-from convai.benchmarks.speed.paths import Reply
-from convai.benchmarks.speed.question_set import Question
-from convai.benchmarks.speed.rivals import opened
-from convai.benchmarks.speed.rivals.http_path import HttpPath
-from convai.benchmarks.speed.rivals.program import RIVALS
-from convai.benchmarks.speed.rivals.server_process import RivalServer, RivalSetup
-from convai.benchmarks.speed.rivals.wire import answered, pack_question, unpack_answer
-from convai.benchmarks.speed.server_memory import processor_seconds
+from benchmarks.speed.in_process import InProcess
+from benchmarks.speed.paths import Reply
+from benchmarks.speed.question_set import Question
+from benchmarks.speed.baselines import opened
+from benchmarks.speed.baselines.http_path import HttpPath
+from benchmarks.speed.baselines.program import RIVALS
+from benchmarks.speed.baselines.server_process import RivalServer, RivalSetup
+from benchmarks.speed.baselines.wire import answered, pack_question, unpack_answer
+from benchmarks.speed.server_memory import processor_seconds
 from convai.client.answer import Answer
 
 QUESTION = Question(np.linspace(-1, 1, 1600, dtype=np.float32), 16_000, "Ada wrote it — once.")
@@ -73,7 +73,7 @@ def test_the_command_line_knows_every_rival():
 def test_a_rival_whose_package_is_missing_tells_the_extra(rival, package, monkeypatch, capsys):
     monkeypatch.setattr(opened, "find_spec", lambda name: None if name == package else name)
     monkeypatch.setattr(
-        "convai.benchmarks.speed.bench.measure", lambda *_: opened.PATHS[rival](RivalSetup("", "")).__enter__()
+        "benchmarks.speed.bench.measure", lambda *_: opened.PATHS[rival](RivalSetup("", "")).__enter__()
     )
     assert main(["bench", "--rivals", rival]) == 1
     assert capsys.readouterr().err == f"convai bench: {package} is not installed: pip install 'convai[rivals]'\n"

@@ -2,7 +2,7 @@
 
 import json
 
-from convai.networks.jasper.books import main, sentences_of
+from training.language_model.books import main, sentences_of
 
 BOOK = """Title: The Mill
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.benchmarks.quality.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
-from convai.benchmarks.tuning.calibration import Calibration, calibrate, fit_logistic, measure
+from benchmarks.quality.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
+from benchmarks.tuning.calibration import Calibration, calibrate, fit_logistic, measure
 from convai.generator.machines import Buckets
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()

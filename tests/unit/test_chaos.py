@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from support.fake_triton import FakeTriton, serving
 
-from convai.benchmarks.speed import chaos_network
-from convai.benchmarks.speed.chaos import possible_faults
-from convai.benchmarks.speed.chaos_faults import CUT_OFF, FAULTS
-from convai.benchmarks.speed.chaos_load import Asked, Finding, Load, Log, Row, running, table
-from convai.benchmarks.speed.chaos_questions import is_same, spoken
-from convai.benchmarks.speed.chaos_server import write_subset
+from benchmarks.speed import chaos_network
+from benchmarks.speed.chaos import possible_faults
+from benchmarks.speed.chaos_faults import CUT_OFF, FAULTS
+from benchmarks.speed.chaos_load import Asked, Finding, Load, Log, Row, running, table
+from benchmarks.speed.chaos_questions import is_same, spoken
+from benchmarks.speed.chaos_server import write_subset
 from convai.client import Answer, ConvaiClient
 
 LOAD = Load(in_flight=2, requests=20, timeout_seconds=5.0)
@@ -103,7 +103,7 @@ def test_spoken_questions_are_recordings_for_the_whole_pipeline():
 
 UNPLUGGED = """
 import subprocess, sys, time, urllib.request
-from convai.benchmarks.speed.chaos_network import FAR, cable
+from benchmarks.speed.chaos_network import FAR, cable
 
 def is_reached(seconds):
     deadline = time.monotonic() + seconds

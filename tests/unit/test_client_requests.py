@@ -14,7 +14,7 @@ from convai.client.requests import (
     speak_request,
     speak_stream_request,
 )
-from convai.pipeline.description import ENSEMBLES
+from convai.description.pipeline import ENSEMBLES
 
 SPOKEN = {"answer_audio": np.ones((1, 3_000_000), np.float32), "mel": np.zeros((1, 80, 4), np.float32)}
 SILENCE = np.zeros(1_600, np.float32)

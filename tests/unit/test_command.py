@@ -125,7 +125,7 @@ def programs():
 
 
 def test_programs_are_found():
-    assert {"convai.networks.jasper.train", "convai.benchmarks.speed.overload"} <= set(programs())
+    assert {"training.jasper.train", "benchmarks.speed.overload"} <= set(programs())
 
 
 @pytest.mark.parametrize("module", programs())

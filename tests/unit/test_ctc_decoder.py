@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.ctc_decoder import CtcDecoder, greedy_decode
-from convai.pipeline.description import LABELS
+from convai.description.pipeline import LABELS
 
 BLANK = "_"
 

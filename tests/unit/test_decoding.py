@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.benchmarks.tuning.decoding import Heard, choose, decode, load, main, measure, save
-from convai.networks.jasper.language_model import write
-from convai.networks.jasper.ngrams import estimate
-from convai.pipeline.description import LABELS
+from benchmarks.tuning.decoding import Heard, choose, decode, load, main, measure, save
+from training.language_model.language_model import write
+from training.language_model.ngrams import estimate
+from convai.description.pipeline import LABELS
 
 
 def heard_as(path, text, group="clear", context=""):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.benchmarks.quality.question_answering import AskedQuestion, reply
+from benchmarks.quality.question_answering import AskedQuestion, reply
 from convai.generator.machines import Buckets
 from convai.networks.bert.model import CONFIGS, Bert
 from convai.networks.checkpoints.compact import load

@@ -41,6 +41,6 @@ def test_benchmarks_of_speed_import_nothing_that_only_rivals_or_quality_take():
     others = sorted({"fastapi", "uvicorn", "msgpack", "urllib3", "ray", "playwright", "jiwer", "librosa"})
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({others}))\n"
-        "from convai.benchmarks.speed import bench, chaos, load_plot, opened_paths, overload"
+        "from benchmarks.speed import bench, chaos, load_plot, opened_paths, overload"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -11,11 +11,11 @@ from convai.client.step_by_step import needed_calls
 from convai.generator.check import check_configs
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render
-from convai.pipeline.config_files import config_file
-from convai.pipeline.description import ENSEMBLES, STEPS
-from convai.pipeline.ears import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, ensembles_with, steps_with
-from convai.pipeline.mistakes import CallerMistake
-from convai.pipeline.wiring import WiringError, wiring_of
+from convai.description.config_files import config_file
+from convai.description.pipeline import ENSEMBLES, STEPS
+from convai.description.recognisers import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, ensembles_with, steps_with
+from convai.errors import InvalidArgument
+from convai.description.wiring import WiringError, wiring_of
 
 
 def configs_of(profile):
@@ -102,17 +102,17 @@ def test_a_server_loads_the_recogniser_of_its_profile_alone(repository):
 def test_a_model_beside_the_pipeline_must_have_the_profile(repository):
     (repository / "amplifier").mkdir()
     (repository / "amplifier" / "config.pbtxt").touch()
-    with pytest.raises(CallerMistake, match="no configuration for amplifier; profiles that every model has: cpu"):
+    with pytest.raises(InvalidArgument, match="no configuration for amplifier; profiles that every model has: cpu"):
         models_of(repository, "cpu-moonshine")
 
 
 def test_a_recogniser_that_lacks_a_step_is_none(repository):
     (repository / "jasper" / "config.pbtxt").unlink()
     words = "'cpu' has no configuration for a whole recogniser: speech_features, jasper, ctc_decoder or moonshine$"
-    with pytest.raises(CallerMistake, match=words):
+    with pytest.raises(InvalidArgument, match=words):
         models_of(repository, "cpu")
 
 
 def test_a_misspelt_profile_is_refused_with_those_there_are(repository):
-    with pytest.raises(CallerMistake, match="profile 'cpu-moonshin' .* every model has: "):
+    with pytest.raises(InvalidArgument, match="profile 'cpu-moonshin' .* every model has: "):
         models_of(repository, "cpu-moonshin")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from convai.benchmarks.quality import served as quality
-from convai.benchmarks.quality.question_answering import AskedQuestion
-from convai.benchmarks.quality.spoken_questions import make_spoken_questions
-from convai.benchmarks.tables import Measurement, as_json, measurements_table
+from benchmarks.quality import served as quality
+from benchmarks.quality.question_answering import AskedQuestion
+from benchmarks.quality.spoken_questions import make_spoken_questions
+from benchmarks.tables import Measurement, as_json, measurements_table
 from convai.client.answer import Answer
-from convai.networks.training.recordings import Recording, read_manifest
+from training.common.recordings import Recording, read_manifest
 
 
 class Listener:
@@ -72,7 +72,7 @@ def test_spoken_questions_are_made_into_a_manifest_that_can_be_asked(tmp_path, m
         said.append((voice, text))
         return np.sin(np.arange(800)).astype(np.float32), 8000
 
-    monkeypatch.setattr("convai.benchmarks.quality.spoken_questions.speak", speak)
+    monkeypatch.setattr("benchmarks.quality.spoken_questions.speak", speak)
     entry = {"question": "Who won in 1999?", "answers": [{"text": "Anna", "answer_start": 0}]}
     squad = {"data": [{"paragraphs": [{"context": "Anna won", "qas": [entry]}]}]}
     (tmp_path / "squad.json").write_text(json.dumps(squad))

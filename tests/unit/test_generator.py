@@ -9,10 +9,10 @@ from convai.generator import graph
 from convai.generator.check import check_all, check_configs, check_repository
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
-from convai.pipeline.description import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
-from convai.pipeline.ears import ALL_MODEL_NAMES
-from convai.pipeline.wire_names import plain_name, wire_name
-from convai.pipeline.wiring import WiringError, check_every_output_is_used, wire, wiring_of
+from convai.description.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
+from convai.description.recognisers import ALL_MODEL_NAMES
+from convai.description.wire_names import plain_name, wire_name
+from convai.description.wiring import WiringError, check_every_output_is_used, wire, wiring_of
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 

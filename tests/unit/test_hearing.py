@@ -5,12 +5,12 @@ import pytest
 import soundfile
 
 from convai.__main__ import main
-from convai.benchmarks.quality import evaluate
-from convai.benchmarks.quality.hearing import Noise, listen, measured_groups, without_texts
-from convai.benchmarks.quality.hearing_report import report, report_json
+from benchmarks.quality import evaluate
+from benchmarks.quality.hearing import Noise, listen, measured_groups, without_texts
+from benchmarks.quality.hearing_report import report, report_json
 from convai.client.answer import Answer
-from convai.networks.training.recordings import Recording
-from convai.pipeline.mistakes import CallerMistake
+from training.common.recordings import Recording
+from convai.errors import InvalidArgument
 
 
 class Recogniser:
@@ -103,17 +103,17 @@ def test_added_noise_is_the_same_in_every_run_and_another_with_another_seed(tmp_
 
 
 def test_an_unknown_kind_of_noise_names_those_that_are_known():
-    with pytest.raises(CallerMistake, match="one of white, pink, brown, babble, got 'green'"):
+    with pytest.raises(InvalidArgument, match="one of white, pink, brown, babble, got 'green'"):
         Noise(10, "green")
 
 
 def test_babble_needs_somebody_else(tmp_path):
-    with pytest.raises(CallerMistake, match="the other recordings of the manifest; got one alone"):
+    with pytest.raises(InvalidArgument, match="the other recordings of the manifest; got one alone"):
         listen([Recogniser()], {"a": [Recording(tone(tmp_path, 200), "who is anna")]}, Noise(10, "babble"))
 
 
 def test_a_recording_without_a_word_is_refused(tmp_path):
-    with pytest.raises(CallerMistake, match="clip.wav and 0 more have a text without a word"):
+    with pytest.raises(InvalidArgument, match="clip.wav and 0 more have a text without a word"):
         listen([Recogniser()], {"a": [Recording(tmp_path / "clip.wav", "?!")]})
 
 

@@ -3,7 +3,7 @@ from support.places import ROOT
 
 from convai.__main__ import main
 from convai.backends.management.repository import models_in
-from convai.pipeline.package_data import packaged
+from convai.package_data import packaged
 
 
 @pytest.fixture

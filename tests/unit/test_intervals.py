@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convai.benchmarks.quality.intervals import bootstrap_interval, rate, rate_difference, resampling_units
+from benchmarks.quality.intervals import bootstrap_interval, rate, rate_difference, resampling_units
 
 
 def nobody(count):

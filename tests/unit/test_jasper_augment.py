@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.speech_features import log_mel
-from convai.benchmarks.quality.noise import COLOURS, coloured_noise
-from convai.networks.jasper.augment import (
+from benchmarks.quality.noise import COLOURS, coloured_noise
+from training.jasper.augment import (
     NOISE_TILT,
     AugmentConfig,
     add_background,

@@ -4,8 +4,8 @@ import json
 import pytest
 
 from convai.backends.steps.transcripts import speakable, transcript
-from convai.networks.jasper.sentences import read_sentences
-from convai.networks.jasper.voices import speak
+from training.language_model.sentences import read_sentences
+from training.voices.voices import speak
 
 
 def test_numbers_and_abbreviations_are_spelled_out_before_a_voice_reads_them():

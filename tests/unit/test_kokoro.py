@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convai.networks.jasper import kokoro
-from convai.networks.jasper.kokoro import Speaker, random_speaker, speak_ids
+from training.voices import kokoro
+from training.voices.kokoro import Speaker, random_speaker, speak_ids
 
 NAMES = ("af_one", "am_two", "bf_three", "hf_four", "zm_five")
 

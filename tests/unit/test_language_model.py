@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from convai.networks.jasper.language_model import (
+from training.language_model.language_model import (
     frequent_words,
     main,
     penalise_letters,
@@ -15,8 +15,8 @@ from convai.networks.jasper.language_model import (
     spell_rare_words,
     write,
 )
-from convai.networks.jasper.mixture import mixture
-from convai.networks.jasper.ngrams import BEGIN, END, estimate, word_ids
+from training.language_model.mixture import mixture
+from training.language_model.ngrams import BEGIN, END, estimate, word_ids
 
 
 def random_sentences(count=400, seed=0):

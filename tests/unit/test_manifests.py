@@ -14,7 +14,7 @@ from support.tools import kustomize
 from convai.__main__ import COMMANDS, parser
 from convai.backends.management import serve
 from convai.backends.management.launcher import STOP_SECONDS
-from convai.benchmarks.speed.fleet import Autoscaler
+from benchmarks.speed.fleet import Autoscaler
 from convai.client import ask
 from convai.generator.profiles import PROFILES
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convai.networks.jasper.many_voices import ACCENTS, accented, moved_pitch, random_speaker, source_bins, speak_as
+from training.voices.many_voices import ACCENTS, accented, moved_pitch, random_speaker, source_bins, speak_as
 
 HERTZ = np.linspace(0, 12_000, 601)
 

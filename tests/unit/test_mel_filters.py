@@ -5,7 +5,7 @@ import librosa
 import numpy as np
 import pytest
 
-from convai.pipeline.mel_filters import mel_filterbank, mel_frequencies
+from convai.audio.mel_filters import mel_filterbank, mel_frequencies
 
 
 @pytest.mark.parametrize(("rate", "fft_length", "num_mels"), [(16_000, 512, 64), (22_050, 1024, 80), (8_000, 256, 20)])

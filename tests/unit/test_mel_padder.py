@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.mel_padder import MelPadder, noise
-from convai.backends.steps.voice_mel import SILENT_LOG_MEL
+from convai.audio.voice_mel import SILENT_LOG_MEL
 from convai.generator.machines import Buckets
 
 

@@ -3,9 +3,9 @@ import pytest
 
 from convai.backends.steps.mel_padder import noise
 from convai.backends.steps.mel_splitter import MelSplitter
-from convai.backends.steps.voice_mel import SILENT_LOG_MEL
-from convai.pipeline.description import NUM_MELS
-from convai.pipeline.mistakes import CallerMistake
+from convai.audio.voice_mel import SILENT_LOG_MEL
+from convai.description.pipeline import NUM_MELS
+from convai.errors import InvalidArgument
 
 BUCKETS = (128, 256, 512, 1024, 2048)
 FOUND = {
@@ -113,7 +113,7 @@ def test_all_pieces_of_a_phrase_have_one_gain():
 
 
 def test_a_mel_shorter_than_it_says_is_refused():
-    with pytest.raises(CallerMistake, match="mel_length 91; allowed is 0 to 90"):
+    with pytest.raises(InvalidArgument, match="mel_length 91; allowed is 0 to 90"):
         split(loud_mel(90), length=91)
 
 

@@ -11,7 +11,7 @@ from convai.backends.steps.moonshine import Moonshine
 from convai.backends.steps.moonshine_network import END, START, MoonshineNetwork, read_tokens, text_of
 from convai.backends.steps.speech_features import SpeechFeatures
 from convai.generator.machines import CPU
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 installed = pytest.mark.skipif(find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed")
 
@@ -72,7 +72,7 @@ def test_silence_says_nothing(step, amplitude):
 def test_what_one_recogniser_refuses_the_other_refuses_with_the_same_words(step, audio, sample_rate):
     messages = []
     for other in (step, SpeechFeatures(**CPU.buckets.parameters_of("speech_features"))):
-        with pytest.raises(CallerMistake) as refusal:
+        with pytest.raises(InvalidArgument) as refusal:
             hear(other, audio, sample_rate)
         messages.append(str(refusal.value))
     assert messages[0] == messages[1]

@@ -34,7 +34,7 @@ from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import symbols_file
 from convai.networks.tacotron2.model import Tacotron2, Tacotron2Config
 from convai.networks.waveglow.model import example_inputs as mel_of
-from convai.pipeline.description import LABELS
+from convai.description.pipeline import LABELS
 
 LOG_MEL = LogMelOptions(log_offset=2**-24, padding="zeros", partial_frame=False)  # as NeMo makes them
 JASPER = JasperConfig(

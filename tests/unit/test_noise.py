@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convai.benchmarks.quality import noise
+from benchmarks.quality import noise
 
 RATE = 16_000
 

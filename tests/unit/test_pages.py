@@ -10,7 +10,7 @@ from support.pages import PAGES, blocks, commands, convai_commands
 from support.places import ROOT, root_folders
 
 from convai.__main__ import COMMANDS, parser
-from convai.pipeline.description import MODEL_NAMES
+from convai.description.pipeline import MODEL_NAMES
 
 CARDS = sorted((ROOT / "weights").glob("*.md"))
 MODULE_COMMANDS = [words[2:] for words in commands() if words[0].endswith("python") and words[1] == "-m"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.phrase_level import FRAMES_AFTER, FRAMES_BEFORE, frame_levels, gain_to, spoken_frames
-from convai.backends.steps.voice_mel import SILENT_LOG_MEL, mel_spectrogram
-from convai.pipeline.description import NUM_MELS, VOICE_HOP_LENGTH
+from convai.audio.voice_mel import SILENT_LOG_MEL, mel_spectrogram
+from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH
 
 
 def noise(num_frames, amplitude=0.1):

@@ -5,7 +5,7 @@ import pytest
 
 from convai.backends.steps.phrase_splitter import PhraseSplitter
 from convai.backends.steps.text_normalizer import normalize
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 SENTENCE = (
     "The rainforest, which is also known as the Amazon Jungle, covers most of the basin of South America, and it is"
@@ -94,13 +94,13 @@ def test_a_long_text_is_not_read_to_its_end_before_its_first_phrase():
     assert len(text) < 100_000
     first = next(iter(PhraseSplitter()(text=text)))
     assert first["phrase"].startswith("the rainforest,")
-    with pytest.raises(CallerMistake, match="100001 characters; allowed are at most 100000"):
+    with pytest.raises(InvalidArgument, match="100001 characters; allowed are at most 100000"):
         phrases("a" * 100_001)
 
 
 @pytest.mark.parametrize("text", ["", "...", "\n\n"])
 def test_a_text_without_a_word_is_refused(text):
-    with pytest.raises(CallerMistake, match="without a word"):
+    with pytest.raises(InvalidArgument, match="without a word"):
         phrases(text)
 
 

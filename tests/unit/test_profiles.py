@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convai.backends.runtime.parameters import build_step
-from convai.benchmarks.speed.in_process import read_config
+from benchmarks.speed.in_process import read_config
 from convai.generator.machines import CPU, GPU, Buckets
 from convai.generator.profiles import PROFILES, profile
 from convai.generator.settings import Settings, ShapeRange, thread_parameters
@@ -21,10 +21,10 @@ from convai.networks.tacotron2 import symbols_file
 from convai.networks.tacotron2.config import Tacotron2Config
 from convai.networks.waveglow.bias import BIAS_FILE
 from convai.networks.waveglow.config import CONFIGS
-from convai.pipeline.config_files import config_file, profiles_of
-from convai.pipeline.description import NETWORK_NAMES, PYTHON_STEP_NAMES
-from convai.pipeline.ears import JASPER
-from convai.pipeline.package_data import packaged
+from convai.description.config_files import config_file, profiles_of
+from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
+from convai.description.recognisers import JASPER
+from convai.package_data import packaged
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 SIZES = {"n_group": 8, "receptive_field_frames": 100}

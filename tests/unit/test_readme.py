@@ -6,7 +6,7 @@ from support.pages import blocks, section
 from support.places import ROOT, root_folders
 
 from convai.generator import graph
-from convai.pipeline.wiring import wiring_of
+from convai.description.wiring import wiring_of
 
 README = (ROOT / "README.md").read_text()
 LARGEST_BYTES = 12_000

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from convai.networks.training.recordings import Recording, fingerprint, read_manifest
+from training.common.recordings import Recording, fingerprint, read_manifest
 
 
 @pytest.fixture

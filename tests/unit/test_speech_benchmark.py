@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from convai.backends.steps.text_encoder import TextEncoder
-from convai.backends.steps.voice_mel import mel_spectrogram
-from convai.benchmarks.quality.prosody import Likeness, Speech, correlation, likeness
-from convai.benchmarks.quality.speech import (
+from convai.audio.voice_mel import mel_spectrogram
+from benchmarks.quality.prosody import Likeness, Speech, correlation, likeness
+from benchmarks.quality.speech import (
     is_cut,
     is_empty,
     is_runaway,
@@ -15,8 +15,8 @@ from convai.benchmarks.quality.speech import (
     measure_voice,
     peak_dbfs,
 )
-from convai.benchmarks.quality.speech_pictures import draw, picture
-from convai.benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
+from benchmarks.quality.speech_pictures import draw, picture
+from benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
 from convai.networks.checkpoints.compact import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 

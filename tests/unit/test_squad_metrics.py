@@ -1,6 +1,6 @@
 import pytest
 
-from convai.benchmarks.quality.squad_metrics import exact_match, f1, normalise_answer, score
+from benchmarks.quality.squad_metrics import exact_match, f1, normalise_answer, score
 
 
 def test_case_articles_punctuation_and_spaces_do_not_count():

@@ -11,8 +11,8 @@ from support.fake_python_backend import FakePythonBackend, Request, arguments
 
 from convai.backends.runtime.pacing import tell_done
 from convai.backends.runtime.python_step import StreamingStep
-from convai.pipeline.description import CHUNK_INDEX, STREAM_TICKET
-from convai.pipeline.mistakes import CallerMistake
+from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
+from convai.errors import InvalidArgument
 
 OUTPUTS = {"half": "TYPE_FP32", STREAM_TICKET: "TYPE_INT64"}
 NUMBERED = {"half": "TYPE_FP32", CHUNK_INDEX: "TYPE_INT32", STREAM_TICKET: "TYPE_INT64"}
@@ -25,7 +25,7 @@ class Halver(StreamingStep):
     def __call__(self, *, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         for number in x:
             if number < 0:
-                raise CallerMistake(f"x holds {number}; allowed are positive numbers")
+                raise InvalidArgument(f"x holds {number}; allowed are positive numbers")
             assert not np.isnan(number)
             yield {"half": np.array([number / 2], np.float32)}
 

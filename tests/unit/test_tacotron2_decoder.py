@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.tiny_tacotron2 import TINY, network
 
-from convai.benchmarks.speed.textbook_decoder import TextbookDecoder
+from benchmarks.speed.textbook_decoder import TextbookDecoder
 from convai.networks.tacotron2.model import example_inputs
 
 

@@ -8,7 +8,7 @@ from convai.networks.export import onnx_file
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2.loop import Closing, Opening, Turn
 from convai.networks.tacotron2.model import example_inputs
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 CONFIG = {"name": "tacotron2", "output": [{"name": "decoded_mel"}, {"name": "mel_length"}]}
 
@@ -78,12 +78,12 @@ def test_a_row_without_symbols_leaves_its_neighbour_alone(loop):
 def test_symbol_ids_out_of_range_are_refused_by_the_file(loop, symbol):
     symbol_ids, symbols_length = example_inputs(TINY, 1, 5)
     symbol_ids[0, 2] = symbol
-    with pytest.raises(CallerMistake, match="refuses its inputs"):
+    with pytest.raises(InvalidArgument, match="refuses its inputs"):
         run(loop, symbol_ids, symbols_length)
 
 
 @pytest.mark.parametrize("wrong", [-1, 6])
 def test_a_length_out_of_range_is_refused_by_the_file(loop, wrong):
     symbol_ids, symbols_length = example_inputs(TINY, 1, 5)
-    with pytest.raises(CallerMistake, match="refuses its inputs"):
+    with pytest.raises(InvalidArgument, match="refuses its inputs"):
         run(loop, symbol_ids, symbols_length * 0 + wrong)

@@ -1,6 +1,6 @@
 import pytest
 
-from convai.benchmarks.speed.talk import caption_age_seconds
+from benchmarks.speed.talk import caption_age_seconds
 from convai.client.turns import TAIL_SECONDS
 
 

@@ -5,7 +5,7 @@ from matplotlib.image import imread
 from convai.client import Answer
 from convai.client.step_times import StepTime, TimedAnswer
 from convai.client.timeline import draw_timeline, lanes
-from convai.pipeline.description import Call
+from convai.description.pipeline import Call
 
 FORK = (
     Call("first", {"x": "asked"}, {"y": "a"}),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from convai.benchmarks.tuning.processes import AS_IT_IS, VARIANTS, Figures, medians, table, varied, write_repository
+from benchmarks.tuning.processes import AS_IT_IS, VARIANTS, Figures, medians, table, varied, write_repository
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
-from convai.pipeline.mistakes import CallerMistake
+from convai.errors import InvalidArgument
 
 
 def figures(variant, in_flight=8, answers_per_second=5.0, p50_seconds=0.2):
@@ -25,7 +25,7 @@ def test_a_variant_changes_threads_and_processes_of_the_networks_it_names_and_no
 
 @pytest.mark.parametrize("variant", ["bert", "bert=2", "ctc_decoder=1x2", "bert=1x2 waveglow=1x2"])
 def test_a_variant_that_is_none_is_refused(variant):
-    with pytest.raises(CallerMistake, match="allowed is as-it-is, or parts like bert=1x2"):
+    with pytest.raises(InvalidArgument, match="allowed is as-it-is, or parts like bert=1x2"):
         varied(PROFILES["cpu"], variant)
 
 

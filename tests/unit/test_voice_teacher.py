@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
-from convai.networks.tacotron2.phonemes import TEACHER_SPELLINGS, arpabet, flapped
-from convai.networks.tacotron2.synthesize import forgetful_form, last_number
-from convai.networks.tacotron2.teacher import symbol_ends, teacher_spellings, trimmed
-from convai.networks.tacotron2.texts import draw_texts
+from training.tacotron2.phonemes import TEACHER_SPELLINGS, arpabet, flapped
+from training.tacotron2.synthesize import forgetful_form, last_number
+from training.tacotron2.teacher import symbol_ends, teacher_spellings, trimmed
+from training.tacotron2.texts import draw_texts
 
 
 def test_teacher_spellings_become_arpabet():

@@ -1,4 +1,4 @@
-from convai.benchmarks.quality.word_errors import commonest, word_errors
+from benchmarks.quality.word_errors import commonest, word_errors
 
 
 def test_each_recording_has_its_own_errors():

@@ -1,0 +1,1 @@
+"""Spectrograms and mel filters, shared by the steps, the web page and the training."""

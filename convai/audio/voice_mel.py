@@ -1,0 +1,62 @@
+"""The voice's mel spectrogram, as Tacotron 2 writes and WaveGlow reads it, and the transforms behind it."""
+
+from functools import cache
+
+import numpy as np
+import scipy.fft
+
+from convai.arrays import Array
+from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
+from convai.audio.mel_filters import mel_filterbank
+
+FFT_LENGTH = 1024  # also the length of the window
+HOP_LENGTH = VOICE_HOP_LENGTH
+HOPS_PER_WINDOW = FFT_LENGTH // HOP_LENGTH
+MAX_HERTZ = 8_000.0
+MIN_MAGNITUDE = 1e-5
+SILENT_LOG_MEL = float(np.log(MIN_MAGNITUDE))
+
+
+def mel_spectrogram(audio: Array) -> Array:
+    """Log-mel magnitudes of `audio`, float32, shape = (samples,), 22,050 Hz, at least two samples.
+
+    Returns
+    -------
+    float32, shape = (80, samples // 256 + 1); silence is log(1e-5)
+    """
+    magnitudes = np.abs(stft(audio))
+    return np.log(np.maximum(filterbank() @ magnitudes, np.float32(MIN_MAGNITUDE)))
+
+
+def stft(audio: Array) -> Array:
+    """Centred spectrum with a Hann window: complex64, shape = (513, samples // 256 + 1)."""
+    padded = np.pad(audio.astype(np.float32, copy=False), FFT_LENGTH // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_LENGTH)[::HOP_LENGTH]
+    return np.asarray(scipy.fft.rfft(frames * _window(), axis=1)).T
+
+
+def istft(spectrum: Array) -> Array:
+    """Least-squares inverse of `stft`: float32, shape = (256 * (frames - 1),)."""
+    frames = np.asarray(scipy.fft.irfft(spectrum.T, n=FFT_LENGTH, axis=1)) * _window()
+    energy = np.broadcast_to(_window() ** 2, frames.shape)
+    half = FFT_LENGTH // 2
+    return (_overlap_add(frames) / np.maximum(_overlap_add(energy), np.float32(1e-8)))[half:-half]
+
+
+def _overlap_add(frames: Array) -> Array:
+    hops = np.zeros((len(frames) + HOPS_PER_WINDOW - 1, HOP_LENGTH), np.float32)
+    parts = frames.reshape(len(frames), HOPS_PER_WINDOW, HOP_LENGTH)
+    for offset in range(HOPS_PER_WINDOW):
+        hops[offset : offset + len(frames)] += parts[:, offset]
+    return hops.ravel()
+
+
+@cache
+def _window() -> Array:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)).astype(np.float32)  # periodic
+
+
+@cache
+def filterbank() -> Array:
+    """Mel filters on Slaney's scale: float32, shape = (80, 513)."""
+    return mel_filterbank(VOICE_SAMPLE_RATE_HERTZ, FFT_LENGTH, NUM_MELS, MAX_HERTZ)

@@ -1,0 +1,62 @@
+"""Prepare a backend folder for Triton itself, and print the command that serves the model repository with it.
+
+convai backends FOLDER                                     prints the command, environment included
+convai backends FOLDER --profile gpu --host 0.0.0.0        in NVIDIA's container
+"""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from convai.backends.management.launcher import pipeline_options
+from convai.backends.management.repository import models_of
+from convai.backends.management.tritonserver import (
+    TritonFiles,
+    check_stub,
+    find_triton,
+    prepare_backends,
+    server_environment,
+    server_variables,
+)
+from convai.description.config_files import DEFAULT_PROFILE
+from convai.errors import InvalidArgument, refuse_folder_in_use
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="to make: Triton's backends, and the engines that it lacks")
+    parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
+    parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
+
+
+def run(args: argparse.Namespace) -> None:
+    models = models_of(args.model_repository, args.profile)
+    check_places(args.folder, args.model_repository)
+    triton = find_triton()
+    check_stub(triton.stub, server_environment())
+    prepare_backends(triton, args.folder.resolve())
+    print(" \\\n    ".join(map(shlex.quote, command(triton, args, models))))
+
+
+def check_places(folder: Path, model_repository: Path) -> None:
+    refuse_folder_in_use(folder)
+    for path in (folder.resolve(), model_repository.resolve()):
+        if shlex.quote(str(path)) != str(path):
+            raise InvalidArgument(
+                f"Triton starts its Python steps through a shell, which misreads {path}; choose another place"
+            )
+
+
+def command(triton: TritonFiles, args: argparse.Namespace, models: Sequence[str]) -> list[str]:
+    """What to type: `env` sets the environment for this one program, whatever the shell's own may be."""
+    return [
+        "env",
+        "--chdir=/",  # stubs import from where they are
+        *(f"{name}={value}" for name, value in server_variables().items()),
+        str(triton.binary),
+        f"--cache-directory={triton.home / 'caches'}",
+        *pipeline_options(args.model_repository.resolve(), args.folder.resolve(), args.profile, models),
+        f"--grpc-address={args.host}",
+        f"--http-address={args.host}",
+    ]

@@ -1,0 +1,40 @@
+"""What a model repository holds: its models, and whether each has a configuration for the chosen profile."""
+
+from pathlib import Path
+
+from convai.description.config_files import profiles_of
+from convai.description.recognisers import EARS, RECOGNISER_STEP_NAMES
+from convai.errors import InvalidArgument
+
+
+def models_in(repository: Path) -> list[str]:
+    """Names of the models and ensembles in the repository, sorted."""
+    if not repository.is_dir():
+        raise FileNotFoundError(
+            f"there is no model repository {repository}; `convai init` makes one, --model-repository names another"
+        )
+    names = sorted(folder.name for folder in repository.iterdir() if profiles_of(folder))
+    if not names:
+        raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")
+    return names
+
+
+def models_of(repository: Path, profile: str) -> list[str]:
+    """Names of the models that a server of this profile loads, sorted: all but the steps of other recognisers.
+
+    Raises InvalidArgument if another one lacks the profile; Triton itself would silently serve config.pbtxt in its place.
+    """
+    profiles = {name: profiles_of(repository / name) for name in models_in(repository)}
+    having = {name for name, its_profiles in profiles.items() if profile in its_profiles}
+    needed = profiles.keys() - set(RECOGNISER_STEP_NAMES)
+    if lacking := sorted(needed - having):
+        common = set.intersection(*(profiles[name] for name in needed))
+        raise InvalidArgument(
+            f"profile {profile!r} has no configuration for {', '.join(lacking)};"
+            f" profiles that every model has: {', '.join(sorted(common)) or 'none'}"
+        )
+    steps = {name: [step.name for step in ears.steps] for name, ears in EARS.items()}
+    if needed != profiles.keys() and not any(having.issuperset(names) for names in steps.values()):
+        allowed = " or ".join(f"{', '.join(names)}" for names in steps.values())
+        raise InvalidArgument(f"profile {profile!r} has no configuration for a whole recogniser: {allowed}")
+    return sorted(having)

@@ -1,0 +1,36 @@
+"""Pronunciations from a dictionary in the format of CMUdict: words become ARPAbet phonemes in braces."""
+
+import gzip
+import re
+from collections.abc import Mapping
+
+from convai.backends.steps.symbols import PHONEMES
+from convai.errors import InvalidArgument
+
+WORD = r"[a-z]+(?:'[a-z]+)*"  # that a dictionary may hold
+_phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{WORD}")
+_entry = re.compile(rf"\s*({WORD})(?![^\s#])([^#]*)", re.IGNORECASE)
+
+
+def load_pronunciations(path: str) -> dict[str, str]:
+    """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first counts."""
+    pronunciations: dict[str, str] = {}
+    known = set(PHONEMES)
+    opener = gzip.open if path.endswith(".gz") else open
+    with opener(path, "rt", encoding="latin-1") as file:
+        for entry in filter(None, map(_entry.match, file)):
+            word, phonemes = entry[1].lower(), entry[2].strip()
+            if not phonemes or not known.issuperset(phonemes.split()):
+                raise InvalidArgument(f"pronunciations_file: got {phonemes!r} for {word!r}; allowed are ARPAbet phonemes")
+            pronunciations.setdefault(word, phonemes)
+    return pronunciations
+
+
+def pronounce(text: str, pronunciations: Mapping[str, str]) -> str:
+    """Replace the words of a normalised text by their phonemes; unknown words keep their letters."""
+
+    def replace(match: re.Match[str]) -> str:
+        phonemes = pronunciations.get(match[0])
+        return f"{{{phonemes}}}" if phonemes else match[0]
+
+    return _phonemes_or_word.sub(replace, text)

@@ -1,0 +1,132 @@
+"""Checks the configuration files of a model repository as Triton would read them, and their wiring beyond that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
+from convai.generator.profiles import PROFILES, Profile
+from convai.generator.render import DATA_TYPES
+from convai.description.pipeline import ENSEMBLES, Call, Ensemble, Step, Tensor
+from convai.description.recognisers import steps_with
+from convai.errors import InvalidArgument
+from convai.description.wiring import Wiring, WiringError, check_every_output_is_used, wire
+
+DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
+
+
+def check_repository(model_repository: Path, profile: Profile) -> dict[str, ModelConfig]:
+    """Parse every model's file for a profile and check the pipeline's together; returns the parsed configurations.
+
+    Models beside the pipeline, such as deployed ones, need only be what Triton can read.
+    Raises InvalidArgument (WiringError for wiring) naming the model and tensor that is wrong.
+    """
+    configs = {name: parse(model_repository / name / profile.config_file) for name in _names(profile)}
+    check_configs(configs)
+    others = sorted({folder.name for folder in model_repository.iterdir()} - configs.keys())
+    files = {name: model_repository / name / profile.config_file for name in others}
+    return configs | {name: parse(path) for name, path in files.items() if path.is_file()}
+
+
+def parse(path: Path) -> ModelConfig:
+    """Read one config.pbtxt; its `name` must be its folder's, or Triton refuses it."""
+    if not path.exists():
+        # With a profile chosen, Triton would fall back to config.pbtxt without a word.
+        raise InvalidArgument(f"{path} is missing; `convai generate` writes it")
+    try:
+        config = text_format.Parse(path.read_text(), empty_config())
+    except text_format.ParseError as error:
+        raise InvalidArgument(f"{path} is no Triton model configuration: {error}") from error
+    folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
+    if config.name != folder:
+        raise InvalidArgument(f"{path}: name is {config.name!r}, but its folder is {folder!r}")
+    return config
+
+
+def check_configs(configs: Mapping[str, ModelConfig]) -> None:
+    """Check that the ensembles among these configurations are wired to the steps among them without a fault."""
+    steps = {name: _step(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
+    wirings = []
+    for config in configs.values():
+        if config.HasField("ensemble_scheduling"):
+            wiring = wire(_ensemble(config), steps, implied=False)
+            _check_nothing_unused(config, wiring)
+            _check_callers_tensors(config, wiring)
+            _check_batch_size(config, configs)
+            wirings.append(wiring)
+    check_every_output_is_used(steps.values(), wirings)
+
+
+def check_all(model_repository: Path) -> list[str]:
+    """Check every profile; returns one line per profile that says what was checked."""
+    lines = []
+    for profile in PROFILES.values():
+        others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
+        beside = f"; beside them {', '.join(others)}" if others else ""
+        steps = len(steps_with(profile.ears))
+        lines.append(f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
+    return lines
+
+
+def _names(profile: Profile) -> list[str]:
+    return [model.name for model in (*steps_with(profile.ears), *ENSEMBLES)]
+
+
+def _tensor(io: TensorConfig) -> Tensor:
+    name = DataType.Name(io.data_type)
+    if name not in DTYPE_OF:
+        raise InvalidArgument(f"tensor {io.name}: data type {name} is not used in this pipeline")
+    return Tensor(io.name, DTYPE_OF[name], tuple(io.dims), getattr(io, "optional", False))
+
+
+def _step(config: ModelConfig) -> Step:
+    return Step(
+        config.name,
+        inputs=tuple(_tensor(io) for io in config.input),
+        outputs=tuple(_tensor(io) for io in config.output),
+        is_network=config.backend != "python",
+        is_decoupled=config.model_transaction_policy.decoupled,
+    )
+
+
+def _ensemble(config: ModelConfig) -> Ensemble:
+    return Ensemble(
+        config.name,
+        inputs=tuple(io.name for io in config.input),
+        outputs=tuple(io.name for io in config.output),
+        calls=tuple(
+            Call(step.model_name, dict(step.input_map), dict(step.output_map))
+            for step in config.ensemble_scheduling.step
+        ),
+    )
+
+
+def _check_nothing_unused(config: ModelConfig, wiring: Wiring) -> None:
+    for step, call in zip(config.ensemble_scheduling.step, wiring.calls, strict=True):
+        for tensor in step.output_map.keys() - call.outputs.keys():
+            # Triton refuses to load such an ensemble.
+            raise WiringError(f"{config.name}: step {step.model_name} maps its output {tensor}, but nothing uses it")
+
+
+def _check_callers_tensors(config: ModelConfig, wiring: Wiring) -> None:
+    for declared, wired in zip((*config.input, *config.output), (*wiring.inputs, *wiring.outputs), strict=True):
+        if _tensor(declared) != wired:
+            raise WiringError(
+                f"{config.name}: tensor {wired.name} is declared {_described(_tensor(declared))}, "
+                f"its step has {_described(wired)}"
+            )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.dims)}" + (", optional" if tensor.optional else "")
+
+
+def _check_batch_size(config: ModelConfig, configs: Mapping[str, ModelConfig]) -> None:
+    for step in config.ensemble_scheduling.step:
+        allowed = configs[step.model_name].max_batch_size
+        if config.max_batch_size > allowed:
+            raise WiringError(
+                f"{config.name}: max_batch_size {config.max_batch_size} "
+                f"exceeds that of step {step.model_name}, {allowed}"
+            )

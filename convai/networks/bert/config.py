@@ -1,0 +1,57 @@
+"""Sizes of BERT, by name."""
+
+from dataclasses import dataclass
+
+from convai.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Sizes of one BERT; the field names are those of the published `bert_config.json`."""
+
+    vocab_size: int = 30_522
+    hidden_size: int = 384
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 12
+    intermediate_size: int = 1536
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    hidden_dropout_prob: float = 0.1  # acts while training only
+    has_pooler: bool = False  # published checkpoints carry one; question answering does not read it
+
+    def __post_init__(self):
+        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.hidden_size % self.num_attention_heads:
+            raise InvalidArgument(
+                f"hidden_size must be a multiple of num_attention_heads ({self.num_attention_heads}), "
+                f"got {self.hidden_size}"
+            )
+        if not 0 <= self.hidden_dropout_prob < 1:
+            raise InvalidArgument(f"hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
+
+
+# NVIDIA pads the vocabulary of 30,522 word pieces to a multiple of 8, which suits tensor cores.
+PADDED_VOCAB_SIZE = 30_528
+
+CONFIGS = {
+    "mini": BertConfig(),  # the sizes of MiniLM-L6-H384
+    "bert-base": BertConfig(
+        vocab_size=PADDED_VOCAB_SIZE,
+        hidden_size=768,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        intermediate_size=3072,
+        has_pooler=True,
+    ),
+    "bert-large": BertConfig(
+        vocab_size=PADDED_VOCAB_SIZE,
+        hidden_size=1024,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        has_pooler=True,
+    ),
+}

@@ -1,0 +1,106 @@
+"""Sizes of Jasper, by name, and what tells QuartzNet from it."""
+
+from dataclasses import dataclass
+from math import prod
+
+from convai.backends.steps.speech_features import LogMelOptions
+from convai.description.pipeline import NUM_FEATURES, NUM_LABELS
+from convai.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """One block: `repeat` convolutions, to whose output a residual block adds what it read.
+
+    residual, dense : a dense one adds what all earlier residual blocks read too, as Jasper does and QuartzNet does not
+    separable : each convolution is one in time per channel and one across the channels per frame, as in QuartzNet
+    """
+
+    filters: int
+    kernel_size: int
+    repeat: int = 1
+    stride: int = 1
+    dilation: int = 1
+    residual: bool = False
+    dense: bool = True
+    separable: bool = False
+
+    def __post_init__(self):
+        for name in ("filters", "kernel_size", "repeat", "stride", "dilation"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.kernel_size % 2 == 0:
+            raise InvalidArgument(f"kernel_size must be odd, so that its padding is symmetric, got {self.kernel_size}")
+        if self.stride > 1 and (self.repeat > 1 or self.residual or self.dilation > 1):
+            raise InvalidArgument(f"stride must be 1 in a repeated, residual or dilated block, got {self.stride}")
+
+
+@dataclass(frozen=True)
+class JasperConfig:
+    """Sizes of one Jasper, and the features that it was trained on."""
+
+    blocks: tuple[BlockConfig, ...]
+    num_features: int = NUM_FEATURES
+    num_labels: int = NUM_LABELS
+    dropout: float = 0.2  # acts while training only
+    upsampling: int = 1  # frames of log-probabilities that the decoder makes of one frame of the encoder
+    log_mel: LogMelOptions = LogMelOptions()
+
+    def __post_init__(self):
+        if not self.blocks:
+            raise InvalidArgument("blocks must hold at least one block, got none")
+        if len({block.dense for block in self.blocks if block.residual}) > 1:
+            raise InvalidArgument("dense must be the same in all residual blocks, got both")
+        if self.upsampling < 1 or self.encoder_stride % self.upsampling:
+            raise InvalidArgument(
+                f"upsampling must divide the blocks' stride {self.encoder_stride}, got {self.upsampling}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise InvalidArgument(f"dropout must be in [0, 1), got {self.dropout}")
+
+    @property
+    def encoder_stride(self) -> int:
+        """Feature frames per frame of the encoder's output."""
+        return prod(block.stride for block in self.blocks)
+
+    @property
+    def stride(self) -> int:
+        """Feature frames per frame of log-probabilities."""
+        return self.encoder_stride // self.upsampling
+
+
+def residual_blocks(repeat: int, *sizes: tuple[int, int]) -> tuple[BlockConfig, ...]:
+    """Make dense residual blocks from pairs of (filters, kernel size)."""
+    return tuple(BlockConfig(filters, kernel, repeat=repeat, residual=True) for filters, kernel in sizes)
+
+
+def at_25_hertz(num_residual_blocks: int) -> JasperConfig:
+    """Sizes of a Jasper that does most of its work at 25 frames a second, half of the published one's rate.
+
+    That halves the time of training and listening, and two columns of labels per frame keep even fast speech separable.
+    """
+    return JasperConfig(
+        blocks=(
+            BlockConfig(192, 11, stride=2),
+            BlockConfig(256, 7, stride=2),
+            *residual_blocks(3, *[(256, 5)] * num_residual_blocks),
+            BlockConfig(256, 7, dilation=2),
+            BlockConfig(384, 1),
+        ),
+        upsampling=2,
+    )
+
+
+CONFIGS = {
+    "mini": at_25_hertz(4),
+    "small": at_25_hertz(6),  # what `grow` makes of a trained `mini`: many speakers need more room
+    "jasper10x5dr": JasperConfig(
+        blocks=(
+            BlockConfig(256, 11, stride=2),
+            *residual_blocks(5, (256, 11), (256, 11), (384, 13), (384, 13), (512, 17)),
+            *residual_blocks(5, (512, 17), (640, 21), (640, 21), (768, 25), (768, 25)),
+            BlockConfig(896, 29, dilation=2),
+            BlockConfig(1024, 1),
+        ),
+    ),
+}

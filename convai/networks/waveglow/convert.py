@@ -1,0 +1,95 @@
+"""Reads WaveGlow as NVIDIA's DeepLearningExamples and NVIDIA/waveglow store it, with or without weight norm."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.waveglow.model import WaveGlowConfig
+from convai.errors import InvalidArgument
+
+RENAMES: RenameTable = (
+    (r"^module\.", ""),
+    (r"^1\.", ""),
+    (r"\.parametrizations\.weight\.original0$", ".weight_g"),
+    (r"\.parametrizations\.weight\.original1$", ".weight_v"),
+)
+FUSED_KEY = re.compile(r"^(WN\.\d+\.)cond_layer\.(\w+)$")
+INDEX = r"(\d+)\."
+
+
+def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
+    is_module = "model" in contents
+    tensors = rename(tensors_in(contents, "model" if is_module else "state_dict"), RENAMES)
+    if not any(key.startswith("WN.0.") for key in tensors):
+        return None
+    layout = ["NVIDIA/waveglow, pickled module" if is_module else "NVIDIA DeepLearningExamples, WaveGlow"]
+    layout += ["weight norm"] * any(key.endswith(".weight_g") for key in tensors)
+    layout += ["fused cond_layer"] * any(FUSED_KEY.match(key) for key in tensors)
+    tensors = fold_weight_norm(split_conditioning(tensors))
+    config = stated_config(contents["config"], path) if "config" in contents else config_of(tensors)
+    return Reading(", ".join(layout), config, tensors)
+
+
+def split_conditioning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give each layer its part of what newer files keep as one `cond_layer` per flow."""
+    layers, split = count(tensors, r"^WN\.0\.in_layers\."), {}
+    for key, tensor in tensors.items():
+        match = FUSED_KEY.match(key)
+        parts = tensor.chunk(max(layers, 1)) if match else [tensor]
+        names = [f"{match[1]}cond_layers.{i}.{match[2]}" for i in range(len(parts))] if match else [key]
+        split.update(zip(names, parts, strict=True))
+    return split
+
+
+def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Replace each direction and norm by their product, in FP32: a quotient of FP16 values would lose precision."""
+    folded = dict(tensors)
+    for key in tensors:
+        layer = key.removesuffix("_v")
+        if layer != key and f"{layer}_g" in tensors:
+            direction, norm = folded.pop(key).float(), folded.pop(f"{layer}_g").float()
+            folded[layer] = direction * (norm / direction.norm(dim=(1, 2), keepdim=True))
+    return folded
+
+
+def stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
+    """Take the file's sizes. Raises InvalidArgument for an option that this network does not have."""
+    options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
+    unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})
+    if unknown:
+        raise InvalidArgument(f"{path} states {', '.join(unknown)} in its config, which WaveGlow does not have")
+    return WaveGlowConfig(**options)
+
+
+def config_of(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
+    """Take the sizes from the shapes, and NVIDIA's where a tensor is missing, so that it will be listed as missing."""
+    usual, upsampled = WaveGlowConfig(), "upsample.weight" in tensors
+    flows = [size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
+    leaving = [i for i in range(1, len(flows)) if flows[i] < flows[i - 1]]
+    in_layer, cond_layer = "WN.0.in_layers.0.weight", "WN.0.cond_layers.0.weight"
+    return WaveGlowConfig(
+        n_mel_channels=size(tensors, *(("upsample.weight", 0) if upsampled else (cond_layer, 1)), usual.n_mel_channels),
+        n_flows=len(flows) or usual.n_flows,
+        n_group=flows[0] if flows else usual.n_group,
+        n_early_every=leaving[0] if leaving else max(len(flows), 1),
+        n_early_size=flows[leaving[0] - 1] - flows[leaving[0]] if leaving else usual.n_early_size,
+        n_layers=count(tensors, r"^WN\.0\.in_layers\.") or usual.n_layers,
+        n_channels=size(tensors, in_layer, 1, usual.n_channels),
+        kernel_size=size(tensors, in_layer, 2, usual.kernel_size),
+        conditioning="upsampled" if upsampled else "repeated",
+        conditioning_kernel_size=size(tensors, cond_layer, 2, usual.conditioning_kernel_size),
+    )
+
+
+def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
+    """How many modules of a list there are: one more than the highest index after the prefix."""
+    return 1 + max((int(match[1]) for key in tensors if (match := re.match(prefix + INDEX, key))), default=-1)
+
+
+def size(tensors: Mapping[str, Tensor], key: str, axis: int, usual: int) -> int:
+    return tensors[key].shape[axis] if key in tensors else usual

@@ -1,0 +1,33 @@
+"""What the web process allows."""
+
+from dataclasses import dataclass
+
+from convai.errors import InvalidArgument
+
+MAX_CONTEXT_BYTES = 32 * 1024
+MAX_QUESTION_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of the web process.
+
+    Attributes
+    ----------
+    api_key : what callers of /v1 have to show; None lets everyone in
+    max_upload_bytes : of one request's body
+    max_concurrent : requests and listening pages served at once
+    timeout_seconds : how long the server may take for one answer
+    """
+
+    api_key: str | None = None
+    max_upload_bytes: int = 25 * 1024 * 1024
+    max_concurrent: int = 32
+    timeout_seconds: float = 30.0
+
+    def __post_init__(self):
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.strip() == self.api_key != ""):
+            raise InvalidArgument("--api-key must be ASCII text without spaces around it, and not empty")
+        for name in ("max_upload_bytes", "max_concurrent", "timeout_seconds"):
+            if not getattr(self, name) > 0:
+                raise InvalidArgument(f"{name} is {getattr(self, name)}; it must be above 0")

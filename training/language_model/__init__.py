@@ -1,0 +1,1 @@
+"""Estimates the n-gram model of the beam search."""

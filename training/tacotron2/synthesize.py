@@ -1,0 +1,106 @@
+"""Make speech to learn the voice from.
+
+    python -m training.tacotron2.synthesize --texts FILES --dictionary FILE --out DIR
+
+Writes FLAC files of 22,050 Hz and a manifest.jsonl with one line per clip: audio, text, spoken (the symbols), ends
+(seconds at which each symbol ends), seconds, sample_rate. Goes on where an earlier run with the same options stopped.
+Package: hibari-tts.
+"""
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from convai.backends.steps.pronunciations import load_pronunciations, pronounce
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.generator.machines import CPU
+from training.tacotron2.teacher import Teacher
+from training.tacotron2.texts import draw_texts
+from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.errors import InvalidArgument
+from convai.program import run_program
+
+UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
+CLIPS_PER_FOLDER = 1000
+
+
+def forgetful_form(text: str, pronunciations: Mapping[str, str], rng: random.Random) -> str:
+    """What serving would make of the text, had it forgotten some words.
+
+    Those stay in letters, so that the network learns to read names that no dictionary holds.
+    """
+    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spoken(text)
+    words = set(re.findall(r"[a-z']+", letters))
+    remembered = {word: pronunciations[word] for word in sorted(words & pronunciations.keys())
+                  if rng.random() >= UNKNOWN_WORD_SHARE}  # fmt: skip
+    return pronounce(letters, remembered)
+
+
+def make_clip(teacher: Teacher, text: str, spoken: str, folder: Path, number: int) -> dict:
+    """Say one text and write its FLAC file; returns its line of the manifest."""
+    speech = teacher.say(spoken, seed=number)
+    file = Path(f"{number // CLIPS_PER_FOLDER:03}") / f"{number:06}.flac"
+    (folder / file.parent).mkdir(exist_ok=True)
+    soundfile.write(folder / file, speech.audio, VOICE_SAMPLE_RATE_HERTZ, subtype="PCM_16")
+    return {
+        "audio": str(file),
+        "text": text,
+        "spoken": spoken,
+        "ends": speech.ends,
+        "seconds": round(speech.seconds, 3),
+        "sample_rate": VOICE_SAMPLE_RATE_HERTZ,
+    }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
+    )
+    parser.add_argument(
+        "--dictionary", type=Path, required=True, help="pronunciations, as networks.tacotron2.dictionary makes"
+    )
+    parser.add_argument("--clips", type=int, default=4000, help="how many clips to make (4,000 are some five hours)")
+    parser.add_argument("--max-words", type=int, default=40, help="longest text in words")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_program(build_parser(), run, argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    texts = draw_texts(args.texts, args.clips, args.max_words, random.Random(args.seed))
+    pronunciations = load_pronunciations(str(args.dictionary))
+    args.out.mkdir(parents=True, exist_ok=True)
+    manifest = args.out / "manifest.jsonl"
+    done = last_number(manifest) + 1
+    teacher = Teacher()
+    with open(manifest, "a", encoding="utf-8") as lines:
+        for number in tqdm(range(done, len(texts)), mininterval=10):
+            try:
+                spoken = forgetful_form(texts[number], pronunciations, random.Random(f"{args.seed} {number}"))
+                line = make_clip(teacher, texts[number], spoken, args.out, number)
+            except InvalidArgument as error:
+                print(f"{texts[number]!r} is left out: {error}", file=sys.stderr)
+                continue
+            print(json.dumps(line), file=lines, flush=True)
+
+
+def last_number(manifest: Path) -> int:
+    """Number of the last clip in the manifest; -1 if there is none."""
+    lines = manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []
+    return int(Path(json.loads(lines[-1])["audio"]).stem) if lines else -1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

