@@ -4,7 +4,7 @@ PROFILE := cpu
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
-EXAMPLE := client/examples
+EXAMPLE := convai/client/examples
 # One file after another in each process, in this order: the wheel, which takes longest, must not come last.
 # Nicer than the browser beside it, whose tests wait for what is said aloud.
 PYTEST_SIDE_BY_SIDE := nice .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -33,6 +33,7 @@ test-fast: .venv/test-installed ## run the tests that need no server and train n
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
 
 export: setup ## export the default networks into the model repository
+	$(CONVAI) generate --profile all >/dev/null
 	$(CONVAI) export
 
 serve: setup export ## start the server in the foreground; Ctrl-C stops it
@@ -44,14 +45,15 @@ ask: setup ## ask the running server the example question
 talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
 	$(CONVAI) talk --profile $(PROFILE)
 
-generate: setup ## write every config.pbtxt from the pipeline's description
-	$(CONVAI) generate
+generate: setup ## write the configurations of every profile from the pipeline's description
+	$(CONVAI) generate --profile all
 
 check: setup ## check that the configurations are up to date and wired correctly
-	$(CONVAI) generate --check
+	$(CONVAI) generate --check --profile all
 
 bench: setup export ## measure speed beside the floor and the way of 2020: build/speed.json and .png, minutes
-	$(CONVAI) bench --json build/speed.json --plot build/speed.png
+	mkdir -p build
+	.venv/bin/python -m benchmarks.speed.bench --json build/speed.json --plot build/speed.png
 
 overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
 	mkdir -p build
@@ -82,7 +84,7 @@ docs: .venv/dev-installed ## build the pages under docs/ with a search, into sit
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove the environment and the exports
-	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/audio_trimmer/1/*.npy
+	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -42,15 +42,9 @@ COMMANDS = {
         "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository", "cpu"
     ),
     "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights", "export"),
-    "evaluate": Command("benchmarks.quality.evaluate", "measure the quality of the answers", "evaluate"),
-    "bench": Command(
-        "benchmarks.speed.bench",
-        "measure latency and throughput beside the floor, the way of 2020 and other servers",
-        "cpu",
-    ),
 }
 # Of packages that only some options of a command take.
-OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu", "msgpack": "rivals", "urllib3": "rivals"}
+OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,8 +14,8 @@ import platformdirs
 from convai.__main__ import main as convai
 from convai.backends.management.launcher import Server
 from convai.backends.management.warm_up import warm_up
-from convai.generator.profiles import PROFILES
 from convai.description.config_files import DEFAULT_PROFILE
+from convai.generator.profiles import PROFILES
 from convai.package_data import packaged
 
 

@@ -10,11 +10,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from convai.errors import refuse_folder_in_use
+from convai.generator.render import render, write
 from convai.networks.checkpoints.weights import find_weights
 from convai.networks.export.export import Job
 from convai.networks.export.several import export_all
 from convai.networks.registry import NETWORKS
-from convai.errors import refuse_folder_in_use
 from convai.package_data import packaged
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".deploy-*", ".export-*")
@@ -40,6 +41,7 @@ def make_repository(folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".init-", dir=place) as scratch:
         draft = Path(scratch) / folder.name
         shutil.copytree(packaged("model_repository"), draft, ignore=NOT_COPIED, copy_function=shutil.copyfile)
+        write(render(), draft)  # of every profile
         export_networks(draft)
         os.replace(draft, folder)
 

@@ -1,12 +1,15 @@
-"""Where the files are that travel with the package: weights, model repository, example."""
+"""Where the files are that travel with the package: weights, model repository, examples."""
 
-from importlib.resources import files
 from pathlib import Path
+
+PACKAGE = Path(__file__).parent
 
 
 def packaged(*names: str) -> Path:
-    """The file or folder of these names inside the package, in a checkout as in an installed wheel.
+    """Return the path of a file or folder of the package, in a checkout as in an installed wheel.
 
-    The model repository among them is there to be copied: a wheel holds no exports, and may not be written to.
+    A wheel carries `model_repository` and `weights` inside the package; in a checkout they lie beside it.
+    The model repository is a template to copy: a wheel holds no exports, and its folder may be read-only.
     """
-    return Path(str(files("convai").joinpath(*names)))
+    inside = PACKAGE.joinpath(*names)
+    return inside if inside.exists() else PACKAGE.parent.joinpath(*names)

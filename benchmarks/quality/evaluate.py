@@ -1,19 +1,21 @@
 """Measure the quality of a running server's answers: word error rate, exact match, F1, refusals, the voice.
 
-convai evaluate text --squad dev-v1.1.json --questions 500
-convai evaluate speech --manifest recordings/manifest.jsonl others/manifest.jsonl --compare 127.0.0.1:9001
-convai evaluate speech --manifest recordings/manifest.jsonl --noise 10 --noise-kind babble
-convai evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken/
-convai evaluate pipeline --manifest spoken/manifest.jsonl
-convai evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
+python -m benchmarks.quality.evaluate text --squad dev-v1.1.json --questions 500
+python -m benchmarks.quality.evaluate speech --manifest recordings/manifest.jsonl others/manifest.jsonl --compare 127.0.0.1:9001
+python -m benchmarks.quality.evaluate speech --manifest recordings/manifest.jsonl --noise 10 --noise-kind babble
+python -m benchmarks.quality.evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken/
+python -m benchmarks.quality.evaluate pipeline --manifest spoken/manifest.jsonl
+python -m benchmarks.quality.evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from convai.client.connection import DEFAULT_ADDRESS
 from convai.errors import InvalidArgument
+from convai.program import run_program
 
 
 def add_arguments(parser: argparse.ArgumentParser):
@@ -164,3 +166,17 @@ def measure_of(kind: str):
     from benchmarks.quality import served as quality
 
     return {"text": quality.reading, "pipeline": quality.conversation}[kind]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(build_parser(), run))

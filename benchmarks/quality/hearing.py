@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from convai.backends.steps.transcripts import spoken_form
 from benchmarks.quality.intervals import Interval, bootstrap_interval, rate, rate_difference
 from benchmarks.quality.noise import (
     BABBLE,
@@ -21,10 +20,11 @@ from benchmarks.quality.noise import (
 from benchmarks.quality.served import asked_of_all
 from benchmarks.quality.word_errors import WordErrors, word_errors
 from benchmarks.tables import Measurement
+from convai.backends.steps.transcripts import spoken_form
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from training.common.recordings import Recording
 from convai.errors import InvalidArgument
+from training.common.recordings import Recording
 
 MOST_SPEAKERS = 20  # so many get a line each
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import jiwer
 from tqdm import tqdm
 
-from convai.backends.steps.transcripts import spoken_form
 from benchmarks.quality.question_answering import AskedQuestion, mismatched
 from benchmarks.quality.squad_metrics import score
 from benchmarks.tables import Measurement
+from convai.backends.steps.transcripts import spoken_form
 from convai.client.answer import Answer
 from convai.client.audio_files import read_mono
 from convai.client.client import ConvaiClient
-from training.common.recordings import Recording
 from convai.errors import InvalidArgument
+from training.common.recordings import Recording
 
 PARALLEL_REQUESTS = 2  # enough that the server never waits for this program
 

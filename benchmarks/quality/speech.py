@@ -11,8 +11,6 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.steps.text_encoder import TextEncoder
-from convai.backends.steps.transcripts import spoken_form
 from benchmarks.quality.listener import Listener
 from benchmarks.quality.prosody import Likeness, Speech, likeness
 from benchmarks.quality.voices import (
@@ -25,10 +23,12 @@ from benchmarks.quality.voices import (
     teacher_voice,
 )
 from benchmarks.tables import Measurement, as_json, measurements_table
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.backends.steps.transcripts import spoken_form
 from convai.client.client import ConvaiClient
-from convai.generator.machines import CPU
-from training.tacotron2.texts import draw_texts
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.generator.targets import CPU
+from training.tacotron2.texts import draw_texts
 
 LEVEL_SECONDS = 0.02  # over which loudness is measured
 PAUSE_PERCENTILE = 5  # of these stretches, the quietest are pauses

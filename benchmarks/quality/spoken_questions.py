@@ -7,11 +7,11 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.steps.transcripts import spoken_form
 from benchmarks.quality.question_answering import AskedQuestion, read_questions
 from benchmarks.quality.question_answering import sample as drawn
-from training.voices.voices import speak
+from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
+from training.voices.voices import speak
 
 MAX_LETTERS = 200  # some 14 seconds of speech
 PEAK = 0.7

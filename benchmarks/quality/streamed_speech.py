@@ -27,10 +27,10 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
     from tqdm import tqdm
 
-    from convai.backends.steps.transcripts import spoken_form
     from benchmarks.quality.listener import Listener
-    from convai.client.client import ConvaiClient
     from convai.arrays import Array
+    from convai.backends.steps.transcripts import spoken_form
+    from convai.client.client import ConvaiClient
     from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
     texts = drawn_texts(args)

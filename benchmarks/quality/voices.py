@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from convai.audio.voice_mel import mel_spectrogram
 from convai.backends.steps.audio_trimmer import AudioTrimmer
 from convai.backends.steps.mel_padder import MelPadder
 from convai.backends.steps.text_encoder import TextEncoder
-from convai.audio.voice_mel import mel_spectrogram
 from convai.client.client import ConvaiClient
-from convai.generator.machines import CPU
+from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.generator.targets import CPU
 from convai.networks.checkpoints.weights import build, random_weights, read_weights
 from convai.networks.registry import NETWORKS
-from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,26 @@
 """Measure how fast spoken questions are answered: by the ensemble, step by step as in 2020, and with no server at all.
 
-convai bench --json speed.json --plot speed.png
-convai bench --loads 1 8 --requests 24 --paths ensemble floor
-convai bench --network-delay 20
-convai bench --rivals --paths ensemble
-convai bench --beside 127.0.0.1:9001 --paths ensemble
+python -m benchmarks.speed.bench --json speed.json --plot speed.png
+python -m benchmarks.speed.bench --loads 1 8 --requests 24 --paths ensemble floor
+python -m benchmarks.speed.bench --network-delay 20
+python -m benchmarks.speed.bench --rivals --paths ensemble
+python -m benchmarks.speed.bench --beside 127.0.0.1:9001 --paths ensemble
 
 Latency is NVIDIA SpeechSquad's: from the end of the question to the first byte of the answer's audio. A question is
 sent when it has ended and its answer arrives whole, so it is the time of one call, until the answer is complete.
 """
 
 import argparse
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.baselines.program import RIVALS
-from convai.generator.profiles import PROFILES
 from convai.description.recognisers import JASPER
 from convai.errors import InvalidArgument
+from convai.generator.profiles import PROFILES
+from convai.program import run_program
 
 PATHS = ("ensemble", "step-by-step", "floor")
 LOADS = (1, 2, 4, 8, 16)
@@ -37,13 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network-delay", type=float, default=0.0, metavar="MILLISECONDS", help="round trip to the server (default 0)"
     )
-    parser.add_argument("--manifest", type=Path, help="questions that `convai evaluate speak` made (default: built in)")
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        help="questions that `python -m benchmarks.quality.evaluate speak` made (default: built in)",
+    )
     parser.add_argument("--limit", type=int, help="use the first so many questions of the manifest")
     parser.add_argument("--server", metavar="HOST:PORT", help="measure a running server (default: start one)")
     parser.add_argument(
         "--beside", metavar="HOST:PORT", help="measure this running server too, of another version, say"
     )
-    with_jasper = [name for name, profile in PROFILES.items() if profile.ears == JASPER]  # whose steps all paths take
+    with_jasper = [
+        name for name, profile in PROFILES.items() if profile.recogniser == JASPER
+    ]  # whose steps all paths take
     parser.add_argument(
         "--rivals", nargs="*", choices=RIVALS, metavar="NAME", help=f"other ways to serve: {', '.join(RIVALS)} (all)"
     )
@@ -88,12 +96,12 @@ def check(args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace, questions: list):
+    from benchmarks.speed.baselines.server_process import RivalSetup
     from benchmarks.speed.closed_loop import Load
     from benchmarks.speed.load_result import BenchResult
     from benchmarks.speed.load_run import Bench
     from benchmarks.speed.measured_server import measured_server
     from benchmarks.speed.opened_paths import Opener
-    from benchmarks.speed.baselines.server_process import RivalSetup
 
     loads = [Load(in_flight, args.seconds, args.requests) for in_flight in args.loads]
     repository, profile = args.model_repository, args.profile
@@ -130,3 +138,17 @@ def settings(args: argparse.Namespace) -> dict[str, Any]:
         "server": args.server,
         "beside": args.beside,
     }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(build_parser(), run))

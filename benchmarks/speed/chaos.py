@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from convai.generator.profiles import PROFILES
 from convai.errors import InvalidArgument
+from convai.generator.profiles import PROFILES
 from convai.program import run_program
 
 

@@ -20,10 +20,10 @@ from statistics import median
 import numpy as np
 import tritonclient.grpc as triton
 
-from convai.backends.management.launcher import Server
-from convai.backends.management.processes import PROC, stubs_of
 from benchmarks.tables import as_table
 from convai.arrays import Array
+from convai.backends.management.launcher import Server
+from convai.backends.management.processes import PROC, stubs_of
 from convai.errors import InvalidArgument
 from convai.program import run_program
 

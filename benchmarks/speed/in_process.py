@@ -8,18 +8,18 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from convai.arrays import Array
 from convai.backends.runtime.parameters import build_step
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.client.answer import Answer
 from convai.client.requests import Request
 from convai.client.step_by_step import needed_calls
+from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
+from convai.description.wire_names import plain_name
+from convai.errors import InvalidArgument
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.settings import thread_parameters
-from convai.arrays import Array
-from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
-from convai.errors import InvalidArgument
-from convai.description.wire_names import plain_name
 
 Arrays = dict[str, Array]  # by tensor name, shape = (rows, ...)
 RunStep = Callable[[Arrays], Arrays]

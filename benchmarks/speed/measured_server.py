@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from convai.backends.management.launcher import Server
 from benchmarks.speed.delay_relay import DelayRelay
 from benchmarks.speed.server_memory import Memory, memory_of, server_at, with_children
+from convai.backends.management.launcher import Server
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.speed.measured_server import MeasuredServer
-from benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
 from benchmarks.speed.baselines.program import RIVALS
 from benchmarks.speed.baselines.server_process import RivalSetup
+from benchmarks.speed.measured_server import MeasuredServer
+from benchmarks.speed.paths import AnswerPath, EnsemblePath, FloorPath, StepByStepPath
 from convai.client.client import ConvaiClient
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from convai.client.audio_files import read_mono
-from training.common.recordings import Recording, read_manifest
 from convai.errors import InvalidArgument
 from convai.package_data import packaged
+from training.common.recordings import Recording, read_manifest
 
 EXAMPLE = packaged("client", "examples", "question.wav")
 CONTEXTS = packaged("benchmarks", "speed", "contexts.txt")

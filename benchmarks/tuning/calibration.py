@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.backends.steps.transcripts import spoken_form
 from benchmarks.quality.question_answering import (
     BertRunner,
     ForcedAnswer,
@@ -26,10 +24,12 @@ from benchmarks.quality.question_answering import (
     sample,
 )
 from benchmarks.quality.squad_metrics import f1, score
+from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.backends.steps.transcripts import spoken_form
 from convai.generator.profiles import PROFILES
-from training.bert.questions import misheard_form
 from convai.package_data import packaged
 from convai.program import run_program
+from training.bert.questions import misheard_form
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
 VOCABULARY_FILE = packaged("model_repository", "qa_tokenizer", "1", "vocab.txt")

@@ -22,12 +22,12 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from convai.backends.steps.ctc_decoder import CtcDecoder
 from benchmarks.tables import Measurement, measurements_table
-from training.common.recordings import read_manifest
+from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.errors import InvalidArgument, reading
 from convai.package_data import packaged
 from convai.program import run_program
+from training.common.recordings import read_manifest
 
 LANGUAGE_MODEL_FILE = packaged("model_repository", "ctc_decoder", "1", "english_trigrams.arpa.gz")
 RESCORER_FILE = LANGUAGE_MODEL_FILE.with_name("english_rescorer.safetensors")
@@ -67,8 +67,8 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
     import torch
 
     from convai.networks.checkpoints.weights import build, read_weights
-    from training.jasper.data import SERVED_FEATURES
     from convai.networks.registry import NETWORKS
+    from training.jasper.data import SERVED_FEATURES
 
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
     heard = []

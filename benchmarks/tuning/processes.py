@@ -20,17 +20,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from convai.backends.management.launcher import Server
 from benchmarks.speed.closed_loop import Load, run_load
 from benchmarks.speed.question_set import Question, default_questions
 from benchmarks.speed.server_memory import memory_of, processor_seconds, with_children
 from benchmarks.tables import as_table
+from convai.backends.management.launcher import Server
 from convai.client.client import ConvaiClient
+from convai.description.pipeline import NETWORK_NAMES
+from convai.errors import InvalidArgument
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import render
 from convai.generator.settings import thread_parameters
-from convai.description.pipeline import NETWORK_NAMES
-from convai.errors import InvalidArgument
 from convai.program import run_program
 
 AS_IT_IS = "as-it-is"

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.fft
 
 from convai.arrays import Array
-from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 from convai.audio.mel_filters import mel_filterbank
+from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 
 FFT_LENGTH = 1024  # also the length of the window
 HOP_LENGTH = VOICE_HOP_LENGTH

@@ -19,7 +19,7 @@ from convai.client.command_options import add_server_arguments, connected, read_
 from convai.client.errors import ServerUnreachable
 from convai.client.report import Outcome, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
-from convai.client.step_by_step import StepByStep, ears_of, needed_calls
+from convai.client.step_by_step import StepByStep, needed_calls, recogniser_of
 from convai.client.step_times import timed_answer
 from convai.errors import InvalidArgument
 
@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.trace and args.step_by_step:
-        raise InvalidArgument("--trace draws times inside the server, of which --step-by-step knows none; leave one out")
+        raise InvalidArgument(
+            "--trace draws times inside the server, of which --step-by-step knows none; leave one out"
+        )
     if args.plot or args.trace:
         import_module("matplotlib")  # if that is missing, it is told before anything is asked
     jobs = plan(args.questions, args.out, args.plot, args.trace)
@@ -148,6 +150,6 @@ def send(client: ConvaiClient, request: Request, job: AskJob, args: argparse.Nam
     if job.trace_file:
         from convai.client.timeline import draw_timeline
 
-        calls = needed_calls(request.model, request.outputs, ears_of(client))
+        calls = needed_calls(request.model, request.outputs, recogniser_of(client))
         draw_timeline(job.trace_file, job.file.name, timed, calls)
     return timed.answer, timed.steps

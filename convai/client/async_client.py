@@ -13,6 +13,7 @@ import tritonclient.grpc.aio
 from tritonclient.grpc import InferResult
 from tritonclient.utils import InferenceServerException
 
+from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.errors import ServerError, timed_out
@@ -27,7 +28,6 @@ from convai.client.requests import (
     transcribe_request,
 )
 from convai.client.streaming import HEADERS, InOrder
-from convai.arrays import Array
 
 
 class AsyncConvaiClient:

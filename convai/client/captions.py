@@ -11,11 +11,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from convai.arrays import Array
 from convai.client.errors import ConvaiError
 from convai.client.listen_events import Caption
 from convai.client.speech_detector import WINDOW_SECONDS
 from convai.client.turns import TAIL_SECONDS, Turns
-from convai.arrays import Array
 
 SETTLE_SECONDS = 4.0  # words are settled at the first silence after so much of unsettled speech,
 SETTLE_SILENCE_SECONDS = TAIL_SECONDS  # which is heard to its end,

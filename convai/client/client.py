@@ -9,6 +9,7 @@ from typing import Any
 
 import tritonclient.grpc
 
+from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.requests import (
@@ -21,7 +22,6 @@ from convai.client.requests import (
     transcribe_request,
 )
 from convai.client.streaming import StreamingClients
-from convai.arrays import Array
 
 
 class ConvaiClient:

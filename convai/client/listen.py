@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soxr
 
+from convai.arrays import Array
 from convai.client.captions import Captions
 from convai.client.errors import ConvaiError, InvalidInput
 from convai.client.listen_events import (
@@ -31,13 +32,13 @@ from convai.client.speech_detector import SileroDetector
 from convai.client.step_by_step import needed_calls
 from convai.client.step_times import POLL_SECONDS, SETTLE_SECONDS, Counters, have_counted, read_counters, times_between
 from convai.client.turns import Turns
-from convai.arrays import Array
+from convai.description.limits import MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 if TYPE_CHECKING:
     from convai.client.async_client import AsyncConvaiClient
 
-SAMPLE_RATES = range(8_000, 48_001)
+SAMPLE_RATES = range(MIN_SAMPLE_RATE_HERTZ, MAX_SAMPLE_RATE_HERTZ + 1)
 PAUSES_SECONDS = (0.2, 5.0)
 MAX_WAITING_EVENTS = 64  # a caller who takes none makes the stream wait
 

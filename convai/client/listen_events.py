@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk
 from convai.client.errors import ConvaiError
 from convai.client.step_times import StepTime
-from convai.arrays import Array
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 

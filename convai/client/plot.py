@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from convai.client.answer import Answer
 from convai.arrays import Array
+from convai.client.answer import Answer
 
 TITLE_CHARACTERS = 90
 QUIET_PEAK = 0.05  # silence is drawn as a line, not magnified

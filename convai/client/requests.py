@@ -8,8 +8,8 @@ import numpy as np
 from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import np_to_triton_dtype
 
-from convai.client.errors import InvalidInput
 from convai.arrays import Array
+from convai.client.errors import InvalidInput
 from convai.description.pipeline import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from convai.arrays import Array
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
-from convai.arrays import Array
 from convai.description.pipeline import Call
-from convai.description.recognisers import EARS, JASPER, Ears
+from convai.description.recognisers import JASPER, RECOGNISERS, Recogniser
 from convai.description.wire_names import plain_name
 from convai.description.wiring import wiring_of
 
@@ -52,7 +52,7 @@ class StepByStep:
         """Run the steps that the outputs of `request`, a request to any of the ensembles, need."""
         tensors = dict(request.inputs)
         times = []
-        for call in needed_calls(request.model, request.outputs, ears_of(self.client)):
+        for call in needed_calls(request.model, request.outputs, recogniser_of(self.client)):
             step_request = self._step_request(call, tensors, request.parameters)
             start = time.perf_counter()
             made = self.client.infer(step_request)
@@ -74,24 +74,24 @@ def wire_names_of(client: ConvaiClient, step: str) -> dict[str, str]:
     return {plain_name(name): name for name in names}
 
 
-def ears_of(client: ConvaiClient) -> Ears:
+def recogniser_of(client: ConvaiClient) -> Recogniser:
     """The recogniser that a server hears with: the one whose steps it has; Jasper if it has none of them."""
     with client.connection.explained():
-        for ears in EARS.values():
+        for recogniser in RECOGNISERS.values():
             ready = (
                 client.triton.is_model_ready(step.name, client_timeout=client.connection.timeout_seconds)
-                for step in ears.steps
+                for step in recogniser.steps
             )
             if all(ready):
-                return ears
+                return recogniser
     return JASPER
 
 
-def needed_calls(ensemble: str, outputs: Iterable[str], ears: Ears = JASPER) -> tuple[Call, ...]:
+def needed_calls(ensemble: str, outputs: Iterable[str], recogniser: Recogniser = JASPER) -> tuple[Call, ...]:
     """The calls, in order, that `outputs` of an ensemble need, each left with the outputs that are used."""
     used = set(outputs)
     calls = []
-    for call in reversed(wiring_of(ensemble, ears).calls):
+    for call in reversed(wiring_of(ensemble, recogniser).calls):
         wanted = {tensor: edge for tensor, edge in call.outputs.items() if edge in used}
         if wanted:
             calls.append(replace(call, outputs=wanted))

@@ -8,7 +8,7 @@ from typing import Any
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request
-from convai.client.step_by_step import ears_of, needed_calls
+from convai.client.step_by_step import needed_calls, recogniser_of
 
 SETTLE_SECONDS = 2.0
 POLL_SECONDS = 0.02
@@ -62,7 +62,7 @@ class Counters:
 
 def timed_answer(client: ConvaiClient, request: Request) -> TimedAnswer:
     """Send `request` to its ensemble and measure each step that it runs."""
-    steps = [call.step for call in needed_calls(request.model, request.outputs, ears_of(client))]
+    steps = [call.step for call in needed_calls(request.model, request.outputs, recogniser_of(client))]
     before = counters(client)
     start = time.perf_counter()
     answer = client.answer(request)

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.client.listen_events import NothingAsked, SpeechEnded, SpeechStarted
 from convai.client.speech_detector import WINDOW_SAMPLES, WINDOW_SECONDS, SpeechDetector
-from convai.arrays import Array
+from convai.description.limits import MAX_QUESTION_SECONDS
 
 # A probability has to reach the first to count as speech, and to fall below the second to count as none.
 SPEECH_PROBABILITY, SILENCE_PROBABILITY = 0.5, 0.35
 MIN_SPEECH_SECONDS = 0.1  # a click is shorter than a word
 LEAD_SECONDS = 0.3  # kept from before the first speech, whose onset the detector misses
 TAIL_SECONDS = 0.25  # kept from after the last speech
-MAX_WINDOWS = int(30.0 / WINDOW_SECONDS)  # what the server takes
+MAX_WINDOWS = int(MAX_QUESTION_SECONDS / WINDOW_SECONDS)
 
 Turn = SpeechStarted | SpeechEnded | NothingAsked
 

@@ -1,4 +1,4 @@
-"""Which file of a model's folder configures it under which profile: the rule that Triton and we go by."""
+"""Which file of a model's folder configures it under which profile, by Triton's rule for --model-config-name."""
 
 from pathlib import Path
 
@@ -10,6 +10,11 @@ CONFIGS_FOLDER = "configs"  # where Triton looks for the others, as <name>.pbtxt
 def config_file(profile: str) -> str:
     """Path of a profile's configuration within a model's folder."""
     return DEFAULT_CONFIG_FILE if profile == DEFAULT_PROFILE else f"{CONFIGS_FOLDER}/{profile}.pbtxt"
+
+
+def profile_of(config: Path) -> str:
+    """Name of the profile that a configuration file belongs to; the reverse of `config_file`."""
+    return config.stem if config.parent.name == CONFIGS_FOLDER else DEFAULT_PROFILE
 
 
 def profiles_of(model_folder: Path) -> set[str]:

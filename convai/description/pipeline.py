@@ -229,16 +229,16 @@ STEPS = (
     ),
 )
 
-HEAR = (Call("speech_features"), Call("jasper"), Call("ctc_decoder"))
-UNDERSTAND = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
-UNDERSTAND_WHAT_WAS_HEARD = (Call("qa_tokenizer", inputs={"question": "transcript"}), *UNDERSTAND[1:])
+TRANSCRIBE = (Call("speech_features"), Call("jasper"), Call("ctc_decoder"))
+ANSWER = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
+ANSWER_THE_TRANSCRIPT = (Call("qa_tokenizer", inputs={"question": "transcript"}), *ANSWER[1:])
 SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
 SPEAK_THE_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
 
 # The answer as it is found goes through both splitters, the second of which gives the caller's tensors their names.
-HEAR_TO_STREAM = (*HEAR[:-1], replace(HEAR[-1], outputs={"question": "heard_question"}))
+TRANSCRIBE_TO_STREAM = (*TRANSCRIBE[:-1], replace(TRANSCRIBE[-1], outputs={"question": "heard_question"}))
 AS_FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
-UNDERSTAND_TO_STREAM = (*UNDERSTAND_WHAT_WAS_HEARD[:-1], replace(UNDERSTAND[-1], outputs=AS_FOUND))
+ANSWER_TO_STREAM = (*ANSWER_THE_TRANSCRIPT[:-1], replace(ANSWER[-1], outputs=AS_FOUND))
 OF_PHRASES = {name: f"phrase_{name}" for name in ("pause_seconds", STREAM_TICKET, *(tensor.name for tensor in FOUND))}
 SPLIT = Call("phrase_splitter", outputs=OF_PHRASES)
 SPLIT_THE_SENTENCE = (replace(SPLIT, inputs={"text": "sentence", "question": "transcript", **AS_FOUND}),)
@@ -255,21 +255,21 @@ ENSEMBLES = (
         "convai_ensemble",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=("question", "answer", "answer_score", "answer_span", "answer_audio", "mel"),
-        calls=HEAR + UNDERSTAND_WHAT_WAS_HEARD + SPEAK_THE_SENTENCE,
+        calls=TRANSCRIBE + ANSWER_THE_TRANSCRIPT + SPEAK_THE_SENTENCE,
     ),
-    Ensemble("speech_to_text", inputs=("question_audio", "sample_rate"), outputs=("question",), calls=HEAR),
+    Ensemble("speech_to_text", inputs=("question_audio", "sample_rate"), outputs=("question",), calls=TRANSCRIBE),
     Ensemble(
         "question_answering",
         inputs=("question", "context"),
         outputs=("answer", "answer_score", "answer_span"),
-        calls=UNDERSTAND,
+        calls=ANSWER,
     ),
     Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),
     Ensemble(
         "convai_ensemble_stream",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=(CHUNK_INDEX, "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
-        calls=HEAR_TO_STREAM + UNDERSTAND_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_IN_PIECES,
+        calls=TRANSCRIBE_TO_STREAM + ANSWER_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_IN_PIECES,
     ),
     Ensemble(
         "text_to_speech_stream",

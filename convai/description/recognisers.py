@@ -6,11 +6,11 @@ Whatever takes `question_audio`, `sample_rate` and, where there is one, `context
 
 from dataclasses import dataclass, replace
 
-from convai.description.pipeline import ENSEMBLES, HEAR, STEPS, Call, Ensemble, Step, Tensor
+from convai.description.pipeline import ENSEMBLES, STEPS, TRANSCRIBE, Call, Ensemble, Step, Tensor
 
 
 @dataclass(frozen=True)
-class Ears:
+class Recogniser:
     """One recogniser: its own steps, and how they are chained."""
 
     name: str
@@ -18,11 +18,11 @@ class Ears:
     calls: tuple[Call, ...]
 
 
-_HEARING_STEPS = tuple(call.step for call in HEAR)
+_RECOGNITION_STEPS = tuple(call.step for call in TRANSCRIBE)
 
-JASPER = Ears("jasper", steps=tuple(step for step in STEPS if step.name in _HEARING_STEPS), calls=HEAR)
+JASPER = Recogniser("jasper", steps=tuple(step for step in STEPS if step.name in _RECOGNITION_STEPS), calls=TRANSCRIBE)
 
-MOONSHINE = Ears(
+MOONSHINE = Recogniser(
     "moonshine",
     steps=(
         Step(
@@ -38,27 +38,27 @@ MOONSHINE = Ears(
     calls=(Call("moonshine"),),
 )
 
-EARS = {ears.name: ears for ears in (JASPER, MOONSHINE)}
+RECOGNISERS = {recogniser.name: recogniser for recogniser in (JASPER, MOONSHINE)}
 
 # A model repository holds the steps of every recogniser, but a server loads only those of one.
-RECOGNISER_STEP_NAMES = tuple(step.name for ears in EARS.values() for step in ears.steps)
-ALL_STEPS = (*STEPS, *(step for ears in EARS.values() for step in ears.steps if step not in STEPS))
+RECOGNISER_STEP_NAMES = tuple(step.name for recogniser in RECOGNISERS.values() for step in recogniser.steps)
+ALL_STEPS = (*STEPS, *(step for recogniser in RECOGNISERS.values() for step in recogniser.steps if step not in STEPS))
 ALL_MODEL_NAMES = tuple(model.name for model in (*ALL_STEPS, *ENSEMBLES))
 
 
-def steps_with(ears: Ears) -> tuple[Step, ...]:
-    """The pipeline's steps when it hears with these ears."""
-    return (*ears.steps, *(step for step in STEPS if step.name not in _HEARING_STEPS))
+def steps_with(recogniser: Recogniser) -> tuple[Step, ...]:
+    """The pipeline's steps when it hears with these recogniser."""
+    return (*recogniser.steps, *(step for step in STEPS if step.name not in _RECOGNITION_STEPS))
 
 
-def ensembles_with(ears: Ears) -> tuple[Ensemble, ...]:
-    """The pipeline's ensembles when they hear with these ears."""
-    return tuple(_hearing_with(ensemble, ears) for ensemble in ENSEMBLES)
+def ensembles_with(recogniser: Recogniser) -> tuple[Ensemble, ...]:
+    """The pipeline's ensembles when they hear with these recogniser."""
+    return tuple(_with_recogniser(ensemble, recogniser) for ensemble in ENSEMBLES)
 
 
-def _hearing_with(ensemble: Ensemble, ears: Ears) -> Ensemble:
-    hearing, others = ensemble.calls[: len(HEAR)], ensemble.calls[len(HEAR) :]
-    if tuple(call.step for call in hearing) != _HEARING_STEPS:
+def _with_recogniser(ensemble: Ensemble, recogniser: Recogniser) -> Ensemble:
+    hearing, others = ensemble.calls[: len(TRANSCRIBE)], ensemble.calls[len(TRANSCRIBE) :]
+    if tuple(call.step for call in hearing) != _RECOGNITION_STEPS:
         return ensemble
-    last = replace(ears.calls[-1], outputs=hearing[-1].outputs)  # under the names that the ensemble gives to them
-    return replace(ensemble, calls=(*ears.calls[:-1], last, *others))
+    last = replace(recogniser.calls[-1], outputs=hearing[-1].outputs)  # under the names that the ensemble gives to them
+    return replace(ensemble, calls=(*recogniser.calls[:-1], last, *others))

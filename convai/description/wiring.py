@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from convai.description.pipeline import Call, Ensemble, Step, Tensor
-from convai.description.recognisers import JASPER, Ears, ensembles_with, steps_with
+from convai.description.recognisers import JASPER, Recogniser, ensembles_with, steps_with
 from convai.errors import InvalidArgument
 
 Made = dict[str, tuple[str, Tensor]]  # by ensemble tensor: the step that makes it, and the tensor of that step
@@ -52,12 +52,12 @@ def wire(ensemble: Ensemble, steps: Mapping[str, Step], *, implied: bool = True)
     return Wiring(ensemble.name, inputs, outputs, pruned, is_decoupled)
 
 
-def wiring_of(ensemble_name: str, ears: Ears = JASPER) -> Wiring:
+def wiring_of(ensemble_name: str, recogniser: Recogniser = JASPER) -> Wiring:
     """The wiring of one of the pipeline's ensembles; InvalidArgument if there is none of that name."""
-    ensembles = {ensemble.name: ensemble for ensemble in ensembles_with(ears)}
+    ensembles = {ensemble.name: ensemble for ensemble in ensembles_with(recogniser)}
     if ensemble_name not in ensembles:
         raise InvalidArgument(f"no ensemble is called {ensemble_name!r}; there are {', '.join(ensembles)}")
-    return wire(ensembles[ensemble_name], {step.name: step for step in steps_with(ears)})
+    return wire(ensembles[ensemble_name], {step.name: step for step in steps_with(recogniser)})
 
 
 def check_inputs_are_needed(ensemble: Ensemble, calls: Iterable[Call]) -> None:

@@ -1,17 +1,18 @@
 """Checks the configuration files of a model repository as Triton would read them, and their wiring beyond that."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from google.protobuf import text_format
 
-from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
-from convai.generator.profiles import PROFILES, Profile
-from convai.generator.render import DATA_TYPES
+from convai.description.config_files import profile_of
 from convai.description.pipeline import ENSEMBLES, Call, Ensemble, Step, Tensor
 from convai.description.recognisers import steps_with
-from convai.errors import InvalidArgument
 from convai.description.wiring import Wiring, WiringError, check_every_output_is_used, wire
+from convai.errors import InvalidArgument
+from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
+from convai.generator.profiles import Profile
+from convai.generator.render import DATA_TYPES
 
 DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
 
@@ -33,7 +34,7 @@ def parse(path: Path) -> ModelConfig:
     """Read one config.pbtxt; its `name` must be its folder's, or Triton refuses it."""
     if not path.exists():
         # With a profile chosen, Triton would fall back to config.pbtxt without a word.
-        raise InvalidArgument(f"{path} is missing; `convai generate` writes it")
+        raise InvalidArgument(f"{path} is missing; `convai generate --profile {profile_of(path)}` writes it")
     try:
         config = text_format.Parse(path.read_text(), empty_config())
     except text_format.ParseError as error:
@@ -58,19 +59,19 @@ def check_configs(configs: Mapping[str, ModelConfig]) -> None:
     check_every_output_is_used(steps.values(), wirings)
 
 
-def check_all(model_repository: Path) -> list[str]:
-    """Check every profile; returns one line per profile that says what was checked."""
-    lines = []
-    for profile in PROFILES.values():
+def check_all(model_repository: Path, profiles: Iterable[Profile]) -> list[str]:
+    """Check the files of these profiles; returns one line per profile that says what was checked."""
+    lines: list[str] = []
+    for profile in profiles:
         others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
         beside = f"; beside them {', '.join(others)}" if others else ""
-        steps = len(steps_with(profile.ears))
+        steps = len(steps_with(profile.recogniser))
         lines.append(f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
     return lines
 
 
 def _names(profile: Profile) -> list[str]:
-    return [model.name for model in (*steps_with(profile.ears), *ENSEMBLES)]
+    return [model.name for model in (*steps_with(profile.recogniser), *ENSEMBLES)]
 
 
 def _tensor(io: TensorConfig) -> Tensor:

@@ -1,45 +1,60 @@
-"""Write every config.pbtxt of the model repository from the pipeline's description.
+"""Write the configurations of the model repository from the description of the pipeline.
 
-convai generate                      write what has changed
+convai generate                      write every model's config.pbtxt, the default profile
+convai generate --profile gpu        write configs/gpu.pbtxt of every model
+convai generate --profile all        write those of every profile
 convai generate --check              write nothing; fail if a file is stale or the wiring is wrong
 convai generate --graph              print the pipeline as a Mermaid flowchart
 convai generate --graph picture.svg  draw it instead
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from convai.description.config_files import DEFAULT_PROFILE
+from convai.description.wiring import wiring_of
+from convai.errors import InvalidArgument
 from convai.generator import graph
 from convai.generator.check import check_all
+from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import differs, render, write
-from convai.errors import InvalidArgument
-from convai.description.wiring import wiring_of
+
+ALL = "all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
+    parser.add_argument(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        choices=(*PROFILES, ALL),
+        help="whose configurations, default %(default)s",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or wrong")
     parser.add_argument("--graph", nargs="?", const="-", metavar="FILE", help="draw an ensemble: Mermaid, .svg or .png")
     parser.add_argument("--ensemble", default="convai_ensemble", help="the ensemble --graph draws")
 
 
 def run(args: argparse.Namespace) -> None:
+    profiles = list(PROFILES.values()) if args.profile == ALL else [PROFILES[args.profile]]
     if args.graph == "-":
         print(graph.mermaid(wiring_of(args.ensemble)), end="")
     elif args.graph:
         graph.draw(wiring_of(args.ensemble), args.graph)
     elif args.check:
-        _check(args.model_repository)
+        check_rendered(args.model_repository, profiles)
     else:
-        changed = write(render(), args.model_repository)
+        changed = write(render(profiles), args.model_repository)
         print("\n".join(f"wrote {path}" for path in changed) or "every configuration is up to date")
-        print("\n".join(check_all(args.model_repository)))
+        print("\n".join(check_all(args.model_repository, profiles)))
 
 
-def _check(model_repository: Path) -> None:
+def check_rendered(model_repository: Path, profiles: Sequence[Profile]) -> None:
+    """Raise InvalidArgument if a configuration differs from a fresh render or its wiring is wrong."""
     if not model_repository.is_dir():
-        raise InvalidArgument(f"{model_repository} is no folder; name the model repository with --model-repository")
-    stale = [name for name, text in render().items() if differs(model_repository / name, text)]
+        raise InvalidArgument(f"{model_repository} is not a folder; name the model repository with --model-repository")
+    stale = [name for name, text in render(profiles).items() if differs(model_repository / name, text)]
     if stale:
         raise InvalidArgument(f"{', '.join(stale)}: not what the pipeline's description says; run `convai generate`")
-    print("\n".join(check_all(model_repository)))
+    print("\n".join(check_all(model_repository, profiles)))

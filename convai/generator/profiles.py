@@ -1,21 +1,21 @@
-"""Profiles: a kind of machine (machines.py), a set of weights (weights/<name>.toml) and the ears to hear with
-(pipeline/ears.py) make every step's settings.
+"""Profiles: a kind of machine (targets.py), a set of weights (weights/<name>.toml) and the recogniser to hear with
+(pipeline/recogniser.py) make every step's settings.
 
 `cpu` becomes every model's config.pbtxt; any other profile becomes configs/<profile>.pbtxt beside it and is chosen
 with `convai serve --profile <profile>`. A name is the machine's, with that of the weights unless they are the ones that
-such a machine is usually for, and that of the ears unless they are Jasper.
+such a machine is usually for, and that of the recogniser unless they are Jasper.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from convai.generator.machines import CPU, CPU_ONNX, GPU, GPU_ONNX, Machine
-from convai.generator.settings import Settings
-from convai.generator.shapes import network_shapes, warm_sizes
-from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet
 from convai.description.config_files import config_file
 from convai.description.pipeline import Step
-from convai.description.recognisers import JASPER, MOONSHINE, Ears, steps_with
+from convai.description.recognisers import JASPER, MOONSHINE, Recogniser, steps_with
+from convai.generator.settings import Settings
+from convai.generator.shapes import network_shapes, warm_sizes
+from convai.generator.targets import CPU, CPU_ONNX, GPU, GPU_ONNX, Target
+from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Profile:
     """Settings for every step, and what all models share."""
 
     name: str
-    machine: Machine
+    machine: Target
     weights: WeightSet
     settings: Mapping[str, Settings]
-    ears: Ears = JASPER
+    recogniser: Recogniser = JASPER
     max_batch_size: int = 8
 
     @property
@@ -35,13 +35,13 @@ class Profile:
         return config_file(self.name)
 
 
-def profile(name: str, machine: Machine, weights: WeightSet, ears: Ears = JASPER) -> Profile:
-    """The settings that the steps of the pipeline have on this machine with these weights and ears."""
-    settings = {step.name: step_settings(step, machine, weights) for step in steps_with(ears)}
-    return Profile(name, machine, weights, settings, ears)
+def profile(name: str, machine: Target, weights: WeightSet, recogniser: Recogniser = JASPER) -> Profile:
+    """The settings that the steps of the pipeline have on this machine with these weights and recogniser."""
+    settings = {step.name: step_settings(step, machine, weights) for step in steps_with(recogniser)}
+    return Profile(name, machine, weights, settings, recogniser)
 
 
-def step_settings(step: Step, machine: Machine, weights: WeightSet) -> Settings:
+def step_settings(step: Step, machine: Target, weights: WeightSet) -> Settings:
     settings = machine.settings_of(step.name)
     if step.is_network:
         shapes = network_shapes(machine.buckets, weights.n_group, weights.receptive_field_frames)
@@ -50,7 +50,7 @@ def step_settings(step: Step, machine: Machine, weights: WeightSet) -> Settings:
     return replace(settings, parameters={**settings.parameters, **parameters})
 
 
-def warmed_up(step: Step, settings: Settings, machine: Machine, weights: WeightSet) -> Settings:
+def warmed_up(step: Step, settings: Settings, machine: Target, weights: WeightSet) -> Settings:
     """OpenVINO takes longer for the first run of every size."""
     if settings.engine != "openvino":
         return settings

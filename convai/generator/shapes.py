@@ -2,9 +2,9 @@
 
 from bisect import bisect_left
 
-from convai.generator.machines import Buckets, Sizes
-from convai.generator.settings import ShapeRange
 from convai.description.pipeline import NUM_FEATURES, NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
+from convai.generator.settings import ShapeRange
+from convai.generator.targets import Buckets, Sizes
 
 # What a plan is tuned for: a question of 5 s, one full window of context, an answer of 3 s.
 USUAL_FRAMES = 500

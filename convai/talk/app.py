@@ -14,11 +14,12 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from convai.client import AsyncConvaiClient
+from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.package_data import packaged
 from convai.talk import ask_endpoint, listening, openai_endpoints
 from convai.talk.errors import add_error_handlers
 from convai.talk.gate import Gate, Places
-from convai.talk.settings import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS, Settings
+from convai.talk.settings import Settings
 
 PAGE = packaged("talk", "page")
 EXAMPLES = packaged("client", "examples", "examples.jsonl")

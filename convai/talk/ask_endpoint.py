@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from convai.client import Answer
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.errors import BadRequest
 from convai.talk.openai_endpoints import AudioFormat
-from convai.talk.settings import MAX_CONTEXT_BYTES
 from convai.talk.sounds import decoded, encoded, media_type
 
 router = APIRouter(tags=["convai"])

@@ -18,6 +18,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.types import Message
 
+from convai.arrays import Array
 from convai.client import (
     AnswerChunk,
     Answered,
@@ -35,7 +36,6 @@ from convai.client import (
     StepsTimed,
 )
 from convai.client.listen import cancelled
-from convai.arrays import Array
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
 from convai.talk.mel_picture import mel_picture
 from convai.talk.sounds import samples_of

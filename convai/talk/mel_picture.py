@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 
 from convai.arrays import Array
-from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 from convai.audio.mel_filters import mel_filterbank
+from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 
 WINDOW_LENGTH = 1024
 MAX_HERTZ = 8_000.0

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 from convai.errors import InvalidArgument
 
-MAX_CONTEXT_BYTES = 32 * 1024
-MAX_QUESTION_SECONDS = 30.0
-
 
 @dataclass(frozen=True)
 class Settings:

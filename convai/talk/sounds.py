@@ -8,11 +8,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from convai.client.listen import SAMPLE_RATES
 from convai.arrays import Array
+from convai.client.listen import SAMPLE_RATES
+from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.errors import BadRequest
-from convai.talk.settings import MAX_QUESTION_SECONDS
 
 MAX_CHANNELS = 8
 PCM_RATE = 24_000

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from convai.client import AsyncConvaiClient, InvalidInput
 from convai.arrays import Array
+from convai.client import AsyncConvaiClient, InvalidInput
 
 STREAM = "text_to_speech_stream"
 

@@ -15,12 +15,12 @@ from wyoming.ping import Ping, Pong
 from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.tts import Synthesize
 
+from convai.arrays import Array
 from convai.client import AsyncConvaiClient
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded
-from convai.arrays import Array
+from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.gate import Places
-from convai.talk.settings import MAX_QUESTION_SECONDS
 from convai.talk.sounds import check_format, samples_of
 from convai.talk.speech import speech
 

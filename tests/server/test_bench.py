@@ -4,8 +4,8 @@ import pytest
 import soundfile
 from support.sounds import chirp
 
-from convai.__main__ import main
 from benchmarks.speed.server_memory import memory_of, server_at, with_children
+from convai.__main__ import main
 from convai.generator.profiles import PROFILES
 
 

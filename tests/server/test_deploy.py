@@ -9,11 +9,11 @@ from support.triton_requests import infer
 from convai.__main__ import main
 from convai.backends.management.launcher import Server
 from convai.backends.management.repository import models_of
+from convai.description.config_files import DEFAULT_PROFILE
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.networks.export.formats import FORMATS
-from convai.description.config_files import DEFAULT_PROFILE
 
 PROFILES_OF_A_CPU = [name for name, profile in PROFILES.items() if profile.machine.kind == "KIND_CPU"]
 ROWS = np.array([[4, 1, 0], [0, -1, -2], [1, 1, 1]], np.float32)

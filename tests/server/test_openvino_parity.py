@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from support.places import EXAMPLES
 
-from convai.backends.engines.openvino.network import OpenVinoNetwork
 from benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
+from convai.backends.engines.openvino.network import OpenVinoNetwork
 from convai.client.audio_files import read_mono
 from convai.client.requests import hearing_inputs, text_row
 

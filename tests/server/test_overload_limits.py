@@ -5,10 +5,10 @@ import pytest
 
 from convai.backends.management.processes import stubs_of
 from convai.backends.runtime.parameters import whole_number
-from convai.generator.check import parse
-from convai.generator.machines import CPU
-from convai.generator.settings import Settings
 from convai.description.pipeline import STEPS
+from convai.generator.check import parse
+from convai.generator.settings import Settings
+from convai.generator.targets import CPU
 
 REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 NETWORKS_NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]

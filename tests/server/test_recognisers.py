@@ -15,8 +15,8 @@ from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.step_times import counters, timed_answer
-from convai.generator.machines import CPU
 from convai.description.wiring import wiring_of
+from convai.generator.targets import CPU
 
 pytestmark = [
     pytest.mark.skipif(

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 import pytest
 from support.places import EXAMPLES
 
-from convai.__main__ import main
 from benchmarks.speed.baselines.program import RIVALS
 from benchmarks.speed.baselines.server_process import RivalSetup
+from convai.__main__ import main
 
 INSTALLED = [rival for rival in RIVALS if rival != "ray" or find_spec("ray")]
 PROCESSES = 2

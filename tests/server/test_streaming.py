@@ -10,13 +10,13 @@ import soundfile
 import tritonclient.grpc as triton
 from support.sounds import chirp
 
+from benchmarks.speed.in_process import network, python_step
 from convai.__main__ import main
 from convai.backends.steps.mel_splitter import MelSplitter
-from benchmarks.speed.in_process import network, python_step
 from convai.client import AsyncConvaiClient, InvalidInput
 from convai.client.step_times import counters, requests_between, settled_counters
-from convai.generator.profiles import PROFILES
 from convai.description.pipeline import VOICE_HOP_LENGTH
+from convai.generator.profiles import PROFILES
 
 TEXT = (
     "The rainforest covers most of the basin, and nine countries share it. It is the largest of its kind; more than"

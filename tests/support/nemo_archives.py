@@ -8,8 +8,8 @@ import torch
 import yaml
 
 from convai.audio.voice_mel import filterbank
-from convai.networks.jasper.nemo import filters
 from convai.description.pipeline import LABELS
+from convai.networks.jasper.nemo import filters
 
 ASR, TTS = "nemo.collections.asr.modules", "nemo.collections.tts.modules"
 FILTERBANK = "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures"

@@ -8,18 +8,18 @@ from safetensors.torch import load_file, save_file
 from support.places import ROOT
 
 from convai.backends.steps.qa_tokenizer import load_tokenizer, make_windows, split_pieces
-from training.bert.blocks import Blocks, question_order
 from convai.networks.bert.config import CONFIGS, BertConfig
-from training.bert.data import Corpus, QuestionForms, collate
-from training.bert.losses import span_loss
-from training.bert.measure import dev_batches, measure
 from convai.networks.bert.model import Bert
-from training.bert.recipe import Recipe
-from training.bert.train import main
-from training.bert.training import kept_in_int8, training_of
 from convai.networks.checkpoints.compact import SCALE_SUFFIX, load
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
+from training.bert.blocks import Blocks, question_order
+from training.bert.data import Corpus, QuestionForms, collate
+from training.bert.losses import span_loss
+from training.bert.measure import dev_batches, measure
+from training.bert.recipe import Recipe
+from training.bert.train import main
+from training.bert.training import kept_in_int8, training_of
 from training.common.training import Schedule
 
 COLOURS = {"sky": "blue", "grass": "green", "snow": "white", "coal": "black", "blood": "red", "sun": "yellow"}

@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, residual_blocks
+from convai.networks.jasper.model import Jasper
+from training.common.training import Schedule, Training
 from training.jasper import train
 from training.jasper.augment import AugmentConfig, augment
-from convai.networks.jasper.config import CONFIGS, BlockConfig, JasperConfig, residual_blocks
 from training.jasper.data import Clip, is_held_out, read_clips
 from training.jasper.grow import grow
-from convai.networks.jasper.model import Jasper
 from training.jasper.optimizer import Float32Muon
 from training.jasper.recipe import Recipe
 from training.jasper.training import pad, training_of
-from training.common.training import Schedule, Training
 
 TINY = JasperConfig(blocks=(BlockConfig(32, 5, stride=2), *residual_blocks(2, (48, 5)), BlockConfig(64, 1)))
 QUICK = Recipe(

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from convai.backends.steps.rescorer import Rescorer
+from convai.errors import InvalidArgument
+from training.common.training import Schedule
 from training.language_model.books import measured_texts
 from training.rescorer import corpus as corpus_program
 from training.rescorer import train as train_program
@@ -15,8 +17,6 @@ from training.rescorer.corpus import Corpus
 from training.rescorer.model import RescorerConfig
 from training.rescorer.spelled import spelled_sentences
 from training.rescorer.training import Recipe, Steps, parted, training_of
-from training.common.training import Schedule
-from convai.errors import InvalidArgument
 
 NAMES = [start + end for start in ("bar", "dor", "fen", "gil", "kel", "mor") for end in ("a", "os", "ix", "um")]
 EVERYDAY = "Where is the sea?\nThe hills are far.\nNobody lived here.\nAn old secret.\n"

@@ -9,14 +9,14 @@ import torch
 from convai.backends.steps.symbols import SYMBOL_IDS
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
+from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
+from training.common.training import Schedule
 from training.tacotron2 import train
 from training.tacotron2.alignment import SECONDS_PER_FRAME, swung, target_attention
 from training.tacotron2.data import Clip, collate, read_clips
 from training.tacotron2.forced import predict
 from training.tacotron2.measure import measure
-from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 from training.tacotron2.recipe import Recipe
-from training.common.training import Schedule
 
 QUICK = Recipe(
     batch_frames=200,

@@ -9,11 +9,11 @@ import torch
 from convai.audio.voice_mel import mel_spectrogram
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
+from convai.networks.waveglow.model import CONFIGS, WaveGlow
 from training.common.training import Schedule
 from training.waveglow import train
 from training.waveglow.data import Recordings
 from training.waveglow.losses import LossWeights, batch_losses, log_mel, spectral_loss
-from convai.networks.waveglow.model import CONFIGS, WaveGlow
 
 QUICK = train.Recipe(
     clips=2,

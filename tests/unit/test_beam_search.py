@@ -9,9 +9,9 @@ from support.sounds import misheard, sound
 
 from convai.backends.steps.beam_search import CONTEXT_WORD, BeamSearch, letters_of, read_unigrams, spelled
 from convai.backends.steps.ctc_decoder import CtcDecoder
+from convai.description.pipeline import LABELS
 from training.language_model.language_model import penalise_letters, spell_rare_words, write
 from training.language_model.ngrams import estimate
-from convai.description.pipeline import LABELS
 
 SENTENCES = [
     "who wrote the book",

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from convai.__main__ import main
-from benchmarks.speed.in_process import InProcess
-from benchmarks.speed.paths import Reply
-from benchmarks.speed.question_set import Question
 from benchmarks.speed.baselines import opened
 from benchmarks.speed.baselines.http_path import HttpPath
 from benchmarks.speed.baselines.program import RIVALS
 from benchmarks.speed.baselines.server_process import RivalServer, RivalSetup
 from benchmarks.speed.baselines.wire import answered, pack_question, unpack_answer
+from benchmarks.speed.in_process import InProcess
+from benchmarks.speed.paths import Reply
+from benchmarks.speed.question_set import Question
 from benchmarks.speed.server_memory import processor_seconds
+from convai.__main__ import main
 from convai.client.answer import Answer
 
 QUESTION = Question(np.linspace(-1, 1, 1600, dtype=np.float32), 16_000, "Ada wrote it — once.")

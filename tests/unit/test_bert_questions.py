@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.transcripts import spoken_form
-from training.bert.questions import misheard_form
 from convai.description.pipeline import LABELS
+from training.bert.questions import misheard_form
 
 LONG = "which university did the famous physicist professor einstein leave for princeton"
 

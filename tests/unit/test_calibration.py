@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer
 from benchmarks.quality.question_answering import AskedQuestion, mismatched, read_questions, reply, sample
 from benchmarks.tuning.calibration import Calibration, calibrate, fit_logistic, measure
-from convai.generator.machines import Buckets
+from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.generator.targets import Buckets
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()
 

@@ -70,7 +70,7 @@ def test_changing_a_bucket_as_written_changes_the_configurations_that_are_listed
 
 def test_a_wire_that_leads_nowhere_is_told_by_its_name(copy):
     follow(copy, "Add a step")
-    description = copy / "pipeline/description.py"
+    description = copy / "convai/description/pipeline.py"
     description.write_text(description.read_text().replace('{"text": "translation"}', '{"text": "translated"}'))
     with pytest.raises(AssertionError, match=r"convai_ensemble: .*text_encoder.* translated"):
         run(copy, "-m", "convai", "generate")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from convai.backends.steps.ctc_decoder import CtcDecoder
 from benchmarks.tuning.decoding import Heard, choose, decode, load, main, measure, save
+from convai.backends.steps.ctc_decoder import CtcDecoder
+from convai.description.pipeline import LABELS
 from training.language_model.language_model import write
 from training.language_model.ngrams import estimate
-from convai.description.pipeline import LABELS
 
 
 def heard_as(path, text, group="clear", context=""):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer
 from benchmarks.quality.question_answering import AskedQuestion, reply
-from convai.generator.machines import Buckets
+from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.generator.targets import Buckets
 from convai.networks.bert.model import CONFIGS, Bert
 from convai.networks.checkpoints.compact import load
 

@@ -8,14 +8,21 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from convai.backends.management.repository import models_of
 from convai.client.step_by_step import needed_calls
+from convai.description.config_files import config_file
+from convai.description.pipeline import ENSEMBLES, STEPS
+from convai.description.recognisers import (
+    JASPER,
+    MOONSHINE,
+    RECOGNISER_STEP_NAMES,
+    RECOGNISERS,
+    ensembles_with,
+    steps_with,
+)
+from convai.description.wiring import WiringError, wiring_of
+from convai.errors import InvalidArgument
 from convai.generator.check import check_configs
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render
-from convai.description.config_files import config_file
-from convai.description.pipeline import ENSEMBLES, STEPS
-from convai.description.recognisers import EARS, JASPER, MOONSHINE, RECOGNISER_STEP_NAMES, ensembles_with, steps_with
-from convai.errors import InvalidArgument
-from convai.description.wiring import WiringError, wiring_of
 
 
 def configs_of(profile):
@@ -28,21 +35,23 @@ def test_with_jasper_the_pipeline_is_as_described():
     assert ensembles_with(JASPER) == ENSEMBLES
 
 
-@pytest.mark.parametrize("ears", EARS.values(), ids=EARS)
+@pytest.mark.parametrize("recogniser", RECOGNISERS.values(), ids=RECOGNISERS)
 @pytest.mark.parametrize("ensemble", [ensemble.name for ensemble in ENSEMBLES])
-def test_a_caller_sees_the_same_tensors_whatever_the_pipeline_hears_with(ensemble, ears):
-    one, other = wiring_of(ensemble), wiring_of(ensemble, ears)
+def test_a_caller_sees_the_same_tensors_whatever_the_pipeline_hears_with(ensemble, recogniser):
+    one, other = wiring_of(ensemble), wiring_of(ensemble, recogniser)
     assert (other.inputs, other.outputs) == (one.inputs, one.outputs)
 
 
-@pytest.mark.parametrize("ears", EARS.values(), ids=EARS)
-def test_only_the_steps_that_hear_differ(ears):
+@pytest.mark.parametrize("recogniser", RECOGNISERS.values(), ids=RECOGNISERS)
+def test_only_the_steps_that_hear_differ(recogniser):
     def rest(calls):
         return [call for call in calls if call.step not in RECOGNISER_STEP_NAMES]
 
-    calls = wiring_of("convai_ensemble", ears).calls
+    calls = wiring_of("convai_ensemble", recogniser).calls
     assert rest(calls) == rest(wiring_of("convai_ensemble").calls)
-    assert {call.step for call in calls} - {call.step for call in rest(calls)} == {step.name for step in ears.steps}
+    assert {call.step for call in calls} - {call.step for call in rest(calls)} == {
+        step.name for step in recogniser.steps
+    }
 
 
 def test_a_profile_with_other_ears_is_generated_without_jasper_and_passes_the_checks():
@@ -85,7 +94,7 @@ def test_what_is_called_with_other_ears_follows_from_their_description():
 def repository(tmp_path):
     """A folder for every model, with an empty configuration for each profile that has it."""
     for profile in ("cpu", "cpu-moonshine"):
-        for step in (*steps_with(PROFILES[profile].ears), *ENSEMBLES):
+        for step in (*steps_with(PROFILES[profile].recogniser), *ENSEMBLES):
             file = tmp_path / step.name / config_file(profile)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()

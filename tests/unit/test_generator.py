@@ -5,14 +5,14 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from convai.generator import graph
-from convai.generator.check import check_all, check_configs, check_repository
-from convai.generator.profiles import PROFILES
-from convai.generator.render import render, write
 from convai.description.pipeline import ENSEMBLES, STEPS, Call, Ensemble, Step, Tensor
 from convai.description.recognisers import ALL_MODEL_NAMES
 from convai.description.wire_names import plain_name, wire_name
 from convai.description.wiring import WiringError, check_every_output_is_used, wire, wiring_of
+from convai.generator import graph
+from convai.generator.check import check_all, check_configs, check_repository
+from convai.generator.profiles import PROFILES
+from convai.generator.render import render, write
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from convai.__main__ import main
 from benchmarks.quality import evaluate
 from benchmarks.quality.hearing import Noise, listen, measured_groups, without_texts
 from benchmarks.quality.hearing_report import report, report_json
+from convai.__main__ import main
 from convai.client.answer import Answer
-from training.common.recordings import Recording
 from convai.errors import InvalidArgument
+from training.common.recordings import Recording
 
 
 class Recogniser:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convai.backends.steps.speech_features import log_mel
 from benchmarks.quality.noise import COLOURS, coloured_noise
+from convai.backends.steps.speech_features import log_mel
 from training.jasper.augment import (
     NOISE_TILT,
     AugmentConfig,

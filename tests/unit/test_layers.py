@@ -1,31 +1,42 @@
-"""Which part of the project may know which other, read from the imports themselves."""
+"""Which part of the project may import which other, read from the imports themselves."""
 
 import ast
 
 import pytest
 from support.places import ROOT
 
-# Each part, and what it may import besides itself. Upwards only: nothing imports what stands below it in this list.
-MAY_KNOW = {
-    "pipeline": set(),
-    "generator": {"pipeline"},
-    "client": {"pipeline"},
-    "backends/steps": {"pipeline", "backends/runtime"},
-    "backends/runtime": {"pipeline"},
-    "backends/engines": {"pipeline", "backends/runtime"},
-    "backends/management": {"pipeline", "generator"},
-    "talk": {"pipeline", "client", "backends/management"},
-    "networks": {"pipeline", "generator", "backends/steps"},
-    "benchmarks": {
-        *("pipeline", "generator", "client", "talk", "networks"),
-        *("backends/steps", "backends/runtime", "backends/engines", "backends/management"),
-    },
+SHARED = ("convai/errors", "convai/program", "convai/package_data", "convai/arrays")
+DESCRIBED = {*SHARED, "convai/description", "convai/audio"}
+COMMANDS = ("convai/__main__", "convai/demo", "convai/init")
+# Each part, and what it may import besides itself.
+MAY_IMPORT = {
+    **dict.fromkeys(SHARED, SHARED),
+    "convai/description": SHARED,
+    "convai/audio": {*SHARED, "convai/description"},
+    "convai/generator": DESCRIBED,
+    "convai/client": DESCRIBED,
+    "convai/backends/runtime": DESCRIBED,
+    "convai/backends/steps": {*DESCRIBED, "convai/backends/runtime"},
+    "convai/backends/engines": {*DESCRIBED, "convai/backends/runtime"},
+    "convai/backends/management": {*DESCRIBED, "convai/generator"},
+    "convai/networks": {*DESCRIBED, "convai/generator", "convai/backends/steps"},
+    "convai/talk": {*DESCRIBED, "convai/client", "convai/backends/management"},
 }
+PRODUCT = {*MAY_IMPORT, *COMMANDS}
+MAY_IMPORT |= {"training": PRODUCT - {*COMMANDS}, "benchmarks": {*PRODUCT, "training"} - {*COMMANDS}}
+MAY_IMPORT |= dict.fromkeys(COMMANDS, PRODUCT)
 
 
 def part_of(path):
-    """The part that a module or folder belongs to, such as `backends/steps`; None for the commands in `convai`."""
-    return next((part for part in MAY_KNOW if path == part or path.startswith(f"{part}/")), None)
+    """The part that a module belongs to, such as `convai/backends/steps`."""
+    return next((part for part in MAY_IMPORT if path == part or path.startswith(f"{part}/")), None)
+
+
+def modules():
+    """Every module of the project but the tests: path without suffix, file."""
+    for folder in ("convai", "training", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            yield file.relative_to(ROOT).with_suffix("").as_posix(), file
 
 
 def imported_paths(file):
@@ -33,38 +44,23 @@ def imported_paths(file):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.startswith("convai."):
-                yield name.removeprefix("convai.").replace(".", "/")
+        yield from (
+            name.replace(".", "/") for name in names if name.split(".")[0] in ("convai", "training", "benchmarks")
+        )
 
 
-@pytest.mark.parametrize("part", MAY_KNOW)
+@pytest.mark.parametrize("part", MAY_IMPORT)
 def test_no_module_imports_upwards(part):
-    files = list((ROOT / part).rglob("*.py"))
+    files = {path: file for path, file in modules() if part_of(path) == part}
     assert files, f"{part} has moved"
     wrong = [
-        f"{file.relative_to(ROOT)} imports {path}"
-        for file in files
-        for path in imported_paths(file)
-        if part_of(path) not in {part, None, *MAY_KNOW[part]}
+        f"{path} imports {imported}"
+        for path, file in files.items()
+        for imported in imported_paths(file)
+        if part_of(imported) not in {part, None, *MAY_IMPORT[part]}
     ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("part", MAY_KNOW)
-def test_nothing_imports_the_commands(part):
-    wrong = [
-        f"{file.relative_to(ROOT)} imports {path}"
-        for file in (ROOT / part).rglob("*.py")
-        for path in imported_paths(file)
-        if path in ("__main__", "demo")
-    ]
-    assert wrong == []
-
-
-def test_every_folder_of_modules_has_its_layer():
-    folders = [link.name for link in (ROOT / "convai").iterdir() if link.is_symlink()]
-    code = [folder for folder in folders if folder not in ("model_repository", "weights")]  # data of the package
-    modules = [file.relative_to(ROOT).as_posix() for folder in code for file in (ROOT / folder).rglob("*.py")]
-    assert len(modules) > 100
-    assert [path for path in modules if part_of(path) is None and not path.endswith("__init__.py")] == []
+def test_every_module_belongs_to_a_layer():
+    assert [path for path, _ in modules() if part_of(path) is None and not path.endswith("__init__")] == []

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from benchmarks.speed.fleet import Autoscaler
 from support.kserve_models import kserve_schema
 from support.places import ROOT
 from support.tools import kustomize
@@ -14,7 +15,6 @@ from support.tools import kustomize
 from convai.__main__ import COMMANDS, parser
 from convai.backends.management import serve
 from convai.backends.management.launcher import STOP_SECONDS
-from benchmarks.speed.fleet import Autoscaler
 from convai.client import ask
 from convai.generator.profiles import PROFILES
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from convai.backends.steps.mel_padder import MelPadder, noise
 from convai.audio.voice_mel import SILENT_LOG_MEL
-from convai.generator.machines import Buckets
+from convai.backends.steps.mel_padder import MelPadder, noise
+from convai.generator.targets import Buckets
 
 
 def mel_of(frames):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from convai.audio.voice_mel import SILENT_LOG_MEL
 from convai.backends.steps.mel_padder import noise
 from convai.backends.steps.mel_splitter import MelSplitter
-from convai.audio.voice_mel import SILENT_LOG_MEL
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
 

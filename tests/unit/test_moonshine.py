@@ -10,8 +10,8 @@ from convai.backends.steps import moonshine_network
 from convai.backends.steps.moonshine import Moonshine
 from convai.backends.steps.moonshine_network import END, START, MoonshineNetwork, read_tokens, text_of
 from convai.backends.steps.speech_features import SpeechFeatures
-from convai.generator.machines import CPU
 from convai.errors import InvalidArgument
+from convai.generator.targets import CPU
 
 installed = pytest.mark.skipif(find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed")
 

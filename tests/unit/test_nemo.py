@@ -24,6 +24,7 @@ from support.tiny_waveglow import network as tiny_waveglow
 from convai.backends.steps.speech_features import LogMelOptions, SpeechFeatures, log_mel, normalize
 from convai.backends.steps.symbols import CONSONANTS, SYMBOLS, VOWELS
 from convai.backends.steps.text_encoder import TextEncoder, symbol_ids
+from convai.description.pipeline import LABELS
 from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.checkpoints.weights import build
 from convai.networks.export import command as export_command
@@ -34,7 +35,6 @@ from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2 import symbols_file
 from convai.networks.tacotron2.model import Tacotron2, Tacotron2Config
 from convai.networks.waveglow.model import example_inputs as mel_of
-from convai.description.pipeline import LABELS
 
 LOG_MEL = LogMelOptions(log_offset=2**-24, padding="zeros", partial_frame=False)  # as NeMo makes them
 JASPER = JasperConfig(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convai.backends.steps.phrase_level import FRAMES_AFTER, FRAMES_BEFORE, frame_levels, gain_to, spoken_frames
 from convai.audio.voice_mel import SILENT_LOG_MEL, mel_spectrogram
+from convai.backends.steps.phrase_level import FRAMES_AFTER, FRAMES_BEFORE, frame_levels, gain_to, spoken_frames
 from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.runtime.parameters import build_step
 from benchmarks.speed.in_process import read_config
-from convai.generator.machines import CPU, GPU, Buckets
+from convai.backends.runtime.parameters import build_step
+from convai.description.config_files import config_file, profiles_of
+from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
+from convai.description.recognisers import JASPER
 from convai.generator.profiles import PROFILES, profile
 from convai.generator.settings import Settings, ShapeRange, thread_parameters
 from convai.generator.shapes import network_shapes
+from convai.generator.targets import CPU, GPU, Buckets
 from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet, read_weight_set
 from convai.networks.jasper import log_mel_file
 from convai.networks.jasper.config import BlockConfig, JasperConfig
@@ -21,9 +24,6 @@ from convai.networks.tacotron2 import symbols_file
 from convai.networks.tacotron2.config import Tacotron2Config
 from convai.networks.waveglow.bias import BIAS_FILE
 from convai.networks.waveglow.config import CONFIGS
-from convai.description.config_files import config_file, profiles_of
-from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES
-from convai.description.recognisers import JASPER
 from convai.package_data import packaged
 
 MODEL_REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
@@ -31,7 +31,7 @@ SIZES = {"n_group": 8, "receptive_field_frames": 100}
 
 
 def test_every_set_of_weights_has_a_profile_on_every_machine():
-    pairs = [(one.machine.name, one.weights.name) for one in PROFILES.values() if one.ears == JASPER]
+    pairs = [(one.machine.name, one.weights.name) for one in PROFILES.values() if one.recogniser == JASPER]
     assert sorted(pairs) == [
         ("cpu", "default"),  # what BF16 costs NVIDIA's weights has not been measured
         *((name, weights) for name in ("cpu-onnx", "gpu", "gpu-onnx") for weights in ("default", "nvidia")),
@@ -68,9 +68,9 @@ def write_what_exports_do(model_repository):
     np.save(model_repository / BIAS_FILE, np.zeros(513, np.float32))
 
 
-# Profiles with "onnx" in their names differ from others in networks alone, and other ears have tests of their own.
+# Profiles with "onnx" in their names differ from others in networks alone, and other recogniser have tests of their own.
 @pytest.mark.parametrize(
-    "name", [one.name for one in PROFILES.values() if "onnx" not in one.name and one.ears == JASPER]
+    "name", [one.name for one in PROFILES.values() if "onnx" not in one.name and one.recogniser == JASPER]
 )
 @pytest.mark.parametrize("step", PYTHON_STEP_NAMES)
 def test_every_python_step_can_be_built_as_every_profile_sets_it_up(tmp_path, step, name):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces, spread_evenly
-from convai.generator.machines import Buckets
+from convai.generator.targets import Buckets
 
 VOCABULARY_FILE = Path(__file__).parent.parent.parent / "model_repository/qa_tokenizer/1/vocab.txt"
 CLASSIFY, SEPARATE = 101, 102

@@ -5,8 +5,8 @@ import re
 from support.pages import blocks, section
 from support.places import ROOT, root_folders
 
-from convai.generator import graph
 from convai.description.wiring import wiring_of
+from convai.generator import graph
 
 README = (ROOT / "README.md").read_text()
 LARGEST_BYTES = 12_000

@@ -10,6 +10,7 @@ from support.sounds import misheard, sound
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.backends.steps.rescorer import END, PrefixTree, Rescorer, Vocabulary
+from convai.description.pipeline import LABELS
 from convai.networks.checkpoints.compact import save
 from training.language_model.language_model import spell_rare_words, write
 from training.language_model.ngrams import estimate
@@ -17,7 +18,6 @@ from training.rescorer.corpus import joined
 from training.rescorer.model import Batch, RescorerConfig, kept_in_int8
 from training.rescorer.model import Rescorer as Network
 from training.rescorer.training import Recipe, Steps
-from convai.description.pipeline import LABELS
 
 WORDS = [f"{letter}{number}" for number in ("one", "two", "three") for letter in "abcdefghij"]
 SMALL = RescorerConfig(vocabulary=32, frequent=8, common=20, buckets=5, width=16, cells=24, tail_widths=(8, 4))

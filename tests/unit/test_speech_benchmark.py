@@ -3,10 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from convai.backends.steps.text_encoder import TextEncoder
-from convai.audio.voice_mel import mel_spectrogram
 from benchmarks.quality.prosody import Likeness, Speech, correlation, likeness
+
 from benchmarks.quality.speech import (
     is_cut,
     is_empty,
@@ -17,6 +15,8 @@ from benchmarks.quality.speech import (
 )
 from benchmarks.quality.speech_pictures import draw, picture
 from benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
+from convai.audio.voice_mel import mel_spectrogram
+from convai.backends.steps.text_encoder import TextEncoder
 from convai.networks.checkpoints.compact import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 

@@ -7,7 +7,7 @@ from librosa.filters import mel as mel_filterbank
 
 from convai.backends.steps.question_audio import resample
 from convai.backends.steps.speech_features import SpeechFeatures, jasper_features, log_mel, raise_noise_floor
-from convai.generator.machines import Buckets
+from convai.generator.targets import Buckets
 
 
 def tone(seconds=1.0, sample_rate=16_000, hertz=440.0, amplitude=0.5):

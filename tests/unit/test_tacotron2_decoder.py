@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from support.textbook_decoder import TextbookDecoder
 from support.tiny_tacotron2 import TINY, network
 
-from benchmarks.speed.textbook_decoder import TextbookDecoder
 from convai.networks.tacotron2.model import example_inputs
 
 

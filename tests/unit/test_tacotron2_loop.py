@@ -4,11 +4,11 @@ import torch
 from support.tiny_tacotron2 import TINY, decode, network
 
 from convai.backends.engines.onnxruntime.network import OnnxNetwork
+from convai.errors import InvalidArgument
 from convai.networks.export import onnx_file
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2.loop import Closing, Opening, Turn
 from convai.networks.tacotron2.model import example_inputs
-from convai.errors import InvalidArgument
 
 CONFIG = {"name": "tacotron2", "output": [{"name": "decoded_mel"}, {"name": "mel_length"}]}
 

@@ -3,9 +3,9 @@
 import pytest
 
 from benchmarks.tuning.processes import AS_IT_IS, VARIANTS, Figures, medians, table, varied, write_repository
+from convai.errors import InvalidArgument
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
-from convai.errors import InvalidArgument
 
 
 def figures(variant, in_flight=8, answers_per_second=5.0, p50_seconds=0.2):

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from convai.backends.steps.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.backends.steps.transcripts import spoken_form
+from convai.errors import InvalidArgument
 from training.bert.questions import misheard_form
 from training.bert.squad import read_squad
-from convai.errors import InvalidArgument
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from convai.errors import InvalidArgument, reading
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
-from convai.errors import InvalidArgument, reading
 
 
 def encoder_config(encoder: Path) -> BertConfig:

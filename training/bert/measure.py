@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from convai.errors import InvalidArgument
+from convai.networks.bert.model import Bert
 from training.bert.data import WINDOW_TOKENS, Batch, Corpus, QuestionForms, collate
 from training.bert.losses import among_allowed, span_loss
-from convai.networks.bert.model import Bert
-from convai.errors import InvalidArgument
 
 ROWS_PER_BATCH = 8
 AS_SPOKEN = QuestionForms(misheard_share=0, written_share=0, unanswerable_share=0)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from convai.errors import InvalidArgument
 from training.bert.data import QuestionForms
 from training.common.precision import multiplies_bfloat16
 from training.common.training import Schedule
-from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)

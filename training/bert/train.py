@@ -9,15 +9,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from convai.networks.checkpoints.weights import config_name_of
+from convai.networks.registry import NETWORKS
+from convai.program import run_program
 from training.bert.data import Corpus
 from training.bert.encoder import encoder_config
 from training.bert.measure import dev_batches, measure
 from training.bert.recipe import Recipe
 from training.bert.training import training_of
-from convai.networks.checkpoints.weights import config_name_of
-from convai.networks.registry import NETWORKS
 from training.common import run as training_run
-from convai.program import run_program
 
 VOCABULARY = "vocab.txt"
 

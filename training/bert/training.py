@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from convai.networks.bert.model import Bert
+from convai.networks.checkpoints.compact import as_stored
 from training.bert.blocks import Blocks
 from training.bert.data import Corpus
 from training.bert.encoder import encoder_config, load_encoder
 from training.bert.losses import span_loss
-from convai.networks.bert.model import Bert
 from training.bert.recipe import Recipe
-from convai.networks.checkpoints.compact import as_stored
 from training.common.training import Training
 
 

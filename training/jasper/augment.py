@@ -10,11 +10,11 @@ from functools import cache
 import numpy as np
 import scipy.signal
 
-from convai.backends.steps.speech_features import FRAMES_PER_SECOND
-from training.jasper.data import SERVED_FEATURES
-from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.audio.mel_filters import mel_frequencies
+from convai.backends.steps.speech_features import FRAMES_PER_SECOND
+from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
+from training.jasper.data import SERVED_FEATURES
 
 NOISE_FRAMES = 4096
 # Nepers from the lowest feature to the highest. Through pre-emphasis and mel filters white noise, such as the hiss of a

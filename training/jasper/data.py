@@ -10,10 +10,10 @@ import soxr
 from tqdm import tqdm
 
 from convai.backends.steps.speech_features import SpeechFeatures, log_mel
-from convai.generator.profiles import PROFILES
-from training.common.recordings import fingerprint, read_manifest
 from convai.description.pipeline import LABELS, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
+from convai.generator.profiles import PROFILES
+from training.common.recordings import fingerprint, read_manifest
 
 SERVED_FEATURES = SpeechFeatures(**PROFILES["cpu"].settings["speech_features"].parameters)
 HELD_OUT_SHARE = 10  # one speaker in ten

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convai.networks.checkpoints.compact import load, save
-from training.jasper.augment import AugmentConfig, augment
-from convai.networks.jasper.config import CONFIGS
-from training.jasper.data import read_clips
-from convai.networks.jasper.model import BATCH_NORM_EPSILON, Block, Jasper
-from training.jasper.training import pad
 from convai.errors import InvalidArgument
+from convai.networks.checkpoints.compact import load, save
+from convai.networks.jasper.config import CONFIGS
+from convai.networks.jasper.model import BATCH_NORM_EPSILON, Block, Jasper
 from convai.program import run_program
+from training.jasper.augment import AugmentConfig, augment
+from training.jasper.data import read_clips
+from training.jasper.training import pad
 
 CLIPS = 64
 

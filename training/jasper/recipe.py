@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
+from convai.errors import InvalidArgument
 from convai.networks.jasper.config import CONFIGS
 from training.common.batches import BatchLimits
 from training.common.precision import multiplies_bfloat16
 from training.common.training import Schedule
-from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)

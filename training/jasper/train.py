@@ -15,15 +15,15 @@ import torch
 
 from convai.backends.steps.ctc_decoder import greedy_decode
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
-from training.jasper.augment import AugmentConfig
+from convai.description.pipeline import LABELS
 from convai.networks.jasper.config import CONFIGS
-from training.jasper.data import SERVED_FEATURES, Clip, is_held_out, read_clips
 from convai.networks.jasper.model import Jasper
+from convai.program import run_program
+from training.common import run as training_run
+from training.jasper.augment import AugmentConfig
+from training.jasper.data import SERVED_FEATURES, Clip, is_held_out, read_clips
 from training.jasper.recipe import Recipe
 from training.jasper.training import pad, training_of
-from training.common import run as training_run
-from convai.description.pipeline import LABELS
-from convai.program import run_program
 
 CLIPS_PER_DEV_BATCH = 8
 SPEED_RANGE = (0.86, 1.16)  # of real recordings

@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.jasper.augment import AugmentConfig, augment
+from convai.description.pipeline import LABELS, NUM_FEATURES
 from convai.networks.jasper.config import CONFIGS
-from training.jasper.data import Clip
 from convai.networks.jasper.model import Jasper
-from training.jasper.optimizer import MuonAndAdamW
-from training.jasper.recipe import Recipe
 from training.common.batches import Batches
 from training.common.training import Training
-from convai.description.pipeline import LABELS, NUM_FEATURES
+from training.jasper.augment import AugmentConfig, augment
+from training.jasper.data import Clip
+from training.jasper.optimizer import MuonAndAdamW
+from training.jasper.recipe import Recipe
 
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convai.backends.steps.transcripts import spoken_form, transcript
-from training.language_model.sentences import read_sentences
-from training.common.recordings import read_manifest
 from convai.program import run_program
+from training.common.recordings import read_manifest
+from training.language_model.sentences import read_sentences
 
 WORDS_IN_A_ROW = 6
 FEWEST_WORDS, MOST_WORDS = 3, 40

@@ -25,11 +25,11 @@ from tqdm import tqdm
 
 from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
 from convai.backends.steps.transcripts import speakable, transcript, words_of
+from convai.program import run_program
 from training.bert.squad import read_squad
 from training.language_model.mixture import mixture
 from training.language_model.ngrams import NgramModel, estimate
 from training.language_model.sentences import read_sentences
-from convai.program import run_program
 
 _sentence_end = re.compile(r"[.?!]+(?: |$)")
 

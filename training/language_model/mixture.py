@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.language_model.ngrams import Level, NgramModel
 from convai.errors import InvalidArgument
+from training.language_model.ngrams import Level, NgramModel
 
 
 def mixture(one: NgramModel, other: NgramModel, share: float) -> NgramModel:

@@ -66,7 +66,9 @@ def estimate(
     so the first of `min_counts` is 1; the others may not fall, or an n-gram could lose the shorter ones it stands on.
     """
     if min_counts[0] != 1 or any(low > high for low, high in pairwise(min_counts)):
-        raise InvalidArgument(f"min_counts: got {list(min_counts)}; allowed are counts that begin with 1 and never fall")
+        raise InvalidArgument(
+            f"min_counts: got {list(min_counts)}; allowed are counts that begin with 1 and never fall"
+        )
     marked = [[BEGIN, *sentence, END] for sentence in sentences]
     words = [BEGIN, END, *sorted({word for sentence in marked for word in sentence}.union(other_words) - {BEGIN, END})]
     base, max_order = len(words), len(min_counts)

@@ -19,13 +19,13 @@ from tqdm import tqdm
 
 from convai.backends.steps.rescorer import NUM_MARKS, Vocabulary
 from convai.backends.steps.transcripts import speakable, spoken_form, transcript
+from convai.errors import InvalidArgument, reading
+from convai.program import run_program
 from training.language_model.books import measured_texts
 from training.language_model.language_model import read_paragraphs, read_transcripts
 from training.language_model.sentences import read_sentences
 from training.rescorer.model import RescorerConfig
 from training.rescorer.spelled import spelled_sentences
-from convai.errors import InvalidArgument, reading
-from convai.program import run_program
 
 Words = Sequence[str]
 Asked = tuple[Words, Sequence[Words]]  # a passage and its questions

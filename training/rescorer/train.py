@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from convai.backends.steps.rescorer import Vocabulary
+from convai.program import run_program
+from training.common import run as training_run
 from training.rescorer.corpus import Corpus, joined, read_questions
 from training.rescorer.training import Recipe, perplexities, training_of
-from training.common import run as training_run
-from convai.program import run_program
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from convai.backends.steps.rescorer import END, spelling_cost
-from training.rescorer.corpus import Corpus, Texts
-from training.rescorer.model import NOT_A_TARGET, Batch, Rescorer, RescorerConfig, kept_in_int8
 from training.common.batches import Batches, BatchLimits
 from training.common.training import Schedule, Training
+from training.rescorer.corpus import Corpus, Texts
+from training.rescorer.model import NOT_A_TARGET, Batch, Rescorer, RescorerConfig, kept_in_int8
 
 LONGEST_SENTENCE = 40  # words
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from convai.backends.steps.text_encoder import symbol_ids
 from convai.audio.voice_mel import SILENT_LOG_MEL, mel_spectrogram
-from training.tacotron2.alignment import target_attention
-from training.common.recordings import fingerprint, read_manifest
+from convai.backends.steps.text_encoder import symbol_ids
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument, reading
+from training.common.recordings import fingerprint, read_manifest
+from training.tacotron2.alignment import target_attention
 
 HELD_OUT_EVERY = 50  # clips
 

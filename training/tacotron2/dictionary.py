@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import WORD
 from convai.backends.steps.text_normalizer import normalize
+from convai.program import run_program
 from training.tacotron2.phonemes import arpabet
 from training.tacotron2.texts import draw_texts, read_texts
-from convai.program import run_program
 
 _word = re.compile(WORD)
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convai.networks.tacotron2.layers import length_mask
+from convai.networks.tacotron2.model import Tacotron2
 from training.tacotron2.alignment import swung
 from training.tacotron2.data import Batch
 from training.tacotron2.forced import Prediction, predict
-from convai.networks.tacotron2.layers import length_mask
-from convai.networks.tacotron2.model import Tacotron2
 from training.tacotron2.recipe import Recipe
 
 LEAST_ATTENTION = 1e-8  # whose logarithm is finite

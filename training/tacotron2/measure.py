@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from training.tacotron2.data import Clip, collate
 from convai.networks.tacotron2.layers import length_mask
-from training.tacotron2.losses import masked_mean
 from convai.networks.tacotron2.model import Tacotron2
+from training.tacotron2.data import Clip, collate
+from training.tacotron2.losses import masked_mean
 
 CLIPS_PER_BATCH = 8
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 
-from training.tacotron2.alignment import SECONDS_PER_FRAME
+from convai.errors import InvalidArgument
 from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
 from training.common.precision import multiplies_bfloat16
 from training.common.training import Schedule
-from convai.errors import InvalidArgument
+from training.tacotron2.alignment import SECONDS_PER_FRAME
 
 
 @dataclass(frozen=True)

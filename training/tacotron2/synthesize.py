@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.text_encoder import TextEncoder
-from convai.generator.machines import CPU
-from training.tacotron2.teacher import Teacher
-from training.tacotron2.texts import draw_texts
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
+from convai.generator.targets import CPU
 from convai.program import run_program
+from training.tacotron2.teacher import Teacher
+from training.tacotron2.texts import draw_texts
 
 UNKNOWN_WORD_SHARE = 0.06  # of the words that the dictionary knows
 CLIPS_PER_FOLDER = 1000

@@ -10,9 +10,9 @@ import soxr
 
 from convai.backends.steps.audio_trimmer import bring_peak_between
 from convai.backends.steps.symbols import PUNCTUATION
-from training.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
+from training.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400

@@ -4,8 +4,8 @@ import random
 import re
 from pathlib import Path
 
-from training.bert.squad import read_squad
 from convai.errors import reading
+from training.bert.squad import read_squad
 
 _sentence_end = re.compile(r"(?<=[a-z0-9)][.!?]) (?=[A-Z])")
 

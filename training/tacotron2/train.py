@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.tacotron2.data import Clip, collate, read_clips, split_held_out
-from training.tacotron2.losses import batch_losses
-from training.tacotron2.measure import measure
 from convai.networks.tacotron2.model import Tacotron2
-from training.tacotron2.recipe import Recipe
+from convai.program import run_program
 from training.common import run as training_run
 from training.common.batches import Batches, BatchLimits
 from training.common.training import Training
-from convai.program import run_program
+from training.tacotron2.data import Clip, collate, read_clips, split_held_out
+from training.tacotron2.losses import batch_losses
+from training.tacotron2.measure import measure
+from training.tacotron2.recipe import Recipe
 
 CLIPS_FOR_MEAN = 200
 

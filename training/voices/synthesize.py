@@ -16,10 +16,10 @@ import soxr
 from tqdm import tqdm
 
 from convai.backends.steps.transcripts import speakable, transcript
-from training.language_model.sentences import read_sentences
-from training.voices.voices import speak
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 from convai.program import run_program
+from training.language_model.sentences import read_sentences
+from training.voices.voices import speak
 
 PEAK = 0.7
 TEMPO_RANGE = (0.85, 1.25)

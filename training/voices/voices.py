@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from convai.networks.jasper import kokoro, many_voices
 from convai.errors import InvalidArgument
+from training.voices import kokoro, many_voices
 
 TIMEOUT_SECONDS = 60
 ESPEAK_WORDS_PER_MINUTE = 165

@@ -9,9 +9,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, mel_spectrogram
-from training.common.recordings import fingerprint, read_manifest
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
+from training.common.recordings import fingerprint, read_manifest
 
 MARGIN_FRAMES = FFT_LENGTH // 2 // HOP_LENGTH  # that a frame of the mel sees on either side
 PCM16_SCALE = 32_768

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, MIN_MAGNITUDE, filterbank
-from convai.networks.waveglow.model import WaveGlow
 from convai.errors import InvalidArgument
+from convai.networks.waveglow.model import WaveGlow
 
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # samples of window and hop
 SMALLEST_MAGNITUDE = 1e-4  # of a spectrum: quieter differences are not heard

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convai.errors import InvalidArgument
+from convai.networks.waveglow.model import CONFIGS, WaveGlow
+from convai.program import run_program
 from training.common import run as training_run
 from training.common.precision import multiplies_bfloat16
 from training.common.training import Schedule, Training
 from training.waveglow.data import Recordings
 from training.waveglow.losses import LossWeights, batch_losses
-from convai.networks.waveglow.model import CONFIGS, WaveGlow
-from convai.errors import InvalidArgument
-from convai.program import run_program
 
 MEASURED_CLIPS, MEASURED_FRAMES = 8, 128
 

@@ -10,9 +10,9 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from benchmarks.speed.in_process import InProcess
 from benchmarks.speed.baselines.serving import HOST, serve_until_told, warm_pipeline
 from benchmarks.speed.baselines.wire import answered
+from benchmarks.speed.in_process import InProcess
 
 KEPT_ALIVE_SECONDS = 3600  # connections, while the other paths are measured
 

@@ -10,10 +10,10 @@ from threading import Lock
 
 import urllib3
 
-from benchmarks.speed.paths import Reply
-from benchmarks.speed.question_set import Question
 from benchmarks.speed.baselines.server_process import RivalServer
 from benchmarks.speed.baselines.wire import pack_question, unpack_answer
+from benchmarks.speed.paths import Reply
+from benchmarks.speed.question_set import Question
 
 MOST_CONNECTIONS = 64
 TIMEOUT_SECONDS = 600.0

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from importlib.util import find_spec
 
-from benchmarks.speed.paths import AnswerPath, EnsemblePath
 from benchmarks.speed.baselines.http_path import TIMEOUT_SECONDS, HttpPath
 from benchmarks.speed.baselines.server_process import RivalServer, RivalSetup
+from benchmarks.speed.paths import AnswerPath, EnsemblePath
 from convai.client.client import ConvaiClient
 from convai.errors import InvalidArgument
 

@@ -15,12 +15,12 @@ from pytriton.model_config import ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
-from convai.backends.management.ports import resolve_ports
+from benchmarks.speed.baselines.serving import HOST, serve_until_told
 from benchmarks.speed.in_process import Arrays
 from benchmarks.speed.paths import OUTPUTS, request_of
 from benchmarks.speed.pipeline_process import PipelineProcess
 from benchmarks.speed.question_set import asked_questions
-from benchmarks.speed.baselines.serving import HOST, serve_until_told
+from convai.backends.management.ports import resolve_ports
 from convai.client.requests import Request
 from convai.description import pipeline as description
 from convai.description.wiring import wiring_of

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 
-from convai.backends.management.ports import resolve_ports
-from convai.backends.management.tritonserver import server_environment
 from benchmarks.speed.baselines.serving import HOST, READY
 from benchmarks.speed.server_memory import with_children
+from convai.backends.management.ports import resolve_ports
+from convai.backends.management.tritonserver import server_environment
 
 PROGRAM = "benchmarks.speed.baselines.program"
 START_SECONDS = 600.0  # of a busy machine

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from convai.description.config_files import profiles_of
-from convai.description.recognisers import EARS, RECOGNISER_STEP_NAMES
+from convai.description.recognisers import RECOGNISER_STEP_NAMES, RECOGNISERS
 from convai.errors import InvalidArgument
 
 
@@ -31,9 +31,10 @@ def models_of(repository: Path, profile: str) -> list[str]:
         common = set.intersection(*(profiles[name] for name in needed))
         raise InvalidArgument(
             f"profile {profile!r} has no configuration for {', '.join(lacking)};"
-            f" profiles that every model has: {', '.join(sorted(common)) or 'none'}"
+            f" profiles that every model has: {', '.join(sorted(common)) or 'none'};"
+            f" `convai generate --profile {profile}` writes what is missing"
         )
-    steps = {name: [step.name for step in ears.steps] for name, ears in EARS.items()}
+    steps = {name: [step.name for step in recogniser.steps] for name, recogniser in RECOGNISERS.items()}
     if needed != profiles.keys() and not any(having.issuperset(names) for names in steps.values()):
         allowed = " or ".join(f"{', '.join(names)}" for names in steps.values())
         raise InvalidArgument(f"profile {profile!r} has no configuration for a whole recogniser: {allowed}")

@@ -18,13 +18,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from convai.arrays import Array
 from convai.backends.runtime.failures import internal_error, mistake
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.pacing import tell_done
 from convai.backends.runtime.parameters import build_step, whole_number
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.runtime.rows import split_rows, stack_rows
-from convai.arrays import Array
 from convai.description.pipeline import STREAM_TICKET
 from convai.errors import InvalidArgument
 

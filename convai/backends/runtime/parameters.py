@@ -50,7 +50,9 @@ def parse_value(step: str, name: str, text: str) -> Any:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InvalidArgument(f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes") from error
+        raise InvalidArgument(
+            f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes"
+        ) from error
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
-from convai.backends.runtime.metrics import Counter
 from convai.arrays import Array
+from convai.backends.runtime.metrics import Counter
 
 
 class PythonStep(Protocol):

@@ -10,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.runtime.adapter import (
     InferenceRequest,
     InferenceResponse,
@@ -25,7 +26,6 @@ from convai.backends.runtime.pacing import UNPACED, Busy, Pacer
 from convai.backends.runtime.parameters import whole_number
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.runtime.rows import split_rows, stack_rows
-from convai.arrays import Array
 from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
 from convai.errors import InvalidArgument
 

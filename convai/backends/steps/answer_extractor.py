@@ -5,10 +5,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.text_normalizer import is_speakable, normalize
-from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 NO_SPAN = (-1, -1)

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.arrays import Array
+from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.denoiser import denoise
 from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_padder import valid_frames
-from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
-from convai.arrays import Array
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 

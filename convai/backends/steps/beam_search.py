@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.steps.lexicon import Entry, Lexicon
 from convai.backends.steps.transcripts import text_of, words_of
-from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 LETTER_MARK = "+"

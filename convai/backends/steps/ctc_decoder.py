@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.rescorer import Rescorer
 from convai.backends.steps.transcripts import text_of
-from convai.arrays import Array
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.description.pipeline import LABELS, NUM_LABELS
 from convai.errors import InvalidArgument
 
@@ -50,7 +51,7 @@ class CtcDecoder(PythonStep):
     rescorer_file: str | None = None  # of beam search
     rescorer_weight: float = 0.4
     nbest: int = 30  # texts of beam search that are rescored
-    max_context_bytes: int = 32 * 1024  # a longer one is not looked at; qa_tokenizer refuses it
+    max_context_bytes: int = MAX_CONTEXT_BYTES  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
         if self.decoder not in DECODERS:

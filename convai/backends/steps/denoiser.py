@@ -5,8 +5,8 @@ Source: `denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 
 import numpy as np
 
-from convai.audio.voice_mel import istft, stft
 from convai.arrays import Array
+from convai.audio.voice_mel import istft, stft
 
 MIN_MAGNITUDE = 1e-9  # avoids 0 / 0
 

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from convai.audio.voice_mel import filterbank, istft, stft
 from convai.arrays import Array
+from convai.audio.voice_mel import filterbank, istft, stft
 
 MIN_ENERGY = 1e-9  # far below the mel of silence; avoids 0 / 0
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.arrays import Array
+from convai.audio.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
-from convai.audio.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
-from convai.arrays import Array
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
 

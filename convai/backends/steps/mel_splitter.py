@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from convai.arrays import Array
+from convai.audio.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.mel_padder import check_seed, noise, valid_frames
 from convai.backends.steps.phrase_level import frame_levels, gain_to, spoken_frames
 from convai.backends.steps.phrase_splitter import NOTHING_FOUND
-from convai.audio.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
-from convai.arrays import Array
 from convai.description.pipeline import NUM_MELS
 
 REST_WITHIN = 1.5  # what is left after a piece belongs to it if both are no longer than so many times the piece

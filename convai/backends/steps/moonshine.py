@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+from convai.arrays import Array
 from convai.backends.steps.moonshine_network import MoonshineNetwork
 from convai.backends.steps.question_audio import ListeningStep
 from convai.backends.steps.transcripts import spoken_form
-from convai.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from convai.backends.steps.mel_consistency import magnitudes_like
-from convai.audio.voice_mel import FFT_LENGTH
 from convai.arrays import Array
+from convai.audio.voice_mel import FFT_LENGTH
+from convai.backends.steps.mel_consistency import magnitudes_like
 
 SILENT_LEVEL = 10 ** (-50 / 20)  # what stays below throughout is no speech, and would become noise if raised
 ACTIVE_RATIO = 10 ** (-25 / 20)  # frames this far below the loudest are pauses, which have no say in the level

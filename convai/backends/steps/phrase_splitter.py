@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut, spoken_blocks
-from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 NO_SCORE = np.zeros(1, np.float32)
@@ -63,7 +63,9 @@ class PhraseSplitter(StreamingStep):
         answer_span : int32, shape = (2,), as given, then -1, -1
         """
         if len(text) > self.max_text_characters:
-            raise InvalidArgument(f"got a text of {len(text)} characters; allowed are at most {self.max_text_characters}")
+            raise InvalidArgument(
+                f"got a text of {len(text)} characters; allowed are at most {self.max_text_characters}"
+            )
         found: dict[str, Array | str] = {
             "question": question,
             "answer": answer,

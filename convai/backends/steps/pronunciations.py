@@ -21,7 +21,9 @@ def load_pronunciations(path: str) -> dict[str, str]:
         for entry in filter(None, map(_entry.match, file)):
             word, phonemes = entry[1].lower(), entry[2].strip()
             if not phonemes or not known.issuperset(phonemes.split()):
-                raise InvalidArgument(f"pronunciations_file: got {phonemes!r} for {word!r}; allowed are ARPAbet phonemes")
+                raise InvalidArgument(
+                    f"pronunciations_file: got {phonemes!r} for {word!r}; allowed are ARPAbet phonemes"
+                )
             pronunciations.setdefault(word, phonemes)
     return pronunciations
 

@@ -12,9 +12,10 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
-from convai.arrays import Array
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.errors import InvalidArgument
 
 PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -131,8 +132,8 @@ class QaTokenizer(PythonStep):
     vocabulary_file: str = "vocab.txt"
     max_question_tokens: int = 64  # of a longer question the rest is ignored
     doc_stride: int = 128
-    max_context_bytes: int = 32 * 1024
-    max_question_bytes: int = 32 * 1024
+    max_context_bytes: int = MAX_CONTEXT_BYTES
+    max_question_bytes: int = MAX_CONTEXT_BYTES
 
     def __post_init__(self):
         check_buckets("token_buckets", self.token_buckets)
@@ -176,7 +177,9 @@ class QaTokenizer(PythonStep):
         check_size("context", context, self.max_context_bytes)
         pieces = split_pieces(self.tokenizer, context)
         if not len(pieces.ids):
-            raise InvalidArgument(f"got a context of {len(context)} characters without a word; allowed is any other text")
+            raise InvalidArgument(
+                f"got a context of {len(context)} characters without a word; allowed is any other text"
+            )
         return pieces
 
     def _question_pieces(self, question: str) -> Pieces:

@@ -7,14 +7,18 @@ from typing import ClassVar
 import numpy as np
 import soxr
 
+from convai.arrays import Array
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
-from convai.arrays import Array
+from convai.description.limits import (
+    MAX_QUESTION_SECONDS,
+    MAX_SAMPLE_RATE_HERTZ,
+    MIN_QUESTION_SECONDS,
+    MIN_SAMPLE_RATE_HERTZ,
+)
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 
-MIN_SAMPLE_RATE_HERTZ = 8_000
-MAX_SAMPLE_RATE_HERTZ = 48_000
 MAX_PEAK = 1.1  # decoders of lossy formats overshoot full scale by a little
 
 
@@ -38,8 +42,8 @@ class ListeningStep(PythonStep):
         Counter("convai_question_seconds_total", "Audio of questions heard, in seconds", question_seconds),
     )
 
-    min_seconds: float = 0.1
-    max_seconds: float = 30.0
+    min_seconds: float = MIN_QUESTION_SECONDS
+    max_seconds: float = MAX_QUESTION_SECONDS
     silence_floor_dbfs: float = -60.0  # audio whose peak stays below this says nothing
 
     def __post_init__(self):

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from convai.backends.steps.transcripts import spoken_form
 from convai.arrays import Array
+from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 
 UNKNOWN, END = 0, 1  # places of what is no word; END stands at the beginning of a sentence too
@@ -95,7 +95,9 @@ class Rescorer:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
             self._take(restored(tensors), words)
         except (SafetensorError, KeyError) as error:
-            raise InvalidArgument(f"rescorer_file: got {file}; allowed is what networks.rescorer.train wrote") from error
+            raise InvalidArgument(
+                f"rescorer_file: got {file}; allowed is what networks.rescorer.train wrote"
+            ) from error
         self._passage = lru_cache(PASSAGES_KEPT)(self._places_of)
 
     def _take(self, weights: dict[str, Array], words: Sequence[str]) -> None:

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 import scipy.fft
 
+from convai.arrays import Array
+from convai.audio.mel_filters import mel_filterbank
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.question_audio import ListeningStep
-from convai.arrays import Array
 from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
-from convai.audio.mel_filters import mel_filterbank
 
 HOP_LENGTH = 160  # 10 ms
 WINDOW_LENGTH = 320  # 20 ms

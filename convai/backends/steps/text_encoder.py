@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.buckets import check_buckets, smallest_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import NVIDIA_SYMBOLS, PADDING, PUNCTUATION, SYMBOL_IDS, SymbolTable
 from convai.backends.steps.text_normalizer import is_speakable, normalize
-from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 PRONUNCIATIONS = ("letters", "arpabet")

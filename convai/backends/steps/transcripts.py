@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from convai.backends.steps.text_normalizer import normalize
 from convai.arrays import Array
+from convai.backends.steps.text_normalizer import normalize
 from convai.description.pipeline import LABELS
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from convai.errors import InvalidArgument, reading
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
-from convai.errors import InvalidArgument, reading
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),

@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.compact import restore
 from convai.networks.checkpoints.nemo import SUFFIX, read_nemo
 from convai.networks.checkpoints.pickled_module import read_pickled_module
 from convai.networks.checkpoints.renames import Reading, check_keys
 from convai.networks.checkpoints.weights import Weights, config_name_of, sha256_of
 from convai.networks.registry import NETWORKS
-from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)

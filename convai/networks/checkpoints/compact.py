@@ -40,7 +40,9 @@ def compact(tensors: Mapping[str, Tensor], int8: Collection[str] = ()) -> dict[s
     small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     infinite = [name for name, tensor in small.items() if not torch.isfinite(tensor).all()]
     if infinite:
-        raise InvalidArgument(f"weights must be finite and below 65,504 to be kept in FP16; {', '.join(infinite)} is not")
+        raise InvalidArgument(
+            f"weights must be finite and below 65,504 to be kept in FP16; {', '.join(infinite)} is not"
+        )
     for name in int8:
         small[name], small[name + SCALE_SUFFIX] = quantise_rows(tensors[name])
     return {name: tensor.contiguous() for name, tensor in small.items()}

@@ -6,9 +6,9 @@ Each network's `nemo.py` has `read(archive) -> Reading`, which takes what the ne
 from importlib import import_module
 from pathlib import Path
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_archive import read_archive
 from convai.networks.checkpoints.renames import Reading
-from convai.errors import InvalidArgument
 
 SUFFIX = ".nemo"
 NETWORK_OF = {"EncDecCTCModel": "jasper", "Tacotron2Model": "tacotron2", "WaveGlowModel": "waveglow"}

@@ -3,9 +3,9 @@
 from typing import Any
 
 from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, MAX_HERTZ, MIN_MAGNITUDE, filterbank
+from convai.description.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import check, check_filters, section
-from convai.description.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 
 PREPROCESSOR = "audio_to_melspec_precessor"  # NeMo's spelling
 NEMO_DEFAULTS: dict[str, Any] = {

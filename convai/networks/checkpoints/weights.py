@@ -11,10 +11,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.compact import restore
 from convai.networks.checkpoints.renames import check_keys
 from convai.networks.registry import Network
-from convai.errors import InvalidArgument
 
 DEFAULT_CONFIG = "mini"
 HASHED_BYTES = 2**20  # at a time

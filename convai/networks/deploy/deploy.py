@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 
+from convai.errors import InvalidArgument
 from convai.networks.deploy.examples import read_examples
 from convai.networks.deploy.interface import CaseAnswer, Interface, answer, find_interface, find_neighbours
 from convai.networks.deploy.model_folder import check_place, install, write_configs
@@ -20,7 +21,6 @@ from convai.networks.deploy.user_code import build_module, summary, user_code
 from convai.networks.export.formats import FORMATS, Format, Runner
 from convai.networks.export.parity import ParityError, largest_difference
 from convai.networks.registry import Network
-from convai.errors import InvalidArgument
 
 TARGETS = {
     "torchscript-trace": replace(FORMATS["torchscript"], write=write_trace),

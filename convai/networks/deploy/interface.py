@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convai.networks.deploy.examples import Case
-from convai.networks.deploy.user_code import user_code
-from convai.networks.export.parity import largest_difference
 from convai.description import description as pipeline
 from convai.description.pipeline import Step
 from convai.errors import InvalidArgument
+from convai.networks.deploy.examples import Case
+from convai.networks.deploy.user_code import user_code
+from convai.networks.export.parity import largest_difference
 
 DTYPES = {
     torch.bool: "BOOL",
@@ -72,7 +72,9 @@ def find_interface(
     outputs = describe(chosen_names(output_names, answers[0]), [answer.outputs for answer in answers])
     names = [tensor.name for tensor in inputs + outputs]
     if len(set(names)) < len(names):
-        raise InvalidArgument(f"inputs and outputs are {', '.join(names)}; all must differ: name outputs with --outputs")
+        raise InvalidArgument(
+            f"inputs and outputs are {', '.join(names)}; all must differ: name outputs with --outputs"
+        )
     batch = {0: "batch"} if max_batch_size > 1 else {}
     variable_axes = {
         tensor.name: batch | {axis: f"{tensor.name}_{axis}" for axis, size in enumerate(tensor.dims, 1) if size == -1}
@@ -103,7 +105,9 @@ def tensor_like(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
     if dtype not in DTYPES:
         raise InvalidArgument(f"tensor {name} is {dtype}; Triton and NumPy share {', '.join(map(str, DTYPES))}")
     if rank < 2:
-        raise InvalidArgument(f"tensor {name} has only a batch axis; Triton wants one more: [rows, 1] in place of [rows]")
+        raise InvalidArgument(
+            f"tensor {name} has only a batch axis; Triton wants one more: [rows, 1] in place of [rows]"
+        )
     sizes = [{tensor.shape[axis] for tensor in tensors} for axis in range(1, rank)]
     return pipeline.Tensor(name, DTYPES[dtype], tuple(size.pop() if len(size) == 1 else -1 for size in sizes))
 

@@ -11,13 +11,13 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.checkpoints.weights import Weights, find_weights, read_weights, with_options
 from convai.networks.export.export import Export, Job
 from convai.networks.export.report import as_json, table
 from convai.networks.export.several import export_all
 from convai.networks.registry import FORMAT_NAMES, NETWORKS, PRECISIONS, Network
-from convai.errors import InvalidArgument
 from convai.package_data import packaged
 
 

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.parity import CaseParity, ParityError, compare
 from convai.networks.registry import PRECISIONS, Network, Tolerance
-from convai.errors import InvalidArgument
 
 RECORDED_PACKAGES = ("convai", "torch", "onnx")
 EXPORTER_FILES = (

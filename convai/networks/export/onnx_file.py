@@ -9,11 +9,11 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import Tensor, nn
 
+from convai.errors import InvalidArgument
 from convai.networks.export.onnx_loop import trace_parts
 from convai.networks.export.onnx_trace import trace
 from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
-from convai.errors import InvalidArgument
 
 RECORD = "convai.json"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convai.networks.registry import Network, Runner
 from convai.errors import InvalidArgument
+from convai.networks.registry import Network, Runner
 
 
 @dataclass(frozen=True)

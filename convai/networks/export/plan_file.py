@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from convai.errors import InvalidArgument
 from convai.generator.profiles import PROFILES, Profile
 from convai.networks.export import onnx_file
 from convai.networks.registry import Network, Runner
-from convai.errors import InvalidArgument
 
 TORCH_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}  # of the networks' outputs
 

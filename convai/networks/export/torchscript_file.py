@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from convai.errors import InvalidArgument
 from convai.networks.export.quiet import quiet_exporter
 from convai.networks.registry import Network, Runner
-from convai.errors import InvalidArgument
 
 RECORD = "convai.json"
 

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from convai.description.pipeline import LOG_MEL_FILE
 from convai.networks.jasper.config import JasperConfig
 from convai.networks.jasper.model import Jasper
-from convai.description.pipeline import LOG_MEL_FILE
 
 PATH = Path("speech_features", "1", LOG_MEL_FILE)  # in the model repository
 

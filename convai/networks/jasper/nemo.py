@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convai.arrays import Array
+from convai.audio.mel_filters import mel_filterbank
 from convai.backends.steps.speech_features import FFT_LENGTH, HOP_LENGTH, PREEMPHASIS, WINDOW_LENGTH, LogMelOptions
+from convai.description.pipeline import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, check_filters, flag, number_of, section, texts, whole
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename
 from convai.networks.jasper.config import BlockConfig, JasperConfig
-from convai.arrays import Array
-from convai.description.pipeline import LABELS, NUM_FEATURES, SAMPLE_RATE_HERTZ
-from convai.audio.mel_filters import mel_filterbank
-from convai.errors import InvalidArgument
 
 RENAMES: RenameTable = (
     (r"^preprocessor\.featurizer\.(fb|window)$", None),
@@ -100,7 +100,9 @@ def scaled_kernel(where: str, sizes: Mapping[str, Any]) -> int:
     """NeMo makes every kernel odd."""
     factor = number_of(sizes.get("kernel_size_factor", 1.0))
     if factor is None:
-        raise InvalidArgument(f"{where}.kernel_size_factor is {brief(sizes['kernel_size_factor'])}; allowed is a number")
+        raise InvalidArgument(
+            f"{where}.kernel_size_factor is {brief(sizes['kernel_size_factor'])}; allowed is a number"
+        )
     return max(int(whole(where, sizes, "kernel") * factor), 1) | 1
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.renames import Reading, RenameTable, key_problems, rename, tensors_in
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, Tacotron2Config
-from convai.errors import InvalidArgument
 
 # Training on several GPUs, and in mixed precision, each wrapped the network once.
 RENAMES: RenameTable = (

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from convai.description.pipeline import NUM_MELS
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, number_of, section, whole
 from convai.networks.checkpoints.nemo_voice import PREPROCESSOR, check_voice
@@ -9,8 +11,6 @@ from convai.networks.checkpoints.renames import Reading, RenameTable, rename
 from convai.networks.tacotron2.config import Tacotron2Config
 from convai.networks.tacotron2.convert import with_batch_counts
 from convai.networks.tacotron2.nemo_symbols import symbols_of
-from convai.description.pipeline import NUM_MELS
-from convai.errors import InvalidArgument
 
 RENAMES: RenameTable = (
     (rf"^{PREPROCESSOR}\.", None),

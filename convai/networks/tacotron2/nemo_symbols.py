@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from convai.backends.steps.symbols import CONSONANTS, SYMBOLS, VOWELS, SymbolTable
-from convai.networks.checkpoints.nemo_options import brief, check, flag, texts
 from convai.errors import InvalidArgument
+from convai.networks.checkpoints.nemo_options import brief, check, flag, texts
 
 NEMO_PUNCTUATION = ',.!?-:;/"()[]{}'
 ALWAYS_SPOKEN = {" ", *string.ascii_lowercase}

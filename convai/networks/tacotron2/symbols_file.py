@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from convai.description.pipeline import SYMBOLS_FILE
 from convai.networks.tacotron2.config import Tacotron2Config
 from convai.networks.tacotron2.model import Tacotron2
-from convai.description.pipeline import SYMBOLS_FILE
 
 PATH = Path("text_encoder", "1", SYMBOLS_FILE)  # in the model repository
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from convai.audio.voice_mel import HOP_LENGTH, stft
-from convai.networks.waveglow.model import WaveGlow, WaveGlowConfig
 from convai.description.pipeline import NUM_MELS, VOCODER_BIAS_FILE
+from convai.networks.waveglow.model import WaveGlow, WaveGlowConfig
 
 EMPTY_MEL_FRAMES = 88  # as in NVIDIA's denoiser
 BIAS_FILE = Path("audio_trimmer", "1", VOCODER_BIAS_FILE)  # in the model repository

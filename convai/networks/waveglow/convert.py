@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
 from convai.networks.waveglow.model import WaveGlowConfig
-from convai.errors import InvalidArgument
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_archive import NemoArchive
 from convai.networks.checkpoints.nemo_options import brief, check, number_of, section, whole
 from convai.networks.checkpoints.nemo_voice import PREPROCESSOR, check_voice
 from convai.networks.checkpoints.renames import Reading, RenameTable, rename
 from convai.networks.waveglow.convert import fold_weight_norm, split_conditioning
 from convai.networks.waveglow.model import WaveGlowConfig
-from convai.errors import InvalidArgument
 
 RENAMES: RenameTable = (
     (rf"^{PREPROCESSOR}\.", None),

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument as OnnxInvalidArgument
 
+from convai.arrays import Array
 from convai.backends.engines.runs import Arrays
 from convai.backends.runtime.parameters import whole_number
-from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 
@@ -36,7 +36,9 @@ class OnnxNetwork:
         is_large = max(array.size for array in inputs.values()) > self.kept_elements
         try:
             outputs = self.session.run(self.output_names, inputs, self.large_run if is_large else None)
-        except InvalidArgument as error:  # an index outside its table, say; what breaks inside a node is another class
+        except (
+            OnnxInvalidArgument
+        ) as error:  # an index outside its table, say; what breaks inside a node is another class
             reason = str(error).rpartition("Status Message: ")[2]  # before it: the node, of no use to a caller
             raise InvalidArgument(f"the network refuses its inputs: {reason}") from error
         # Not a map or a list, which an ONNX file could hold too: a network's outputs are tensors.

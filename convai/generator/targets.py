@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any
 
-from convai.generator.settings import KINDS, Settings, thread_parameters
 from convai.description.pipeline import NETWORK_NAMES, NUM_FEATURES, VOICE_HOP_LENGTH
 from convai.description.recognisers import ALL_STEPS
+from convai.generator.settings import KINDS, Settings, thread_parameters
 
 Sizes = tuple[int, ...]
 
@@ -57,7 +57,7 @@ def _finer(sizes: Sizes) -> Sizes:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Target:
     """One kind of machine.
 
     Attributes
@@ -84,7 +84,7 @@ class Machine:
     def settings_of(self, step: str) -> Settings:
         return self.steps.get(step, Settings())
 
-    def with_one_process_each(self) -> "Machine":
+    def with_one_process_each(self) -> "Target":
         return replace(self, steps={step: replace(settings, instances=1) for step, settings in self.steps.items()})
 
 
@@ -128,7 +128,7 @@ def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings
     return _network("openvino", threads, niceness, limits, **settings)
 
 
-CPU = Machine(
+CPU = Target(
     "cpu",
     "KIND_CPU",
     CPU_BUCKETS,
@@ -144,7 +144,7 @@ CPU = Machine(
 
 # As `CPU`, but in FP32 throughout, and without OpenVINO.
 # Memory is kept for questions of 10 s, contexts of four windows and answers of 6 s.
-CPU_ONNX = Machine(
+CPU_ONNX = Target(
     "cpu-onnx",
     "KIND_CPU",
     CPU_BUCKETS,
@@ -179,7 +179,7 @@ _AROUND_PLANS = {
 }
 _PLANNED = ("jasper", "bert", "waveglow")
 
-GPU = Machine("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))
+GPU = Target("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))
 
 # As `GPU`, but ONNX files that the server itself turns into TensorRT engines: tied to no GPU, slow to warm up.
-GPU_ONNX = Machine("gpu-onnx", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_ONNXRUNTIME))
+GPU_ONNX = Target("gpu-onnx", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_ONNXRUNTIME))

@@ -1,0 +1,7 @@
+"""What a request may contain at most. Steps, clients and the web process all read these limits."""
+
+MIN_QUESTION_SECONDS = 0.1
+MAX_QUESTION_SECONDS = 30.0
+MIN_SAMPLE_RATE_HERTZ = 8_000
+MAX_SAMPLE_RATE_HERTZ = 48_000
+MAX_CONTEXT_BYTES = 32 * 1024  # UTF-8
