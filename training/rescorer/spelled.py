@@ -1,4 +1,4 @@
-"""What people say letter by letter and digit by digit, which hardly any text holds: names spelled, codes, dates."""
+"""Sentences of letters, digits and dates, such as spelled names and codes, which written texts lack."""
 
 from collections.abc import Iterator, Sequence
 from string import ascii_lowercase
@@ -12,8 +12,8 @@ MONTHS = "January February March April May June July August September October No
 MOST_SYMBOLS = 9
 
 
-def spelled_sentences(words: Sequence[str], count: int, seed: int = 0) -> Iterator[list[str]]:
-    """Words spelled, digits, letters mixed with digits, numbers and dates, a fifth each at random."""
+def make_spelled_sentences(words: Sequence[str], count: int, seed: int = 0) -> Iterator[list[str]]:
+    """Spelled words, digits, letters mixed with digits, numbers and dates, 20 % each."""
     rng = np.random.default_rng(seed)
 
     def digits(length: int) -> list[str]:

@@ -1,6 +1,6 @@
-"""The teacher's phonemes and ours: hibari's alphabet (one character per phoneme, as misaki writes) <-> ARPAbet.
+"""Converts between the teacher's phonemes (one character each, misaki's alphabet) and ARPAbet.
 
-Both tell the same sounds apart, but for the flap in `water`, which ARPAbet writes T; `flapped` puts it back.
+Both distinguish the same sounds, except the flap in `water`, which ARPAbet writes T; `flap` restores it.
 """
 
 import re
@@ -16,7 +16,7 @@ CONSONANTS = {
     "N": "n", "NG": "ŋ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "V": "v", "W": "w", "Y": "j",
     "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
-REDUCED = {"AH0": "ə", "AH": "ᵊ", "IH": "ᵻ", "ER0": "əɹ"}  # vowels that the teacher tells from their full forms
+REDUCED = {"AH0": "ə", "AH": "ᵊ", "IH": "ᵻ", "ER0": "əɹ"}  # vowels that the teacher distinguishes from their full forms
 OTHER_SPELLINGS = {"ɐ": "AH0", "T": "T", "ˈə": "AH1", "ˌə": "AH2", "ˈəɹ": "ER1", "ˌəɹ": "ER2"}
 STRESS_MARKS = dict(zip(STRESSES, ("", "", "ˈ", "ˌ"), strict=True))
 
@@ -36,13 +36,13 @@ _sound = re.compile("|".join(sorted(map(re.escape, _arpabet_symbols), key=len, r
 _flapped = re.compile("(?<=[AIOWYiuæɑɔəɛɪɹʊʌ])t(?=[AIOWYiuæɑəɛɜɪʊʌᵊᵻ])")
 
 
-def arpabet(teacher_word: str) -> str | None:
-    """ARPAbet of a word as the teacher spells it, such as "HH AH0 L OW1"; None if it holds a sound English lacks."""
+def to_arpabet(teacher_word: str) -> str | None:
+    """Convert a word of the teacher's phonemes, such as to "HH AH0 L OW1"; None if it has a sound English lacks."""
     if not teacher_word or _sound.sub("", teacher_word):
         return None
     return " ".join(_arpabet_symbols[sound] for sound in _sound.findall(teacher_word))
 
 
-def flapped(teacher_text: str) -> str:
+def flap(teacher_text: str) -> str:
     """Flap each t between a vowel and an unstressed one, as Americans do; the number of characters stays."""
     return _flapped.sub("T", teacher_text)

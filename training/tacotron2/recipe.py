@@ -1,58 +1,44 @@
-"""The recipe of Tacotron 2's default weights: every number that training depends on, besides the recordings."""
+"""The recipe of Tacotron 2's default weights."""
 
 from dataclasses import dataclass, field, replace
 
-from convai.errors import InvalidArgument
 from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
-from training.common.precision import multiplies_bfloat16
-from training.common.training import Schedule
-from training.tacotron2.alignment import SECONDS_PER_FRAME
+from training.common.training import Recipe, Schedule, supports_bfloat16
+from training.tacotron2.data import SECONDS_PER_FRAME
+
+DROPOUTS = ("p_encoder_dropout", "p_attention_dropout", "p_decoder_dropout", "p_postnet_dropout")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Tacotron2Recipe(Recipe):
     """
     Attributes
     ----------
-    dropout : of encoder, attention, decoder and postnet; the prenet's is the configuration's. Speech is made without
-        end, so so small a network cannot learn it by heart, and blurs what it may not see
-    first_steps, first_longest_seconds : at first, for so many steps, no clip is longer
-    largest_swing : decoder steps by which the attention that a batch is told of may be off, see `swung`
-    sequential_from, sequential_share : from this step on, this share of batches is decoded step by step, attention the
-        network's own, as in service; costs four times as much
-    delta_weight, gate_weight, attention_weight : of the losses beside the mel's
+    first_steps, first_longest_seconds : the first steps see no longer clip
+    largest_shift : decoder steps by which the given attention may be off, see `shift_attention`
+    sequential_from, sequential_share : from this step on, this share of batches is decoded step by step with the
+        network's own attention, as in serving; that takes four times as long
+    delta_weight, gate_weight, attention_weight : of the losses, beside the mel's
     """
 
+    schedule: Schedule = Schedule(steps=40_000, peak_rate=1.5e-3, decay_share=0.4)
     size: str = "mini"
-    dropout: float = 0.0
     batch_frames: int = 3_000  # 35 seconds, padding included
     first_steps: int = 1_000
     first_longest_seconds: float = 2.5
-    largest_swing: float = 3.0
+    largest_shift: float = 3.0
     sequential_from: int = 300
     sequential_share: float = 0.06
     delta_weight: float = 0.5
     gate_weight: float = 0.5
     gate_positive_weight: float = 5.0  # one step in a hundred ends a clip
     attention_weight: float = 0.2
-    bfloat16: bool = field(default_factory=multiplies_bfloat16)
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=40_000, peak_rate=1.5e-3, decay_share=0.4))
-
-    def __post_init__(self):
-        if self.size not in CONFIGS:
-            raise InvalidArgument(f"size must be one of {', '.join(CONFIGS)}, got {self.size!r}")
-        if not 0 <= self.sequential_share <= 1:
-            raise InvalidArgument(f"sequential_share must be from 0 to 1, got {self.sequential_share}")
-        if self.batch_frames < 1 or self.first_longest_seconds <= 0:
-            raise InvalidArgument(
-                "batch_frames and first_longest_seconds must be above 0, "
-                f"got {self.batch_frames}, {self.first_longest_seconds}"
-            )
+    bfloat16: bool = field(default_factory=supports_bfloat16)
 
     @property
     def config(self) -> Tacotron2Config:
-        names = ("p_encoder_dropout", "p_attention_dropout", "p_decoder_dropout", "p_postnet_dropout")
-        return replace(CONFIGS[self.size], **dict.fromkeys(names, self.dropout))
+        """The network without dropout, except the prenet's: a small network with unlimited speech blurs with it."""
+        return replace(CONFIGS[self.size], **dict.fromkeys(DROPOUTS, 0.0))
 
     @property
     def first_longest_frames(self) -> int:
