@@ -11,7 +11,7 @@ import math
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from training.common.run import Run, make_training_parser, train
 from training.common.training import Training
 
 VOCABULARY = "vocab.txt"
-ROWS_PER_DEV_BATCH = 8
+DEV_QUESTIONS, ROWS_PER_DEV_BATCH = 100, 8
 SPOKEN_FORM = QuestionForms(misrecognised_share=0, written_share=0, unanswerable_share=0)
 
 
@@ -46,13 +46,12 @@ def build_parser() -> ArgumentParser:
         "--encoder", type=Path, required=True, help=f"folder with config.json, {VOCABULARY}, model.safetensors"
     )
     parser.add_argument("--dev", type=Path, help="questions to measure on, likewise")
-    parser.add_argument("--dev-questions", type=int, default=100, help="questions measured")
     return parser
 
 
 def start(args: Namespace) -> Run[Bert]:
     corpus = Corpus.load(args.squad, args.encoder / VOCABULARY)
-    dev = draw_dev_batches(Corpus.load(args.dev, args.encoder / VOCABULARY), args.dev_questions) if args.dev else []
+    dev = draw_dev_batches(Corpus.load(args.dev, args.encoder / VOCABULARY)) if args.dev else []
     print(f"{len(corpus.questions)} questions to learn from, {sum(map(len, dev))} to measure on")
     training = build_training(BertRecipe().with_options(args), corpus, args.encoder)
     config_name = config_name_of(NETWORKS["bert"], read_encoder_config(args.encoder))
@@ -60,15 +59,12 @@ def start(args: Namespace) -> Run[Bert]:
 
 
 def read_encoder_config(encoder: Path) -> BertConfig:
-    """Read the sizes from the encoder's config.json; its dropout, that of the pretraining, is replaced by none.
-
-    Less than two epochs need no dropout.
-    """
+    """Read the sizes from the encoder's config.json; its dropout belongs to the pretraining and is not read."""
     file = encoder / "config.json"
     with reading(file, "JSON object"):
         published = dict(json.loads(file.read_text()))
-    names = asdict(BertConfig()).keys() & published.keys()
-    return BertConfig(**{name: published[name] for name in names} | {"hidden_dropout_prob": 0.0})
+    names = (asdict(BertConfig()).keys() & published.keys()) - {"hidden_dropout_prob"}
+    return BertConfig(**{name: published[name] for name in names})
 
 
 def load_encoder(network: Bert, encoder: Path) -> None:
@@ -86,7 +82,7 @@ def load_encoder(network: Bert, encoder: Path) -> None:
 def build_training(recipe: BertRecipe, corpus: Corpus, encoder: Path) -> Training[Bert]:
     """Prepare a run that starts with the encoder of a folder and a random head."""
     torch.manual_seed(recipe.schedule.seed)
-    network = Bert(read_encoder_config(encoder))
+    network = Bert(replace(read_encoder_config(encoder), hidden_dropout_prob=0.0))  # two epochs need none
     load_encoder(network, encoder)
     batches = WindowBatches(corpus, recipe)
     int8 = names_of_int8_matrices(network)
@@ -138,12 +134,10 @@ def mask_logits(logits: Tensor, batch: Batch) -> Tensor:
     return logits[:, 0].float().masked_fill(~batch.candidates, -math.inf)
 
 
-def draw_dev_batches(corpus: Corpus, count: int) -> list[Batch]:
+def draw_dev_batches(corpus: Corpus) -> list[Batch]:
     """Spoken questions in full windows with their answer, spread over the corpus, always the same ones."""
-    if count < 1:
-        raise InvalidArgument(f"--dev-questions: expected at least 1, got {count}")
     rng = np.random.default_rng(0)
-    chosen = range(0, len(corpus.questions), max(1, len(corpus.questions) // count))[:count]
+    chosen = range(0, len(corpus.questions), max(1, len(corpus.questions) // DEV_QUESTIONS))[:DEV_QUESTIONS]
     windows = [corpus.draw(index, WINDOW_TOKENS, SPOKEN_FORM, rng) for index in chosen]
     starts = range(0, len(windows), ROWS_PER_DEV_BATCH)
     return [collate(windows[start : start + ROWS_PER_DEV_BATCH]) for start in starts]

@@ -11,21 +11,9 @@ from tqdm import tqdm
 
 from convai.errors import InvalidArgument, reading
 
-
-def is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def is_list_of(*types: type) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, list) and all(type(item) in types for item in value)
-
-
-# The fields that are checked; others, such as "seconds", are ignored.
-FIELDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    **dict.fromkeys(("audio", "text", "speaker", "accent", "question", "context", "spoken"), ("a text", is_text)),
-    "answers": ("a list of texts", is_list_of(str)),
-    "ends": ("a list of seconds", is_list_of(int, float)),
-}
+# The fields that are checked, texts and lists; others, such as "seconds", are ignored.
+TEXT_FIELDS = ("audio", "text", "speaker", "accent", "question", "context", "spoken")
+LIST_FIELDS = {"answers": ("texts", (str,)), "ends": ("seconds", (int, float))}
 
 
 @dataclass(frozen=True)
@@ -64,14 +52,10 @@ def recording_of(entry: Mapping, folder: Path) -> Recording:
     """One line of a manifest that lies in `folder`."""
     return Recording(
         audio=folder / entry["audio"],
-        text=entry.get("text", ""),
-        speaker=entry.get("speaker", ""),
-        accent=entry.get("accent", ""),
         question=entry.get("question", entry.get("text", "")),
-        context=entry.get("context", ""),
         accepted=tuple(entry.get("answers", ())),
-        spoken=entry.get("spoken", ""),
         ends=tuple(entry.get("ends", ())),
+        **{name: entry.get(name, "") for name in ("text", "speaker", "accent", "context", "spoken")},
     )
 
 
@@ -125,7 +109,11 @@ def _find_fault(entry: object, needed: Sequence[str]) -> str | None:
         return f"must be a JSON object, got {entry!r}"
     if missing := [name for name in needed if name not in entry]:
         return f"must hold {', '.join(map(repr, needed))}, lacks {', '.join(map(repr, missing))}"
-    for name, (rule, holds) in FIELDS.items():
-        if name in entry and not holds(entry[name]):
-            return f"{name!r} must be {rule}, got {entry[name]!r}"
+    for name in entry.keys() & {*TEXT_FIELDS}:
+        if not isinstance(entry[name], str):
+            return f"{name!r} must be a text, got {entry[name]!r}"
+    for name in entry.keys() & LIST_FIELDS:
+        items, types = LIST_FIELDS[name]
+        if not isinstance(entry[name], list) or not all(type(item) in types for item in entry[name]):
+            return f"{name!r} must be a list of {items}, got {entry[name]!r}"
     return None

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,17 +23,6 @@ def supports_bfloat16() -> bool:
     """Whether this processor multiplies BF16 itself; emulating it takes longer than FP32."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-class Optimizer(Protocol):
-    """What a training asks of torch's optimisers, and of those made of several."""
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]: ...
-    def zero_grad(self) -> None: ...
-    def step(self) -> Any: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ class Training(Generic[TrainedNetwork]):
         network: TrainedNetwork,
         schedule: Schedule,
         compute_losses: Callable[[TrainedNetwork, int], dict[str, Tensor]],
-        optimizer: Optimizer | None = None,
+        optimizer: Any = None,
         first_steps: int = 0,
         int8: Collection[str] = (),
     ):
@@ -88,13 +77,13 @@ class Training(Generic[TrainedNetwork]):
         Parameters
         ----------
         compute_losses : returns the loss of a numbered step, as "loss", and the other losses to log
-        optimizer : default AdamW
+        optimizer : with the interface of `torch.optim.Optimizer`; default AdamW
         first_steps : that only a random network needs; a run that starts from weights skips them
         int8 : matrices to export as INT8 with a scale per row
         """
         self.network, self.schedule, self.compute_losses = network.train(), schedule, compute_losses
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer: Optimizer = optimizer or torch.optim.AdamW(
+        self.optimizer = optimizer or torch.optim.AdamW(
             network.parameters(), betas=ADAM_BETAS, weight_decay=schedule.weight_decay, fused=True
         )
         self.first_steps, self.steps_done, self.int8 = first_steps, 0, int8

@@ -24,6 +24,7 @@ from training.jasper.data import read_clips
 from training.jasper.train import pad
 
 CLIPS = 64
+SIZES = ("mini", "small")
 
 
 def expand_depth(smaller: Jasper, larger: Jasper, features: Tensor, features_length: Tensor) -> None:
@@ -82,7 +83,6 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--init", type=Path, required=True, help="weights of the smaller network")
     parser.add_argument("--manifest", type=Path, required=True, help="speech to measure on")
     parser.add_argument("--cache", type=Path, required=True, help="folder for log-mels")
-    parser.add_argument("--sizes", nargs=2, default=("mini", "small"), choices=CONFIGS, help="default %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="file for the weights of the larger network")
     return parser
 
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: Namespace) -> None:
     torch.manual_seed(0)
-    smaller, larger = (Jasper(CONFIGS[size]) for size in args.sizes)
+    smaller, larger = (Jasper(CONFIGS[size]) for size in SIZES)
     smaller.load_state_dict(load(args.init))
     rng = np.random.default_rng(0)
     clips = read_clips(args.manifest, args.cache)[:CLIPS]
@@ -101,7 +101,7 @@ def run(args: Namespace) -> None:
     expand_depth(smaller, larger, *batch)
     with torch.no_grad():
         difference = (larger.eval()(*batch)[0] - smaller.eval()(*batch)[0]).abs().max().item()
-    save(args.out, larger.state_dict(), metadata={"config": args.sizes[1]})
+    save(args.out, larger.state_dict(), metadata={"config": SIZES[1]})
     print(f"{sum(p.numel() for p in larger.parameters()):,} parameters; largest difference {difference:.2g}")
 
 

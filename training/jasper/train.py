@@ -31,7 +31,7 @@ from training.jasper.augment import AugmentConfig, augment
 from training.jasper.data import Clip, is_held_out, read_clips, served_features
 from training.jasper.optimizer import MuonAndAdamW
 
-CLIPS_PER_DEV_BATCH = 8
+DEV_CLIPS, CLIPS_PER_DEV_BATCH = 80, 8  # measured per set
 SPEED_RANGE = (0.86, 1.16)  # of real recordings
 FRAMES_MULTIPLE = 32  # few distinct shapes: each new one costs the convolution library a set-up
 
@@ -67,8 +67,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--noise", type=Path, nargs="*", default=[], help="manifest.jsonl files of recorded noise")
     parser.add_argument("--size", default=JasperRecipe.size, choices=CONFIGS, help="default %(default)s")
     parser.add_argument("--batch-seconds", type=float, default=JasperRecipe.batch_seconds, help="default %(default)g")
-    parser.add_argument("--dev", type=Path, nargs="*", default=[], help="manifest.jsonl files to measure on")
-    parser.add_argument("--dev-clips", type=int, default=80, help="clips measured per set")
+    parser.add_argument(
+        "--dev", type=Path, nargs="*", default=[], help="manifest.jsonl files, of which 80 clips are measured"
+    )
     parser.add_argument("--cache", type=Path, help="folder for log-mels (default: OUT/cache)")
     parser.add_argument("--augmentation", type=float, default=1.0, help="share of rooms, noises and masks, 0 to 1")
     return parser
@@ -87,7 +88,7 @@ def parse_manifest_and_copies(argument: str) -> tuple[Path, int]:
 def start(args: Namespace) -> Run[Jasper]:
     cache = args.cache or args.out / "cache"
     clips = read_training_clips(args, cache)
-    dev_sets = {manifest.parent.name: read_clips(manifest, cache)[: args.dev_clips] for manifest in args.dev}
+    dev_sets = {manifest.parent.name: read_clips(manifest, cache)[:DEV_CLIPS] for manifest in args.dev}
     hours = sum(clip.frames for clip in clips) / FRAMES_PER_SECOND / 3600
     print(f"{len(clips)} clips, {hours:.1f} hours; dev sets: {', '.join(dev_sets) or 'none'}")
     recipe = JasperRecipe(size=args.size, batch_seconds=args.batch_seconds).with_options(args)

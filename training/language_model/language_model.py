@@ -27,6 +27,13 @@ from training.common.run import make_parser
 from training.common.texts import read_paragraphs, read_sentences, write_gzip
 from training.language_model.ngrams import NgramModel, estimate, mix
 
+MIN_WORD_COUNT = 3  # rarer words are spelled
+MIN_COUNTS = (1, 2, 2)  # of the n-grams of each order
+GENERAL_SHARE = 0.4  # of each probability
+GENERAL_WORDS = 50_000
+GENERAL_MIN_COUNTS = (1, 6, 10)
+LETTER_PENALTY = 0.5  # powers of ten per letter of a spelled word
+
 _sentence_end = re.compile(r"[.?!]+(?: |$)")
 
 
@@ -82,20 +89,9 @@ def write(model: NgramModel, arpa_file: Path) -> None:
 def build_parser() -> ArgumentParser:
     parser = make_parser("training.language_model.language_model", __doc__)
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
-    parser.add_argument("--words", type=int, default=40000, help="size of their vocabulary (default: 40000)")
-    parser.add_argument("--min-word-count", type=int, default=3, help="rarer words are spelled (default: 3)")
+    parser.add_argument("--words", type=int, default=40_000, help="size of their vocabulary (default: 40,000)")
     parser.add_argument(
-        "--min-counts", type=int, nargs="+", default=[1, 2, 2], help="rarer n-grams are left out (default: 1 2 2)"
-    )
-    general = parser.add_argument_group("general English, mixed in")
-    general.add_argument("--general-texts", type=Path, nargs="*", default=[], help="that books.py wrote")
-    general.add_argument("--general-share", type=float, default=0.4, help="of each probability (default: 0.4)")
-    general.add_argument("--general-words", type=int, default=50000, help="size of their vocabulary (default: 50000)")
-    general.add_argument(
-        "--general-min-counts", type=int, nargs="+", default=[1, 6, 10], help="as above (default: 1 6 10)"
-    )
-    parser.add_argument(
-        "--letter-penalty", type=float, default=0.5, help="against spelling, powers of ten per letter (default: 0.5)"
+        "--general-texts", type=Path, nargs="*", default=[], help="general English to mix in, that books.py wrote"
     )
     parser.add_argument("--out", type=Path, required=True, help="gzipped ARPA file")
     return parser
@@ -108,13 +104,13 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: Namespace) -> None:
     sentences = list(read_transcripts(args.texts))
     general = [sentence.split() for file in args.general_texts for sentence in read_sentences(file)]
-    vocabulary = frequent_words(sentences, args.words, args.min_word_count)
-    vocabulary |= frequent_words(general, args.general_words, args.min_word_count)
+    vocabulary = frequent_words(sentences, args.words, MIN_WORD_COUNT)
+    vocabulary |= frequent_words(general, GENERAL_WORDS, MIN_WORD_COUNT)
     marked = read_marked_questions(args.texts, frequent_words(sentences, COMMON_WORDS))
-    model = estimate_with_spelling([*sentences, *filter(None, marked)], args.min_counts, vocabulary)
+    model = estimate_with_spelling([*sentences, *filter(None, marked)], MIN_COUNTS, vocabulary)
     if general:
-        model = mix(estimate_with_spelling(general, args.general_min_counts, vocabulary), model, args.general_share)
-    write(penalise_letters(model, args.letter_penalty), args.out)
+        model = mix(estimate_with_spelling(general, GENERAL_MIN_COUNTS, vocabulary), model, GENERAL_SHARE)
+    write(penalise_letters(model, LETTER_PENALTY), args.out)
     sizes = ", ".join(f"{len(level.keys)} {order}-grams" for order, level in enumerate(model.levels, start=1))
     print(f"{args.out}: {sizes}, {args.out.stat().st_size / 1e6:.1f} MB")
 

@@ -23,18 +23,21 @@ from training.common.run import make_parser
 from training.common.texts import draw_texts, read_texts, write_gzip
 from training.tacotron2.phonemes import to_arpabet
 
+SENTENCES, MAX_WORDS = 20_000, 40  # read for pronunciations in sentences
+MIN_COUNT = 2  # of a word that the lexicon lacks
+
 _word = re.compile(WORD)
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."
 
 
-def read_frequent_words(files: list[Path], min_count: int) -> list[str]:
-    """Words that occur at least `min_count` times."""
+def read_frequent_words(files: list[Path]) -> list[str]:
+    """Words that occur at least MIN_COUNT times."""
     counts = Counter()
     for file in files:
         for texts in read_texts(file).values():
             for text in texts:
                 counts.update(_word.findall(text.lower().replace("’", "'")))
-    return [word for word, count in counts.items() if count >= min_count]
+    return [word for word, count in counts.items() if count >= MIN_COUNT]
 
 
 def read_lexicon_words() -> set[str]:
@@ -66,8 +69,6 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
     )
-    parser.add_argument("--sentences", type=int, default=20_000, help="how many to draw from the texts")
-    parser.add_argument("--min-count", type=int, default=2, help="leave out rarer words that are not in the lexicon")
     parser.add_argument("--out", type=Path, required=True, help="gzipped file to write")
     return parser
 
@@ -80,9 +81,9 @@ def run(args: Namespace) -> None:
     from hibari.g2p import G2P
 
     g2p = G2P()
-    sentences = draw_texts(args.texts, args.sentences, 40, random.Random(0))
+    sentences = draw_texts(args.texts, SENTENCES, MAX_WORDS, random.Random(0))
     pronunciations = pronounce_in_sentences(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
-    words = read_lexicon_words().union(read_frequent_words(args.texts, args.min_count))
+    words = read_lexicon_words().union(read_frequent_words(args.texts))
     rest = sorted(words - pronunciations.keys())
     pronunciations |= pronounce_alone(g2p, tqdm(rest, mininterval=10))
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from convai.networks.tacotron2.attention import Attention
 from convai.networks.tacotron2.layers import length_mask
 from convai.networks.tacotron2.model import Tacotron2
-from training.tacotron2.data import Batch, shift_attention
-from training.tacotron2.recipe import Tacotron2Recipe
+from training.tacotron2.data import Batch, Tacotron2Recipe, shift_attention
 
 LEAST_ATTENTION = 1e-8  # so that its logarithm is finite
 

@@ -20,19 +20,17 @@ from convai.program import run_program
 from training.common.batches import Batches, BatchLimits
 from training.common.run import Run, make_training_parser, train
 from training.common.training import Training
-from training.tacotron2.data import Clip, collate, read_clips, split_held_out
+from training.tacotron2.data import Clip, Tacotron2Recipe, collate, read_clips, split_held_out
 from training.tacotron2.losses import compute_losses, masked_mean
-from training.tacotron2.recipe import Tacotron2Recipe
 
 CLIPS_FOR_MEAN = 200
-CLIPS_PER_DEV_BATCH = 8
+DEV_CLIPS, CLIPS_PER_DEV_BATCH = 16, 8
 
 
 def build_parser() -> ArgumentParser:
     parser = make_training_parser("training.tacotron2.train", __doc__, Tacotron2Recipe())
     parser.add_argument("--manifest", type=Path, nargs="+", required=True, help="manifest.jsonl files to learn from")
     parser.add_argument("--cache", type=Path, help="folder for mels (default: OUT/cache)")
-    parser.add_argument("--measured-clips", type=int, default=16, help="held-out clips spoken at every check")
     return parser
 
 
@@ -42,7 +40,7 @@ def start(args: Namespace) -> Run[Tacotron2]:
     print(f"{len(learnt)} clips to learn from, {len(held_out)} held out")
     recipe = Tacotron2Recipe().with_options(args)
     training = build_training(recipe, learnt)
-    return Run(training, "tacotron2", recipe.size, lambda network: measure(network, held_out[: args.measured_clips]))
+    return Run(training, "tacotron2", recipe.size, lambda network: measure(network, held_out[:DEV_CLIPS]))
 
 
 def build_training(recipe: Tacotron2Recipe, clips: list[Clip]) -> Training[Tacotron2]:

@@ -8,7 +8,7 @@ those that speakers of another first language tend to use.
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -34,15 +34,6 @@ ACCENTS = {
     "british": "T>t ɹ#> ɹ(?=[bdfɡhʤklmnpstvzðθʃʧ])> æ(?=[sfθ])>ɑ",
     "african": "θ>t ð>d ɪ>i ʊ>u ʌ>ɔ ə#>a æ>a ɜɹ>ɛ",
 }
-
-
-class Accented(Protocol):
-    """A speaker with or without one of ACCENTS."""
-
-    @property
-    def accent(self) -> str | None: ...
-    @property
-    def accent_strength(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -83,37 +74,39 @@ def draw_speaker(rng: np.random.Generator) -> Speaker:
 
 def speak_as(speaker: Speaker, sentence: str, rng: np.random.Generator) -> np.ndarray:
     """Say a sentence: float32, shape = (samples,), 24 kHz."""
-    voice = _hibari()
+    voice = load_hibari()
     parts = [_render(_describe(phonemes, speaker, rng), speaker, rng) for phonemes in voice.phonemize(sentence)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def apply_accent(phonemes: str, speaker: Accented, rng: np.random.Generator) -> str:
-    """Replace phonemes as in the speaker's accent, each with the speaker's probability."""
-    if speaker.accent is None:
+def apply_accent(phonemes: str, accent: str | None, strength: float, rng: np.random.Generator) -> str:
+    """Replace phonemes as in one of ACCENTS, each with probability `strength`."""
+    if accent is None:
         return phonemes
     changed = phonemes + " "
-    for rule in ACCENTS[speaker.accent].split():
+    for rule in ACCENTS[accent].split():
         pattern, _, replacement = rule.rpartition(">")
         changed = re.sub(
             pattern.replace("#", WORD_END),
-            lambda found, new=replacement: new if rng.random() < speaker.accent_strength else found.group(),
+            lambda found, new=replacement: new if rng.random() < strength else found.group(),
             changed,
         )
     return changed.strip()
 
 
 @cache
-def _hibari() -> Any:
+def load_hibari(british: bool = False) -> Any:
     from hibari import Hibari
+    from hibari.g2p import G2P
 
-    return Hibari()
+    return Hibari(g2p=G2P(british=True)) if british else Hibari()
 
 
 def _describe(phonemes: str, speaker: Speaker, rng: np.random.Generator) -> list[np.ndarray]:
     """Log harmonic, phase, log noise, log free, free phase, each (bins, frames), and pitch in hertz, (frames,)."""
-    ids = np.asarray([_hibari().ids(apply_accent(phonemes, speaker, rng))], np.int64)
-    return [part[0] for part in _hibari().sess.run(None, {"ids": ids, "speed": np.array([speaker.speed], np.float32)})]
+    voice, accented = load_hibari(), apply_accent(phonemes, speaker.accent, speaker.accent_strength, rng)
+    inputs = {"ids": np.asarray([voice.ids(accented)], np.int64), "speed": np.array([speaker.speed], np.float32)}
+    return [part[0] for part in voice.sess.run(None, inputs)]
 
 
 def _render(spectra: list[np.ndarray], speaker: Speaker, rng: np.random.Generator) -> np.ndarray:

@@ -38,10 +38,7 @@ def _flite(voice: str, sentence: str, tempo: float) -> Speech:
 
 
 def _espeak(voice: str, sentence: str, tempo: float) -> Speech:
-    """`voice` may end in a base pitch from 0 to 99: `en-us+f3@70`."""
-    name, _, pitch = voice.partition("@")
-    speed = str(round(ESPEAK_WORDS_PER_MINUTE * tempo))
-    options = ["-v", name, "-s", speed, "-p", pitch or "50"]
+    options = ["-v", voice, "-s", str(round(ESPEAK_WORDS_PER_MINUTE * tempo)), "-p", "50"]
     return _run_synthesiser(lambda file: ["espeak-ng", *options, "-w", str(file), "--", sentence])
 
 
@@ -58,15 +55,8 @@ def _festival(voice: str, sentence: str, tempo: float) -> Speech:
     )
 
 
-@cache
-def _hibari_model():
-    from hibari import Hibari
-
-    return Hibari()
-
-
 def _hibari(voice: str, sentence: str, tempo: float) -> Speech:
-    return _hibari_model()(sentence, speed=tempo), 24_000
+    return multi_speaker.load_hibari()(sentence, speed=tempo), 24_000
 
 
 @cache
@@ -91,23 +81,16 @@ def _multi_speaker(voice: str, sentence: str, tempo: float) -> Speech:
     return multi_speaker.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
 
 
-@cache
-def _british_hibari():
-    from hibari import Hibari
-    from hibari.g2p import G2P
-
-    return Hibari(g2p=G2P(british=True))
-
-
 def _kokoro(voice: str, sentence: str, tempo: float) -> Speech:
     """A new speaker with a natural voice for every sentence; the number after the colon is the seed."""
     rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
     speaker = kokoro.draw_speaker(rng)
     speaker = replace(speaker, speed=speaker.speed * tempo)
-    phonemes = _british_hibari() if speaker.is_british else _hibari_model()
+    model = multi_speaker.load_hibari(british=True) if speaker.is_british else multi_speaker.load_hibari()
+    accent, strength = speaker.accent, speaker.accent_strength
     spoken = [
-        kokoro.speak_ids(speaker, phonemes.ids(multi_speaker.apply_accent(part, speaker, rng)))
-        for part in phonemes.phonemize(sentence)
+        kokoro.speak_ids(speaker, model.ids(multi_speaker.apply_accent(part, accent, strength, rng)))
+        for part in model.phonemize(sentence)
     ]
     return np.concatenate(spoken), kokoro.SAMPLE_RATE_HERTZ
 
