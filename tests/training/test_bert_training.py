@@ -173,7 +173,3 @@ def test_rows_of_similar_length_share_a_batch(data):
     lengths = sorted(batches.at(step).attention_mask.sum(2).flatten().tolist() for step in range(4))
     assert all(max(shorter) <= min(longer) for shorter, longer in zip(lengths, lengths[1:], strict=False))
     assert lengths[0] != lengths[-1]
-
-
-def test_full_windows_replace_short_ones_during_training():
-    assert [BertRecipe().short_share(step) for step in (0, 1_145, 2_290)] == pytest.approx([0.95, 0.55, 0.15])

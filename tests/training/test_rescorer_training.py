@@ -123,9 +123,3 @@ def test_the_program_writes_log_and_weights_and_resumes(corpus, files, monkeypat
     log = run_twice(train_program.main, files / "run", *options, steps=3)
     assert log[-1]["measured"].keys() == {"with_passage", "without"}
     assert np.isfinite(Rescorer(files / "run" / "rescorer.safetensors")(["who lived"])).all()
-
-
-def test_a_file_of_another_kind_is_refused(files, capsys):
-    arguments = ["--corpus", str(files / "books.txt"), "--dev", str(files / "dev.json"), "--out", str(files / "run")]
-    assert train_program.main(arguments) != 0
-    assert "books.txt is no corpus" in capsys.readouterr().err

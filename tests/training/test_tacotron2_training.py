@@ -7,7 +7,6 @@ import soundfile
 import torch
 
 from convai.backends.steps.symbols import SYMBOL_IDS
-from convai.errors import InvalidArgument
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
@@ -20,7 +19,6 @@ from training.tacotron2.data import (
     Tacotron2Recipe,
     collate,
     compute_attention,
-    read_clips,
     shift_attention,
 )
 from training.tacotron2.losses import predict
@@ -131,19 +129,8 @@ def write_speech(folder):
     (folder / "manifest.jsonl").write_text("\n".join(lines))
 
 
-def test_symbols_without_their_ends_are_refused():
-    with pytest.raises(InvalidArgument, match=r"ends: expected one per symbol \(2\), at least 1, got 1"):
-        Clip([3, 4], [0.5], np.zeros((8, 80), np.float16))
-
-
 def test_measuring_finds_the_runaways_of_an_untrained_network(clips):
     torch.manual_seed(0)
     figures = train.measure(Tacotron2(CONFIGS["mini"]).eval(), clips[:2])
     assert figures["runaways"] == 1
     assert 0 < figures["focus"] < 0.9
-
-
-def test_an_empty_manifest_is_refused(tmp_path):
-    (tmp_path / "manifest.jsonl").write_text("")
-    with pytest.raises(InvalidArgument, match="empty"):
-        read_clips(tmp_path / "manifest.jsonl", tmp_path)

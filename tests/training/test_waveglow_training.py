@@ -64,7 +64,7 @@ def test_the_averaged_network_turns_audio_into_noise_and_back(recordings):
         torch.testing.assert_close(network(mel, z / network.config.sigma), audio, atol=1e-3, rtol=0)
 
 
-def test_the_mel_of_a_crop_is_the_crop_of_the_mel(recordings):
+def test_a_crop_has_the_crop_of_the_mel_and_silence_after_a_short_clip(recordings):
     clip = recordings.samples[: recordings.ends[0]].astype(np.float32) / 32_768
     whole = mel_spectrogram(clip)
     one_clip = Recordings(recordings.samples, recordings.ends[:1])
@@ -73,12 +73,8 @@ def test_the_mel_of_a_crop_is_the_crop_of_the_mel(recordings):
         audio, mel = one_clip.crop(16, np.random.default_rng(seed))
         same = [begin for begin in begins if np.allclose(clip[begin * 256 :][: 16 * 256], audio)]
         assert any(np.allclose(whole[:, begin : begin + 16], mel, atol=1e-3) for begin in same)
-
-
-def test_a_clip_shorter_than_a_crop_is_padded_with_silence(recordings):
-    audio, mel = recordings.crop(64, np.random.default_rng(0))
-    assert audio.shape == (64 * 256,)
-    assert mel.shape == (80, 64)
+    audio, mel = recordings.crop(64, np.random.default_rng(0))  # longer than any clip
+    assert audio.shape == (64 * 256,) and mel.shape == (80, 64)
     assert not audio[-2_000:].any()
 
 

@@ -96,29 +96,10 @@ def test_models_of_different_words_are_not_mixed():
         mix(estimate([["a"]], [1]), estimate([["b"]], [1]), 0.5)
 
 
-def test_words_without_a_sentence_are_possible():
-    table = log_probs_of(estimate([["a", "b"]] * 4, [1, 1], other_words=["c"]))
-    assert -4 < table[("c",)][0] < table[("b",)][0]
-    assert log_prob(table, ("a",), "c") < log_prob(table, ("a",), "b")
-
-
 def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
     table = log_probs_of(estimate(random_sentences(), [1, 1, 1]))
     assert log_prob(table, ("a",), "b") > log_prob(table, ("a",), "d") > -4
     assert log_prob(table, (BEGIN, "c"), "d") > log_prob(table, (BEGIN, "c"), "a")
-
-
-def test_a_word_that_follows_one_word_only_is_unlikely_after_others():
-    sentences = [["san", "francisco"]] * 20 + [[word, "city"] for word in "abcdefgh"]
-    table = log_probs_of(estimate(sentences, [1, 1]))
-    assert log_prob(table, ("san",), "francisco") > np.log10(0.8)
-    assert log_prob(table, (), "city") > log_prob(table, (), "francisco")
-
-
-def test_no_n_gram_reaches_across_sentences():
-    table = log_probs_of(estimate([["a", "b"], ["c", "d"]], [1, 1, 1]))
-    assert all(END not in ngram[:-1] and BEGIN not in ngram[1:] for ngram in table)
-    assert ("b", END) in table and (BEGIN, "c", "d") in table
 
 
 def test_rare_n_grams_are_left_out():

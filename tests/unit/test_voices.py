@@ -46,21 +46,6 @@ def voices(tmp_path, monkeypatch):
     kokoro._style.cache_clear()
 
 
-class FakeKokoro:
-    """Keeps its inputs."""
-
-    def run(self, outputs, inputs):
-        self.inputs = inputs
-        return [np.zeros((1, 10), np.float32)]
-
-
-@pytest.fixture
-def network(voices, monkeypatch):
-    network = FakeKokoro()
-    monkeypatch.setattr(kokoro, "_session", lambda: network)
-    return network
-
-
 @pytest.mark.parametrize("draw", [draw_speaker, kokoro.draw_speaker])
 def test_the_same_seed_is_the_same_speaker_and_another_seed_another(draw, voices):
     assert draw(rng()) == draw(rng()) != draw(rng(1))
@@ -120,20 +105,6 @@ def test_most_kokoro_speakers_are_blends_and_only_foreign_voices_have_an_accent(
     assert 200 < sum(one.share > 0 for one in speakers) < 280
     assert {one.accent for one in speakers} == {None, "indian", "mandarin"}
     assert all({one.first[0], one.second[0]} & {"h", "z"} for one in speakers if one.accent)
-
-
-def test_a_blend_lies_between_its_two_voices(network):
-    audio = kokoro.speak_ids(kokoro.Speaker("am_two", "zm_five", 0.25, 1.1, None, 0.0), [0, 50, 60, 0])
-    assert audio.shape == (10,)
-    assert network.inputs["style"].shape == (1, 256)
-    assert network.inputs["style"] == pytest.approx(0.75 * 1 + 0.25 * 4)
-    assert network.inputs["speed"] == pytest.approx([1.1])
-    assert network.inputs["tokens"].tolist() == [[0, 50, 60, 0]]
-
-
-def test_a_text_longer_than_any_style_takes_the_last_style(network):
-    kokoro.speak_ids(kokoro.Speaker("af_one", "am_two", 0.0, 1.0, None, 0.0), [0] * 40)
-    assert network.inputs["style"] == pytest.approx(0)
 
 
 def test_a_missing_folder_of_voices_is_named(voices, monkeypatch):
