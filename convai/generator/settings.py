@@ -39,7 +39,7 @@ class Settings:
     kind: str = "KIND_CPU"
     joins_requests: bool = True  # several requests run as one batch; only if rows do not influence each other
     preferred_batch_size: int | None = None  # no more at once than so many, as long as another process is free
-    max_queue_delay_microseconds: int = 0  # to wait for company, which costs processor time too: docs/speed.md
+    max_queue_delay_microseconds: int = 0  # batching delay; it costs processor time too: docs/architecture.md
     max_queue_size: int = 64  # requests waiting; one more is refused with UNAVAILABLE
     parameters: Mapping[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
