@@ -30,7 +30,7 @@ test-browser:
 	.venv/bin/python -m pytest tests/browser
 
 test-no-server:
-	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
+	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/deploy tests/unit tests/training
 
 test-fast: .venv/test-installed ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
