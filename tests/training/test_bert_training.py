@@ -36,7 +36,7 @@ QUICK = BertRecipe(
     block_batches=3,
     bfloat16=False,
     forms=PLAIN,
-    schedule=replace(BertRecipe().schedule, steps=60, peak_rate=1e-2, warm_up_steps=4),
+    schedule=replace(BertRecipe().schedule, steps=50, peak_rate=1e-2, warm_up_steps=4),
 )
 
 

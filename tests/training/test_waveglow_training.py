@@ -15,13 +15,20 @@ from training.waveglow import train
 from training.waveglow.data import Recordings
 from training.waveglow.losses import LIKELIHOOD, SPECTRUM, compute_losses, log_mel, spectral_loss
 
+TINY = replace(CONFIGS["mini"], n_flows=2, n_layers=2, n_channels=32)
 QUICK = train.WaveGlowRecipe(
+    size="tiny",
     clips=2,
     frames=16,
     bfloat16=False,
     likelihood_alone_steps=1,
     schedule=Schedule(steps=6, warm_up_steps=2, peak_rate=1e-3),
 )
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(CONFIGS, "tiny", TINY)
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +100,9 @@ def test_the_spectral_loss_is_zero_for_the_same_audio_and_for_its_negative(recor
 
 def test_audio_of_the_network_is_likelier_than_louder_audio():
     torch.manual_seed(0)
-    network = WaveGlow(CONFIGS["mini"]).train()
+    network = WaveGlow(TINY).train()
     mel = torch.zeros(1, 80, 8)
-    own = network(mel, torch.randn(1, 64, 32) / CONFIGS["mini"].sigma).detach()
+    own = network(mel, torch.randn(1, 64, 32) / TINY.sigma).detach()
     losses = [compute_losses(network, audio, mel, (LIKELIHOOD,))["loss"] for audio in (own, 3 * own)]
     assert losses[0] < losses[1]
 
@@ -107,5 +114,6 @@ def test_the_likelihood_comes_first_and_then_in_some_steps():
 
 def test_the_program_writes_weights_that_export_can_load(folder, tmp_path, monkeypatch, run_twice):
     monkeypatch.setattr(train, "DEV_CLIPS", 1)
+    monkeypatch.setattr(train, "WaveGlowRecipe", lambda: QUICK)
     run_twice(train.main, tmp_path / "out", "--manifest", folder / "manifest.jsonl")
     build(NETWORKS["waveglow"], read_weights(NETWORKS["waveglow"], tmp_path / "out" / "waveglow.safetensors"), seed=0)
