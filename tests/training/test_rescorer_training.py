@@ -13,9 +13,8 @@ from training.language_model.books import read_dev_texts
 from training.rescorer import corpus as corpus_program
 from training.rescorer import train as train_program
 from training.rescorer.batches import RescorerBatches, RescorerRecipe, split_step
-from training.rescorer.corpus import Corpus
+from training.rescorer.corpus import Corpus, make_spelled_sentences
 from training.rescorer.model import RescorerConfig
-from training.rescorer.spelled import make_spelled_sentences
 
 NAMES = [start + end for start in ("bar", "dor", "fen", "gil", "kel", "mor") for end in ("a", "os", "ix", "um")]
 EVERYDAY = "Where is the sea?\nThe hills are far.\nNobody lived here.\nAn old secret.\n"

@@ -6,9 +6,15 @@ import pytest
 from convai.backends.steps.text_encoder import symbol_ids
 from convai.errors import InvalidArgument
 from training.common.texts import draw_texts
-from training.tacotron2.phonemes import TEACHER_SPELLINGS, flap, to_arpabet
 from training.tacotron2.synthesize import prepare_text, read_last_number
-from training.tacotron2.teacher import compute_symbol_ends, spell_for_teacher, trim_silence
+from training.tacotron2.teacher import (
+    TEACHER_SPELLINGS,
+    compute_symbol_ends,
+    flap,
+    spell_for_teacher,
+    to_arpabet,
+    trim_silence,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import itertools
 import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 from tqdm import tqdm
@@ -26,7 +27,10 @@ from training.common.texts import read_paragraphs, read_sentences
 from training.language_model.books import read_dev_texts
 from training.language_model.language_model import read_transcripts
 from training.rescorer.model import RescorerConfig
-from training.rescorer.spelled import make_spelled_sentences
+
+DIGITS = "zero one two three four five six seven eight nine".split()
+MONTHS = "January February March April May June July August September October November December".split()
+MOST_SYMBOLS = 9
 
 Words = Sequence[str]
 Asked = tuple[Words, Sequence[Words]]  # a passage and its questions
@@ -137,6 +141,30 @@ def read_corpus(
     vocabulary = Vocabulary([word for word, _ in counts.most_common(size.vocabulary - NUM_MARKS)], size.buckets)
     sentences += filter(is_allowed, make_spelled_sentences(vocabulary.words, spelled))
     return build_corpus(vocabulary, asked, sentences, general)
+
+
+def make_spelled_sentences(words: Sequence[str], count: int, seed: int = 0) -> Iterator[list[str]]:
+    """Spelled words, digits, letters mixed with digits, numbers and dates, 20 % each."""
+    rng = np.random.default_rng(seed)
+
+    def digits(length: int) -> list[str]:
+        oh = rng.random() < 0.3
+        return ["oh" if oh and digit == 0 else DIGITS[digit] for digit in rng.integers(0, 10, length)]
+
+    for _ in range(count):
+        kind, length = rng.integers(5), int(rng.integers(1, MOST_SYMBOLS + 1))
+        if kind == 0:
+            word = words[rng.integers(len(words))].replace("'", "")
+            yield [word, *word] if rng.random() < 0.2 else list(word)
+        elif kind == 1:
+            yield digits(length)
+        elif kind == 2:
+            yield [ascii_lowercase[rng.integers(26)] if rng.random() < 0.6 else digits(1)[0] for _ in range(length)]
+        elif kind == 3:
+            yield spoken_form(str(int(10 ** rng.uniform(0, 6)))).split()
+        else:
+            date = f"{MONTHS[rng.integers(12)]} {rng.integers(1, 32)}"
+            yield spoken_form(f"{date}, {rng.integers(1900, 2026)}" if rng.random() < 0.5 else date).split()
 
 
 def build_corpus(

@@ -21,7 +21,7 @@ from convai.backends.steps.text_normalizer import normalize
 from convai.program import run_program
 from training.common.run import make_parser
 from training.common.texts import draw_texts, read_texts, write_gzip
-from training.tacotron2.phonemes import to_arpabet
+from training.tacotron2.teacher import to_arpabet
 
 SENTENCES, MAX_WORDS = 20_000, 40  # read for pronunciations in sentences
 MIN_COUNT = 2  # of a word that the lexicon lacks
