@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.convai_process import wait_until
@@ -17,44 +18,35 @@ IN_FLIGHT = 3
 CONTEXT = "Ada wrote the first program."
 
 
-class Load:
-    """Asks for text answers in several threads during `with`; `requests` holds start, end and success of each."""
+@pytest.fixture
+def requests(server):
+    """Start, end and success of each request that several callers send during the test."""
+    is_over, requests = threading.Event(), []
 
-    def __init__(self, address):
-        self.address = address
-        self.stopping = threading.Event()
-        self.requests = []
-        self.threads = [threading.Thread(target=self.keep_asking) for _ in range(IN_FLIGHT)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-
-    def keep_asking(self):
-        with ConvaiClient(self.address, timeout_seconds=30) as client:
-            while not self.stopping.is_set():
+    def keep_asking():
+        with ConvaiClient(server.grpc_address, timeout_seconds=30) as client:
+            while not is_over.is_set():
                 started = time.monotonic()
                 try:
                     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXT)
                     succeeded = True
                 except ConvaiError:
                     succeeded = False
-                self.requests.append((started, time.monotonic(), succeeded))
+                requests.append((started, time.monotonic(), succeeded))
+
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        for _ in range(IN_FLIGHT):
+            pool.submit(keep_asking)
+        yield requests
+        is_over.set()
 
 
 @pytest.mark.parametrize("step", ["ctc_decoder", "bert", "tacotron2"])
-def test_a_step_whose_process_is_killed_comes_back_under_load(server, step):
-    with Load(server.grpc_address) as load:
-        wait_until(lambda: any(succeeded for *_, succeeded in load.requests))
-        os.kill(next(stub.pid for stub in stubs_of(server.process.pid) if stub.model == step), signal.SIGKILL)
-        killed = time.monotonic()
-        recovered = killed + RECOVERED_SECONDS
-        wait_until(lambda: sum(started > recovered for started, *_ in load.requests) >= 2 * IN_FLIGHT)
-    assert all(succeeded for started, _, succeeded in load.requests if started > recovered)
-    assert all(succeeded for _, ended, succeeded in load.requests if ended < killed)
+def test_a_step_whose_process_is_killed_comes_back_under_load(server, requests, step):
+    wait_until(lambda: any(succeeded for *_, succeeded in requests))
+    os.kill(next(stub.pid for stub in stubs_of(server.process.pid) if stub.model == step), signal.SIGKILL)
+    killed = time.monotonic()
+    recovered = killed + RECOVERED_SECONDS
+    wait_until(lambda: sum(started > recovered for started, *_ in requests) >= 2 * IN_FLIGHT)
+    assert all(succeeded for started, _, succeeded in requests if started > recovered)
+    assert all(succeeded for _, ended, succeeded in requests if ended < killed)

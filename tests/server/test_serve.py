@@ -100,7 +100,7 @@ def test_options_after_two_dashes_reach_tritonserver_and_the_log_is_kept(reposit
     ("options", "message"),
     [
         (["--model-repository", "/nowhere"], "there is no model repository /nowhere"),
-        (["--profile", "gpu"], "profile 'gpu' has no configuration for amplifier; profiles that every model has: cpu;"),
+        (["--profile", "gpu"], "profile 'gpu' has no configuration for any model; profiles that every model has: cpu;"),
         (["--drain", "-1"], "--drain: expected 0"),
         (["--tls-cert", "cert.pem"], "TLS needs both --tls-cert and --tls-key"),
         (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "TLS file /nowhere/cert.pem does not"),

@@ -30,7 +30,7 @@ def models_of(repository: Path, profile: str) -> list[str]:
     if lacking := sorted(needed - having):
         common = set.intersection(*(profiles[name] for name in needed))
         raise InvalidArgument(
-            f"profile {profile!r} has no configuration for {', '.join(lacking)};"
+            f"profile {profile!r} has no configuration for {', '.join(lacking) if having else 'any model'};"
             f" profiles that every model has: {', '.join(sorted(common)) or 'none'};"
             f" `convai generate --profile {profile}` writes the missing ones"
         )
