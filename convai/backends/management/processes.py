@@ -35,7 +35,7 @@ def zombies_of(pid: int) -> set[int]:
     """Children that have died and that their parent has not reaped."""
     zombies: set[int] = set()
     for child in children_of(pid):
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             if child.status() == psutil.STATUS_ZOMBIE:
                 zombies.add(child.pid)
     return zombies
@@ -45,7 +45,7 @@ def children_of(pid: int) -> list[psutil.Process]:
     """The children of a process, zombies included; none if it has ended."""
     try:
         return psutil.Process(pid).children()
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return []
 
 

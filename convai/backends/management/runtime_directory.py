@@ -21,7 +21,7 @@ from convai.backends.management.processes import SHARED_MEMORY, command_line, re
 PREFIX = "convai-server-"
 SECONDS_TO_LOCK = 5  # a younger directory may belong to a launcher that has not locked it yet
 SECONDS_TO_DIE = 5
-REAPER = f"from {__name__} import run_reaper; run_reaper()"  # not a program that somebody could start by mistake
+REAPER = f"from {__name__} import run_reaper; run_reaper()"  # no program with options of its own
 
 
 class RuntimeDirectory:
@@ -34,6 +34,7 @@ class RuntimeDirectory:
         self.regions: set[str] = set()
         self._lock = open(self.path / "lock", "w")  # noqa: SIM115  held, and so open, until `remove`
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Not PR_SET_PDEATHSIG, which kills the server when the thread that started it ends, such as the watchdog's.
         self._reaper = subprocess.Popen(
             [sys.executable, "-Ic", REAPER, str(self.path)],
             cwd="/",
