@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,7 @@ def train(args: Namespace, start: Callable[[Namespace], Run[Any]]) -> None:
 
 
 @contextmanager
-def catch_sigterm() -> Iterator[Event]:
+def catch_sigterm() -> Generator[Event]:
     """Set an event at SIGTERM: the run ends after the current step, with its state saved, ready to resume."""
     stop = Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
