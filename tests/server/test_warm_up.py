@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from convai.backends.management.control import ControlError
 from convai.backends.management.warm_up import ENSEMBLE, SILENCE, warm_up
-from convai.client.step_times import counters, requests_between, settled_counters
+from convai.client.steps import requests_between
 from convai.description.wiring import wiring_of
 
 
@@ -25,9 +25,9 @@ class FakeControl:
 
 def test_one_question_runs_every_step(server, client):
     steps = [call.step for call in wiring_of(ENSEMBLE).calls]
-    before = counters(client)
+    before = client.read_counters()
     warm_up(server.control, 1)
-    after = settled_counters(client, before, steps)
+    after = client.wait_for_counters(before, steps)
     assert [step for step in steps if requests_between(before, after, step) != 1] == []
 
 

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from convai.backends.management.repository import models_of
-from convai.client.step_by_step import needed_calls
+from convai.client.steps import needed_calls
 from convai.description.config_files import config_file
 from convai.description.pipeline import ENSEMBLES, STEPS
 from convai.description.recognisers import (
