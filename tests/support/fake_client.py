@@ -27,7 +27,7 @@ CHUNKS = [
 class FakeClient(AsyncConvaiClient):
     """`error` is raised by every call, `whole_error` by `speak`, and `gate` holds each call up.
 
-    A stream brings `streamed`; `stream_gate` holds it up after the first chunk, `stream_error` is raised after the last.
+    A stream brings `streamed`; `stream_gate` holds it up after its first chunk, `stream_error` ends it.
     `models` are the streaming ensembles that the server has, besides the steps of a pipeline with `recogniser`.
     """
 
@@ -107,9 +107,6 @@ class FakeClient(AsyncConvaiClient):
         self.statistics_reads += 1
         count = len(self.asked)
         time = StatisticDuration(count=count, ns=500_000 * count)
-        statistics = InferStatistics(success=time, queue=time, compute_input=time, compute_infer=time, compute_output=time)
-        return ModelStatisticsResponse(
-            model_stats=[
-                ModelStatistics(name=step, execution_count=count, inference_stats=statistics) for step in self.steps
-            ]
-        )
+        parts = dict.fromkeys(("success", "queue", "compute_input", "compute_infer", "compute_output"), time)
+        models = [ModelStatistics(name=step, inference_stats=InferStatistics(**parts)) for step in self.steps]
+        return ModelStatisticsResponse(model_stats=models)

@@ -84,15 +84,15 @@ async def test_a_long_silence_is_not_transcribed():
 
 
 async def test_after_a_transcription_the_recogniser_idles_as_long_as_it_took(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("convai.client.captions.time", SimpleNamespace(monotonic=lambda: now))
+    clock = [0.0]
+    monkeypatch.setattr("convai.client.captions.time", SimpleNamespace(monotonic=lambda: clock[0]))
     speaker = Speaker()
     speaker.add(10)
     await speaker.update()
-    now = 0.2
+    clock[0] = 0.2
     await speaker.finish()
     speaker.add(2)
-    for now, started in ((0.39, 1), (0.41, 2)):
+    for clock[0], started in ((0.39, 1), (0.41, 2)):
         await speaker.update()
         assert speaker.started == started
 

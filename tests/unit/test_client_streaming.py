@@ -1,4 +1,4 @@
-"""Order, end and errors of a stream, as the client sees them, from a server that does as it is told."""
+"""Order, end and errors of a stream at the client, from a fake server."""
 
 import threading
 from contextlib import aclosing
@@ -61,7 +61,7 @@ def chunks_of(request):
     return chunks_of
 
 
-async def test_chunks_come_in_their_order_whatever_the_order_of_the_responses(chunks_of):
+async def test_chunks_come_in_order_for_any_order_of_the_responses(chunks_of):
     responses = [response(index, index == 4) for index in (1, 0, 4, 2, 3)]
     chunks, error = await chunks_of(FakeTriton(streamed=responses))
     assert [chunk.chunk_index for chunk in chunks] == [0, 1, 2, 3, 4]
@@ -70,7 +70,7 @@ async def test_chunks_come_in_their_order_whatever_the_order_of_the_responses(ch
     assert error is None
 
 
-async def test_the_first_chunk_alone_tells_what_was_found(chunks_of):
+async def test_only_the_first_chunk_has_question_and_answer(chunks_of):
     (first, second), _ = await chunks_of(FakeTriton(streamed=[response(0), response(1, is_last=True)]))
     assert (first.question, first.answer, first.answer_score, first.answer_span) == ("who", "Zoë", 0.5, (3, 6))
     assert (second.question, second.answer, second.answer_score, second.answer_span) == (None, None, None, None)
@@ -92,14 +92,14 @@ async def test_an_error_in_mid_stream_follows_the_chunks_before_it(chunks_of, st
     assert "waveglow: internal error" in str(error) and "in ensemble" not in str(error)
 
 
-async def test_a_server_that_falls_silent_is_told(chunks_of):
+async def test_a_server_that_falls_silent_times_out(chunks_of):
     chunks, error = await chunks_of(FakeTriton(streamed=[response(0)], delay_seconds=20), timeout_seconds=0.5)
     assert len(chunks) == 1
     assert type(error) is TimedOut
     assert "within 0.5 s" in str(error)
 
 
-def test_whoever_stops_early_cancels_the_stream_and_leaves_no_thread_behind():
+def test_stopping_early_cancels_the_stream_and_leaves_no_thread_behind():
     fake = FakeTriton(streamed=[response(0), response(1)], delay_seconds=20)
     with serving(fake) as address, ConvaiClient(address) as client:
         for _ in range(3):
@@ -122,7 +122,7 @@ async def test_closing_an_asynchronous_stream_cancels_it():
             assert fake.is_cancelled.wait(5)
 
 
-def test_a_caller_who_takes_no_chunk_stops_the_reading_of_more(monkeypatch):
+def test_a_caller_that_takes_no_chunk_makes_the_stream_wait(monkeypatch):
     monkeypatch.setattr("convai.client.streaming.MAX_WAITING_RESPONSES", 4)
     responses = [response(index, index == 99) for index in range(100)]
     with serving(FakeTriton(streamed=responses)) as address, ConvaiClient(address) as client:
@@ -140,6 +140,6 @@ def test_several_streams_of_one_client_do_not_mix():
             assert [(one.chunk_index, other.chunk_index) for one, other in pairs] == [(0, 0), (1, 1)]
 
 
-def test_what_is_wrong_with_the_arguments_is_told_before_anything_is_sent():
-    with ConvaiClient("127.0.0.1:1") as client, pytest.raises(InvalidInput, match="text is of type bytes"):
+def test_an_invalid_argument_raises_before_anything_is_sent():
+    with ConvaiClient("127.0.0.1:1") as client, pytest.raises(InvalidInput, match="text: expected str, got bytes"):
         client.speak_stream(b"Ada")
