@@ -16,13 +16,11 @@ from convai.client.audio_files import check_can_be_written, find_questions, read
 from convai.client.client import ConvaiClient
 from convai.client.command_options import add_server_arguments, connect, read_text
 from convai.client.errors import ServerUnreachable
-from convai.client.report import Job, Times, as_json, as_text, failure_as_json
+from convai.client.report import TEXT_OUTPUTS, Job, Times, as_json, as_text, failure_as_json
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.trace import write_trace
 from convai.errors import InvalidArgument
-
-TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,14 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from convai.arrays import Array
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
-from convai.client.requests import (
-    Request,
-    answer_text_request,
-    ask_request,
-    ask_stream_request,
-    speak_request,
-    speak_stream_request,
-)
+from convai.client.requests import Request, answer_text_request, ask_request, speak_request
 
 Reply = TypeVar("Reply")
 Chunks = TypeVar("Chunks")
@@ -87,8 +80,8 @@ class BaseClient(Calls[Reply], Generic[Reply, Chunks]):
         chunk cancels the rest. `AsyncConvaiClient` needs `async for`, and `contextlib.aclosing` to cancel after a
         `break`. Arguments as in `ask`.
         """
-        return self.chunks(ask_stream_request(audio, sample_rate, context, seed))
+        return self.chunks(ask_request(audio, sample_rate, context, seed=seed, stream=True))
 
     def speak_stream(self, text: str, *, seed: int | None = None) -> Chunks:
         """Read a text of up to 100,000 characters aloud, in chunks as `ask_stream` returns them."""
-        return self.chunks(speak_stream_request(text, seed))
+        return self.chunks(speak_request(text, seed, stream=True))

@@ -28,7 +28,7 @@ from convai.client.listen_events import (
     SpeechStarted,
     StepsTimed,
 )
-from convai.client.requests import Request, ask_request, ask_stream_request, check_integer, to_pcm
+from convai.client.requests import Request, ask_request, check_integer, to_pcm
 from convai.client.steps import Counters, StepTime
 from convai.client.turns import SileroDetector, Turns
 from convai.description.limits import MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
@@ -158,9 +158,7 @@ class Listener:
                 self.streaming = asyncio.current_task()
 
     def _request(self, question_audio: Array) -> Request:
-        if self.stream:
-            return ask_stream_request(question_audio, SAMPLE_RATE_HERTZ, self.context, self.seed)
-        return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed)
+        return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed, stream=self.stream)
 
     async def _transcribe(self, recording: Array) -> str:
         """Transcribe with the context, as in the question itself, but run no further steps."""

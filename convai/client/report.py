@@ -9,6 +9,7 @@ from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
 from convai.client.steps import StepTime
 
+TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 Times = tuple[StepTime, ...] | tuple[RoundTrip, ...]
 
 
@@ -63,23 +64,14 @@ def _milliseconds(time: StepTime | RoundTrip) -> str:
 
 
 def as_json(job: Job, answer: Answer, times: Times) -> str:
-    record = {
-        "file": str(job.file),
-        "question": answer.question,
-        "answer": answer.answer,
-        "answer_score": answer.answer_score,
-        "answer_span": answer.answer_span,
-        "answer_file": job.answer_file and str(job.answer_file),
-        "plot_file": job.plot_file and str(job.plot_file),
-        "trace_file": job.trace_file and str(job.trace_file),
-        "steps": [_time_record(time) for time in times],
-    }
+    record: dict[str, Any] = {"file": str(job.file)}
+    record |= {name: getattr(answer, name) for name in TEXT_OUTPUTS}
+    record |= {name: path and str(path) for name, path in asdict(job).items() if name != "file"}
+    record["steps"] = [asdict(time) for time in times]
+    for time, step in zip(times, record["steps"], strict=True):
+        if isinstance(time, StepTime):
+            step["compute_seconds"] = time.compute_seconds
     return json.dumps(record, ensure_ascii=False)
-
-
-def _time_record(time: StepTime | RoundTrip) -> dict[str, Any]:
-    compute = {} if isinstance(time, RoundTrip) else {"compute_seconds": time.compute_seconds}
-    return asdict(time) | compute
 
 
 def failure_as_json(file: Path, error: Exception) -> str:

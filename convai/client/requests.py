@@ -48,15 +48,15 @@ def to_infer_input(name: str, array: Array) -> InferInput:
 
 
 def ask_request(
-    audio: Array, sample_rate: int, context: str, outputs: Iterable[str] | None = None, seed: int | None = None
+    audio: Array,
+    sample_rate: int,
+    context: str,
+    outputs: Iterable[str] | None = None,
+    seed: int | None = None,
+    stream: bool = False,
 ) -> Request:
     inputs = audio_inputs(audio, sample_rate) | {"context": text_row("context", context)}
-    return _request("convai_ensemble", inputs, seed, outputs)
-
-
-def ask_stream_request(audio: Array, sample_rate: int, context: str, seed: int | None = None) -> Request:
-    inputs = audio_inputs(audio, sample_rate) | {"context": text_row("context", context)}
-    return _request("convai_ensemble_stream", inputs, seed)
+    return _request("convai_ensemble_stream" if stream else "convai_ensemble", inputs, seed, outputs)
 
 
 def transcribe_request(audio: Array, sample_rate: int) -> Request:
@@ -68,12 +68,8 @@ def answer_text_request(question: str, context: str) -> Request:
     return _request("question_answering", inputs)
 
 
-def speak_request(text: str, seed: int | None = None) -> Request:
-    return _request("text_to_speech", {"text": text_row("text", text)}, seed)
-
-
-def speak_stream_request(text: str, seed: int | None = None) -> Request:
-    return _request("text_to_speech_stream", {"text": text_row("text", text)}, seed)
+def speak_request(text: str, seed: int | None = None, stream: bool = False) -> Request:
+    return _request("text_to_speech_stream" if stream else "text_to_speech", {"text": text_row("text", text)}, seed)
 
 
 def _request(

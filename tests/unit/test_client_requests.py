@@ -8,14 +8,7 @@ from support.places import ROOT
 
 from convai.client import Answer, AsyncConvaiClient, ConvaiClient, InvalidInput
 from convai.client.answer import READERS
-from convai.client.requests import (
-    answer_text_request,
-    ask_request,
-    ask_stream_request,
-    speak_request,
-    speak_stream_request,
-    to_pcm,
-)
+from convai.client.requests import answer_text_request, ask_request, speak_request, to_pcm
 from convai.description.pipeline import ENSEMBLES
 from convai.errors import InvalidArgument
 
@@ -74,8 +67,8 @@ def test_requests_carry_the_tensors_their_ensemble_takes():
         "convai_ensemble": ask(),
         "question_answering": answer_text_request("who", "Ada"),
         "text_to_speech": speak_request("Ada"),
-        "convai_ensemble_stream": ask_stream_request(SILENCE, 16_000, "Ada"),
-        "text_to_speech_stream": speak_stream_request("Ada"),
+        "convai_ensemble_stream": ask(stream=True),
+        "text_to_speech_stream": speak_request("Ada", stream=True),
     }
     for ensemble in ENSEMBLES:
         if ensemble.name in requests:

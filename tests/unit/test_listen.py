@@ -54,29 +54,15 @@ def without_captions(events):
     return [type(event) for event in events if not isinstance(event, Caption)]
 
 
-async def test_a_spoken_question_is_captioned_and_answered(spoken):
-    events = await events_in(spoken)
+async def test_a_spoken_question_is_captioned_and_answered_with_the_context(spoken):
+    client = FakeClient()
+    events = await events_in(spoken, client)
     assert without_captions(events) == [SpeechStarted, SpeechEnded, Answered]
-    assert any(isinstance(event, Caption) for event in events)
-    assert events[-1].answer is ANSWER
-
-
-async def test_the_question_sent_is_the_recording_of_its_event(spoken):
-    client = FakeClient()
-    events = await events_in(spoken, client, caption_seconds=0)
-    ((kind, request),) = client.asked
-    (ended,) = [event for event in events if isinstance(event, SpeechEnded)]
-    np.testing.assert_array_equal(request.inputs["question_audio"][0], ended.question_audio)
-    assert kind == "answer" and request.inputs["context"][0, 0] == b"A text."
-
-
-async def test_captions_are_transcribed_with_the_context_and_run_no_further_steps(spoken):
-    client = FakeClient()
-    await events_in(spoken, client)
+    assert any(isinstance(event, Caption) for event in events) and events[-1].answer is ANSWER
     *captions, question = [request for _, request in client.asked]
     assert captions and all(request.outputs == ("question",) for request in captions)
-    assert all(request.inputs["context"][0, 0] == b"A text." for request in captions)
-    assert question.outputs != ("question",)
+    assert {request.inputs["context"][0, 0] for request in (*captions, question)} == {b"A text."}
+    np.testing.assert_array_equal(question.inputs["question_audio"][0], events[-2].question_audio)
 
 
 async def test_captions_after_speech_that_was_too_long_begin_anew(spoken, monkeypatch):
@@ -149,11 +135,6 @@ async def test_an_invalid_argument_raises_at_once(options, message):
         FakeClient().listen(chunks_of(np.zeros(0)), **(OPTIONS | options))
 
 
-async def test_stereo_is_rejected_with_the_remedy():
-    with pytest.raises(InvalidInput, match="Average the channels"):
-        await events_in(np.zeros((640, 2), np.float32))
-
-
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("recogniser", RECOGNISERS.values(), ids=RECOGNISERS)
 async def test_the_steps_of_the_servers_own_recogniser_are_timed_without_waiting(spoken, recogniser, stream):
@@ -165,28 +146,20 @@ async def test_the_steps_of_the_servers_own_recogniser_are_timed_without_waiting
     assert times.keys() >= {step.name for step in recogniser.steps}
     assert times.keys() <= {step.name for step in steps_with(recogniser)}
     assert {(time.requests, time.seconds) for time in times.values()} == {(1, 0.002)}
+    ((_, request),) = client.asked
+    assert request.model == ("convai_ensemble_stream" if stream else "convai_ensemble")
     assert client.statistics_reads == 2  # before and after: none of the steps is waited for in vain
 
 
-# Streamed answers
-
-
-async def test_a_streamed_answer_comes_chunk_by_chunk(spoken):
-    client = FakeClient()
-    events = await events_in(spoken, client, stream=True, caption_seconds=0)
-    assert [event.chunk for event in events if isinstance(event, Answering)] == CHUNKS
-    ((kind, request),) = client.asked
-    assert (kind, request.model) == ("chunks", "convai_ensemble_stream")
-
-
-async def test_the_first_chunk_comes_before_the_others_are_made(spoken):
-    client = FakeClient()
+async def test_a_streamed_answer_comes_chunk_by_chunk_as_it_is_made(spoken):
+    client, chunks = FakeClient(), []
     client.stream_gate = asyncio.Event()
     async for event in client.listen(chunks_of(spoken), **OPTIONS, stream=True):
-        if isinstance(event, Answering) and event.chunk.chunk_index == 0:
-            assert client.closed_streams == 0
+        if isinstance(event, Answering):
+            assert client.closed_streams == 0 or chunks
+            chunks.append(event.chunk)
             client.stream_gate.set()
-    assert client.closed_streams == 1
+    assert chunks == CHUNKS and client.closed_streams == 1
 
 
 async def test_an_error_in_mid_stream_follows_the_chunks_before_it(spoken_twice):
