@@ -22,11 +22,14 @@ def write_trace(path: Path, name: str, timed: TimedAnswer) -> None:
     events: list[dict[str, Any]] = [{"ph": "M", "name": "process_name", "pid": 1, "args": {"name": title}}]
     starts = start_times(timed.steps, timed.calls)
     for track, time in enumerate(timed.steps, 1):
-        events.append({"ph": "M", "name": "thread_name", "pid": 1, "tid": track, "args": {"name": time.step}})
-        events += [event | {"ph": "X", "pid": 1, "tid": track} for event in slices(time, starts[time.step])]
-    other = {"round_trip_seconds": timed.round_trip_seconds}
+        of_track: list[dict[str, Any]] = [
+            {"ph": "M", "name": "thread_name", "args": {"name": time.step}},
+            {"ph": "M", "name": "thread_sort_index", "args": {"sort_index": track}},
+            *slices(time, starts[time.step]),
+        ]
+        events += [event | {"pid": 1, "tid": track} for event in of_track]
+    trace = {"traceEvents": events, "otherData": {"round_trip_seconds": timed.round_trip_seconds}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    trace = {"traceEvents": events, "displayTimeUnit": "ms", "otherData": other}
     path.write_text(json.dumps(trace, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
@@ -49,9 +52,6 @@ def slices(time: StepTime, start_seconds: float) -> list[dict[str, Any]]:
     for part in PARTS:
         ends.append(ends[-1] + getattr(time, f"{part}_seconds"))
     bounds = [round(1e6 * end) for end in ends]
-    whole = {"name": time.step, "ts": bounds[0], "dur": bounds[-1] - bounds[0], "args": {"requests": time.requests}}
-    parts = [
-        {"name": part, "ts": start, "dur": end - start}
-        for part, start, end in zip(PARTS, bounds[:-1], bounds[1:], strict=True)
-    ]
-    return [whole, *parts]
+    spans = [(time.step, bounds[0], bounds[-1]), *zip(PARTS, bounds[:-1], bounds[1:], strict=True)]
+    args = {"requests": time.requests}
+    return [{"ph": "X", "name": name, "ts": start, "dur": end - start, "args": args} for name, start, end in spans]

@@ -36,12 +36,11 @@ def test_a_trace_has_a_track_per_step_whose_parts_lie_inside_it(tmp_path):
     file = tmp_path / "traces" / "trace.json"
     write_trace(file, "question.wav", TimedAnswer(answer, FORK, measured, 0.1))
     trace = json.loads(file.read_text(encoding="utf-8"))
-    names = {event["name"]: event["args"]["name"] for event in trace["traceEvents"] if event["ph"] == "M"}
-    assert names["process_name"] == "question.wav: who wrote it -> Zoë"
+    assert trace["traceEvents"][0]["args"]["name"] == "question.wav: who wrote it -> Zoë"
     assert trace["otherData"] == {"round_trip_seconds": 0.1}
     for track, step in enumerate(("first", "left", "right", "last"), 1):
-        label, whole, *parts = [event for event in trace["traceEvents"] if event.get("tid") == track]
-        assert label["args"]["name"] == whole["name"] == step
+        label, order, whole, *parts = [event for event in trace["traceEvents"] if event.get("tid") == track]
+        assert label["args"]["name"] == whole["name"] == step and order["args"]["sort_index"] == track
         assert [part["name"] for part in parts] == ["queue", "input", "infer", "output"]
         ends = [part["ts"] + part["dur"] for part in parts]
         assert [whole["ts"], *ends[:-1]] == [part["ts"] for part in parts]
