@@ -1,14 +1,16 @@
 """The address of the server and how to connect to it; the same for every kind of client."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from tritonclient.utils import InferenceServerException
+
 from convai.client.balancing import LIST_SCHEME, balanced_target, channel_arguments, is_balanced
-from convai.client.errors import translate_errors
+from convai.client.errors import to_convai_error
 from convai.errors import InvalidArgument
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
@@ -87,6 +89,10 @@ class Connection:
             }
         return options
 
-    def translate_errors(self) -> AbstractContextManager[None]:
-        """Raise tritonclient's exceptions inside the block as a `ConvaiError`."""
-        return translate_errors(self.target, self.timeout_seconds)
+    @contextmanager
+    def translate_errors(self) -> Generator[None]:
+        """Raise tritonclient's exceptions inside the block as a `ConvaiError`, chained to the original."""
+        try:
+            yield
+        except InferenceServerException as error:
+            raise to_convai_error(error, self.target, self.timeout_seconds) from error

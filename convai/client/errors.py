@@ -1,8 +1,6 @@
 """Errors of the client: one base class, and one subclass for each way in which a caller can react."""
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
@@ -61,12 +59,3 @@ def to_convai_error(error: InferenceServerException, address: str, timeout_secon
 
 def timeout_error(address: str, timeout_seconds: float) -> TimedOut:
     return TimedOut(f"no response from {address} within {timeout_seconds:g} s; raise the timeout or try again later")
-
-
-@contextmanager
-def translate_errors(address: str, timeout_seconds: float) -> Generator[None]:
-    """Raise Triton's exceptions as a `ConvaiError`, chained to the original."""
-    try:
-        yield
-    except InferenceServerException as error:
-        raise to_convai_error(error, address, timeout_seconds) from error
