@@ -6,7 +6,7 @@ import grpc
 import numpy as np
 import pytest
 import trustme
-from support.fake_dns import FakeDns
+from support.fake_dns import serving_dns
 from support.fake_triton import FakeTriton, serving
 
 from convai.client import AsyncConvaiClient, ConvaiClient, Overloaded, ServerError, ServerUnreachable, TimedOut, Tls
@@ -142,15 +142,15 @@ def test_a_server_that_comes_back_gets_its_share(fakes, addresses):
 
 
 def test_servers_behind_a_dns_name_are_found_and_looked_up_again():
-    first, second = FakeTriton(TRANSCRIPT), FakeTriton(TRANSCRIPT)
+    first, second, hosts = FakeTriton(TRANSCRIPT), FakeTriton(TRANSCRIPT), ["127.0.0.1"]
     with ExitStack() as stack:
         address = stack.enter_context(serving(first))
         stack.enter_context(serving(second, address=address.replace("127.0.0.1", "127.0.0.2")))
-        dns = stack.enter_context(FakeDns(["127.0.0.1"]))
-        client = stack.enter_context(ConvaiClient(f"dns://{dns.address}/convai.test:{address.rpartition(':')[2]}"))
+        dns = stack.enter_context(serving_dns(hosts))
+        client = stack.enter_context(ConvaiClient(f"dns://{dns}/convai.test:{address.rpartition(':')[2]}"))
         transcribe(client, 2)
         assert counts([first, second]) == [2, 0]
-        dns.hosts = ["127.0.0.1", "127.0.0.2"]
+        hosts.append("127.0.0.2")
         transcribe_until_all_answered(client, [second])
     assert second.requests
 

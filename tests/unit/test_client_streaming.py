@@ -10,37 +10,32 @@ from support.fake_triton import FakeTriton, serving
 
 from convai.client import AsyncConvaiClient, ConvaiClient, InvalidInput, Overloaded, ServerError, TimedOut
 
-FOUND = {
-    "question": np.array([[b"who"]], np.object_),
-    "answer": np.array([["Zoë".encode()]], np.object_),
-    "answer_score": np.array([[0.5]], np.float32),
-    "answer_span": np.array([[3, 6]], np.int32),
-}
-NOTHING = {
-    "question": np.array([[b""]], np.object_),
-    "answer": np.array([[b""]], np.object_),
-    "answer_score": np.array([[0]], np.float32),
-    "answer_span": np.array([[-1, -1]], np.int32),
-}
+QUESTION = np.zeros(16_000, np.float32)
 
 
 def response(index, is_last=False):
+    """Only the first has question, answer, score and span."""
+    question, answer, score, span = (b"", b"", 0, (-1, -1)) if index else (b"who", "Zoë".encode(), 0.5, (3, 6))
     return {
         "chunk_index": np.array([[index]], np.int32),
         "is_last": np.array([[is_last]]),
         "answer_audio": np.full((1, 10), index, np.float32),
-    } | (NOTHING if index else FOUND)
+        "question": np.array([[question]], np.object_),
+        "answer": np.array([[answer]], np.object_),
+        "answer_score": np.array([[score]], np.float32),
+        "answer_span": np.array([span], np.int32),
+    }
 
 
 async def sync_chunks(address, timeout_seconds):
     with ConvaiClient(address, timeout_seconds=timeout_seconds) as client:
-        for chunk in client.ask_stream(np.zeros(16_000, np.float32), sample_rate=16_000, context="Zoë"):
+        for chunk in client.ask_stream(QUESTION, sample_rate=16_000, context="Zoë"):
             yield chunk
 
 
 async def async_chunks(address, timeout_seconds):
     async with AsyncConvaiClient(address, timeout_seconds=timeout_seconds) as client:
-        async for chunk in client.ask_stream(np.zeros(16_000, np.float32), sample_rate=16_000, context="Zoë"):
+        async for chunk in client.ask_stream(QUESTION, sample_rate=16_000, context="Zoë"):
             yield chunk
 
 

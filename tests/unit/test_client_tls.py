@@ -55,11 +55,8 @@ def test_mutual_tls_lets_only_clients_with_a_certificate_in(authority, files):
             transcribe(address, Tls(files["root_ca"]))
 
 
-def test_a_certificate_without_its_key_is_rejected(files):
+def test_a_certificate_without_its_key_and_a_missing_file_are_rejected(files, tmp_path):
     with pytest.raises(InvalidArgument, match="certificate and key"):
         Tls(files["root_ca"], certificate=files["certificate"])
-
-
-def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InvalidArgument, match="root_ca.*nowhere.pem"):
         Tls(tmp_path / "nowhere.pem")
