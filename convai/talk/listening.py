@@ -35,7 +35,7 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
-from convai.client.listen import cancelled
+from convai.client.listen import cancel_tasks
 from convai.talk.gate import NO_KEY, WRONG_KEY, is_key
 from convai.talk.mel_picture import mel_picture
 from convai.talk.sounds import samples_of
@@ -119,7 +119,7 @@ async def tell_events(socket: WebSocket, start: Start, client: AsyncConvaiClient
         for task in finished:
             task.result()  # raises what it has raised
     finally:
-        await cancelled(telling, leaving)
+        await cancel_tasks(telling, leaving)
 
 
 async def tell(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
@@ -133,7 +133,7 @@ async def tell(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
 
 async def check_server(client: AsyncConvaiClient) -> None:
     """Say now that there is no server, rather than after somebody has spoken."""
-    with client.connection.explained():
+    with client.connection.translate_errors():
         if not await client.triton.is_server_ready(client_timeout=client.connection.timeout_seconds):
             raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
 

@@ -11,7 +11,7 @@ STREAM = "text_to_speech_stream"
 
 async def has_model(client: AsyncConvaiClient, name: str) -> bool:
     """Whether the server serves this model; older ones lack those that stream."""
-    with client.connection.explained():
+    with client.connection.translate_errors():
         return await client.triton.is_model_ready(name, client_timeout=client.connection.timeout_seconds)
 
 

@@ -290,7 +290,7 @@ def test_an_address_for_everyone_is_warned_of():
 
 def test_a_server_that_is_no_address_is_told_at_once(capsys):
     assert main(["talk", "--port=0", "--server=nonsense"]) == 1
-    assert "address 'nonsense' is not host:port" in capsys.readouterr().err
+    assert "address: expected host:port, like '127.0.0.1:8001', got 'nonsense'" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_told_at_once(capsys):
