@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.noise import COLOURS, coloured_noise
-from convai.backends.steps.speech_features import log_mel
+from convai.backends.steps.speech_features import log_mel_spectrogram
 from training.jasper.augment import (
     NOISE_TILT,
     AugmentConfig,
@@ -73,7 +73,7 @@ def test_noise_is_no_louder_than_asked():
 @pytest.mark.parametrize("colour", COLOURS)
 def test_noise_of_every_colour_that_hearing_is_measured_in_lies_within_that_of_the_training(colour):
     audio = 0.1 * coloured_noise(48_000, 16_000, colour, np.random.default_rng(0))
-    colours = np.exp(log_mel(audio.astype(np.float32))).mean(axis=1)
+    colours = np.exp(log_mel_spectrogram(audio.astype(np.float32))).mean(axis=1)
     lower, upper = NOISE_TILT
     assert lower < np.log(colours[-8:].mean() / colours[:8].mean()) < upper
 

@@ -110,7 +110,7 @@ def augment(
     speech = np.log(power + np.float32(np.exp(LOWEST_LOG_MEL)))
     if rng.random() < config.narrow_share:
         speech[rng.integers(42, 47) :] = rng.uniform(-30, -12)
-    return mask(SERVED_FEATURES.normalized(speech), config, rng)
+    return mask(SERVED_FEATURES.normalise(speech), config, rng)
 
 
 def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:

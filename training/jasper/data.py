@@ -9,7 +9,7 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
-from convai.backends.steps.speech_features import SpeechFeatures, log_mel
+from convai.backends.steps.speech_features import SpeechFeatures, log_mel_spectrogram
 from convai.description.pipeline import LABELS, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
 from convai.generator.profiles import PROFILES
@@ -61,7 +61,7 @@ def _read_log_mel(file: Path, scale: float) -> np.ndarray:
         audio, sample_rate_hertz = soundfile.read(file, dtype="float32")
     if sample_rate_hertz * scale != SAMPLE_RATE_HERTZ:
         audio = soxr.resample(audio, sample_rate_hertz * scale, SAMPLE_RATE_HERTZ)
-    return log_mel(audio).T.astype(np.float16)
+    return log_mel_spectrogram(audio).T.astype(np.float16)
 
 
 def is_held_out(speaker: str) -> bool:

@@ -87,7 +87,7 @@ def word_error_rate(network: Jasper, clips: list[Clip]) -> float:
     for start in range(0, len(by_length), CLIPS_PER_DEV_BATCH):
         batch = by_length[start : start + CLIPS_PER_DEV_BATCH]
         log_probs, length = network(
-            *pad([SERVED_FEATURES.normalized(clip.log_mel.astype("float32").T) for clip in batch])
+            *pad([SERVED_FEATURES.normalise(clip.log_mel.astype("float32").T) for clip in batch])
         )
         heard += [
             greedy_decode(row[:frames], LABELS)

@@ -23,7 +23,7 @@ from string import ascii_lowercase
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
+from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spell
 from convai.backends.steps.transcripts import speakable, transcript, words_of
 from convai.program import run_program
 from training.bert.squad import read_squad
@@ -68,7 +68,7 @@ def frequent_words(sentences: Iterable[list[str]], size: int, min_count: int = 1
 
 
 def spell_rare_words(sentence: Iterable[str], vocabulary: set[str]) -> list[str]:
-    return [token for word in sentence for token in ([word] if word in vocabulary else spelled(word))]
+    return [token for word in sentence for token in ([word] if word in vocabulary else spell(word))]
 
 
 def penalise_letters(model: NgramModel, penalty: float) -> NgramModel:
@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> None:
 def estimated(sentences: Iterable[list[str]], min_counts: Sequence[int], vocabulary: set[str]) -> NgramModel:
     """A model that spells every word beyond the vocabulary."""
     known = vocabulary | {CONTEXT_WORD}
-    letters = spelled(ascii_lowercase + "'")
+    letters = spell(ascii_lowercase + "'")
     return estimate((spell_rare_words(words, known) for words in sentences), min_counts, known.union(letters))
 
 

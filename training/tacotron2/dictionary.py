@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import WORD
-from convai.backends.steps.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalise_text
 from convai.program import run_program
 from training.tacotron2.phonemes import arpabet
 from training.tacotron2.texts import draw_texts, read_texts
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
 
     g2p = G2P()
     sentences = draw_texts(args.texts, args.sentences, 40, random.Random(0))
-    pronunciations = in_running_text(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
+    pronunciations = in_running_text(g2p, tqdm(map(normalise_text, sentences), total=len(sentences), mininterval=10))
     words = words_of_lexicon().union(words_of(args.texts, args.min_count))
     rest = sorted(words - pronunciations.keys())
     pronunciations |= alone(g2p, tqdm(rest, mininterval=10))

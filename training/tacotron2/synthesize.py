@@ -36,7 +36,7 @@ def forgetful_form(text: str, pronunciations: Mapping[str, str], rng: random.Ran
 
     Those stay in letters, so that the network learns to read names that no dictionary holds.
     """
-    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spoken(text)
+    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spell_out(text)
     words = set(re.findall(r"[a-z']+", letters))
     remembered = {word: pronunciations[word] for word in sorted(words & pronunciations.keys())
                   if rng.random() >= UNKNOWN_WORD_SHARE}  # fmt: skip

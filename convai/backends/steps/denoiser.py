@@ -1,4 +1,4 @@
-"""NVIDIA's post-filter of the voice: takes the hum out that WaveGlow adds to everything, silence included.
+"""NVIDIA's post-filter of the voice: subtracts the hum that WaveGlow adds to all audio, silence included.
 
 Source: `denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 """
@@ -12,13 +12,13 @@ MIN_MAGNITUDE = 1e-9  # avoids 0 / 0
 
 
 def denoise(audio: Array, bias: Array, strength: float) -> Array:
-    """Take a share of the bias off every magnitude, down to none at all; phases stay.
+    """Subtract a share of the bias from every magnitude, down to 0; phases stay.
 
     Parameters
     ----------
     audio : float32, shape = (256 * frames,)
-    bias : float32, shape = (513,), magnitudes of what the vocoder says to an empty mel without noise
-    strength : share of the bias to take off, usually 0.01
+    bias : float32, shape = (513,), magnitudes of the vocoder's audio of an empty mel without noise
+    strength : share of the bias to subtract, usually 0.01
 
     Returns
     -------

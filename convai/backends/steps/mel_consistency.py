@@ -1,7 +1,7 @@
-"""Post-filter of the voice: keeps the phases of a vocoder and corrects its magnitudes until they fit the mel.
+"""Post-filter of the voice: keeps the phases of the vocoder's audio and corrects its magnitudes until they fit the mel.
 
-The mel says how loud every band has to be at every moment; a small vocoder gets the levels wrong long before it
-gets the pitch wrong. It stands where NVIDIA's denoiser stands.
+A small vocoder errs in the levels of bands much more than in pitch, and the mel holds these levels. NVIDIA's denoiser
+is the alternative.
 """
 
 from functools import cache
@@ -15,11 +15,11 @@ MIN_ENERGY = 1e-9  # far below the mel of silence; avoids 0 / 0
 
 
 def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
-    """Bring the mel of `audio` closer to `mel`; audio that already has that mel comes back unchanged.
+    """Bring the mel of `audio` closer to `mel`; audio that already has this mel stays unchanged.
 
-    Every pass multiplies each magnitude by how much the mel bands around it lack (the multiplicative update of
-    non-negative factorisation) and goes back through the time domain, which brings the phases into line.
-    Starting from the vocoder's own magnitudes rather than from the pseudo-inverse of the mel filters keeps the
+    Every pass multiplies each magnitude by the ratio of wanted to actual energy of the mel bands around it (the
+    multiplicative update of non-negative factorisation) and returns to the time domain, which makes the phases
+    consistent. Starting from the vocoder's magnitudes, not from the pseudo-inverse of the mel filters, keeps the
     harmonics between the bands.
 
     Parameters
@@ -35,21 +35,21 @@ def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
     wanted = np.exp(np.append(mel, mel[:, -1:], axis=1))  # the last window sits on the very end of the audio
     for _ in range(iterations):
         spectrum = stft(audio)
-        heard = filterbank() @ np.abs(spectrum)
-        audio = istft(spectrum * (_spread() @ (wanted / np.maximum(heard, np.float32(MIN_ENERGY)))))
+        actual = filterbank() @ np.abs(spectrum)
+        audio = istft(spectrum * (_spread() @ (wanted / np.maximum(actual, np.float32(MIN_ENERGY)))))
     return audio
 
 
 def magnitudes_like(mel: Array) -> Array:
-    """Magnitudes of a spectrum that could have this mel, smooth within each band: float32, shape = (513, frames)."""
+    """Magnitudes of a spectrum with this mel, smooth within each band: float32, shape = (513, frames)."""
     return _spread() @ (np.exp(mel) / filterbank().sum(axis=1, keepdims=True))
 
 
 @cache
 def _spread() -> Array:
-    """How the gains of the mel bands combine at each frequency: float32, shape = (513, 80), rows sum to 1."""
+    """Weights of the mel bands' gains at each frequency: float32, shape = (513, 80), rows sum to 1."""
     weights = filterbank().T.copy()
     last = np.flatnonzero(weights.any(axis=1))[-1]
-    weights[0, 0] = 1.0  # no filter covers the constant part, nor what lies above 8 kHz
+    weights[0, 0] = 1.0  # no filter covers the constant part, nor the frequencies above 8 kHz
     weights[last + 1 :, -1] = 1.0
     return weights / weights.sum(axis=1, keepdims=True)

@@ -1,8 +1,7 @@
-"""Moonshine tiny: a pretrained encoder and decoder that write down English speech. Package: moonshine-voice.
+"""Moonshine tiny: a pretrained encoder and decoder that transcribe English speech. Package: moonshine-voice.
 
-The package's own library is left alone. It starts as many threads as there are processors, and what it hears depends
-on what it heard before, since its detector of speech keeps a state. ONNX Runtime runs the same files in a third of the
-processor time.
+The package's own library is not used: it starts a thread per processor, and its voice activity detector keeps a state,
+so that a result depends on earlier audio. ONNX Runtime runs the same files in a third of the processor time.
 """
 
 import math
@@ -20,22 +19,22 @@ if TYPE_CHECKING:
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 START, END = 1, 2  # tokens
-TOKENS_PER_SECOND = 6.5  # nobody speaks faster; without a bound a confused decoder repeats itself
+TOKENS_PER_SECOND = 6.5  # above the fastest speech; without a bound the decoder may repeat itself
 CACHE = "past_key_values."
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # begins a word in SentencePiece's vocabularies
 
 
 class MoonshineNetwork:
-    """Hears one recording at a time; its threads are those of ONNX Runtime."""
+    """Transcribes one recording at a time; `threads` are those of ONNX Runtime."""
 
     def __init__(self, threads: int = 1):
-        import onnxruntime  # here, since NVIDIA's container has none, nor a need of it for other recognisers
+        import onnxruntime  # here, because NVIDIA's container lacks it, and other recognisers do not need it
 
-        encoder, decoder, tokenizer = moonshine_files()
+        encoder, decoder, tokenizer = find_files()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        # Threads that wait for work must sleep: the other steps run on the same cores.
+        # Threads sleep while they wait: the other steps run on the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.encoder, self.decoder = (
             onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -46,42 +45,47 @@ class MoonshineNetwork:
         self.tokens = read_tokens(tokenizer.read_bytes())
 
     def __call__(self, audio: Array) -> str:
-        """Text of `audio`, float32, shape = (samples,), 16 kHz; at least 0.1 s. With capitals, digits and marks."""
+        """Transcribe audio, with capitals, digits and punctuation.
+
+        Parameters
+        ----------
+        audio : float32, shape = (samples,), 16 kHz; at least 0.1 s
+        """
         attention = np.ones((1, len(audio)), np.int64)
         (states,) = run(self.encoder, {"input_values": audio[None], "attention_mask": attention})
-        heard = {"encoder_hidden_states": states, "encoder_attention_mask": attention}
-        most_tokens = math.ceil(TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE_HERTZ) + 1
-        return text_of(self.decode(heard, most_tokens), self.tokens)
+        encoded = {"encoder_hidden_states": states, "encoder_attention_mask": attention}
+        max_tokens = math.ceil(TOKENS_PER_SECOND * len(audio) / SAMPLE_RATE_HERTZ) + 1
+        return join_tokens(self.decode_greedy(encoded, max_tokens), self.tokens)
 
-    def decode(self, heard: dict[str, Array], most_tokens: int) -> list[int]:
-        """The likeliest token after each other, until the end or `most_tokens`."""
+    def decode_greedy(self, encoded: dict[str, Array], max_tokens: int) -> list[int]:
+        """Choose the likeliest token, one after the other, until END or `max_tokens`."""
         made: list[int] = []
         cache = self.empty_cache
-        while len(made) < most_tokens:
+        while len(made) < max_tokens:
             last = np.array([made[-1:] or [START]], np.int64)
-            inputs = heard | cache | {"input_ids": last, "use_cache_branch": np.array([bool(made)])}
+            inputs = encoded | cache | {"input_ids": last, "use_cache_branch": np.array([bool(made)])}
             logits, *present = run(self.decoder, inputs)
             token = int(logits[0, -1].argmax())
             if token == END:
                 break
-            # Keys and values of what was heard are made with the first token alone.
-            now = zip(cache, present, strict=True)
-            cache = cache | {name: array for name, array in now if not made or ".decoder." in name}
+            # Only the run of the first token returns the keys and values of the encoded audio.
+            updated = zip(cache, present, strict=True)
+            cache = cache | {name: array for name, array in updated if not made or ".decoder." in name}
             made.append(token)
         return made
 
 
 def run(session: "InferenceSession", inputs: dict[str, Array]) -> list[Array]:
-    """All outputs, in the order of the file; ONNX Runtime's own type allows for more than arrays."""
+    """All outputs, in the order of the file; ONNX Runtime's own type also covers maps and lists."""
     return cast(list[Array], session.run(None, inputs))
 
 
-def moonshine_files() -> list[Path]:
-    """Files of the network within the installed package, which is not imported: that would open its own library."""
+def find_files() -> list[Path]:
+    """Find the network's files in the installed package without importing it, which would load its own library."""
     spec = find_spec("moonshine_voice")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "there is no package moonshine-voice, which holds the network; install convai[moonshine]"
+            "the package moonshine-voice, which holds the network, is missing; install convai[moonshine]"
         )
     folder = Path(spec.origin).parent / "assets" / "tiny-en"
     files = [folder / name for name in FILES]
@@ -91,7 +95,7 @@ def moonshine_files() -> list[Path]:
 
 
 def read_tokens(content: bytes) -> list[bytes]:
-    """The vocabulary: each token after its length in bytes, of which the first holds seven bits if it is one of two."""
+    """Parse the vocabulary: each token follows its length, one byte or two with seven bits in the first."""
     tokens, place = [], 0
     while place < len(content):
         length, place = content[place], place + 1
@@ -102,7 +106,7 @@ def read_tokens(content: bytes) -> list[bytes]:
     return tokens
 
 
-def text_of(made: list[int], tokens: list[bytes]) -> str:
-    """The tokens' bytes together as text, words between single spaces."""
+def join_tokens(made: list[int], tokens: list[bytes]) -> str:
+    """Join the bytes of tokens into a text with single spaces."""
     text = b"".join(tokens[token] for token in made).decode(errors="replace")
     return " ".join(text.replace(SPACE, " ").split())
