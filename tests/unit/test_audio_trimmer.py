@@ -7,8 +7,7 @@ from librosa.filters import mel as librosa_mel
 
 from convai.audio.voice_mel import istft, mel_spectrogram, stft
 from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between, fade_out
-from convai.backends.steps.denoiser import denoise
-from convai.backends.steps.mel_consistency import fit_to_mel
+from convai.backends.steps.post_filters import denoise, fit_to_mel
 from convai.errors import InvalidArgument
 
 FRAMES = 60

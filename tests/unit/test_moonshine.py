@@ -6,9 +6,8 @@ import pytest
 import soundfile
 from support.places import EXAMPLES
 
-from convai.backends.steps import moonshine_network
-from convai.backends.steps.moonshine import Moonshine
-from convai.backends.steps.moonshine_network import END, START, MoonshineNetwork, join_tokens, read_tokens
+from convai.backends.steps import moonshine
+from convai.backends.steps.moonshine import END, START, Moonshine, MoonshineNetwork, join_tokens, read_tokens
 from convai.backends.steps.speech_features import SpeechFeatures
 from convai.errors import InvalidArgument
 from convai.generator.targets import CPU
@@ -29,7 +28,7 @@ class FakeNetwork:
 
 @pytest.fixture
 def step(monkeypatch):
-    monkeypatch.setattr("convai.backends.steps.moonshine.MoonshineNetwork", FakeNetwork)
+    monkeypatch.setattr(moonshine, "MoonshineNetwork", FakeNetwork)
     return Moonshine(threads=3)
 
 
@@ -94,14 +93,14 @@ def test_a_wrong_number_of_threads_is_refused():
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr(moonshine_network, "find_spec", lambda name: None)
+    monkeypatch.setattr(moonshine, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"package moonshine-voice.* is missing; install convai\[moonshine\]"):
         Moonshine()
 
 
 def test_missing_files_of_the_package_are_named(monkeypatch, tmp_path):
     origin = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(moonshine_network, "find_spec", lambda name: origin)
+    monkeypatch.setattr(moonshine, "find_spec", lambda name: origin)
     with pytest.raises(FileNotFoundError, match="lacks encoder_model.ort, decoder_model_merged.ort, tokenizer.bin"):
         Moonshine()
 

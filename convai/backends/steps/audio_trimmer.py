@@ -11,9 +11,8 @@ from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.checks import check_choice, check_range
-from convai.backends.steps.denoiser import denoise
-from convai.backends.steps.mel_consistency import fit_to_mel
 from convai.backends.steps.mel_frames import select_valid_frames
+from convai.backends.steps.post_filters import denoise, fit_to_mel
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 

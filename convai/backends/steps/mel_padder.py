@@ -8,8 +8,7 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.buckets import check_buckets, choose_bucket
-from convai.backends.steps.checks import check_range
+from convai.backends.steps.checks import check_buckets, check_range, choose_bucket
 from convai.backends.steps.mel_frames import check_n_group, make_noise, pad_mel, select_valid_frames
 
 

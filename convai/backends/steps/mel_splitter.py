@@ -9,8 +9,7 @@ import numpy as np
 from convai.arrays import Array
 from convai.audio.voice_mel import HOP_LENGTH
 from convai.backends.runtime.python_step import StreamingStep
-from convai.backends.steps.buckets import check_buckets, choose_bucket
-from convai.backends.steps.checks import check_range
+from convai.backends.steps.checks import check_buckets, check_range, choose_bucket
 from convai.backends.steps.mel_frames import check_n_group, make_noise, pad_mel, select_valid_frames
 from convai.backends.steps.phrase_level import compute_gain, estimate_levels, find_speech
 from convai.backends.steps.phrase_splitter import NO_FINDINGS
@@ -50,13 +49,10 @@ class MelSplitter(StreamingStep):
         pause_seconds: Array,
         phrase_index: Array,
         is_last_phrase: Array,
-        question: str,
-        answer: str,
-        answer_score: Array,
-        answer_span: Array,
         seed: int | None = None,
+        **findings: Array | str,
     ) -> Iterator[dict[str, Array | str]]:
-        """Split one phrase. The first piece carries the other outputs for the caller of a stream.
+        """Split one phrase.
 
         Parameters
         ----------
@@ -66,6 +62,7 @@ class MelSplitter(StreamingStep):
         phrase_index : int32, shape = (1,), from 0
         is_last_phrase : bool, shape = (1,)
         seed : of the noise
+        findings : the four tensors of NO_FINDINGS for the caller of a stream, which the first piece carries
 
         Yields
         ------
@@ -80,12 +77,6 @@ class MelSplitter(StreamingStep):
         question, answer, answer_score, answer_span : as given, then empty, 0, and -1, -1
         """
         mel = select_valid_frames(decoded_mel, mel_length)
-        findings: dict[str, Array | str] = {
-            "question": question,
-            "answer": answer,
-            "answer_score": answer_score,
-            "answer_span": answer_span,
-        }
         levels = estimate_levels(mel)
         gain = np.array([compute_gain(LEVEL_DBFS, levels)], np.float32)
         first, last = find_speech(levels)

@@ -4,7 +4,7 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.audio.voice_mel import FFT_LENGTH
-from convai.backends.steps.mel_consistency import magnitudes_like
+from convai.backends.steps.post_filters import magnitudes_like
 
 SILENT_LEVEL = 10 ** (-50 / 20)  # a phrase that is always below it has no speech; raised, it would be noise
 ACTIVE_RATIO = 10 ** (-25 / 20)  # frames this far below the loudest are pauses, which do not count for the level

@@ -18,25 +18,24 @@ MAX_TEXT_CHARACTERS = 100_000
 PAUSE_SECONDS = {SENTENCE_ENDS: 0.4, CLAUSE_ENDS: 0.25, COMMAS: 0.15}  # after a phrase that ends in one of these
 PARAGRAPH_PAUSE_SECONDS = 0.8
 
-NO_SCORE = np.zeros(1, np.float32)
-NO_SPAN = np.full(2, -1, np.int32)
-NO_FINDINGS = {"question": "", "answer": "", "answer_score": NO_SCORE, "answer_span": NO_SPAN}
+NO_FINDINGS: dict[str, Array | str] = {
+    "question": "",
+    "answer": "",
+    "answer_score": np.zeros(1, np.float32),
+    "answer_span": np.full(2, -1, np.int32),
+}
 
 
 @dataclass(frozen=True)
 class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
-    def __call__(
-        self,
-        *,
-        text: str,
-        question: str = "",
-        answer: str = "",
-        answer_score: Array = NO_SCORE,
-        answer_span: Array = NO_SPAN,
-    ) -> Iterator[dict[str, Array | str]]:
-        """Split one text. The first phrase carries the other outputs for the caller of a stream.
+    def __call__(self, *, text: str, **findings: Array | str) -> Iterator[dict[str, Array | str]]:
+        """Split one text.
+
+        Parameters
+        ----------
+        findings : the four tensors of NO_FINDINGS for the caller of a stream, which the first phrase carries
 
         Yields
         ------
@@ -44,18 +43,10 @@ class PhraseSplitter(StreamingStep):
         pause_seconds : float32, shape = (1,), silence after it
         phrase_index : int32, shape = (1,), from 0
         is_last_phrase : bool, shape = (1,)
-        question, answer : as given, then empty
-        answer_score : float32, shape = (1,), as given, then 0
-        answer_span : int32, shape = (2,), as given, then -1, -1
+        question, answer, answer_score, answer_span : as given, then empty, 0, and -1, -1
         """
         if len(text) > MAX_TEXT_CHARACTERS:
             raise InvalidArgument(f"text: expected at most {MAX_TEXT_CHARACTERS} characters, got {len(text)}")
-        findings: dict[str, Array | str] = {
-            "question": question,
-            "answer": answer,
-            "answer_score": answer_score,
-            "answer_span": answer_span,
-        }
         phrases = enumerate(split_phrases(text))
         upcoming = next(phrases, None)
         if upcoming is None:
@@ -67,7 +58,7 @@ class PhraseSplitter(StreamingStep):
                 "pause_seconds": np.array([pause_seconds if upcoming else 0], np.float32),
                 "phrase_index": np.array([index], np.int32),
                 "is_last_phrase": np.array([upcoming is None]),
-                **(NO_FINDINGS if index else findings),
+                **(NO_FINDINGS if index else NO_FINDINGS | findings),
             }
 
 

@@ -14,8 +14,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.buckets import check_buckets, choose_bucket
-from convai.backends.steps.checks import check_range, check_text_size
+from convai.backends.steps.checks import check_buckets, check_range, check_text_size, choose_bucket
 from convai.errors import InvalidArgument
 
 PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"

@@ -12,8 +12,7 @@ import numpy as np
 from convai.arrays import Array
 from convai.audio.mel_filters import mel_filterbank
 from convai.audio.spectrogram import stft
-from convai.backends.steps.buckets import check_buckets, choose_bucket
-from convai.backends.steps.checks import check_choice, check_range
+from convai.backends.steps.checks import check_buckets, check_choice, check_range, choose_bucket
 from convai.backends.steps.question_audio import RecogniserStep, read_audio
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ

@@ -11,8 +11,7 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.buckets import check_buckets, choose_bucket
-from convai.backends.steps.checks import check_choice
+from convai.backends.steps.checks import check_buckets, check_choice, choose_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
 from convai.backends.steps.symbols import NVIDIA_SYMBOLS, PADDING, SYMBOL_IDS, SymbolTable
 from convai.backends.steps.text_normalizer import is_speakable, normalise_text

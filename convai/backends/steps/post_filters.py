@@ -1,7 +1,8 @@
-"""Post-filter of the voice: keeps the phases of the vocoder's audio and corrects its magnitudes until they fit the mel.
+"""Post-filters of the vocoder's audio: consistency with the mel, or NVIDIA's denoiser.
 
-A small vocoder errs in the levels of bands much more than in pitch, and the mel holds these levels. NVIDIA's denoiser
-is the alternative.
+A small vocoder errs in the levels of bands much more than in pitch. `fit_to_mel` keeps the phases of its audio and corrects
+the magnitudes until they fit the mel. `denoise` subtracts the hum that WaveGlow adds to all audio, silence included; source:
+`denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 """
 
 from functools import cache
@@ -11,7 +12,7 @@ import numpy as np
 from convai.arrays import Array
 from convai.audio.voice_mel import filterbank, istft, stft
 
-MIN_ENERGY = 1e-9  # far below the mel of silence; avoids 0 / 0
+MIN_MAGNITUDE = 1e-9  # far below the mel of silence; avoids 0 / 0
 
 
 def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
@@ -36,7 +37,7 @@ def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
     for _ in range(iterations):
         spectrum = stft(audio)
         actual = filterbank() @ np.abs(spectrum)
-        audio = istft(spectrum * (_spread() @ (wanted / np.maximum(actual, np.float32(MIN_ENERGY)))))
+        audio = istft(spectrum * (_spread() @ (wanted / np.maximum(actual, np.float32(MIN_MAGNITUDE)))))
     return audio
 
 
@@ -53,3 +54,22 @@ def _spread() -> Array:
     weights[0, 0] = 1.0  # no filter covers the constant part, nor the frequencies above 8 kHz
     weights[last + 1 :, -1] = 1.0
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def denoise(audio: Array, bias: Array, strength: float) -> Array:
+    """Subtract a share of the bias from every magnitude, down to 0; phases stay.
+
+    Parameters
+    ----------
+    audio : float32, shape = (256 * frames,)
+    bias : float32, shape = (513,), magnitudes of the vocoder's audio of an empty mel without noise
+    strength : share of the bias to subtract, usually 0.01
+
+    Returns
+    -------
+    float32, shape = (256 * frames,)
+    """
+    spectrum = stft(audio)
+    magnitudes = np.abs(spectrum)
+    kept = np.maximum(magnitudes - np.float32(strength) * bias[:, None], 0)
+    return istft(spectrum * (kept / np.maximum(magnitudes, np.float32(MIN_MAGNITUDE))))
