@@ -10,14 +10,10 @@ import soundfile
 import tritonclient.grpc as triton
 from support.sounds import chirp
 
-from benchmarks.speed.in_process import network, python_step
 from convai.__main__ import main
-from convai.backends.steps import mel_splitter
-from convai.backends.steps.mel_splitter import MelSplitter
 from convai.client import AsyncConvaiClient, InvalidInput
 from convai.client.step_times import counters, requests_between, settled_counters
 from convai.description.pipeline import VOICE_HOP_LENGTH
-from convai.generator.profiles import PROFILES
 
 TEXT = (
     "The rainforest covers most of the basin, and nine countries share it. It is the largest of its kind; more than"
@@ -70,38 +66,6 @@ def test_the_first_chunk_arrives_before_the_others_are_made(client):
     assert requests_between(before, after, "waveglow") < num_chunks / 2
 
 
-def test_concatenated_pieces_are_the_sound_of_the_whole_phrase(model_repository, monkeypatch):
-    steps = {name: python_step(name, model_repository, "cpu") for name in ("text_encoder", "audio_trimmer")}
-    networks = {name: network(name, model_repository, "cpu", 2) for name in ("tacotron2", "waveglow")}
-    text = {"text": np.array([[b"the rainforest covers most of the basin, and nine countries share it."]], np.object_)}
-    mel = networks["tacotron2"](steps["text_encoder"](text))
-
-    def synthesise(splitter):
-        pieces = [
-            {name: np.asarray(value)[None] for name, value in piece.items()}
-            for piece in splitter(
-                **{name: array[0] for name, array in mel.items()},
-                **{"pause_seconds": np.zeros(1, np.float32), "phrase_index": np.zeros(1, np.int32)},
-                **{"is_last_phrase": np.ones(1, bool), "question": "", "answer": ""},
-                **{"answer_score": np.zeros(1, np.float32), "answer_span": np.zeros(2, np.int32)},
-            )
-        ]
-        audio = []
-        for piece in pieces:
-            vocoded = networks["waveglow"]({name: piece[name] for name in ("padded_mel", "z")})
-            kept = {name: piece[name] for name in ("padded_mel", "kept_frames", "fades", "gain", "pause_seconds")}
-            made = steps["audio_trimmer"]({**vocoded, **kept, "mel_length": piece["piece_length"]})
-            audio.append(made["answer_audio"][0])
-        return audio
-
-    splitter = MelSplitter(**PROFILES["cpu"].settings["mel_splitter"].parameters)
-    pieces = synthesise(splitter)
-    monkeypatch.setattr(mel_splitter, "FIRST_FRAMES", mel_splitter.LONGEST_FRAMES)
-    whole = synthesise(splitter)
-    assert len(whole) == 1 and len(pieces) >= 3
-    assert np.abs(np.concatenate(pieces) - whole[0]).max() < AUDIO_TOLERANCE
-
-
 def test_a_sentence_has_the_samples_of_the_whole_call_but_for_its_level(client):
     sentence = "The rainforest covers most of the basin, and nine countries share it."
     whole, chunks = client.speak(sentence).answer_audio, list(client.speak_stream(sentence))
@@ -111,13 +75,6 @@ def test_a_sentence_has_the_samples_of_the_whole_call_but_for_its_level(client):
     parts = [whole[place : place + len(streamed)] for place in places]
     errors = [np.abs(streamed - np.vdot(part, streamed) / np.vdot(part, part) * part).max() for part in parts]
     assert min(errors) < AUDIO_TOLERANCE
-
-
-def test_no_boundary_of_chunks_makes_a_step_above_those_of_the_speech(spoken):
-    steps = np.abs(np.diff(concatenate(spoken)))
-    for join in np.cumsum([len(chunk.answer_audio) for chunk in spoken])[:-1]:
-        around = steps[join - 1000 : join + 1000]
-        assert steps[join - 1] <= np.sort(around)[-20]  # not among the steepest of the 90 ms around it
 
 
 def test_the_pause_after_a_phrase_depends_on_its_punctuation(spoken):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.sounds import misheard, sound
 
-from convai.backends.steps.beam_search import CONTEXT_WORD, BeamSearch, letters_of, read_unigrams, spell
+from convai.backends.steps.beam_search import CONTEXT_WORD, BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.description.pipeline import LABELS
 from convai.errors import InvalidArgument
@@ -68,14 +68,6 @@ def test_a_clear_word_outside_the_vocabulary_is_kept(decoder, text):
     assert decode(decoder, sound(path)) == text
 
 
-def test_the_last_word_needs_no_space_after_it_and_extra_spaces_vanish(decoder):
-    assert decode(decoder, sound("the b_o_ok")) == decode(decoder, sound("__  the  _ b_o_ok _ ")) == "the book"
-
-
-def test_silence_and_no_frames_are_an_empty_question(decoder):
-    assert decode(decoder, sound("______")) == decode(decoder, sound("the", []), length=0) == ""
-
-
 @pytest.mark.parametrize("pause", ["_", "__", "_" * 50])
 def test_pauses_of_any_length_separate_letters_and_end_no_word(decoder, pause):
     assert decode(decoder, sound(f"{pause}the{pause} bo{pause}ok{pause}")) == "the book"
@@ -106,10 +98,6 @@ def test_a_penalty_undoes_a_narrow_lead_of_blank_or_space(language_model_file, p
     assert decode(CtcDecoder(**options, **{penalty: 1.0}), log_probs) in {"the book", "the king"}
 
 
-def test_frames_past_the_length_are_ignored(decoder):
-    assert decode(decoder, sound("the king is"), length=8) == "the king"
-
-
 def test_a_result_does_not_depend_on_earlier_requests(decoder):
     noise = np.log(np.random.default_rng(0).dirichlet(np.ones(29), size=80)).astype(np.float32)
     before = decode(decoder, noise)
@@ -134,10 +122,6 @@ def test_a_context_is_forgotten_after_its_question(decoder):
     contexts = [f"Kublai, number {number}" for number in range(6)]
     assert {decode(decoder, log_probs, context=context) for context in contexts * 2} == {"where is kublai"}
     assert decode(decoder, log_probs, context="Genghis") == decode(decoder, log_probs) == before
-
-
-def test_a_question_need_not_hold_words_of_its_context(decoder):
-    assert decode(decoder, sound("who wrote the b_o_ok"), context="Kublai Khan ruled.") == "who wrote the book"
 
 
 @pytest.mark.parametrize("context", ["", " ", "42" * 9000, "!?", "a" * 32_768, "Kublai " * 4681, "x\x00\ufffd"])
@@ -188,17 +172,6 @@ def test_a_wrong_language_model_is_refused(tmp_path, content, message):
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
         CtcDecoder(**wrong)
-
-
-def test_the_tokens_of_a_spelled_word_are_its_letters():
-    assert "".join(map(letters_of, spell("o'hara"))) == "o'hara"
-    assert letters_of("the") == "the "
-
-
-def test_unigrams_are_read_without_marks(language_model_file):
-    tokens = dict(read_unigrams(Path(language_model_file)))
-    assert {"the", "+z"} <= tokens.keys()
-    assert not {"<s>", "</s>", "<unk>"} & tokens.keys()
 
 
 def test_the_default_language_model_is_the_one_on_its_card():

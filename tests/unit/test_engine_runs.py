@@ -60,12 +60,6 @@ def test_a_run_exceeds_the_limit_of_elements_only_for_a_single_request(limit, ru
     assert len(answers) == 5
 
 
-def test_a_request_without_an_element_is_answered_like_others():
-    answers = run_requests(Doubler(), [request(1, 3), request(1, 0), request(1, 0), request(1, 3)], NO_LIMIT)
-
-    assert [answer["y"].shape for answer in answers] == [(1, 3), (1, 0), (1, 0), (1, 3)]
-
-
 def test_a_network_that_loses_rows_fails():
     answers = run_requests(lambda inputs: {"y": inputs["x"][:1]}, [request(2, 3)], NO_LIMIT)
 

@@ -69,14 +69,6 @@ def test_an_added_word_of_the_vocabulary_has_both_entries():
     assert known[1, 2][2] == -1.0
 
 
-def test_words_leave_no_trace_after_a_failure():
-    lexicon = Lexicon(NUM_LABELS, WORDS)
-    before = nodes(lexicon)
-    with pytest.raises(RuntimeError), lexicon.with_words([*ADDED.values(), ([1, 2, 5, 6, 0], 8, -0.1)]):
-        raise RuntimeError
-    assert nodes_without_added(lexicon) == before
-
-
 def test_threads_take_turns():
     lexicon, entered = Lexicon(NUM_LABELS, WORDS), threading.Event()
 

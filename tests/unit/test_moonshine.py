@@ -51,11 +51,6 @@ def test_audio_is_resampled_to_16_khz(step, sample_rate):
     assert transcribe(step, tone(3, sample_rate), sample_rate)["question"] == "it's three seconds isn't it"
 
 
-@pytest.mark.parametrize("amplitude", [0.0, 10 ** (-61 / 20)])
-def test_silence_is_an_empty_question(step, amplitude):
-    assert transcribe(step, np.full(16_000, amplitude, np.float32)) == {"question": "", "transcript": ""}
-
-
 @pytest.mark.parametrize(
     ("audio", "sample_rate"),
     [
@@ -173,9 +168,3 @@ def test_a_transcript_does_not_depend_on_earlier_audio(real_step):
     forwards = [transcribe(real_step, *question)["question"] for question in questions]
     assert all(forwards)
     assert [transcribe(real_step, *question)["question"] for question in reversed(questions)] == forwards[::-1]
-
-
-@installed
-def test_the_shortest_and_the_longest_audio_are_transcribed(real_step):
-    for seconds in (0.1, 30):
-        assert isinstance(transcribe(real_step, tone(seconds))["question"], str)

@@ -9,7 +9,7 @@ from support.sounds import misheard, sound
 
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.backends.steps.rescorer import END, PrefixTree, Rescorer, Vocabulary
+from convai.backends.steps.rescorer import END, Rescorer, Vocabulary
 from convai.description.pipeline import LABELS
 from convai.errors import InvalidArgument
 from convai.networks.checkpoints.compact import save
@@ -89,23 +89,6 @@ def test_a_score_does_not_depend_on_other_hypotheses(rescorer):
     batched = rescorer(HYPOTHESES, PASSAGE)
     np.testing.assert_allclose(batched, [rescorer([text], PASSAGE)[0] for text in HYPOTHESES], atol=1e-4)
     assert batched[0] == batched[-1]
-
-
-def test_prefixes_are_shared():
-    tree = PrefixTree.build(["who is it", "who is she", "where", "who is it"])
-    assert list(tree.words) == ["who", "is", "it", "she", "where"]
-    assert tree.parents.tolist() == [0, 0, 1, 2, 2, 0]
-    assert tree.depths.tolist() == [0, 1, 2, 3, 3, 1]
-    assert tree.ends.tolist() == [3, 4, 5, 3]
-
-
-def test_an_unknown_word_has_a_bucket_and_a_cost_by_its_length(rescorer):
-    ids = rescorer.vocabulary.word_ids(["aone", "kublai", "kublai", "jthree"])
-    assert ids[0] == 2 and ids[1] == ids[2] >= rescorer.vocabulary.size and ids[3] == 31
-    same_bucket = [word for word in map(str, range(99)) if rescorer.vocabulary.word_id(word) == ids[1]]
-    short, longer = same_bucket[0], same_bucket[-1]
-    difference = np.subtract(*rescorer([short, longer]))
-    assert difference == pytest.approx(1.6 * (len(longer) - len(short)), abs=1e-4)
 
 
 @pytest.mark.parametrize("context", ["", " ", "!?", "42" * 9000, "a" * 32_768, "kublai " * 4682, "x\x00\ufffd"])

@@ -94,11 +94,6 @@ def test_silence_has_no_valid_frame(amplitude):
     assert not result["features"].any()
 
 
-def test_features_do_not_depend_on_loudness():
-    audio = tone()
-    np.testing.assert_allclose(jasper_features(0.01 * audio), jasper_features(audio), atol=1e-3)
-
-
 def words_with_pauses(background):
     """Noise that comes and goes, on a steady background of the given amplitude."""
     noise = np.random.default_rng(1).normal(size=(2, 16_000))
@@ -122,13 +117,6 @@ def test_with_a_noise_floor_features_do_not_depend_on_loudness():
     audio = words_with_pauses(0.0001)
     quiet, loud = (run(gain * audio, noise_floor_decibels=-50)["features"] for gain in (0.05, 1))
     np.testing.assert_allclose(quiet, loud, atol=1e-3)
-
-
-def test_the_input_is_not_changed():
-    audio = tone()
-    before = audio.copy()
-    log_mel_spectrogram(audio)
-    np.testing.assert_array_equal(audio, before)
 
 
 NAN_AND_INFINITE = np.where(np.arange(16_000) < 3, np.nan, np.where(np.arange(16_000) < 5, -np.inf, tone()))
