@@ -77,11 +77,6 @@ def test_answers_and_missing_answers_are_counted_separately(client, risen):
     assert risen("convai_no_answers_total", "answer_extractor") == 1
 
 
-def test_each_row_of_a_request_counts(triton, risen):
-    extract_features(triton, chirp(0.5), chirp(0.5), chirp(0.5))
-    assert risen(SECONDS, "speech_features") == pytest.approx(1.5)
-
-
 def test_a_refused_request_counts_nothing_even_for_its_good_rows(triton, risen):
     with pytest.raises(InferenceServerException, match="NaN"):
         extract_features(triton, chirp(0.5), np.full(8_000, np.nan, np.float32))

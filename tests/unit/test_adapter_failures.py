@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.fake_python_backend import FakePythonBackend, Request, arguments
 
-from convai.backends.runtime.failures import MAX_CHARACTERS, describe_internal_error, describe_invalid_argument
+from convai.backends.runtime.failures import MAX_CHARACTERS, describe_invalid_argument
 from convai.backends.runtime.python_step import PythonStep
 from convai.errors import InvalidArgument
 
@@ -111,10 +111,6 @@ def test_an_output_of_another_dtype_than_the_configuration_is_an_error_of_ours(b
 
     assert response.error.code == "INTERNAL"
     assert "output half: expected dtype float32, got float64" in backend.log[0]
-
-
-def test_an_internal_error_shows_its_class_alone():
-    assert describe_internal_error("ctc_decoder", KeyError("/srv/secret")) == "ctc_decoder: internal error (KeyError)"
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,6 @@ def test_the_best_span_is_the_one_an_exhaustive_search_finds(seed):
         assert span.log_odds == pytest.approx(brute_force(start, end, spans, max_answer_tokens), abs=1e-5)
 
 
-def test_windows_compete_by_their_odds_against_no_answer():
-    spans = np.concatenate([spans_of(), spans_of()])
-    # The first window has the higher logits but prefers no answer; the second prefers its span.
-    start = logits({(0, 0): 9, (0, FIRST): 8, (1, FIRST + 4): 4}, windows=2)
-    assert extract(start, start, spans)["answer"] == "Rome"
-
-
 def test_empty_windows_and_padding_change_nothing():
     rng = np.random.default_rng(1)
     start, end = rng.normal(size=(2, 1, 16)).astype(np.float32)

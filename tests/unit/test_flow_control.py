@@ -38,25 +38,6 @@ def wait_until(condition):
         time.sleep(0.001)
 
 
-def test_a_stream_sends_one_response_per_acknowledgement(flow_control):
-    stream = RecordedStream(10)
-    flow_control.start(stream)
-    for count in range(1, 10):
-        wait_until(lambda: len(stream.tickets) == count)  # noqa: B023  called at once
-        acknowledge([stream.tickets[0]])
-    wait_until(lambda: not flow_control.streams)
-    assert stream.left == 0
-
-
-def test_an_acknowledgement_carries_the_number_of_chunks_so_far(flow_control):
-    stream = RecordedStream()
-    flow_control.start(stream, chunks=3)
-    ((ticket, _),) = stream.tickets
-    acknowledge([(ticket, 5)])
-    wait_until(lambda: len(stream.tickets) == 2)
-    assert [chunks for _, chunks in stream.tickets] == [3, 5]
-
-
 def test_a_stream_of_one_response_does_not_count_towards_the_limit(flow_control):
     streams = [RecordedStream(1) for _ in range(5)]
     for stream in streams:

@@ -52,14 +52,6 @@ def test_equal_words_are_not_added_twice(monkeypatch):
         assert nodes(lexicon) == known
 
 
-def test_a_word_that_cannot_be_added_leaves_no_trace_of_those_before_it():
-    lexicon = Lexicon(NUM_LABELS, WORDS)
-    before = nodes(lexicon)
-    with pytest.raises(TypeError), lexicon.with_words([ADDED["a new ending"], ([1, "x"], 7, -1.0)]):
-        pass
-    assert nodes(lexicon) == before
-
-
 def test_an_added_word_of_the_vocabulary_has_both_entries():
     lexicon = Lexicon(NUM_LABELS, WORDS)
     with lexicon.with_words([ADDED["known already"]]):

@@ -70,15 +70,6 @@ def test_every_piece_has_the_noise_of_its_place_in_the_phrase():
         start += int(np.diff(piece["kept_frames"])[0])
 
 
-def test_the_first_piece_is_short_and_the_others_grow():
-    assert sizes(split(loud_mel(1000))) == [96, 144, 216, 324, 220]
-
-
-def test_a_short_phrase_and_a_later_phrase_stay_whole():
-    assert sizes(split(loud_mel(144))) == [144]
-    assert sizes(split(loud_mel(1000), index=3)) == [1000]
-
-
 def test_silence_around_the_phrase_is_left_out():
     silence = np.full((NUM_MELS, 40), SILENT_LOG_MEL, np.float32)
     mel = np.concatenate([silence, loud_mel(60), silence], axis=1)
@@ -115,3 +106,9 @@ def test_all_pieces_of_a_phrase_have_one_gain():
 def test_a_wrong_parameter_is_named(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
         split(loud_mel(10), **wrong)
+
+
+def test_the_first_piece_of_a_stream_is_short_and_the_others_grow():
+    assert sizes(split(loud_mel(1000))) == [96, 144, 216, 324, 220]
+    assert sizes(split(loud_mel(144))) == [144]
+    assert sizes(split(loud_mel(1000), index=3)) == [1000]

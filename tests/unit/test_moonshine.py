@@ -73,18 +73,9 @@ def test_both_recognisers_refuse_the_same_audio_in_the_same_words(step, audio, s
     assert str(one.value) == str(two.value)
 
 
-def test_both_recognisers_have_the_same_counters(step):
-    assert [counter.name for counter in step.counters] == [counter.name for counter in SpeechFeatures.counters]
-
-
 def test_a_context_above_the_limit_is_refused_before_transcription(step):
     with pytest.raises(InvalidArgument, match="context: expected at most 32768 bytes of UTF-8, got 32769"):
         transcribe(step, tone(1), context="x" * 32_769)
-
-
-def test_a_wrong_number_of_threads_is_refused():
-    with pytest.raises(InvalidArgument, match="threads: expected 1 to 256, got 0"):
-        Moonshine(threads=0)
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):

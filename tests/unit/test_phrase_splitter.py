@@ -74,16 +74,6 @@ def test_only_the_first_phrase_carries_the_findings():
         assert phrase["answer_span"].tolist() == [-1, -1]
 
 
-def test_phrases_are_numbered_and_the_last_says_so():
-    result = split(f"{SENTENCE} {SENTENCE}")
-    assert [int(phrase["phrase_index"][0]) for phrase in result] == list(range(len(result)))
-    assert [bool(phrase["is_last_phrase"][0]) for phrase in result] == [False] * (len(result) - 1) + [True]
-
-
-def test_text_that_cannot_be_spoken_is_left_out():
-    assert texts("***\n\n...\n\nHello.\n\n- - -") == ["hello."]
-
-
 def test_the_first_phrase_of_a_long_text_needs_only_its_beginning(monkeypatch):
     lengths = []
     monkeypatch.setattr(phrases, "normalise_text", lambda text: lengths.append(len(text)) or text.lower())
@@ -92,12 +82,21 @@ def test_the_first_phrase_of_a_long_text_needs_only_its_beginning(monkeypatch):
     assert sum(lengths) < 5000
 
 
-def test_a_text_above_the_limit_is_refused():
-    with pytest.raises(InvalidArgument, match="text: expected at most 100000 characters, got 100001"):
-        split("a" * 100_001)
-
-
-@pytest.mark.parametrize("text", ["", "...", "\n\n"])
-def test_a_text_without_a_word_is_refused(text):
-    with pytest.raises(InvalidArgument, match="text: expected at least one word"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("...", "at least one word, got none in 3 characters"),
+        ("\n\n", "at least one word, got none in 2 characters"),
+        ("a" * 100_001, "at most 100000 characters, got 100001"),
+    ],
+)
+def test_a_text_without_a_word_or_above_the_limit_is_refused(text, message):
+    with pytest.raises(InvalidArgument, match=f"^text: expected {message}"):
         split(text)
+
+
+def test_phrases_are_numbered_and_text_that_cannot_be_spoken_is_left_out():
+    phrases = split("***\n\n...\n\nHello.\n\n- - -\n\nBye.")
+    assert [phrase["phrase"] for phrase in phrases] == ["hello.", "bye."]
+    assert [phrase["phrase_index"].tolist() for phrase in phrases] == [[0], [1]]
+    assert [phrase["is_last_phrase"].tolist() for phrase in phrases] == [[False], [True]]

@@ -78,12 +78,6 @@ def test_random_mixtures_of_odd_characters_keep_their_offsets(step):
         assert spans[:, 1].max() <= len(context)
 
 
-def test_a_span_keeps_the_combining_marks_of_its_last_letter(step):
-    context = "the word cafe\u0301 has an accent"
-    texts = [context[start:end] for start, end in context_spans(step(question="what", context=context))]
-    assert "cafe\u0301" in texts
-
-
 def test_special_tokens_written_in_a_text_remain_text(step):
     result = step(question="[SEP]", context="[CLS] [SEP] [PAD]")
     assert (result["input_ids"] == SEPARATE).sum() == 2
@@ -128,14 +122,6 @@ def test_even_windows_have_the_number_and_overlap_of_full_ones_and_cover_the_con
     assert (full - 1) * stride + even_room >= context_tokens
     if full > 1:
         assert even_room - stride == room - doc_stride
-
-
-def test_the_buckets_do_not_change_the_windows():
-    small = make_step()(question="which word", context=words(40))
-    large = make_step(token_buckets=[384])(question="which word", context=words(40))
-    for name, array in small.items():
-        np.testing.assert_array_equal(array, large[name][:, :64])
-        assert not large[name][:, 64:].any()
 
 
 def test_a_long_question_is_cut(step):

@@ -65,13 +65,6 @@ def test_features_are_padded_with_zeros_to_the_smallest_bucket_that_holds_them()
     assert np.all(features[:, :150].std(axis=1) > 0.9)
 
 
-def test_the_bucket_does_not_change_the_features():
-    audio = tone(seconds=0.9)
-    small = run(audio)["features"]
-    large = run(audio, buckets=[3_008])["features"]
-    np.testing.assert_array_equal(small[:, :90], large[:, :90])
-
-
 @pytest.mark.parametrize("sample_rate", [8_000, 11_025, 48_000])
 def test_resampling_keeps_the_frequency_of_a_tone(sample_rate):
     resampled = resample(tone(sample_rate=sample_rate), sample_rate)
@@ -111,12 +104,6 @@ def test_with_a_noise_floor_digital_silence_has_the_features_of_a_quiet_room():
 def test_a_noise_floor_is_relative_to_the_mean_power():
     raised = raise_noise_floor(log_mel_spectrogram(words_with_pauses(0)), -30)
     np.testing.assert_allclose(raised.min() - np.log(np.exp(raised).mean()), -3 * np.log(10), atol=0.01)
-
-
-def test_with_a_noise_floor_features_do_not_depend_on_loudness():
-    audio = words_with_pauses(0.0001)
-    quiet, loud = (run(gain * audio, noise_floor_decibels=-50)["features"] for gain in (0.05, 1))
-    np.testing.assert_allclose(quiet, loud, atol=1e-3)
 
 
 NAN_AND_INFINITE = np.where(np.arange(16_000) < 3, np.nan, np.where(np.arange(16_000) < 5, -np.inf, tone()))
