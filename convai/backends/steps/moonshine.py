@@ -1,8 +1,8 @@
 """Recognition in one step: the pretrained Moonshine tiny network transcribes the question's audio.
 
 The network is in the package moonshine-voice, whose own library is not used: it starts a thread per processor, and its
-voice activity detector keeps a state, so that a result depends on earlier audio. ONNX Runtime runs the same files in a third
-of the processor time.
+voice activity detector keeps a state, so that a result depends on earlier audio. ONNX Runtime runs the same files in a
+third of the processor time.
 """
 
 import math

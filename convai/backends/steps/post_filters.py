@@ -1,8 +1,8 @@
 """Post-filters of the vocoder's audio: consistency with the mel, or NVIDIA's denoiser.
 
-A small vocoder errs in the levels of bands much more than in pitch. `fit_to_mel` keeps the phases of its audio and corrects
-the magnitudes until they fit the mel. `denoise` subtracts the hum that WaveGlow adds to all audio, silence included; source:
-`denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
+A small vocoder errs in the levels of bands much more than in pitch. `fit_to_mel` keeps the phases of its audio and
+corrects the magnitudes until they fit the mel. `denoise` subtracts the hum that WaveGlow adds to all audio, silence
+included; source: `denoiser.py` of WaveGlow in NVIDIA's DeepLearningExamples.
 """
 
 from functools import cache
