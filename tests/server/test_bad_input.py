@@ -72,17 +72,6 @@ def test_neighbours_of_invalid_requests_are_answered(triton):
     np.testing.assert_allclose(good[0], good[1], atol=1e-3)
 
 
-def test_a_wrong_dtype_is_refused_with_both_dtypes(triton):
-    inputs = arguments(**GOOD)
-    samples = np.zeros((1, 16_000), np.float64)
-    inputs[0] = InferInput("question_audio", [1, 16_000], "FP64").set_data_from_numpy(samples)
-    with pytest.raises(InferenceServerException) as failure:
-        triton.infer("convai_ensemble", inputs, client_timeout=60)
-    assert failure.value.status() == "StatusCode.INVALID_ARGUMENT"
-    for word in ("question_audio", "FP64", "FP32"):
-        assert word in failure.value.message()
-
-
 STEP_REQUESTS = {
     "bert": {
         name: np.full((1, 1, 64), 1_000_000, np.int64) for name in ("input_ids", "token_type_ids", "attention_mask")
