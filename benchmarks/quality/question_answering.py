@@ -9,12 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import onnxruntime
 
-from convai.backends.steps.answer_extractor import AnswerExtractor, best_span
+from convai.backends.steps.answer_extractor import MAX_ANSWER_TOKENS, find_best_span
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.errors import InvalidArgument
 from training.common.texts import read_squad
-
-MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens
 
 BertRunner = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Runs BERT: input_ids, token_type_ids, attention_mask (int64, shape = (windows, tokens)) -> start, end logits."""
@@ -98,5 +96,5 @@ def reply(tokenizer: QaTokenizer, bert: BertRunner, asked: AskedQuestion) -> For
     """Answer one question as the served steps do, but without a threshold."""
     windows = tokenizer(question=asked.question, context=asked.context)
     spans = windows.pop("token_spans")
-    span = best_span(*bert(*windows.values()), spans, MAX_ANSWER_TOKENS)
+    span = find_best_span(*bert(*windows.values()), spans, MAX_ANSWER_TOKENS)
     return ForcedAnswer(asked.context[span.start : span.end], span.log_odds) if span else ForcedAnswer("", -np.inf)

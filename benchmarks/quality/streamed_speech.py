@@ -60,11 +60,12 @@ def run(args: argparse.Namespace) -> None:
 
 def drawn_texts(args: argparse.Namespace) -> list[str]:
     """Texts of more words than `args.above_words`, short enough to be spoken whole."""
-    from convai.backends.steps.text_normalizer import normalize
+    from convai.backends.steps.text_normalizer import normalise_text
     from training.common.texts import read_texts
 
     texts = [text for file in args.texts for kind in read_texts(file).values() for text in kind]
-    usable = [text for text in texts if len(text.split()) > args.above_words and len(normalize(text)) <= MAX_SYMBOLS]
+    long = (text for text in texts if len(text.split()) > args.above_words)
+    usable = [text for text in long if len(normalise_text(text)) <= MAX_SYMBOLS]
     if len(usable) < args.count:
         raise InvalidArgument(f"--texts: got {len(usable)} texts of usable length; --count wants {args.count}")
     return random.Random(args.seed).sample(usable, args.count)

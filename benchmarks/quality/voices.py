@@ -48,7 +48,7 @@ def teacher_voice(encoder: TextEncoder) -> Voice:
     teacher = Teacher()
 
     def speak(text: str) -> Spoken:
-        audio = teacher.say(encoder.spoken(text)).audio
+        audio = teacher.say(encoder.spell_out(text)).audio
         return Spoken(audio, mel_spectrogram(audio))
 
     return speak

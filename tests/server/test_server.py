@@ -70,7 +70,7 @@ def test_requests_of_different_length_share_a_batch_and_an_invalid_one_fails_alo
     answers = infer_batched(client, "amplifier", requests, min_batch_size=3)
 
     assert "INVALID_ARGUMENT] amplifier: x: expected finite numbers, got NaN" in str(answers[2])
-    assert "INVALID_ARGUMENT] amplifier: note is not valid UTF-8: byte 0xff at position 0" in str(answers[4])
+    assert "INVALID_ARGUMENT] amplifier: note: expected UTF-8, got byte 0xff at position 0" in str(answers[4])
     for index in (0, 1, 3, 5):
         assert answers[index]["amplified"].tolist() == [[2.5 * (index + 1)] * (index + 1)]
 

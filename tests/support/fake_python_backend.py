@@ -1,4 +1,4 @@
-"""What Triton puts before its Python backend's models: as much of it as the adapter needs to answer requests."""
+"""A fake of the module that Triton provides to models of its Python backend, as far as the adapter uses it."""
 
 import json
 import sys
@@ -36,7 +36,7 @@ class InferenceResponse:
 
 
 class ResponseSender:
-    """Keeps what a decoupled step sends, each with whether it was the last."""
+    """Keeps the responses of a decoupled step, each with whether it was the last."""
 
     def __init__(self):
         self.sent: list[tuple[InferenceResponse, bool]] = []
@@ -67,7 +67,7 @@ class Request:
 
 
 class FakePythonBackend(ModuleType):
-    """Stands for `triton_python_backend_utils`; `log` holds what was written to the server's log as errors."""
+    """Replaces `triton_python_backend_utils`; `log` holds the errors that were written to the server's log."""
 
     Tensor, TritonError, InferenceResponse = Tensor, TritonError, InferenceResponse
     TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
@@ -89,17 +89,17 @@ class FakePythonBackend(ModuleType):
         }[name]
 
     def install(self, monkeypatch) -> None:
-        """Let the modules that need Triton's utilities be imported anew, with this; until the test is over."""
+        """Import the modules that need Triton's utilities anew with this fake, until the test is over."""
         monkeypatch.setitem(sys.modules, self.__name__, self)
-        for name in ("runtime.adapter", "runtime.stream_adapter", "engines.engine"):
+        for name in ("runtime.adapter", "engines.engine"):
             name = f"convai.backends.{name}"
-            monkeypatch.setitem(sys.modules, name, None)  # noted, so that what is imported now is forgotten afterwards
+            monkeypatch.setitem(sys.modules, name, None)  # so that the import below is undone after the test
             del sys.modules[name]
             import_module(name)
 
 
 def arguments(folder, name: str, outputs: dict[str, str], **config) -> dict[str, str]:
-    """What Triton hands to a model's `initialize`; `outputs` are data types by name."""
+    """The arguments of a model's `initialize`; `outputs` are data types by name."""
     listed = [{"name": output, "data_type": data_type} for output, data_type in outputs.items()]
     return {
         "model_config": json.dumps({"name": name, "output": listed} | config),

@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from convai.backends.runtime.parameters import build_step
+from convai.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Padder:
 
     def __post_init__(self):
         if self.sigma < 0:
-            raise ValueError(f"sigma is {self.sigma}; allowed is 0 or more")
+            raise InvalidArgument(f"sigma: expected 0 or more, got {self.sigma}")
 
 
 def build(folder, **parameters):
@@ -28,11 +29,8 @@ def test_parameters_are_json_and_lists_become_tuples(tmp_path):
     assert padder.sigma == 0.25
 
 
-def test_file_parameters_become_absolute_paths_in_the_version_folder(tmp_path):
+def test_files_are_in_the_version_folder_default_ones_too(tmp_path):
     assert build(tmp_path, table_file='"other.txt"').table_file == str(tmp_path / "other.txt")
-
-
-def test_default_file_names_are_in_the_version_folder_too(tmp_path):
     assert build(tmp_path).table_file == str(tmp_path / "table.txt")
 
 
@@ -43,11 +41,11 @@ def test_parameters_of_triton_itself_are_left_to_triton(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("sigmoid", "1", "padder: parameter sigmoid is unknown; allowed are buckets, sigma, table_file"),
-        ("sigma", "high", "padder: parameter sigma is 'high'; allowed is JSON"),
-        ("sigma", "-1", "padder: .*sigma is -1; allowed is 0 or more"),
+        ("sigmoid", "1", "padder: parameter sigmoid is unknown; expected one of buckets, sigma, table_file"),
+        ("sigma", "high", "padder: parameter sigma: expected JSON, with strings in quotes, got 'high'"),
+        ("sigma", "-1", "padder: .*sigma: expected 0 or more, got -1"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_step(tmp_path, name, text, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidArgument, match=message):
         build(tmp_path, **{name: text})

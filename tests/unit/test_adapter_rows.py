@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from convai.backends.runtime.rows import split_rows, stack_rows
+from convai.errors import InvalidArgument
 
 
 def texts(*rows):
@@ -18,24 +19,17 @@ def test_rows_lose_their_batch_axis_and_texts_become_str():
     assert second["context"] == ""
 
 
-def test_invalid_utf8_is_refused_with_its_position():
-    with pytest.raises(ValueError, match="context is not valid UTF-8: byte 0xff at position 2"):
-        list(split_rows({"context": texts(b"ab\xffcd")}))
-
-
-def test_invalid_utf8_in_a_hint_is_replaced():
-    (row,) = split_rows({"context": texts(b"ab\xffcd")}, hints=("context",))
-    assert row["context"] == "ab\ufffdcd"
-
-
-def test_inputs_with_different_numbers_of_rows_are_refused():
-    with pytest.raises(ValueError, match="'audio': 2, 'context': 1"):
-        list(split_rows({"audio": np.zeros((2, 3)), "context": texts(b"")}))
-
-
-def test_several_texts_in_a_row_are_refused():
-    with pytest.raises(ValueError, match="context has 2 texts in one row; allowed is 1"):
-        list(split_rows({"context": np.array([[b"a", b"b"]], dtype=np.object_)}))
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ({"context": texts(b"ab\xffcd")}, "context: expected UTF-8, got byte 0xff at position 2"),
+        ({"audio": np.zeros((2, 3)), "context": texts(b"")}, "'audio': 2, 'context': 1"),
+        ({"context": np.array([[b"a", b"b"]], dtype=np.object_)}, "context: expected 1 text per row, got 2"),
+    ],
+)
+def test_rows_that_make_no_sense_are_refused(batch, message):
+    with pytest.raises(InvalidArgument, match=message):
+        list(split_rows(batch))
 
 
 def test_stacked_rows_are_padded_with_zeros_along_every_axis():
@@ -51,7 +45,4 @@ def test_rows_of_length_zero_stack():
 
 
 def test_stacked_texts_are_utf8_bytes_of_shape_rows_by_one():
-    stacked = stack_rows(["né", ""])
-
-    assert stacked.shape == (2, 1)
-    assert stacked[0, 0] == "né".encode()
+    assert stack_rows(["né", ""]).tolist() == [["né".encode()], [b""]]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.ctc_decoder import CtcDecoder, greedy_decode
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.description.pipeline import LABELS
+from convai.errors import InvalidArgument
 
 BLANK = "_"
 
@@ -17,9 +19,9 @@ def log_probs_of(path, labels):
     return noise.astype(np.float32)
 
 
-def run(path, length=None):
-    length = len(path) if length is None else length
-    return CtcDecoder()(log_probs=log_probs_of(path, LABELS), log_probs_length=np.array([length], np.int32))
+def run(path, length=None, context=""):
+    length = np.array([len(path) if length is None else length], np.int32)
+    return CtcDecoder()(log_probs=log_probs_of(path, LABELS), log_probs_length=length, context=context)
 
 
 @pytest.mark.parametrize(
@@ -35,34 +37,37 @@ def test_spaces_are_single_and_none_is_at_the_ends(path):
     assert run(path)["question"] == "hi you"
 
 
-def test_every_label_is_decoded_to_its_character():
-    assert run(BLANK.join("ab'cdefghijklmnopqrstuvwxyz"))["question"] == "ab'cdefghijklmnopqrstuvwxyz"
-
-
 def test_frames_past_the_length_are_ignored():
-    assert run("who_xyz", length=4)["question"] == "who"
-
-
-def test_no_valid_frame_is_an_empty_question():
+    assert run("who_xyz", length=4) == {"question": "who", "transcript": "who"}
     assert run("who", length=0) == {"question": "", "transcript": ""}
 
 
-def test_the_transcript_is_the_question_again():
-    result = run("why")
-    assert result["question"] == result["transcript"] == "why"
+def test_a_context_above_the_limit_is_refused_before_it_is_used():
+    assert run("who", context="x" * MAX_CONTEXT_BYTES)["question"] == "who"
+    with pytest.raises(InvalidArgument, match="context: expected at most 32768 bytes of UTF-8, got 32769"):
+        run("who", context="x" * MAX_CONTEXT_BYTES + "x")
 
 
-@pytest.mark.parametrize("length", [-1, 4])
-def test_a_length_outside_the_frames_is_refused(length):
-    with pytest.raises(ValueError, match=f"got log_probs_length {length}; allowed is 0 to 3"):
-        run("who", length)
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"decoder": "psychic"}, "^decoder: expected 'greedy' or 'beam_search', got 'psychic'"),
+        ({"decoder": "beam_search"}, "^language_model_file: expected an ARPA file, .* got none"),
+    ],
+)
+def test_a_wrong_parameter_is_named(parameters, message):
+    with pytest.raises(InvalidArgument, match=message):
+        CtcDecoder(**parameters)
 
 
-def test_a_wrong_number_of_labels_is_refused():
-    with pytest.raises(ValueError, match="got log_probs of 3 labels; allowed are 29"):
-        CtcDecoder()(log_probs=np.zeros((2, 3), np.float32), log_probs_length=np.array([2]))
-
-
-def test_an_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="^decoder: got 'psychic'; allowed is 'greedy'"):
-        CtcDecoder(decoder="psychic")
+@pytest.mark.parametrize(
+    ("frames", "labels", "length", "message"),
+    [
+        (3, 29, -1, "log_probs_length: expected 0 to 3 frames, got -1"),
+        (3, 29, 4, "log_probs_length: expected 0 to 3 frames, got 4"),
+        (2, 3, 2, "log_probs: expected 29 labels, got 3"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(frames, labels, length, message):
+    with pytest.raises(InvalidArgument, match=message):
+        CtcDecoder()(log_probs=np.zeros((frames, labels), np.float32), log_probs_length=np.array([length]))

@@ -1,4 +1,4 @@
-"""An ONNX file run on the CPU keeps the memory of usual runs, and gives back that of large ones."""
+"""ONNX Runtime on the CPU keeps the memory of usual runs and returns that of large ones."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from convai.backends.engines.onnxruntime.network import OnnxNetwork
+from convai.errors import InvalidArgument
 
 MEGABYTE = 2**20
 LARGE = 16 * MEGABYTE  # elements: 64 MB, and the network needs several times as much
@@ -15,7 +16,7 @@ LARGE = 16 * MEGABYTE  # elements: 64 MB, and the network needs several times as
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    """Takes x apart into large tensors and adds them up again."""
+    """A network that makes several large tensors of x and sums the last."""
     file = tmp_path_factory.mktemp("onnx") / "model.onnx"
     onnx.save(
         onnx.helper.make_model(
@@ -31,7 +32,7 @@ def file(tmp_path_factory):
     return file
 
 
-def network(file, kept_elements):
+def load(file, kept_elements):
     parameters = {"kept_elements": {"string_value": str(kept_elements)}}
     return OnnxNetwork(file, {"name": "adder", "parameters": parameters, "output": [{"name": "y"}]})
 
@@ -41,10 +42,10 @@ def resident_bytes():
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def growth(file, kept_elements):
-    """Bytes that a run of a large input leaves behind."""
+def measure_growth(file, kept_elements):
+    """Bytes that a run of a large input keeps."""
     x = np.ones((1, LARGE), np.float32)
-    adder = network(file, kept_elements)
+    adder = load(file, kept_elements)
     adder.run({"x": x[:, :10]})
     before = resident_bytes()
     y = adder.run({"x": x})["y"]
@@ -52,11 +53,11 @@ def growth(file, kept_elements):
     return resident_bytes() - before
 
 
-def test_a_usual_run_leaves_its_memory_to_the_next_and_a_large_one_gives_it_back(file):
-    assert growth(file, kept_elements=LARGE) > 60 * MEGABYTE
-    assert growth(file, kept_elements=LARGE - 1) < 30 * MEGABYTE
+def test_a_usual_run_keeps_its_memory_and_a_large_one_returns_it(file):
+    assert measure_growth(file, kept_elements=LARGE) > 60 * MEGABYTE
+    assert measure_growth(file, kept_elements=LARGE - 1) < 30 * MEGABYTE
 
 
-def test_kept_elements_that_are_no_number_are_refused(file):
-    with pytest.raises(ValueError, match="adder: parameter kept_elements is 'all'; allowed are whole numbers from 0"):
-        network(file, "all")
+def test_kept_elements_that_are_not_a_number_are_refused(file):
+    with pytest.raises(InvalidArgument, match="kept_elements: expected a whole number from 0, got 'all'"):
+        load(file, "all")

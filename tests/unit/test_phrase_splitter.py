@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from convai.backends.steps.phrase_splitter import PhraseSplitter
-from convai.backends.steps.text_normalizer import normalize
+from convai.backends.steps import phrases
+from convai.backends.steps.phrase_splitter import PhraseSplitter, split_phrases
+from convai.backends.steps.text_normalizer import normalise_text
 from convai.errors import InvalidArgument
 
 SENTENCE = (
@@ -13,35 +14,28 @@ SENTENCE = (
 )
 
 
-def phrases(text, **parameters):
-    return list(PhraseSplitter(**parameters)(text=text))
+def split(text):
+    return list(PhraseSplitter()(text=text))
 
 
-def texts(text, **parameters):
-    return [phrase["phrase"] for phrase in phrases(text, **parameters)]
+def texts(text, longest_characters=240):
+    return [phrase for phrase, _ in split_phrases(text, longest_characters)]
 
 
-def pauses(text, **parameters):
-    return [round(float(phrase["pause_seconds"][0]), 3) for phrase in phrases(text, **parameters)]
-
-
-def test_the_phrases_of_a_text_are_its_words_in_their_order():
+def test_the_phrases_of_a_text_are_its_words_in_order():
     text = f"{SENTENCE} Dr. Smith paid $3.50 at 10:30; nobody (not even he) knew why!\n\nThe end."
-    assert " ".join(texts(text)) == " ".join(normalize(part) for part in text.split("\n\n"))
+    assert " ".join(texts(text)) == " ".join(normalise_text(part) for part in text.split("\n\n"))
 
 
-def test_a_short_text_stays_whole():
+def test_phrases_are_as_long_as_long_sentences():
     assert texts("Ada Lovelace, a countess of England.") == ["ada lovelace, a countess of england."]
-
-
-def test_phrases_are_as_long_as_long_sentences_unless_told_otherwise():
-    lengths = [len(phrase) for phrase in texts(" ".join([SENTENCE] * 9))]
+    lengths = [len(phrase["phrase"]) for phrase in split(" ".join([SENTENCE] * 9))]
     assert 200 < max(lengths) <= 240 + 12
     assert max(len(phrase) for phrase in texts(SENTENCE, longest_characters=100)) <= 100 + 12
     assert min(lengths) >= 12
 
 
-def test_a_cut_prefers_the_end_of_a_sentence_to_a_comma_and_a_comma_to_a_small_word():
+def test_a_cut_prefers_the_end_of_a_sentence_to_a_comma_and_a_comma_to_a_function_word():
     for text, first in (
         ("It rained on monday. We stayed, of course, where we were until it had stopped.", "it rained on monday."),
         ("If it rained, we stayed where we were until it had stopped at last.", "if it rained,"),
@@ -60,16 +54,17 @@ def test_phonemes_in_braces_stay_together():
         assert re.fullmatch(r"(\{[^{}]*\} ?)+", phrase)
 
 
-def test_a_pause_is_what_the_punctuation_wants_and_none_follows_the_last_phrase():
+def test_a_pause_depends_on_the_punctuation_and_none_follows_the_last_phrase():
     long = "and so they went on for the whole of a very long day without any rest whatsoever"
     text = f"First of all, {long}; {long}. {long} {long}.\n\n{long}"
-    assert pauses(text, longest_characters=90) == [0.15, 0.25, 0.4, 0.0, 0.8, 0.0]
+    assert [pause for _, pause in split_phrases(text, 90)] == [0.15, 0.25, 0.4, 0.0, 0.8, 0.8]
+    assert [float(phrase["pause_seconds"][0]) for phrase in split("One.\n\nTwo.")] == [pytest.approx(0.8), 0]
 
 
-def test_only_the_first_phrase_tells_what_was_found():
-    found = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
+def test_only_the_first_phrase_carries_the_findings():
+    findings = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
     first, *others = PhraseSplitter()(
-        text=f"{SENTENCE} {SENTENCE}", question="what covers it", answer=SENTENCE, **found
+        text=f"{SENTENCE} {SENTENCE}", question="what covers it", answer=SENTENCE, **findings
     )
     assert (first["question"], first["answer"], first["answer_score"][0]) == ("what covers it", SENTENCE, 0.5)
     assert first["answer_span"].tolist() == [3, 9]
@@ -79,40 +74,29 @@ def test_only_the_first_phrase_tells_what_was_found():
         assert phrase["answer_span"].tolist() == [-1, -1]
 
 
-def test_phrases_are_numbered_and_the_last_says_so():
-    spoken = phrases(f"{SENTENCE} {SENTENCE}")
-    assert [int(phrase["phrase_index"][0]) for phrase in spoken] == list(range(len(spoken)))
-    assert [bool(phrase["is_last_phrase"][0]) for phrase in spoken] == [False] * (len(spoken) - 1) + [True]
-
-
-def test_what_cannot_be_spoken_is_left_out():
-    assert texts("***\n\n...\n\nHello.\n\n- - -") == ["hello."]
-
-
-def test_a_long_text_is_not_read_to_its_end_before_its_first_phrase():
-    text = SENTENCE * 450
-    assert len(text) < 100_000
-    first = next(iter(PhraseSplitter()(text=text)))
+def test_the_first_phrase_of_a_long_text_needs_only_its_beginning(monkeypatch):
+    lengths = []
+    monkeypatch.setattr(phrases, "normalise_text", lambda text: lengths.append(len(text)) or text.lower())
+    first = next(PhraseSplitter()(text=SENTENCE * 450))
     assert first["phrase"].startswith("the rainforest,")
-    with pytest.raises(InvalidArgument, match="100001 characters; allowed are at most 100000"):
-        phrases("a" * 100_001)
-
-
-@pytest.mark.parametrize("text", ["", "...", "\n\n"])
-def test_a_text_without_a_word_is_refused(text):
-    with pytest.raises(InvalidArgument, match="without a word"):
-        phrases(text)
+    assert sum(lengths) < 5000
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("text", "message"),
     [
-        {"shortest_characters": 0},
-        {"longest_characters": 11},
-        {"comma_pause_seconds": -1},
-        {"paragraph_pause_seconds": 9},
+        ("...", "at least one word, got none in 3 characters"),
+        ("\n\n", "at least one word, got none in 2 characters"),
+        ("a" * 100_001, "at most 100000 characters, got 100001"),
     ],
 )
-def test_a_wrong_parameter_is_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        PhraseSplitter(**wrong)
+def test_a_text_without_a_word_or_above_the_limit_is_refused(text, message):
+    with pytest.raises(InvalidArgument, match=f"^text: expected {message}"):
+        split(text)
+
+
+def test_phrases_are_numbered_and_text_that_cannot_be_spoken_is_left_out():
+    phrases = split("***\n\n...\n\nHello.\n\n- - -\n\nBye.")
+    assert [phrase["phrase"] for phrase in phrases] == ["hello.", "bye."]
+    assert [phrase["phrase_index"].tolist() for phrase in phrases] == [[0], [1]]
+    assert [phrase["is_last_phrase"].tolist() for phrase in phrases] == [[False], [True]]

@@ -1,4 +1,4 @@
-"""The rescorer: NumPy computes what PyTorch trained, and of what beam search found the best sum is heard."""
+"""The rescorer: NumPy computes what the network computes in PyTorch, and the text with the best sum wins."""
 
 from dataclasses import replace
 
@@ -9,8 +9,9 @@ from support.sounds import misheard, sound
 
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.backends.steps.rescorer import END, PrefixTree, Rescorer, Vocabulary
+from convai.backends.steps.rescorer import END, Rescorer, Vocabulary
 from convai.description.pipeline import LABELS
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.compact import save
 from training.language_model.language_model import spell_rare_words, write
 from training.language_model.ngrams import estimate
@@ -48,7 +49,7 @@ def rescorer(file):
 
 
 def by_network(network, hypotheses, passage):
-    """The same from the network itself, of whole sentences instead of a tree of their beginnings."""
+    """The same log-probabilities from the network, for whole sentences instead of a tree of prefixes."""
     asked = [(passage.lower().replace(",", "").replace("!", "").split(), [text.split() for text in hypotheses])]
     corpus = build_corpus(Vocabulary(WORDS, SMALL.buckets), asked, asked[0][1])
     batches = RescorerBatches(corpus, RescorerRecipe(config=SMALL))
@@ -89,38 +90,21 @@ def test_the_probabilities_of_all_next_words_add_up_to_one(network, passage):
         assert network(batch).exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_text_scores_alone_as_in_company(rescorer):
-    together = rescorer(HYPOTHESES, PASSAGE)
-    np.testing.assert_allclose(together, [rescorer([text], PASSAGE)[0] for text in HYPOTHESES], atol=1e-4)
-    assert together[0] == together[-1]
-
-
-def test_beginnings_are_shared():
-    tree = PrefixTree.of(["who is it", "who is she", "where", "who is it"])
-    assert list(tree.words) == ["who", "is", "it", "she", "where"]
-    assert tree.parents.tolist() == [0, 0, 1, 2, 2, 0]
-    assert tree.depths.tolist() == [0, 1, 2, 3, 3, 1]
-    assert tree.ends.tolist() == [3, 4, 5, 3]
-
-
-def test_an_unknown_word_has_its_bucket_and_costs_by_its_length(rescorer):
-    places = rescorer.vocabulary.places(["aone", "kublai", "kublai", "jthree"])
-    assert places[0] == 2 and places[1] == places[2] >= rescorer.vocabulary.size and places[3] == 31
-    same_bucket = [word for word in map(str, range(99)) if rescorer.vocabulary.place(word) == places[1]]
-    short, longer = (word for word in (same_bucket[0], same_bucket[-1]))
-    difference = np.subtract(*rescorer([short, longer]))
-    assert difference == pytest.approx(1.6 * (len(longer) - len(short)), abs=1e-4)
+def test_a_score_does_not_depend_on_other_hypotheses(rescorer):
+    batched = rescorer(HYPOTHESES, PASSAGE)
+    np.testing.assert_allclose(batched, [rescorer([text], PASSAGE)[0] for text in HYPOTHESES], atol=1e-4)
+    assert batched[0] == batched[-1]
 
 
 @pytest.mark.parametrize("context", ["", " ", "!?", "42" * 9000, "a" * 32_768, "kublai " * 4682, "x\x00\ufffd"])
-def test_any_context_will_do(rescorer, context):
+def test_a_context_may_be_any_text(rescorer, context):
     assert np.isfinite(rescorer(["aone", ""], context)).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
 def test_a_wrong_file_is_refused(tmp_path, content):
     (tmp_path / "wrong").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^rescorer_file: got .*wrong; allowed is what"):
+    with pytest.raises(InvalidArgument, match=r"^rescorer_file: expected a file that .*, got .*wrong"):
         Rescorer(tmp_path / "wrong")
 
 
@@ -135,30 +119,30 @@ def language_model_file(tmp_path_factory):
     return str(file)
 
 
-def heard(language_model_file, log_probs, **options):
+def decode(language_model_file, log_probs, **options):
     decoder = CtcDecoder(decoder="beam_search", language_model_file=language_model_file, **options)
     return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)], np.int32), context=PASSAGE)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 3.0])
-def test_the_text_of_the_best_sum_is_heard(language_model_file, file, rescorer, weight):
+def test_the_text_with_the_best_sum_wins(language_model_file, file, rescorer, weight):
     log_probs = misheard("who wrote the bo_ok", said="who wrote the sonng")
-    options = {"beam_width": 50, "language_model_weight": 0.1, "word_insertion_bonus": 0.0}
-    scores = BeamSearch(LABELS, language_model_file, **options)(log_probs, PASSAGE, count=2)
+    options = {"beam_width": 50, "language_model_weight": 0.1}
+    scores = BeamSearch(LABELS, language_model_file, word_score=0.0, **options)(log_probs, PASSAGE, count=2)
     assert list(scores) == ["who wrote the book", "who wrote the song"]
     sums = np.array(list(scores.values())) + weight * rescorer(list(scores), PASSAGE)
-    options |= {"rescorer_file": str(file), "rescorer_weight": weight, "nbest": 2}
-    assert heard(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
+    options |= {"rescorer_file": str(file), "rescorer_weight": weight, "nbest": 2, "word_insertion_bonus": 0.0}
+    assert decode(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
 
 
 def test_silence_stays_silent(language_model_file, file):
     options = {"rescorer_file": str(file), "rescorer_weight": 10.0, "language_model_weight": 0.1}
     log_probs = sound("_______", [(frame, "a") for frame in range(3)])
-    assert heard(language_model_file, log_probs, **options)["question"] == ""
+    assert decode(language_model_file, log_probs, **options)["question"] == ""
 
 
 @pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"nbest": 0}, {"rescorer_weight": -1}])
 def test_parameters_that_do_not_fit_are_refused(language_model_file, file, wrong):
     options = {"decoder": "beam_search", "language_model_file": language_model_file, "rescorer_file": str(file)}
-    with pytest.raises(ValueError, match="rescorer_.*: got|nbest: got"):
+    with pytest.raises(InvalidArgument, match="(rescorer_.*|nbest): expected"):
         CtcDecoder(**options | wrong)

@@ -1,4 +1,4 @@
-"""What a decoupled step sends to whom, on a fake of Triton's Python backend."""
+"""Which responses a decoupled step sends and when, on a fake of Triton's Python backend."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.fake_python_backend import FakePythonBackend, Request, arguments
 
-from convai.backends.runtime.pacing import tell_done
+from convai.backends.runtime.flow_control import acknowledge
 from convai.backends.runtime.python_step import StreamingStep
 from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
 from convai.errors import InvalidArgument
@@ -20,12 +20,12 @@ NUMBERED = {"half": "TYPE_FP32", CHUNK_INDEX: "TYPE_INT32", STREAM_TICKET: "TYPE
 
 @dataclass(frozen=True)
 class Halver(StreamingStep):
-    """Sends one number after the other, halved; refuses a negative one, and trips over NaN."""
+    """Sends one number after the other, halved; refuses a negative one, and fails for NaN."""
 
     def __call__(self, *, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         for number in x:
             if number < 0:
-                raise InvalidArgument(f"x holds {number}; allowed are positive numbers")
+                raise InvalidArgument(f"x: expected positive numbers, got {number}")
             assert not np.isnan(number)
             yield {"half": np.array([number / 2], np.float32)}
 
@@ -38,29 +38,29 @@ def backend(monkeypatch):
 
 
 @pytest.fixture
-def step(backend, tmp_path):
-    model = started(tmp_path, OUTPUTS)
-    yield model
-    model.finalize()
+def load(backend, tmp_path):
+    """Loads the step with the given outputs and a limit of one stream."""
+    models = []
+
+    def load(outputs=OUTPUTS):
+        model = import_module("convai.backends.runtime.adapter").streaming_step(Halver)()
+        model.initialize(arguments(tmp_path, "halver", outputs, parameters={"max_streams": {"string_value": "1"}}))
+        models.append(model)
+        return model
+
+    yield load
+    for model in models:
+        model.finalize()
 
 
 @pytest.fixture
-def numbering(backend, tmp_path):
-    """One whose responses are the chunks that a caller gets."""
-    model = started(tmp_path, NUMBERED)
-    yield model
-    model.finalize()
+def step(load):
+    return load()
 
 
-def started(folder, outputs):
-    model = import_module("convai.backends.runtime.stream_adapter").streaming_step(Halver)()
-    model.initialize(arguments(folder, "halver", outputs, parameters={"max_streams": {"string_value": "1"}}))
-    return model
-
-
-def request(*numbers, outputs=("half",), ticket=None):
-    given = {} if ticket is None else {STREAM_TICKET: np.array([ticket], np.int64)}
-    return Request(list(outputs), x=np.array([numbers], np.float32), **given)
+def make_request(*numbers, outputs=("half",), ticket=None):
+    tickets = {} if ticket is None else {STREAM_TICKET: np.array([ticket], np.int64)}
+    return Request(list(outputs), x=np.array([numbers], np.float32), **tickets)
 
 
 def wait_until_sent(request, count):
@@ -70,17 +70,16 @@ def wait_until_sent(request, count):
         time.sleep(0.001)
 
 
-def sent(request):
-    """The numbers that were sent, an error as its code and text, and which of all was the last."""
-    responses = [response for response, _ in request.sender.sent]
-    told = [
+def read_sent(request):
+    """The numbers that were sent, an error as its code and text, and which response was the last."""
+    values = [
         (response.error.code, response.error.text) if response.error else response.output_tensors[0].array.item()
-        for response in responses
+        for response, _ in request.sender.sent
     ]
-    return told, [is_last for _, is_last in request.sender.sent]
+    return values, [is_last for _, is_last in request.sender.sent]
 
 
-def tickets(request):
+def read_tickets(request):
     return [
         tensor.array[0].tolist()
         for response, _ in request.sender.sent
@@ -89,77 +88,75 @@ def tickets(request):
     ]
 
 
-def test_whoever_takes_no_ticket_gets_everything_at_once(step):
-    asked = request(2, 4, 6)
-    assert step.execute([asked]) is None
-    assert sent(asked) == ([1, 2, 3], [False, False, True])
+def test_a_caller_without_tickets_receives_all_responses_at_once(step):
+    request = make_request(2, 4, 6)
+    assert step.execute([request]) is None
+    assert read_sent(request) == ([1, 2, 3], [False, False, True])
 
 
-def test_whoever_takes_tickets_gets_one_response_for_each_that_it_returns(step):
-    asked = request(2, 4, 6, outputs=OUTPUTS)
-    step.execute([asked])
+def test_a_caller_with_tickets_receives_one_response_per_acknowledgement(step):
+    request = make_request(2, 4, 6, outputs=OUTPUTS)
+    step.execute([request])
     for num_sent in (1, 2):
-        assert len(asked.sender.sent) == num_sent
-        tell_done(tickets(asked)[-1:])
-        wait_until_sent(asked, num_sent + 1)
-    assert sent(asked) == ([1, 2, 3], [False, False, True])
-    assert len({ticket for ticket, _ in tickets(asked)}) == 1
+        assert len(request.sender.sent) == num_sent
+        acknowledge(read_tickets(request)[-1:])
+        wait_until_sent(request, num_sent + 1)
+    assert read_sent(request) == ([1, 2, 3], [False, False, True])
+    assert len({ticket for ticket, _ in read_tickets(request)}) == 1
 
 
-def test_the_ticket_of_a_step_before_goes_with_the_last_response(step):
-    asked = request(2, 4, outputs=OUTPUTS, ticket=[77, 5])
-    step.execute([asked])
-    own, _ = tickets(asked)[0]
-    tell_done([[own, 6]])
-    wait_until_sent(asked, 2)
-    assert [ticket for ticket, _ in tickets(asked)] == [own, 77]
+def test_the_last_response_carries_the_ticket_of_the_step_before(step):
+    request = make_request(2, 4, outputs=OUTPUTS, ticket=[77, 5])
+    step.execute([request])
+    own, _ = read_tickets(request)[0]
+    acknowledge([[own, 6]])
+    wait_until_sent(request, 2)
+    assert [ticket for ticket, _ in read_tickets(request)] == [own, 77]
 
 
-def test_chunks_are_numbered_on_from_those_that_the_stream_has_had(numbering):
-    asked = request(2, 4, outputs=NUMBERED, ticket=[77, 5])
-    numbering.execute([asked])
-    tell_done(tickets(asked))
-    wait_until_sent(asked, 2)
-    assert [response.output_tensors[1].array.item() for response, _ in asked.sender.sent] == [5, 6]
-    assert [chunks for _, chunks in tickets(asked)] == [6, 7]
+def test_chunk_numbers_continue_those_of_earlier_responses(load):
+    request = make_request(2, 4, outputs=NUMBERED, ticket=[77, 5])
+    load(NUMBERED).execute([request])
+    acknowledge(read_tickets(request))
+    wait_until_sent(request, 2)
+    assert [response.output_tensors[1].array.item() for response, _ in request.sender.sent] == [5, 6]
+    assert [chunks for _, chunks in read_tickets(request)] == [6, 7]
 
 
-def test_a_request_that_is_refused_disturbs_no_other(step):
-    wrong, right = request(-1), request(2)
+@pytest.mark.parametrize(
+    ("numbers", "sent"),
+    [
+        ((-1,), [("INVALID_ARG", "halver: x: expected positive numbers, got -1.0")]),
+        ((2, 4, np.nan), [1, ("INTERNAL", "halver: internal error (AssertionError)")]),
+    ],
+)
+def test_an_error_ends_its_stream_alone(step, numbers, sent):
+    wrong, right = make_request(*numbers), make_request(2)
     step.execute([wrong, right])
-    wait_until_sent(wrong, 1)
-    assert sent(wrong) == ([("INVALID_ARG", "halver: x holds -1.0; allowed are positive numbers")], [True])
-    assert sent(right) == ([1], [True])
+    wait_until_sent(wrong, len(sent))
+    assert read_sent(wrong) == (sent, [False] * (len(sent) - 1) + [True])
+    assert read_sent(right) == ([1], [True])
 
 
-def test_an_error_of_ours_ends_the_stream_and_is_told_by_its_kind_alone(step, backend):
-    asked = request(2, 4, np.nan)
-    step.execute([asked])
-    wait_until_sent(asked, 2)
-    assert sent(asked) == ([1, ("INTERNAL", "halver: internal error (AssertionError)")], [False, True])
-    assert "Traceback" in backend.log[0]
-
-
-def test_one_stream_too_many_is_told_to_come_back(step):
-    first, second = request(2, 4, outputs=OUTPUTS), request(2, outputs=OUTPUTS)
+def test_one_stream_too_many_is_unavailable(step):
+    first, second = make_request(2, 4, outputs=OUTPUTS), make_request(2, outputs=OUTPUTS)
     step.execute([first, second])
     wait_until_sent(second, 1)
-    assert sent(second)[0][0][0] == "UNAVAILABLE"
-    assert "1 streams" in sent(second)[0][0][1]
+    ((code, text),), _ = read_sent(second)
+    assert code == "UNAVAILABLE" and "1 streams are open" in text
 
 
-def test_a_caller_who_has_gone_gets_nothing_more(step):
-    asked = request(2, 4)
-    asked.sender.has_gone = True
-    step.execute([asked])
-    wait_until_sent(asked, 1)
-    assert sent(asked) == ([("CANCELLED", "halver: the request was cancelled")], [True])
+def test_a_caller_who_has_gone_receives_nothing_more(step):
+    request = make_request(2, 4)
+    request.sender.has_gone = True
+    step.execute([request])
+    wait_until_sent(request, 1)
+    assert read_sent(request) == ([("CANCELLED", "halver: the request was cancelled")], [True])
 
 
 def test_a_request_of_several_rows_is_refused(step):
-    asked = Request(["half"], x=np.ones((2, 3), np.float32))
-    step.execute([asked])
-    wait_until_sent(asked, 1)
-    assert sent(asked)[0] == [
-        ("INVALID_ARG", "halver: got a request of 2 rows; allowed is 1, because each makes a stream")
-    ]
+    request = Request(["half"], x=np.ones((2, 3), np.float32))
+    step.execute([request])
+    wait_until_sent(request, 1)
+    (error,), _ = read_sent(request)
+    assert error == ("INVALID_ARG", "halver: inputs: expected 1 row, because each makes a stream, got 2")

@@ -20,7 +20,7 @@ from string import ascii_lowercase
 import numpy as np
 from tqdm import tqdm
 
-from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spelled
+from convai.backends.steps.beam_search import COMMON_WORDS, CONTEXT_WORD, LETTER_MARK, spell
 from convai.backends.steps.transcripts import speakable, transcript, words_of
 from convai.program import run_program
 from training.common.run import make_parser
@@ -64,7 +64,7 @@ def frequent_words(sentences: Iterable[list[str]], size: int, min_count: int = 1
 
 
 def spell_rare_words(sentence: Iterable[str], vocabulary: set[str]) -> list[str]:
-    return [token for word in sentence for token in ([word] if word in vocabulary else spelled(word))]
+    return [token for word in sentence for token in ([word] if word in vocabulary else spell(word))]
 
 
 def penalise_letters(model: NgramModel, penalty: float) -> NgramModel:
@@ -120,7 +120,7 @@ def estimate_with_spelling(
 ) -> NgramModel:
     """Estimate a model that spells every word outside the vocabulary."""
     known = vocabulary | {CONTEXT_WORD}
-    letters = spelled(ascii_lowercase + "'")
+    letters = spell(ascii_lowercase + "'")
     return estimate((spell_rare_words(words, known) for words in sentences), min_counts, known.union(letters))
 
 

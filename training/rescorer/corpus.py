@@ -56,7 +56,7 @@ class Texts:
         texts = list(texts)
         words = list(itertools.chain.from_iterable(texts))
         letters = np.minimum([len(word) for word in words], 255).astype(np.uint8)
-        return cls(vocabulary.places(words).astype(np.int32), letters, np.cumsum([len(text) for text in texts]))
+        return cls(vocabulary.word_ids(words).astype(np.int32), letters, np.cumsum([len(text) for text in texts]))
 
     def __len__(self) -> int:
         return len(self.ends)

@@ -37,7 +37,7 @@ def prepare_text(text: str, pronunciations: Mapping[str, str], rng: random.Rando
 
     From these the network learns to read names that the dictionary lacks.
     """
-    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spoken(text)
+    letters = TextEncoder(**CPU.buckets.parameters_of("text_encoder")).spell_out(text)
     words = set(re.findall(r"[a-z']+", letters))
     known = {word: pronunciations[word] for word in sorted(words & pronunciations.keys())
                   if rng.random() >= UNKNOWN_WORD_SHARE}  # fmt: skip

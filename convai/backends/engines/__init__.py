@@ -1,1 +1,1 @@
-"""What runs an exported network on the CPU under the name of Triton's own backend."""
+"""Runs exported networks on the CPU under the names of Triton's own backends."""

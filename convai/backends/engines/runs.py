@@ -1,4 +1,4 @@
-"""Join the requests of a batch into runs of a network: as few as memory allows, and none spoilt by a neighbour."""
+"""Concatenate the requests of a batch into runs of a network: few, within the memory limit, failing one by one."""
 
 from collections.abc import Callable, Hashable, Sequence
 
@@ -11,61 +11,61 @@ Run = Callable[[Arrays], Arrays]
 
 
 def run_requests(run: Run, requests: Sequence[Arrays], max_elements_per_run: int) -> list[Arrays | Exception]:
-    """Answer every request, running the network on several at once where they fit together.
+    """Run a network on every request, on several at once where their shapes allow it.
 
-    If a joined run fails, each of its requests is run alone, so that only the guilty one fails.
+    If a run of several requests fails, each is run alone, so that only the request that causes the failure fails.
 
     Parameters
     ----------
     run : the network, from inputs to outputs
     requests : the inputs of each request
-    max_elements_per_run : how many elements of the largest input one run may hold; a request above that runs alone
+    max_elements_per_run : elements that the largest input of one run may hold; a request above that runs alone
 
     Returns
     -------
-    for each request its outputs, or the exception that it alone caused
+    for each request its outputs, or the exception that it causes
     """
-    answers: dict[int, Arrays | Exception] = {}
-    for group in join(requests, max_elements_per_run):
+    results: dict[int, Arrays | Exception] = {}
+    for group in group_requests(requests, max_elements_per_run):
         try:
             outputs = run(concatenate([requests[index] for index in group]))
-            answers |= zip(group, split(outputs, [row_count(requests[index]) for index in group]), strict=True)
+            results |= zip(group, split(outputs, [count_rows(requests[index]) for index in group]), strict=True)
         except Exception as error:
-            answers |= {group[0]: error} if len(group) == 1 else run_alone(run, requests, group)
-    return [answers[index] for index in range(len(requests))]
+            results |= {group[0]: error} if len(group) == 1 else run_each(run, requests, group)
+    return [results[index] for index in range(len(requests))]
 
 
-def run_alone(run: Run, requests: Sequence[Arrays], group: Sequence[int]) -> dict[int, Arrays | Exception]:
-    answers: dict[int, Arrays | Exception] = {}
+def run_each(run: Run, requests: Sequence[Arrays], group: Sequence[int]) -> dict[int, Arrays | Exception]:
+    results: dict[int, Arrays | Exception] = {}
     for index in group:
         try:
-            answers[index] = run(requests[index])
+            results[index] = run(requests[index])
         except Exception as error:
-            answers[index] = error
-    return answers
+            results[index] = error
+    return results
 
 
-def join(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int]]:
-    """Indices of the requests that share a run: equal in the shape of their rows, and not too large together."""
+def group_requests(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int]]:
+    """Indices of the requests of each run: their rows have equal shapes, and they do not exceed the limit together."""
     groups: list[list[int]] = []
-    open_groups: dict[Hashable, tuple[list[int], int]] = {}  # by the shape of their rows: (indices, elements)
+    open_groups: dict[Hashable, tuple[list[int], int]] = {}  # by the shapes of their rows: (indices, elements)
     for index, request in enumerate(requests):
-        shape = row_shape(request)
+        shapes = row_shapes(request)
         size = max(array.size for array in request.values())
-        group, elements = open_groups.get(shape, (None, 0))
+        group, elements = open_groups.get(shapes, (None, 0))
         if group is None or elements + size > max_elements_per_run:
             group, elements = [], 0
             groups.append(group)
         group.append(index)
-        open_groups[shape] = group, elements + size
+        open_groups[shapes] = group, elements + size
     return groups
 
 
-def row_shape(request: Arrays) -> Hashable:
+def row_shapes(request: Arrays) -> Hashable:
     return tuple((name, request[name].shape[1:], request[name].dtype) for name in sorted(request))
 
 
-def row_count(request: Arrays) -> int:
+def count_rows(request: Arrays) -> int:
     return len(next(iter(request.values())))
 
 
@@ -76,7 +76,7 @@ def concatenate(requests: Sequence[Arrays]) -> Arrays:
 
 
 def split(outputs: Arrays, row_counts: Sequence[int]) -> list[Arrays]:
-    """The rows of each request out of a joined run's outputs."""
+    """Split the outputs of a run into those of each request."""
     for name, array in outputs.items():
         if len(array) != sum(row_counts):
             raise RuntimeError(f"output {name} has {len(array)} rows for {sum(row_counts)} rows of input")

@@ -1,1 +1,1 @@
-"""What turns a step into a Triton model: requests, rows, parameters, counters, failures."""
+"""Turns a Python step into a Triton model: requests, rows, parameters, counters, flow control, failures."""

@@ -1,4 +1,4 @@
-"""What a caller is told when a step fails: the step's name and the reason, never where it lives on the server."""
+"""Error texts for callers: the step's name and the reason, without paths of the server."""
 
 import re
 
@@ -9,16 +9,12 @@ MAX_CHARACTERS = 400  # of a message that may repeat what the caller sent
 ABSOLUTE_PATH = re.compile(r"(?<![\w/:])(?:/[^\s/'\",:;()\[\]]+)+/([^\s/'\",:;()\[\]]*)")
 
 
-def mistake(step: str, error: InvalidArgument) -> str:
-    """The text for a request that asks for something that is not allowed."""
-    return f"{step}: {without_paths(str(error))[:MAX_CHARACTERS]}"
+def describe_invalid_argument(step: str, error: InvalidArgument) -> str:
+    """Text for an invalid request: the error's own message, with absolute paths cut to their last component."""
+    message = ABSOLUTE_PATH.sub(r"\1", str(error))
+    return f"{step}: {message[:MAX_CHARACTERS]}"
 
 
-def internal_error(step: str, error: BaseException) -> str:
-    """The text for a failure of our own: its kind alone, since its message was written for us."""
+def describe_internal_error(step: str, error: BaseException) -> str:
+    """Text for a failure of ours: the error's class alone, since its message was written for us."""
     return f"{step}: internal error ({type(error).__name__})"
-
-
-def without_paths(text: str) -> str:
-    """`text` with every absolute path cut down to its last component."""
-    return ABSOLUTE_PATH.sub(r"\1", text)

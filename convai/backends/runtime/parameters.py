@@ -1,4 +1,4 @@
-"""Read the parameters of a model's configuration: those of a Python step are the fields of its frozen dataclass."""
+"""Read the parameters of a model's configuration; those of a Python step are the fields of its frozen dataclass."""
 
 import dataclasses
 import json
@@ -9,33 +9,35 @@ from typing import Any
 from convai.backends.runtime.python_step import PythonStep
 from convai.errors import InvalidArgument
 
-# No fields of a step: who runs it sees to them.
-OF_THE_PROCESS = ("niceness", "max_streams", "patience_seconds")
+ADAPTER_PARAMETERS = ("niceness", "max_streams")  # read by the adapter, not fields of a step
 
 
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:
-    """The step that the configuration describes.
+    """Build the step that a configuration describes.
 
     Parameters
     ----------
     step_class : dataclass whose fields are the step's parameters
     model_config : Triton's ModelConfig as a dictionary; each parameter's string_value is JSON
-    version_folder : what fields called `..._file` are relative to
+    version_folder : fields named `..._file` are relative to it
 
     Raises
     ------
-    InvalidArgument that names the step and the parameter
+    InvalidArgument
+        With the names of the step and the parameter.
     """
     step = model_config["name"]
     fields = {field.name: field.default for field in dataclasses.fields(step_class)}
     values = {
         name: parse_value(step, name, parameter["string_value"])
         for name, parameter in model_config.get("parameters", {}).items()
-        if not name.isupper() and name not in OF_THE_PROCESS  # capitals are Triton's, such as EXECUTION_ENV_PATH
+        if not name.isupper() and name not in ADAPTER_PARAMETERS  # capitals are Triton's, such as EXECUTION_ENV_PATH
     }
     for name in values:
         if name not in fields:
-            raise InvalidArgument(f"{step}: parameter {name} is unknown; allowed are {', '.join(fields) or 'none'}")
+            raise InvalidArgument(
+                f"{step}: parameter {name} is unknown; expected one of {', '.join(fields) or 'none at all'}"
+            )
     for name, default in fields.items():
         if name.endswith("_file") and isinstance(values.get(name, default), str):
             values[name] = str(version_folder / values.get(name, default))
@@ -46,21 +48,21 @@ def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], ve
 
 
 def parse_value(step: str, name: str, text: str) -> Any:
-    """The value of a parameter's JSON; a list becomes a tuple, as befits a frozen dataclass."""
+    """Parse a parameter's JSON; a list becomes a tuple, because the fields of a frozen dataclass are hashable."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidArgument(
-            f"{step}: parameter {name} is {text!r}; allowed is JSON, with strings in quotes"
+            f"{step}: parameter {name}: expected JSON, with strings in quotes, got {text!r}"
         ) from error
     return tuple(value) if isinstance(value, list) else value
 
 
-def whole_number(model_config: Mapping[str, Any], parameter: str, default: int, lowest: int = 1) -> int:
-    """A parameter of a network, whose string_value is written as Triton's own backends want it."""
+def read_whole_number(model_config: Mapping[str, Any], parameter: str, default: int, lowest: int = 1) -> int:
+    """Read a parameter that is written without quotes, as Triton's own backends expect it."""
     text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", str(default))
     if not text.isdecimal() or int(text) < lowest:
         raise InvalidArgument(
-            f"{model_config['name']}: parameter {parameter} is {text!r}; allowed are whole numbers from {lowest}"
+            f"{model_config['name']}: parameter {parameter}: expected a whole number from {lowest}, got {text!r}"
         )
     return int(text)

@@ -1,4 +1,4 @@
-"""What the adapter knows of a Python step."""
+"""What the adapter requires of a Python step."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
@@ -8,30 +8,28 @@ from convai.backends.runtime.metrics import Counter
 
 
 class PythonStep(Protocol):
-    """A frozen dataclass, its fields the parameters of its configuration, that turns one row's inputs into outputs.
+    """A frozen dataclass whose fields are the parameters of its configuration; it maps one row's inputs to outputs.
 
-    A step derives from it, and names of the following what it has.
+    A step derives from this class and overrides the attributes that it needs.
 
     Attributes
     ----------
-    counters : what its answered rows add up to, for Prometheus
-    hints : inputs with texts that it can do without; what is not UTF-8 in them is replaced, not refused
-    request_parameters : what it takes from a request beside its inputs; None where a caller gave nothing
+    counters : sums over the rows that the step has answered, for Prometheus
+    request_parameters : names of the request's parameters that the step takes; None if the caller gave none
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     counters: ClassVar[tuple[Counter, ...]] = ()
-    hints: ClassVar[tuple[str, ...]] = ()
     request_parameters: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, *args: Any, **inputs: Any) -> Mapping[str, Array | str]:
-        """Outputs by name. Each step takes keywords alone: its inputs without the batch axis, texts as str."""
+        """Compute the outputs by name. The inputs are keywords, without the batch axis; texts are str."""
         ...
 
 
 class StreamingStep(PythonStep, Protocol):
-    """A step that answers one row with any number of responses, in Triton's word a decoupled one."""
+    """A step that answers one row with one or more responses (a decoupled model in Triton's terms)."""
 
     def __call__(self, *args: Any, **inputs: Any) -> Iterator[Mapping[str, Array | str]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The outputs of each response by name, made when they are taken; at least one response."""
+        """Yield the outputs of each response by name; a response is computed when it is taken."""
         ...

@@ -1,6 +1,6 @@
-"""Take a request's arrays apart into rows, and put the rows of its results together again."""
+"""Split a request's arrays into rows, and stack the rows of its results."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -9,49 +9,40 @@ from convai.arrays import Array
 from convai.errors import InvalidArgument
 
 
-def split_rows(batch: dict[str, Array], hints: Collection[str] = ()) -> Iterator[dict[str, Array | str]]:
-    """The inputs of each row of one request.
+def split_rows(batch: dict[str, Array]) -> Iterator[dict[str, Array | str]]:
+    """Yield the inputs of each row of one request: arrays without their batch axis, texts as str.
 
     Parameters
     ----------
     batch : arrays by input name, shape = (rows, ...); dtype object holds UTF-8 bytes, shape = (rows, 1)
-    hints : names of texts that the step can do without; what is not UTF-8 in them is replaced, not refused
-
-    Yields
-    ------
-    arrays without their batch axis by input name; texts as str
 
     Raises
     ------
-    InvalidArgument if a text is not UTF-8, or the inputs disagree on the number of rows
+    InvalidArgument
+        If a text is not UTF-8, or the inputs differ in their number of rows.
     """
     counts = {name: len(array) for name, array in batch.items()}
     if len(set(counts.values())) != 1:
-        raise InvalidArgument(f"inputs differ in their number of rows: {counts}; allowed is one number for all")
+        raise InvalidArgument(f"inputs: expected the same number of rows in all, got {counts}")
     for row in range(next(iter(counts.values()))):
-        yield {name: row_of(name, array, row, name in hints) for name, array in batch.items()}
+        yield {name: read_row(name, array, row) for name, array in batch.items()}
 
 
-def row_of(name: str, array: Array, row: int, is_hint: bool = False) -> Array | str:
+def read_row(name: str, array: Array, row: int) -> Array | str:
     if array.dtype != np.object_:
         return array[row]
     if array[row].size != 1:
-        raise InvalidArgument(f"{name} has {array[row].size} texts in one row; allowed is 1")
-    text = array[row].item()
-    return text.decode("utf-8", errors="replace") if is_hint else decode_text(name, text)
-
-
-def decode_text(name: str, text: bytes) -> str:
+        raise InvalidArgument(f"{name}: expected 1 text per row, got {array[row].size}")
+    text: bytes = array[row].item()
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidArgument(
-            f"{name} is not valid UTF-8: byte 0x{text[error.start]:02x} at position {error.start}"
-        ) from error
+        byte = text[error.start]
+        raise InvalidArgument(f"{name}: expected UTF-8, got byte 0x{byte:02x} at position {error.start}") from error
 
 
 def stack_rows(rows: Sequence[Array | str]) -> Array:
-    """One output of all rows of a request, zero-padded at the end of each axis to the longest.
+    """Stack one output of all rows of a request, zero-padded at the end of each axis to the longest.
 
     Parameters
     ----------

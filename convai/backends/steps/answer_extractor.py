@@ -1,4 +1,4 @@
-"""Last step of understanding: BERT's logits become the answer, its score and the sentence to speak."""
+"""Last step of question answering: BERT's logits become the answer, its score and the sentence to speak."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -8,10 +8,13 @@ import numpy as np
 from convai.arrays import Array
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.text_normalizer import is_speakable, normalize
+from convai.backends.steps.checks import check_range
+from convai.backends.steps.text_normalizer import is_speakable, normalise_text
 from convai.errors import InvalidArgument
 
 NO_SPAN = (-1, -1)
+MAX_ANSWER_TOKENS = 30  # as in BERT's run_squad
+MAX_SENTENCE_CHARACTERS = 400  # spelled out; keeps long answers, such as tables, within what can be spoken
 
 
 class Span(NamedTuple):
@@ -22,12 +25,12 @@ class Span(NamedTuple):
     log_odds: float  # of this span against no answer
 
 
-def best_span(start_logits: Array, end_logits: Array, token_spans: Array, max_answer_tokens: int) -> Span | None:
-    """The span of context tokens that is likeliest against no answer; None if no token is of the context.
+def find_best_span(start_logits: Array, end_logits: Array, token_spans: Array, max_answer_tokens: int) -> Span | None:
+    """Find the span of context tokens with the best odds against no answer; None without a context token.
 
-    A span's score is the sum of its two logits, that of no answer the sum at [CLS], the first token. Their
-    difference is taken within each window, because a softmax over one window says nothing about another:
-    a window without the answer prefers its own [CLS] and so cannot outvote the window that holds it.
+    A span's score is the sum of its two logits, that of no answer the sum at [CLS], the first token. Their difference
+    is taken within each window, because logits of different windows cannot be compared: a window without the answer
+    prefers its own [CLS] and so does not outvote the window with the answer.
 
     Parameters
     ----------
@@ -55,13 +58,13 @@ def sigmoid(x: float) -> float:
     return float(np.exp(-np.logaddexp(0.0, -x)))
 
 
-def answers(inputs: Row, outputs: Row) -> int:
+def count_answer(inputs: Row, outputs: Row) -> int:
     """1 for a question that the context answers, 0 for any other."""
     return int(bool(outputs["answer"]))
 
 
-def no_answers(inputs: Row, outputs: Row) -> int:
-    return 1 - answers(inputs, outputs)
+def count_no_answer(inputs: Row, outputs: Row) -> int:
+    return 1 - count_answer(inputs, outputs)
 
 
 @dataclass(frozen=True)
@@ -69,35 +72,26 @@ class AnswerExtractor(PythonStep):
     """Start and end logits -> exact substring of the context, or no answer and a fallback sentence."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
-        Counter("convai_answers_total", "Questions that their context answers", answers),
-        Counter("convai_no_answers_total", "Questions that their context does not answer", no_answers),
+        Counter("convai_answers_total", "Questions that their context answers", count_answer),
+        Counter("convai_no_answers_total", "Questions that their context does not answer", count_no_answer),
     )
 
-    max_answer_tokens: int = 30
     score_scale: float = 1.0  # answer_score = sigmoid(score_scale * log_odds + score_bias)
     score_bias: float = 0.0
     no_answer_threshold: float = 0.0  # a score below this counts as no answer
     fallback_sentence: str = "Sorry, I could not find an answer to that."
-    max_sentence_characters: int = 400  # as spoken; keeps odd answers, such as tables, within what can be spoken
 
     def __post_init__(self):
-        if self.max_answer_tokens < 1:
-            raise ValueError(f"max_answer_tokens: got {self.max_answer_tokens}; allowed is at least 1")
-        if not 0 < self.score_scale < np.inf:
-            raise ValueError(f"score_scale: got {self.score_scale}; allowed is above 0")
-        if not np.isfinite(self.score_bias):
-            raise ValueError(f"score_bias: got {self.score_bias}; allowed is a finite number")
-        if not 0 <= self.no_answer_threshold <= 1:
-            raise ValueError(f"no_answer_threshold: got {self.no_answer_threshold}; allowed is 0 to 1")
-        if not is_speakable(normalize(self.fallback_sentence)):
-            raise ValueError(f"fallback_sentence: got {self.fallback_sentence!r}; allowed is a text with words")
-        if self.max_sentence_characters < 1:
-            raise ValueError(f"max_sentence_characters: got {self.max_sentence_characters}; allowed is at least 1")
+        check_range("score_scale", self.score_scale, 1e-6, 1e6)
+        check_range("score_bias", self.score_bias, -1e6, 1e6)
+        check_range("no_answer_threshold", self.no_answer_threshold, 0, 1)
+        if not is_speakable(normalise_text(self.fallback_sentence)):
+            raise InvalidArgument(f"fallback_sentence: expected a text with words, got {self.fallback_sentence!r}")
 
     def __call__(
         self, *, start_logits: Array, end_logits: Array, token_spans: Array, context: str
     ) -> dict[str, Array | str]:
-        """Answer of one question; shapes as in `best_span`.
+        """Extract the answer of one question; shapes as in `find_best_span`.
 
         Returns
         -------
@@ -107,7 +101,7 @@ class AnswerExtractor(PythonStep):
         sentence : what to speak
         """
         check_shapes(start_logits, end_logits, token_spans, context)
-        span = best_span(start_logits, end_logits, token_spans, self.max_answer_tokens)
+        span = find_best_span(start_logits, end_logits, token_spans, MAX_ANSWER_TOKENS)
         score = sigmoid(self.score_scale * span.log_odds + self.score_bias) if span else 0.0
         start, end = span[:2] if span and score >= self.no_answer_threshold else NO_SPAN
         answer = context[start:end] if start >= 0 else ""
@@ -115,36 +109,33 @@ class AnswerExtractor(PythonStep):
             "answer": answer,
             "answer_score": np.array([score], np.float32),
             "answer_span": np.array([start, end], np.int32),
-            "sentence": self._sentence(answer),
+            "sentence": self._make_sentence(answer),
         }
 
-    def _sentence(self, answer: str) -> str:
-        spoken = normalize(answer)
-        if not is_speakable(spoken):
+    def _make_sentence(self, answer: str) -> str:
+        # Only the spelled-out answer shows whether it can be spoken, and how long it is.
+        spelled_out = normalise_text(answer)
+        if not is_speakable(spelled_out):
             return self.fallback_sentence
-        if len(spoken) > self.max_sentence_characters:
-            answer = _cut(spoken, self.max_sentence_characters)
+        if len(spelled_out) > MAX_SENTENCE_CHARACTERS:
+            whole_words = spelled_out[: MAX_SENTENCE_CHARACTERS + 1].rpartition(" ")[0]
+            answer = whole_words or spelled_out[:MAX_SENTENCE_CHARACTERS]
         return answer if answer.endswith((".", "!", "?")) else f"{answer}."
 
 
-def _cut(text: str, max_characters: int) -> str:
-    whole_words = text[: max_characters + 1].rpartition(" ")[0]
-    return whole_words or text[:max_characters]
-
-
 def check_shapes(start_logits: Array, end_logits: Array, token_spans: Array, context: str) -> None:
-    """Raise InvalidArgument unless the logits are of the same tokens, those of the context; ValueError if infinite."""
+    """Refuse logits and spans of different tokens or outside the context; ValueError for logits that are not finite."""
     shapes = [list(array.shape) for array in (start_logits, end_logits, token_spans[..., 0])]
     if shapes[0] != shapes[1] or shapes[1] != shapes[2]:
         raise InvalidArgument(
-            "got start_logits, end_logits and token_spans of "
-            f"{shapes[0]}, {shapes[1]} and {shapes[2]} windows x tokens; allowed are equal shapes"
+            "start_logits, end_logits, token_spans: expected equal numbers of windows and tokens, "
+            f"got {shapes[0]}, {shapes[1]} and {shapes[2]}"
         )
     num_odd = int((~np.isfinite(start_logits)).sum() + (~np.isfinite(end_logits)).sum())
-    if num_odd:  # no mistake of the caller: the network made them
-        raise ValueError(f"got {num_odd} NaN or infinite logits; allowed are finite ones")
+    if num_odd:  # not an invalid argument: the network made them
+        raise ValueError(f"start_logits, end_logits: expected finite numbers, got {num_odd} NaN or infinite ones")
     if token_spans.size and not 0 <= token_spans.min() <= token_spans.max() <= len(context):
         raise InvalidArgument(
-            f"got token_spans from {token_spans.min()} to {token_spans.max()}; "
-            f"allowed is 0 to {len(context)}, the characters of the context"
+            f"token_spans: expected 0 to {len(context)}, the characters of the context, "
+            f"got {token_spans.min()} to {token_spans.max()}"
         )

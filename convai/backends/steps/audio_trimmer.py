@@ -1,4 +1,4 @@
-"""Last step of speaking: cuts the vocoder's audio to what was said, post-filters it and keeps it from clipping."""
+"""Last step of speech synthesis: cuts the vocoder's audio to its valid samples, post-filters and levels it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,20 +10,23 @@ from convai.arrays import Array
 from convai.audio.voice_mel import FFT_LENGTH, HOP_LENGTH, filterbank
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.denoiser import denoise
-from convai.backends.steps.mel_consistency import fit_to_mel
-from convai.backends.steps.mel_padder import valid_frames
+from convai.backends.steps.checks import check_choice, check_range
+from convai.backends.steps.mel_frames import select_valid_frames
+from convai.backends.steps.post_filters import denoise, fit_to_mel
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 
 POST_FILTERS = ("off", "mel_consistent", "denoiser")
-SILENT_PEAK = 10 ** (-50 / 20)  # what stays below is no speech, and would become noise if raised
+POST_FILTER_ITERATIONS = 4  # of "mel_consistent"
+FADE_SAMPLES = 110  # 5 ms
+PEAK_DBFS = -1.0  # louder answers are turned down to it
+SILENT_PEAK = 10 ** (-50 / 20)  # audio whose peak is below it has no speech; raised, it would be noise
 MAX_PAUSE_SECONDS = 5.0
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
 def fade_out(audio: Array, num_samples: int) -> Array:
-    """Let the last `num_samples` of `audio` fall to zero along half a cosine: a hard cut would click."""
+    """Let the last samples fall to zero along half a cosine, because a hard cut clicks."""
     num_samples = min(num_samples, len(audio))
     faded = audio.copy()
     faded[len(audio) - num_samples :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, num_samples + 1) / max(num_samples, 1))
@@ -31,7 +34,7 @@ def fade_out(audio: Array, num_samples: int) -> Array:
 
 
 def bring_peak_between(audio: Array, lowest_dbfs: float | None, highest_dbfs: float) -> Array:
-    """Scale `audio` so that its peak lies between two levels; without a lowest one, or if silent, it only goes down."""
+    """Scale audio so that its peak lies between two levels; without a lowest one, or if silent, only down."""
     peak = float(np.abs(audio).max(initial=0.0))
     lowest = 0.0 if lowest_dbfs is None or peak < SILENT_PEAK else 10 ** (lowest_dbfs / 20)
     wanted = min(max(peak, lowest), 10 ** (highest_dbfs / 20))
@@ -40,61 +43,47 @@ def bring_peak_between(audio: Array, lowest_dbfs: float | None, highest_dbfs: fl
 
 @cache
 def load_bias(file: str) -> Array:
-    """The vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
+    """Load the vocoder's bias, which `convai export` measures: float32, shape = (513,)."""
     bias = np.load(file, allow_pickle=False)
     if bias.shape != (FFT_LENGTH // 2 + 1,):
-        raise InvalidArgument(f"bias_file: got shape {bias.shape}; allowed is ({FFT_LENGTH // 2 + 1},)")
+        raise InvalidArgument(f"bias_file: expected shape ({FFT_LENGTH // 2 + 1},), got {bias.shape}")
     return bias
 
 
 def answer_seconds(inputs: Row, outputs: Row) -> float:
-    """Length of one spoken answer, as it is given out."""
+    """Length of one spoken answer."""
     return len(outputs["answer_audio"]) / VOICE_SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
 class AudioTrimmer(PythonStep):
-    """Vocoder audio and its mel -> the spoken answer: valid samples only, filtered, faded, at a fit level."""
+    """Vocoder audio and its mel -> the spoken answer: its valid samples, filtered, faded and levelled."""
 
     counters: ClassVar[tuple[Counter, ...]] = (
         Counter("convai_answer_seconds_total", "Audio of answers spoken, in seconds", answer_seconds),
     )
 
-    post_filter: str = "mel_consistent"  # "off" for a vocoder that needs no help
-    post_filter_strength: float = 1.0  # share of the filtered audio in the result
-    post_filter_iterations: int = 4  # of "mel_consistent"
-    denoiser_strength: float = 0.01  # of "denoiser", NVIDIA's own: share of the vocoder's bias to take off
-    bias_file: str | None = None  # for "denoiser"; `convai export` of WaveGlow writes it
-    fade_milliseconds: float = 5.0
-    peak_dbfs: float = -1.0  # louder answers are turned down to it
+    post_filter: str = "mel_consistent"  # "off" for a vocoder that needs none
+    denoiser_strength: float = 0.01  # of "denoiser", NVIDIA's value: share of the vocoder's bias to subtract
+    bias_file: str | None = None  # for "denoiser"; written by `convai export` of WaveGlow
     lowest_peak_dbfs: float | None = None  # quieter answers are turned up to it
 
     def __post_init__(self):
-        if self.post_filter not in POST_FILTERS:
-            raise ValueError(f"post_filter: got {self.post_filter!r}; allowed are {', '.join(map(repr, POST_FILTERS))}")
-        if not 0 <= self.post_filter_strength <= 1:
-            raise ValueError(f"post_filter_strength: got {self.post_filter_strength}; allowed is 0 to 1")
-        if self.post_filter_iterations < 1:
-            raise ValueError(f"post_filter_iterations: got {self.post_filter_iterations}; allowed is at least 1")
-        if not 0 <= self.fade_milliseconds <= 1000:
-            raise ValueError(f"fade_milliseconds: got {self.fade_milliseconds}; allowed is 0 to 1000")
-        if not -60 <= self.peak_dbfs <= 0:
-            raise ValueError(f"peak_dbfs: got {self.peak_dbfs}; allowed is -60 to 0")
-        if self.lowest_peak_dbfs is not None and not -60 <= self.lowest_peak_dbfs <= self.peak_dbfs:
-            raise ValueError(f"lowest_peak_dbfs: got {self.lowest_peak_dbfs}; allowed is -60 to peak_dbfs")
-        if self.denoiser_strength < 0:
-            raise ValueError(f"denoiser_strength: got {self.denoiser_strength}; allowed is 0 or more")
+        check_choice("post_filter", self.post_filter, POST_FILTERS)
+        if self.lowest_peak_dbfs is not None:
+            check_range("lowest_peak_dbfs", self.lowest_peak_dbfs, -60, PEAK_DBFS)
+        check_range("denoiser_strength", self.denoiser_strength, 0, 100)
         if self.post_filter == "denoiser" and self.bias_file is None:
-            raise ValueError("bias_file: got none; allowed with denoiser is the file that `convai export` writes")
+            raise InvalidArgument("bias_file: expected the file that `convai export` writes for the denoiser, got none")
         self._load()
 
     @property
     def _bias(self) -> Array:
-        assert self.bias_file is not None  # __post_init__ saw to it
+        assert self.bias_file is not None  # checked in __post_init__
         return load_bias(self.bias_file)
 
     def _load(self) -> None:
-        """Read what the first request would otherwise wait for."""
+        """Compute or read before the first request what the filter needs."""
         if self.post_filter == "mel_consistent":
             filterbank()
         if self.post_filter == "denoiser":
@@ -111,7 +100,7 @@ class AudioTrimmer(PythonStep):
         gain: Array | None = None,
         pause_seconds: Array | None = None,
     ) -> dict[str, Array]:
-        """Audio of one answer, or of a piece of a phrase of it.
+        """Finish the audio of one answer, or of one piece of a streamed phrase.
 
         Parameters
         ----------
@@ -119,7 +108,7 @@ class AudioTrimmer(PythonStep):
         padded_mel : float32, shape = (80, padded frames)
         mel_length : int32, shape = (1,), valid frames; 0 is spoken as one frame of silence
         kept_frames : int32, shape = (2,), begin and end of a piece among the valid frames; the others are its context.
-            None, as for the next three, is an answer that stands alone
+            None, as for the next three, for a whole answer
         fades : bool, shape = (2,), whether a piece begins from zero, and ends at it
         gain : float32, shape = (1,), of a piece
         pause_seconds : float32, shape = (1,), silence after a piece, 0 to 5
@@ -128,43 +117,38 @@ class AudioTrimmer(PythonStep):
         -------
         answer_audio : float32, shape = (256 * valid frames,), or of a piece (256 * kept frames + pause,)
         """
-        num_valid = valid_frames(padded_mel, mel_length)
-        if len(audio) < num_valid * HOP_LENGTH:
-            raise InvalidArgument(
-                f"got {len(audio)} samples of audio for {num_valid} valid frames; "
-                f"allowed are at least {num_valid * HOP_LENGTH}"
-            )
-        # Everything below sees the valid part alone, or the bucket would be heard.
-        spoken = audio[: num_valid * HOP_LENGTH] if mel_length[0] else np.zeros(HOP_LENGTH, np.float32)
-        spoken = self._filtered(spoken, padded_mel[:, :num_valid])
+        mel = select_valid_frames(padded_mel, mel_length)
+        num_samples = mel.shape[1] * HOP_LENGTH
+        if len(audio) < num_samples:
+            raise InvalidArgument(f"audio: expected at least {num_samples} samples, got {len(audio)}")
+        # Everything below sees the valid part alone, so that the result does not depend on the bucket.
+        valid = audio[:num_samples] if mel_length[0] else np.zeros(num_samples, np.float32)
+        filtered = self._filter(valid, mel)
         if kept_frames is not None and fades is not None and gain is not None and pause_seconds is not None:
-            return {"answer_audio": self._piece(spoken, kept_frames, fades, gain, float(pause_seconds[0]))}
-        spoken = fade_out(spoken, self._fade_samples)
-        return {"answer_audio": bring_peak_between(spoken, self.lowest_peak_dbfs, self.peak_dbfs)}
+            return {"answer_audio": cut_piece(filtered, kept_frames, fades, gain, float(pause_seconds[0]))}
+        faded = fade_out(filtered, FADE_SAMPLES)
+        return {"answer_audio": bring_peak_between(faded, self.lowest_peak_dbfs, PEAK_DBFS)}
 
-    @property
-    def _fade_samples(self) -> int:
-        return round(self.fade_milliseconds / 1000 * VOICE_SAMPLE_RATE_HERTZ)
-
-    def _piece(self, audio: Array, kept_frames: Array, fades: Array, gain: Array, pause_seconds: float) -> Array:
-        begin, end = (HOP_LENGTH * int(frame) for frame in kept_frames)
-        if not 0 <= begin < end <= len(audio):
-            raise InvalidArgument(f"got kept_frames {list(kept_frames)}; allowed are two of {len(audio) // HOP_LENGTH}")
-        if not 0 <= pause_seconds <= MAX_PAUSE_SECONDS:
-            raise InvalidArgument(f"got pause_seconds {pause_seconds}; allowed is 0 to {MAX_PAUSE_SECONDS:g}")
-        highest = np.float32(10 ** (self.peak_dbfs / 20))
-        piece = np.clip(audio[begin:end] * gain, -highest, highest)  # turned down, it would fit its neighbours no more
-        if fades[0]:
-            piece = fade_out(piece[::-1], self._fade_samples)[::-1]
-        if fades[1]:
-            piece = fade_out(piece, self._fade_samples)
-        return np.append(piece, np.zeros(round(pause_seconds * VOICE_SAMPLE_RATE_HERTZ), np.float32))
-
-    def _filtered(self, audio: Array, mel: Array) -> Array:
-        if self.post_filter == "off" or self.post_filter_strength == 0 or mel.shape[1] < MIN_FILTERED_FRAMES:
+    def _filter(self, audio: Array, mel: Array) -> Array:
+        if self.post_filter == "off" or mel.shape[1] < MIN_FILTERED_FRAMES:
             return audio
         if self.post_filter == "denoiser":
-            filtered = denoise(audio, self._bias, self.denoiser_strength)
-        else:
-            filtered = fit_to_mel(audio, mel, self.post_filter_iterations)
-        return audio + np.float32(self.post_filter_strength) * (filtered - audio)
+            return denoise(audio, self._bias, self.denoiser_strength)
+        return fit_to_mel(audio, mel, POST_FILTER_ITERATIONS)
+
+
+def cut_piece(audio: Array, kept_frames: Array, fades: Array, gain: Array, pause_seconds: float) -> Array:
+    """Cut a piece out of its context, with gain, fades and the silence after it; see `AudioTrimmer`."""
+    begin, end = (HOP_LENGTH * int(frame) for frame in kept_frames)
+    if not 0 <= begin < end <= len(audio):
+        raise InvalidArgument(
+            f"kept_frames: expected two rising numbers from 0 to {len(audio) // HOP_LENGTH}, got {kept_frames.tolist()}"
+        )
+    check_range("pause_seconds", pause_seconds, 0, MAX_PAUSE_SECONDS)
+    highest = np.float32(10 ** (PEAK_DBFS / 20))
+    piece = np.clip(audio[begin:end] * gain, -highest, highest)  # turned down, it would not fit its neighbours
+    if fades[0]:
+        piece = fade_out(piece[::-1], FADE_SAMPLES)[::-1]
+    if fades[1]:
+        piece = fade_out(piece, FADE_SAMPLES)
+    return np.append(piece, np.zeros(round(pause_seconds * VOICE_SAMPLE_RATE_HERTZ), np.float32))

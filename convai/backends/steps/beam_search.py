@@ -1,10 +1,10 @@
-"""Beam search: the texts that fit sound and language best; flashlight-text searches, KenLM knows the language.
+"""Beam search: finds the texts that fit sound and language best, with flashlight-text and a KenLM language model.
 
-The language model is a file in the ARPA format, gzipped or not. A word that it does not hold is spelled: the model
-predicts its letters one by one, as tokens `+t +e +s +l +a`.
+The language model is an ARPA file, gzipped or not. A word outside its vocabulary is spelled: the model predicts its
+letters one by one, as tokens `+t +e +s +l +a`.
 
-The words of the text that a question is about are expected in it: a token `<context>` stands for any of them in the
-language model, and during the search for that question they all go by that name beside their own.
+Contextual biasing: the model's token `<context>` stands for any word of the text that a question is about. While that
+question is decoded, each of these words also has the score of `<context>`.
 """
 
 import gzip
@@ -19,7 +19,7 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.steps.lexicon import Entry, Lexicon
-from convai.backends.steps.transcripts import text_of, words_of
+from convai.backends.steps.transcripts import collapse_ctc_path, words_of
 from convai.errors import InvalidArgument
 
 LETTER_MARK = "+"
@@ -27,31 +27,31 @@ SPACE = " "
 SENTENCE_MARKS = ("<s>", "</s>")
 UNKNOWN = "<unk>"
 CONTEXT_WORD = "<context>"
-COMMON_WORDS = 500  # so many of the most frequent words say nothing by being in a context
-CONTEXTS_KEPT = 32  # whose words are known when the next question about them comes
+COMMON_WORDS = 500  # the most frequent words, which are not biased: that a context has them says nothing
+CONTEXTS_KEPT = 32  # contexts whose words are cached for the next question about them
 LONGEST_CONTEXT_WORD = 40  # letters; native code descends into a word recursively
-BEAM_THRESHOLD = 10.0  # hypotheses whose score is this much below the best one's are dropped; 8 loses expected words
-LABELS_PER_FRAME = 8  # that hypotheses go on with; the others of 29 cost half of the time and gain nothing
-CERTAIN_BLANK = np.log(0.99)  # a frame after a blank one that is surer than this decides nothing, and is skipped
+BEAM_THRESHOLD = 10.0  # hypotheses with a score this far below the best are dropped; 8 loses words of the context
+LABELS_PER_FRAME = 8  # labels that extend hypotheses; the others of 29 cost half of the time and gain nothing
+CERTAIN_BLANK = np.log(0.99)  # a frame more certain than this, after a blank one, decides nothing and is skipped
 IMPOSSIBLE = -1e3  # log-probability; finite, because the search subtracts scores from each other
 
 
-def spelled(word: str) -> list[str]:
-    """The tokens of a word that the language model does not hold."""
+def spell(word: str) -> list[str]:
+    """The tokens of a word outside the vocabulary."""
     return [LETTER_MARK + letter for letter in word]
 
 
 def letters_of(token: str) -> str:
-    """What is heard of a token: one letter of a spelled word, or a word and the space after it."""
+    """The spelling of a token: one letter of a spelled word, or a word and the space after it."""
     return token.removeprefix(LETTER_MARK) if token.startswith(LETTER_MARK) else token + SPACE
 
 
 def read_unigrams(arpa_file: Path) -> Iterator[tuple[str, float]]:
-    """The tokens of a language model and their log10 probabilities, marks of sentences and unknown words left out."""
+    """Yield the tokens of a language model and their log10 probabilities, without sentence marks and unknown words."""
     opener = gzip.open if arpa_file.suffix == ".gz" else open
     with opener(arpa_file, "rt", encoding="utf-8") as stream:
         if not any(line.startswith("\\1-grams:") for line in stream):
-            raise InvalidArgument(f"language_model_file: got {arpa_file}; allowed is a file in the ARPA format")
+            raise InvalidArgument(f"language_model_file: expected an ARPA file, got {arpa_file}")
         for line in stream:
             if not line.strip():
                 return
@@ -76,12 +76,12 @@ def silent_stderr() -> Generator[None]:
 class BeamSearch:
     """Finds the likeliest texts.
 
-    The score of a text is ln P(sound | text) + language_model_weight * ln P(text) + word_insertion_bonus * its words;
+    The score of a text is ln P(sound | text) + language_model_weight * ln P(text) + word_score * its number of words;
     each letter of a spelled word counts as a word.
 
-    A network that was taught little says blank and space too often, because most frames are one of them. So
-    P(sound | text) is what it says over what it says on the whole: P(label | frame) / P(label), to some power
-    (Miao et al., EESEN, 2015). Of the labels' priors only these two matter, and each is one penalty.
+    A network with little training overrates blank and space, because most frames are one of them. Therefore
+    P(label | frame) is divided by a power of P(label) (Miao et al., EESEN, 2015). Only the priors of these two labels
+    matter, and each is one penalty.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class BeamSearch:
         *,
         beam_width: int,
         language_model_weight: float,
-        word_insertion_bonus: float,
+        word_score: float,
         blank_penalty: float = 0.0,
         space_penalty: float = 0.0,
     ):
@@ -100,84 +100,85 @@ class BeamSearch:
         Parameters
         ----------
         beam_width : hypotheses kept from frame to frame
-        blank_penalty, space_penalty : taken off the log-probability of blank and space in every frame
+        blank_penalty, space_penalty : subtracted from the log-probability of blank and space in every frame
         """
-        # Imported here, because greedy decoding shall work where the package is missing.
+        # Imported here, because greedy decoding must work where the package is missing.
         from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
 
         self.labels, self.space, self.blank = labels, labels.index(SPACE), len(labels)
         self.label_ids = {letter: index for index, letter in enumerate(labels)}
         self.penalties = np.zeros(len(labels) + 1, np.float32)
         self.penalties[[self.space, self.blank]] = space_penalty, blank_penalty
-        self._expected = lru_cache(CONTEXTS_KEPT)(self._words_expected)
+        self._context_entries = lru_cache(CONTEXTS_KEPT)(self._make_context_entries)
         unigrams = list(read_unigrams(Path(language_model_file)))
-        places = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
-        self.context_place = places.pop(CONTEXT_WORD, None)
-        self.common_words = most_frequent(unigrams, COMMON_WORDS)
-        self.lexicon = Lexicon(len(labels) + 1, [(self._spelling(token), *place) for token, place in places.items()])
+        entries = {token: (index, log_prob) for index, (token, log_prob) in enumerate(unigrams)}
+        self.context_entry = entries.pop(CONTEXT_WORD, None)
+        self.common_words = select_most_frequent(unigrams, COMMON_WORDS)
+        self.lexicon = Lexicon(len(labels) + 1, [(self._spelling(token), *entry) for token, entry in entries.items()])
         options = LexiconDecoderOptions(
             beam_size=beam_width,
             beam_size_token=LABELS_PER_FRAME,
             beam_threshold=BEAM_THRESHOLD,
             lm_weight=language_model_weight * np.log(10),  # KenLM counts in powers of ten
-            word_score=word_insertion_bonus,
+            word_score=word_score,
             unk_score=-np.inf,
             sil_score=0.0,
             log_add=False,
             criterion_type=CriterionType.CTC,
         )
-        language_model = _language_model(language_model_file, [token for token, _ in unigrams])
+        language_model = _load_language_model(language_model_file, [token for token, _ in unigrams])
         self.decoder = LexiconDecoder(
             options, self.lexicon.trie, language_model, self.space, self.blank, len(unigrams), [], False
         )
 
     def __call__(self, log_probs: Array, context: str = "", count: int = 1) -> dict[str, float]:
-        """The best texts and their scores, best first; at least one, which is empty for silence.
+        """Find the best texts and their scores, best first; at least one, which is empty for silence.
 
         Parameters
         ----------
         log_probs : float32, shape = (frames, len(labels) + 1), without NaN
-        context : text whose words are expected
-        count : texts to find; there may be fewer
+        context : text whose words are biased
+        count : texts to find; fewer are returned if the beam has no more
         """
         last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
         last[0, self.space] = 0  # ends the last word
         emissions = np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE, dtype=np.float32)
         is_blank = emissions[:, self.blank] > CERTAIN_BLANK
         is_decisive = ~is_blank
-        is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two letters that are the same
+        is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two equal letters
         decisive = emissions[is_decisive] - self.penalties
-        with self.lexicon.with_words(self._expected(context)):
+        with self.lexicon.with_words(self._context_entries(context)):
             hypotheses = self.decoder.decode(decisive.ctypes.data, *decisive.shape)
         scores: dict[str, float] = {}
         for hypothesis in hypotheses:
-            # One label more at either end than there are frames. Paths of the same text follow, worse ones.
-            scores.setdefault(text_of(np.array(hypothesis.tokens[1:-1]), self.labels), hypothesis.score)
+            # A hypothesis has one label more than there are frames at either end. Worse paths of a text follow.
+            path = np.array(hypothesis.tokens[1:-1])
+            scores.setdefault(collapse_ctc_path(path, self.labels), hypothesis.score)
             if len(scores) == count:
                 break
         return scores
 
-    def _words_expected(self, context: str) -> list[Entry]:
-        if self.context_place is None:
+    def _make_context_entries(self, context: str) -> list[Entry]:
+        if self.context_entry is None:
             return []
         words = {word for word in words_of(context) if len(word) <= LONGEST_CONTEXT_WORD} - self.common_words
-        return [(self._spelling(word), *self.context_place) for word in sorted(words)]
+        return [(self._spelling(word), *self.context_entry) for word in sorted(words)]
 
     def _spelling(self, token: str) -> list[int]:
-        """The labels of what is heard of a token."""
+        """The labels of a token's spelling."""
         try:
             return [self.label_ids[letter] for letter in letters_of(token)]
         except KeyError as error:
             raise InvalidArgument(
-                f"language_model_file: word {token!r} holds {error}; allowed is {self.labels!r}"
+                f"language_model_file: expected words of {self.labels!r}, got {token!r} with {error}"
             ) from error
 
 
-def most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozenset[str]:
+def select_most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozenset[str]:
     return frozenset(token for token, _ in sorted(unigrams, key=lambda unigram: -unigram[1])[:count])
 
 
-def _language_model(arpa_file: str, tokens: Sequence[str]) -> Any:  # a KenLM, which is imported here alone
+def _load_language_model(arpa_file: str, tokens: Sequence[str]) -> Any:  # a KenLM, which is imported here alone
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
 
@@ -185,4 +186,4 @@ def _language_model(arpa_file: str, tokens: Sequence[str]) -> Any:  # a KenLM, w
         with silent_stderr():
             return KenLM(arpa_file, Dictionary([*tokens, UNKNOWN]))
     except RuntimeError as error:
-        raise InvalidArgument(f"language_model_file: got {arpa_file}, which KenLM cannot read: {error}") from error
+        raise InvalidArgument(f"language_model_file: KenLM cannot read {arpa_file}: {error}") from error

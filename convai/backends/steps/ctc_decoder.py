@@ -1,18 +1,17 @@
-"""Last step of hearing: Jasper's log-probabilities become the text of the question."""
+"""Last step of recognition: Jasper's log-probabilities become the text of the question."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.beam_search import BeamSearch
+from convai.backends.steps.checks import check_choice, check_range, check_text_size
 from convai.backends.steps.rescorer import Rescorer
-from convai.backends.steps.transcripts import text_of
-from convai.description.limits import MAX_CONTEXT_BYTES
+from convai.backends.steps.transcripts import collapse_ctc_path
 from convai.description.pipeline import LABELS, NUM_LABELS
 from convai.errors import InvalidArgument
 
@@ -20,67 +19,59 @@ DECODERS = ("greedy", "beam_search")
 
 
 def greedy_decode(log_probs: Array, labels: str) -> str:
-    """The text of the best label of every frame.
+    """Decode the best label of every frame.
 
     Parameters
     ----------
     log_probs : float32, shape = (frames, len(labels) + 1); the last column is the blank
     labels : one character per column
     """
-    return text_of(log_probs.argmax(axis=1), labels)
+    return collapse_ctc_path(log_probs.argmax(axis=1), labels)
 
 
 @dataclass(frozen=True)
 class CtcDecoder(PythonStep):
-    """CTC log-probabilities -> the text that was heard.
+    """CTC log-probabilities -> the transcript of the question.
 
-    Greedy decoding writes down what each frame sounds like; beam search weighs it against a language model, and
-    expects words of the text that the question is about. With a rescorer, the score of each of its best texts gains
-    rescorer_weight * ln P(text | what it is about), and the best is chosen anew.
+    Greedy decoding uses the sound alone; beam search weighs it against a language model and biases words of the
+    context. With a rescorer, rescorer_weight * ln P(text | context) is added to the score of each of the n best texts,
+    and the best sum wins.
     """
-
-    hints: ClassVar[tuple[str, ...]] = ("context",)
 
     decoder: str = "greedy"
     language_model_file: str | None = None
     beam_width: int = 700  # hypotheses kept from frame to frame
     language_model_weight: float = 0.8
-    word_insertion_bonus: float = 0.5
-    blank_penalty: float = 0.0  # of beam search, taken off the log-probability of every frame's blank
+    word_insertion_bonus: float = 0.5  # the word score of beam search
+    blank_penalty: float = 0.0  # of beam search, subtracted from the log-probability of every frame's blank
     space_penalty: float = 0.0
     rescorer_file: str | None = None  # of beam search
     rescorer_weight: float = 0.4
     nbest: int = 30  # texts of beam search that are rescored
-    max_context_bytes: int = MAX_CONTEXT_BYTES  # a longer one is not looked at; qa_tokenizer refuses it
 
     def __post_init__(self):
-        if self.decoder not in DECODERS:
-            raise ValueError(f"decoder: got {self.decoder!r}; allowed is {', '.join(map(repr, DECODERS))}")
+        check_choice("decoder", self.decoder, DECODERS)
         if self.decoder == "beam_search" and not self.language_model_file:
-            raise ValueError("language_model_file: got none; allowed with beam_search is a file in the ARPA format")
-        if not 1 <= self.beam_width <= 10000:
-            raise ValueError(f"beam_width: got {self.beam_width}; allowed is 1 to 10000")
+            raise InvalidArgument("language_model_file: expected an ARPA file, which beam_search needs, got none")
         if self.rescorer_file and self.decoder != "beam_search":
-            raise ValueError(f"rescorer_file: got one with {self.decoder!r}; allowed is one with 'beam_search'")
-        if not 1 <= self.nbest <= 1000:
-            raise ValueError(f"nbest: got {self.nbest}; allowed is 1 to 1000")
+            raise InvalidArgument(f"rescorer_file: expected decoder 'beam_search', got {self.decoder!r}")
+        check_range("beam_width", self.beam_width, 1, 10_000)
+        check_range("nbest", self.nbest, 1, 1000)
         for name in ("language_model_weight", "blank_penalty", "space_penalty", "rescorer_weight"):
-            if not 0 <= getattr(self, name) <= 10:
-                raise ValueError(f"{name}: got {getattr(self, name)}; allowed is 0 to 10")
-        if not -10 <= self.word_insertion_bonus <= 10:
-            raise ValueError(f"word_insertion_bonus: got {self.word_insertion_bonus}; allowed is -10 to 10")
+            check_range(name, getattr(self, name), 0, 10)
+        check_range("word_insertion_bonus", self.word_insertion_bonus, -10, 10)
         if self.decoder == "beam_search":
-            _ = self._beam_search, self._rescorer  # a wrong file shall fail at start, not at the first request
+            _ = self._beam_search, self._rescorer  # fails at load if a file is missing or wrong
 
     @cached_property
     def _beam_search(self) -> BeamSearch:
-        assert self.language_model_file is not None  # __post_init__ saw to it
+        assert self.language_model_file is not None  # checked in __post_init__
         return BeamSearch(
             LABELS,
             self.language_model_file,
             beam_width=self.beam_width,
             language_model_weight=self.language_model_weight,
-            word_insertion_bonus=self.word_insertion_bonus,
+            word_score=self.word_insertion_bonus,
             blank_penalty=self.blank_penalty,
             space_penalty=self.space_penalty,
         )
@@ -89,8 +80,8 @@ class CtcDecoder(PythonStep):
     def _rescorer(self) -> Rescorer | None:
         return Rescorer(Path(self.rescorer_file)) if self.rescorer_file else None
 
-    def _searched(self, log_probs: Array, context: str) -> str:
-        """The best text of beam search. Silence stays silent: to the rescorer any sentence is likelier than none."""
+    def _search(self, log_probs: Array, context: str) -> str:
+        """The best text of beam search. Silence is not rescored: the rescorer prefers any sentence to none."""
         scores = self._beam_search(log_probs, context, self.nbest if self._rescorer else 1)
         texts = list(scores)
         if not self._rescorer or not texts[0]:
@@ -99,31 +90,29 @@ class CtcDecoder(PythonStep):
         return texts[int(rescored.argmax())]
 
     def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:
-        """Text of one question; empty for silence.
+        """Decode one question; the text is empty for silence.
 
         Parameters
         ----------
         log_probs : float32, shape = (frames, 29)
         log_probs_length : int32, shape = (1,), valid frames
-        context : text whose words beam search expects
+        context : text whose words beam search biases
 
         Returns
         -------
         question, transcript : the same text
         """
+        check_text_size("context", context)
         num_valid, num_frames = int(log_probs_length[0]), len(log_probs)
         if not 0 <= num_valid <= num_frames:
-            raise InvalidArgument(
-                f"got log_probs_length {num_valid}; allowed is 0 to {num_frames}, the frames of log_probs"
-            )
+            raise InvalidArgument(f"log_probs_length: expected 0 to {num_frames} frames, got {num_valid}")
         if log_probs.shape[1] != NUM_LABELS:
-            raise InvalidArgument(f"got log_probs of {log_probs.shape[1]} labels; allowed are {NUM_LABELS}")
+            raise InvalidArgument(f"log_probs: expected {NUM_LABELS} labels, got {log_probs.shape[1]}")
         valid = log_probs[:num_valid]
         if self.decoder == "greedy":
             question = greedy_decode(valid, LABELS)
-        elif np.isnan(valid).any():  # no mistake of the caller: the network made them
-            raise ValueError("got log_probs that hold NaN; allowed are numbers")
+        elif np.isnan(valid).any():  # not an invalid argument: the network made them
+            raise ValueError("log_probs: expected numbers, got NaN")
         else:
-            expected = context if len(context.encode()) <= self.max_context_bytes else ""
-            question = self._searched(valid, expected)
+            question = self._search(valid, context)
         return {"question": question, "transcript": question}

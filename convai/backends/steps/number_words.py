@@ -1,4 +1,4 @@
-"""Numbers in full words: years, ordinals, decimals, amounts of money, percentages, times of day."""
+"""Spells numbers out: years, ordinals, decimals, amounts of money, percentages, times of day."""
 
 import re
 
@@ -15,10 +15,10 @@ MONTHS = (
     "january", "february", "march", "april", "may", "june",
     "july", "august", "september", "october", "november", "december",
 )  # fmt: skip
-MAX_CARDINAL_DIGITS = 9  # more digits in a row are an identifier, read one by one
+MAX_CARDINAL_DIGITS = 9  # more digits in a row are an identifier, which is read digit by digit
 MAX_GROUPED_DIGITS = 36
 
-# Every pattern begins where a number begins, or a long row of digits would be scanned once per digit.
+# Every pattern begins where a number begins; otherwise a long row of digits is scanned once per digit.
 NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 _date = re.compile(r"\b([12]\d{3})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
 _chain = re.compile(r"(?<![\d-])\d+(?:-\d+){2,}")
@@ -37,8 +37,8 @@ _number = re.compile(NUMBER)
 _digit = re.compile(r"\d")
 
 
-def spoken_numbers(text: str) -> str:
-    """Replace every number written in ASCII digits, with the sign or suffix that belongs to it, by words."""
+def spell_out_numbers(text: str) -> str:
+    """Replace every number in ASCII digits, with its sign or suffix, by words."""
     if not _digit.search(text):
         return text
     text = _date.sub(_say_date, text)
@@ -50,9 +50,9 @@ def spoken_numbers(text: str) -> str:
     text = _percent.sub(r"\1 percent", text)
     text = _clock.sub(_say_clock, text)
     text = _decade.sub(_say_decade, text)
-    text = _ordinal.sub(lambda match: _apart(match, ordinal(match[1])), text)
+    text = _ordinal.sub(lambda match: _separate(match, ordinal(match[1])), text)
     text = _minus.sub("minus ", text)
-    return _number.sub(lambda match: _apart(match, number(match[0])), text)
+    return _number.sub(lambda match: _separate(match, number(match[0])), text)
 
 
 def number(digits: str) -> str:
@@ -97,8 +97,8 @@ def _american(words: str) -> str:
     return words.replace(" and ", " ").replace(",", "")
 
 
-def _apart(match: re.Match[str], words: str) -> str:
-    """`words` with a space on each side where a letter would touch them, as in 4x4."""
+def _separate(match: re.Match[str], words: str) -> str:
+    """Add a space on each side of `words` where a letter would touch them, as in 4x4."""
     text, start, end = match.string, match.start(), match.end()
     before = " " if text[start - 1 : start].isalnum() else ""
     return before + words + (" " if text[end : end + 1].isalnum() else "")

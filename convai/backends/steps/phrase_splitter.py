@@ -1,4 +1,4 @@
-"""Between understanding and speaking: cuts what is to be spoken into phrases, each of which becomes sound by itself."""
+"""Between question answering and speech synthesis: splits the text to speak into phrases that become sound alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,50 +7,35 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import StreamingStep
-from convai.backends.steps.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut, spoken_blocks
+from convai.backends.steps.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut_phrases, spell_out_blocks
 from convai.errors import InvalidArgument
 
-NO_SCORE = np.zeros(1, np.float32)
-NO_SPAN = np.full(2, -1, np.int32)
-NOTHING_FOUND = {"question": "", "answer": "", "answer_score": NO_SCORE, "answer_span": NO_SPAN}
+SHORTEST_CHARACTERS = 12
+# Each cut costs intelligibility, because listeners misunderstand the beginnings of phrases most; but the caller waits
+# for the whole mel of the first phrase.
+LONGEST_CHARACTERS = 240
+MAX_TEXT_CHARACTERS = 100_000
+PAUSE_SECONDS = {SENTENCE_ENDS: 0.4, CLAUSE_ENDS: 0.25, COMMAS: 0.15}  # after a phrase that ends in one of these
+PARAGRAPH_PAUSE_SECONDS = 0.8
+
+NO_FINDINGS: dict[str, Array | str] = {
+    "question": "",
+    "answer": "",
+    "answer_score": np.zeros(1, np.float32),
+    "answer_span": np.full(2, -1, np.int32),
+}
 
 
 @dataclass(frozen=True)
 class PhraseSplitter(StreamingStep):
     """Text -> its phrases one after the other, each with the silence that follows it."""
 
-    shortest_characters: int = 12
-    # Each cut costs words, for a listener mishears the beginnings of phrases most; the caller waits for all of the
-    # first phrase's mel.
-    longest_characters: int = 240
-    sentence_pause_seconds: float = 0.4
-    clause_pause_seconds: float = 0.25
-    comma_pause_seconds: float = 0.15
-    breath_pause_seconds: float = 0.0  # where no punctuation asks for one, beside the margins of the phrases
-    paragraph_pause_seconds: float = 0.8
-    max_text_characters: int = 100_000
+    def __call__(self, *, text: str, **findings: Array | str) -> Iterator[dict[str, Array | str]]:
+        """Split one text.
 
-    def __post_init__(self):
-        if not 1 <= self.shortest_characters <= self.longest_characters:
-            raise ValueError(
-                f"shortest_characters, longest_characters: got {self.shortest_characters}, {self.longest_characters}; "
-                "allowed are whole numbers from 1, the second not below the first"
-            )
-        for name in ("sentence", "clause", "comma", "breath", "paragraph"):
-            seconds = getattr(self, f"{name}_pause_seconds")
-            if not 0 <= seconds <= 5:
-                raise ValueError(f"{name}_pause_seconds: got {seconds}; allowed is 0 to 5")
-
-    def __call__(
-        self,
-        *,
-        text: str,
-        question: str = "",
-        answer: str = "",
-        answer_score: Array = NO_SCORE,
-        answer_span: Array = NO_SPAN,
-    ) -> Iterator[dict[str, Array | str]]:
-        """The phrases of one text, and with the first of them what else the caller of a stream gets.
+        Parameters
+        ----------
+        findings : the four tensors of NO_FINDINGS for the caller of a stream, which the first phrase carries
 
         Yields
         ------
@@ -58,24 +43,14 @@ class PhraseSplitter(StreamingStep):
         pause_seconds : float32, shape = (1,), silence after it
         phrase_index : int32, shape = (1,), from 0
         is_last_phrase : bool, shape = (1,)
-        question, answer : as given, then empty
-        answer_score : float32, shape = (1,), as given, then 0
-        answer_span : int32, shape = (2,), as given, then -1, -1
+        question, answer, answer_score, answer_span : as given, then empty, 0, and -1, -1
         """
-        if len(text) > self.max_text_characters:
-            raise InvalidArgument(
-                f"got a text of {len(text)} characters; allowed are at most {self.max_text_characters}"
-            )
-        found: dict[str, Array | str] = {
-            "question": question,
-            "answer": answer,
-            "answer_score": answer_score,
-            "answer_span": answer_span,
-        }
-        phrases = enumerate(self._phrases(text))
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise InvalidArgument(f"text: expected at most {MAX_TEXT_CHARACTERS} characters, got {len(text)}")
+        phrases = enumerate(split_phrases(text))
         upcoming = next(phrases, None)
         if upcoming is None:
-            raise InvalidArgument(f"got a text of {len(text)} characters without a word; allowed is any other text")
+            raise InvalidArgument(f"text: expected at least one word, got none in {len(text)} characters")
         while upcoming is not None:
             (index, (phrase, pause_seconds)), upcoming = upcoming, next(phrases, None)
             yield {
@@ -83,22 +58,19 @@ class PhraseSplitter(StreamingStep):
                 "pause_seconds": np.array([pause_seconds if upcoming else 0], np.float32),
                 "phrase_index": np.array([index], np.int32),
                 "is_last_phrase": np.array([upcoming is None]),
-                **(NOTHING_FOUND if index else found),
+                **(NO_FINDINGS if index else NO_FINDINGS | findings),
             }
 
-    def _phrases(self, text: str) -> Iterator[tuple[str, float]]:
-        """Each phrase, and the silence that its punctuation wants after it in seconds."""
-        for block, ends_paragraph in spoken_blocks(text):
-            phrases = list(cut(block, self.shortest_characters, self.longest_characters))
-            pauses = [self._pause_seconds(phrase) for phrase in phrases]
-            if ends_paragraph:
-                pauses[-1] = self.paragraph_pause_seconds
-            yield from zip(phrases, pauses, strict=True)
 
-    def _pause_seconds(self, phrase: str) -> float:
-        by_ends = {
-            SENTENCE_ENDS: self.sentence_pause_seconds,
-            CLAUSE_ENDS: self.clause_pause_seconds,
-            COMMAS: self.comma_pause_seconds,
-        }
-        return next((pause for ends, pause in by_ends.items() if phrase[-1] in ends), self.breath_pause_seconds)
+def split_phrases(text: str, longest_characters: int = LONGEST_CHARACTERS) -> Iterator[tuple[str, float]]:
+    """Yield each phrase and the silence in seconds that its punctuation requires after it."""
+    for block, ends_paragraph in spell_out_blocks(text):
+        phrases = list(cut_phrases(block, SHORTEST_CHARACTERS, longest_characters))
+        pauses = [choose_pause(phrase) for phrase in phrases]
+        if ends_paragraph:
+            pauses[-1] = PARAGRAPH_PAUSE_SECONDS
+        yield from zip(phrases, pauses, strict=True)
+
+
+def choose_pause(phrase: str) -> float:
+    return next((seconds for ends, seconds in PAUSE_SECONDS.items() if phrase[-1] in ends), 0.0)

@@ -1,4 +1,4 @@
-"""Pronunciations from a dictionary in the format of CMUdict: words become ARPAbet phonemes in braces."""
+"""Replaces words by ARPAbet phonemes in braces, with a dictionary in the format of CMUdict."""
 
 import gzip
 import re
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from convai.backends.steps.symbols import PHONEMES
 from convai.errors import InvalidArgument
 
-WORD = r"[a-z]+(?:'[a-z]+)*"  # that a dictionary may hold
+WORD = r"[a-z]+(?:'[a-z]+)*"  # words outside this pattern are not read from a dictionary
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{WORD}")
 _entry = re.compile(rf"\s*({WORD})(?![^\s#])([^#]*)", re.IGNORECASE)
 
 
 def load_pronunciations(path: str) -> dict[str, str]:
-    """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first counts."""
+    """Read lines such as `HELLO  HH AH0 L OW1`, gzipped or not; of several pronunciations the first is kept."""
     pronunciations: dict[str, str] = {}
     known = set(PHONEMES)
     opener = gzip.open if path.endswith(".gz") else open
@@ -21,9 +21,7 @@ def load_pronunciations(path: str) -> dict[str, str]:
         for entry in filter(None, map(_entry.match, file)):
             word, phonemes = entry[1].lower(), entry[2].strip()
             if not phonemes or not known.issuperset(phonemes.split()):
-                raise InvalidArgument(
-                    f"pronunciations_file: got {phonemes!r} for {word!r}; allowed are ARPAbet phonemes"
-                )
+                raise InvalidArgument(f"pronunciations_file: expected ARPAbet phonemes for {word!r}, got {phonemes!r}")
             pronunciations.setdefault(word, phonemes)
     return pronunciations
 

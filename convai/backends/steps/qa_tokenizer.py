@@ -1,4 +1,4 @@
-"""First step of understanding: question and context become the token windows that BERT reads."""
+"""First step of question answering: question and context become the token windows that BERT reads."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
-from convai.backends.steps.buckets import check_buckets, smallest_bucket
-from convai.description.limits import MAX_CONTEXT_BYTES
+from convai.backends.steps.checks import check_buckets, check_range, check_text_size, choose_bucket
 from convai.errors import InvalidArgument
 
 PAD, UNKNOWN, CLASSIFY, SEPARATE = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+MAX_QUESTION_TOKENS = 64  # of a longer question the rest is ignored
 
 
 class Pieces(NamedTuple):
@@ -29,7 +29,7 @@ class Pieces(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """[CLS] question [SEP] stretch of the context [SEP], one row per stretch, padded with zeros on the right."""
+    """[CLS] question [SEP] part of the context [SEP], one row per part, padded with zeros on the right."""
 
     input_ids: Array  # int64, shape = (windows, tokens)
     token_type_ids: Array  # int64, shape = (windows, tokens): 1 for the context and its [SEP]
@@ -38,12 +38,12 @@ class Windows(NamedTuple):
 
 
 def load_tokenizer(vocabulary_file: str) -> Tokenizer:
-    """A lower-casing, accent-stripping WordPiece tokenizer from a file of one word piece per line."""
+    """Load a lower-casing, accent-stripping WordPiece tokenizer from a file of one word piece per line."""
     vocabulary = WordPiece.read_file(str(vocabulary_file))
     missing = [piece for piece in (PAD, UNKNOWN, CLASSIFY, SEPARATE) if piece not in vocabulary]
     if missing:
-        raise InvalidArgument(f"vocabulary_file: got a vocabulary without {', '.join(missing)}; allowed is BERT's")
-    # No special tokens are registered, so a text that spells "[SEP]" stays plain text.
+        raise InvalidArgument(f"vocabulary_file: expected BERT's vocabulary, got one without {', '.join(missing)}")
+    # No special tokens are registered, so a text that spells "[SEP]" remains plain text.
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = BertNormalizer(lowercase=True, strip_accents=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
@@ -51,18 +51,18 @@ def load_tokenizer(vocabulary_file: str) -> Tokenizer:
 
 
 def split_pieces(tokenizer: Tokenizer, text: str) -> Pieces:
-    """Word pieces of `text` with their places in it, counted in characters."""
+    """Split a text into word pieces and their spans in it, counted in characters."""
     encoding = tokenizer.encode(text, add_special_tokens=False)
     spans = np.array(encoding.offsets, np.int32).reshape(-1, 2)
     if not text.isascii():
-        spans[:, 1] = _ends_of_marks(text)[spans[:, 1]]
+        spans[:, 1] = _find_ends_of_marks(text)[spans[:, 1]]
     return Pieces(np.array(encoding.ids, np.int64), spans)
 
 
-def _ends_of_marks(text: str) -> Array:
-    """For every position, the first one from there on that holds no combining mark; shape = (characters + 1,).
+def _find_ends_of_marks(text: str) -> Array:
+    """For every position, the first one from there on without a combining mark; shape = (characters + 1,).
 
-    The tokenizer drops combining marks, so a piece that ends in one would be cut off from its accent.
+    The tokenizer drops combining marks, so the span of a piece that ends in one would lose its accent.
     """
     ends = np.arange(len(text) + 1, dtype=np.int32)
     for position in reversed(range(len(text))):
@@ -74,9 +74,9 @@ def _ends_of_marks(text: str) -> Array:
 def make_windows(
     tokenizer: Tokenizer, question: Pieces, context: Pieces, *, window_tokens: int, doc_stride: int
 ) -> Windows:
-    """Slide over the context as BERT's run_squad does: each window begins `doc_stride` tokens after the last.
+    """Slide over the context as BERT's run_squad does: each window begins `doc_stride` tokens after the one before.
 
-    The rows are as long as the longest one needs, at most `window_tokens`; training and serving share this.
+    All rows have the length of the longest, at most `window_tokens`. Training and serving share this function.
     """
     room = window_tokens - len(question.ids) - 3
     num_windows = 1 + max(0, -(-(len(context.ids) - room) // doc_stride))
@@ -102,9 +102,10 @@ def make_windows(
 
 
 def spread_evenly(question_tokens: int, context_tokens: int, window_tokens: int, doc_stride: int) -> tuple[int, int]:
-    """Window and stride that cover a context with as many windows as those given, overlapping as much, all as long.
+    """Choose the window length and stride with which all windows of a context are equally long.
 
-    Otherwise all but the last would be full, and the last padded to their length.
+    The number of windows and their overlap are those of the given length and stride. With these, all windows but the
+    last are full, and the last is padded to their length, which costs time.
     """
     room = window_tokens - question_tokens - 3
     overlap = room - doc_stride
@@ -118,85 +119,54 @@ def pad_windows(windows: Windows, num_windows: int, num_tokens: int) -> Windows:
     missing = (num_windows - windows.input_ids.shape[0], num_tokens - windows.input_ids.shape[1])
     padding = [(0, size) for size in missing]
     padded = [np.pad(array, padding + [(0, 0)] * (array.ndim - 2)) for array in windows]
-    # One visible token per empty window: attention over nothing at all is not a number in some engines.
+    # One visible token per empty window: attention over no token is NaN in some engines.
     padded[2][len(windows.input_ids) :, 0] = 1
     return Windows(*padded)
 
 
 @dataclass(frozen=True)
 class QaTokenizer(PythonStep):
-    """Question and context -> token windows in bucketed shapes, with the place of each token in the context."""
+    """Question and context -> token windows in bucketed shapes, with the span of each token in the context."""
 
     token_buckets: Sequence[int]  # the last is the longest window
     window_buckets: Sequence[int]
     vocabulary_file: str = "vocab.txt"
-    max_question_tokens: int = 64  # of a longer question the rest is ignored
     doc_stride: int = 128
-    max_context_bytes: int = MAX_CONTEXT_BYTES
-    max_question_bytes: int = MAX_CONTEXT_BYTES
 
     def __post_init__(self):
         check_buckets("token_buckets", self.token_buckets)
         check_buckets("window_buckets", self.window_buckets)
-        room = self.token_buckets[-1] - self.max_question_tokens - 3
-        if self.max_question_tokens < 1 or room < 1:
-            raise ValueError(
-                f"max_question_tokens: got {self.max_question_tokens}; "
-                f"allowed is 1 to {self.token_buckets[-1] - 4}, so that a window has room for the context"
-            )
-        if not 1 <= self.doc_stride <= room:
-            raise ValueError(
-                f"doc_stride: got {self.doc_stride}; allowed is 1 to {room}, so that no token falls between windows"
-            )
-        for name in ("max_context_bytes", "max_question_bytes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}; allowed is at least 1")
-        _ = self.tokenizer  # a missing or wrong vocabulary shall fail at start, not at the first request
+        # No token of the context may lie between two windows.
+        check_range("doc_stride", self.doc_stride, 1, self.token_buckets[-1] - MAX_QUESTION_TOKENS - 3)
+        _ = self.tokenizer  # fails at load if the vocabulary is missing or wrong
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         return load_tokenizer(self.vocabulary_file)
 
     def __call__(self, *, question: str, context: str) -> dict[str, Array]:
-        """Windows of one question; an empty question has one window without any context token.
+        """Make the windows of one question; an empty question has one window without a context token.
 
         Returns
         -------
         input_ids, token_type_ids, attention_mask : int64, shape = (windows, tokens)
         token_spans : int32, shape = (windows, tokens, 2), characters in `context`; (0, 0) = not of the context
         """
-        windows = self._windows(self._question_pieces(question), self._context_pieces(context))
+        check_text_size("context", context)
+        check_text_size("question", question)
+        pieces = split_pieces(self.tokenizer, context)
+        if not len(pieces.ids):
+            raise InvalidArgument(f"context: expected at least one word, got none in {len(context)} characters")
+        asked = Pieces(*(array[:MAX_QUESTION_TOKENS] for array in split_pieces(self.tokenizer, question)))
+        if not len(asked.ids):
+            pieces = asked  # an empty question has no answer
+        window_tokens, doc_stride = spread_evenly(
+            len(asked.ids), len(pieces.ids), self.token_buckets[-1], self.doc_stride
+        )
+        windows = make_windows(self.tokenizer, asked, pieces, window_tokens=window_tokens, doc_stride=doc_stride)
         num_windows, num_tokens = windows.input_ids.shape
         return pad_windows(
             windows,
-            smallest_bucket(num_windows, self.window_buckets, "windows of context"),
-            smallest_bucket(num_tokens, self.token_buckets, "tokens"),
+            choose_bucket("context", num_windows, self.window_buckets, "windows"),
+            choose_bucket("context", num_tokens, self.token_buckets, "tokens"),
         )._asdict()
-
-    def _context_pieces(self, context: str) -> Pieces:
-        check_size("context", context, self.max_context_bytes)
-        pieces = split_pieces(self.tokenizer, context)
-        if not len(pieces.ids):
-            raise InvalidArgument(
-                f"got a context of {len(context)} characters without a word; allowed is any other text"
-            )
-        return pieces
-
-    def _question_pieces(self, question: str) -> Pieces:
-        check_size("question", question, self.max_question_bytes)
-        return Pieces(*(array[: self.max_question_tokens] for array in split_pieces(self.tokenizer, question)))
-
-    def _windows(self, asked: Pieces, context: Pieces) -> Windows:
-        if not len(asked.ids):
-            context = asked  # nothing was asked, so nothing may be answered
-        window_tokens, doc_stride = spread_evenly(
-            len(asked.ids), len(context.ids), self.token_buckets[-1], self.doc_stride
-        )
-        return make_windows(self.tokenizer, asked, context, window_tokens=window_tokens, doc_stride=doc_stride)
-
-
-def check_size(name: str, text: str, max_bytes: int) -> None:
-    """Raise InvalidArgument if `text` is larger as UTF-8."""
-    num_bytes = len(text.encode())
-    if num_bytes > max_bytes:
-        raise InvalidArgument(f"got a {name} of {num_bytes} bytes; allowed are at most {max_bytes}")

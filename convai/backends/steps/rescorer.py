@@ -1,9 +1,8 @@
-"""N-best rescoring: of the texts that beam search found, a recurrent language model knows which would be asked.
+"""N-best rescoring: a recurrent language model scores the texts that beam search found.
 
-Trigrams remember two words; this model remembers the sentence, and it has read the text that the question is about: it
-may point at a word of it, such as the one that follows there what was just said. It is a pointer mixture (Merity et
-al., Pointer Sentinel Mixture Models, 2016; See et al., Get To The Point, 2017) over an LSTM, whose words are predicted
-in classes by how frequent they are (Grave et al., Efficient softmax approximation for GPUs, 2017).
+Trigrams condition on two words; this model conditions on the sentence and on the context of the question, whose words
+it can point at. It is a pointer mixture (Merity et al., Pointer Sentinel Mixture Models, 2016; See et al., Get To The
+Point, 2017) over an LSTM with an adaptive softmax (Grave et al., Efficient softmax approximation for GPUs, 2017).
 `training.rescorer` trains it.
 """
 
@@ -19,45 +18,45 @@ from convai.arrays import Array
 from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 
-UNKNOWN, END = 0, 1  # places of what is no word; END stands at the beginning of a sentence too
+UNKNOWN, END = 0, 1  # ids of the special tokens; END also begins a sentence
 NUM_MARKS = 2
-NATS_PER_LETTER = 1.6  # what spelling an unknown word costs beside its being unknown; its end counts as a letter
-PASSAGES_KEPT = 32  # whose words are known when the next question about them comes
-LONGEST_PASSAGE = 2000  # words; the rest is not looked at
+NATS_PER_LETTER = 1.6  # cost of spelling an unknown word, in addition to that of UNKNOWN; its end counts as a letter
+PASSAGES_KEPT = 32  # contexts whose word ids are cached for the next question about them
+LONGEST_PASSAGE = 2000  # words; the rest is ignored
 LOWEST_PROBABILITY = 1e-30
 
 
 class Vocabulary:
-    """Places of words: the frequent ones first; every other word is in one of some buckets, by its checksum."""
+    """Ids of words: the frequent ones first; any other word is hashed into a bucket by its checksum."""
 
     def __init__(self, words: Sequence[str], num_buckets: int):
         self.words, self.num_buckets = words, num_buckets
         self.size = NUM_MARKS + len(words)
-        self._places = {word: place for place, word in enumerate(words, start=NUM_MARKS)}
+        self._ids = {word: index for index, word in enumerate(words, start=NUM_MARKS)}
 
-    def place(self, word: str) -> int:
-        """From NUM_MARKS to `size` for a word that the model holds, from there on for a bucket."""
-        place = self._places.get(word)
-        return self.size + zlib.crc32(word.encode()) % self.num_buckets if place is None else place
+    def word_id(self, word: str) -> int:
+        """From NUM_MARKS to `size` for a word of the vocabulary, from `size` on for a bucket."""
+        known = self._ids.get(word)
+        return self.size + zlib.crc32(word.encode()) % self.num_buckets if known is None else known
 
-    def places(self, words: Iterable[str]) -> Array:
+    def word_ids(self, words: Iterable[str]) -> Array:
         """Shape = (words,), int64."""
-        return np.array([self.place(word) for word in words], np.int64)
+        return np.array([self.word_id(word) for word in words], np.int64)
 
 
-def spelling_cost(places: Array, letters: Array, size: int) -> Array:
-    """Nats that each word costs for its letters: none for one that the vocabulary of this size holds."""
-    return np.where(places < size, 0, NATS_PER_LETTER * (letters + 1)).astype(np.float32)
+def spelling_cost(word_ids: Array, letters: Array, size: int) -> Array:
+    """Cost of each word's letters in nats: 0 for a word of the vocabulary of this size."""
+    return np.where(word_ids < size, 0, NATS_PER_LETTER * (letters + 1)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class PrefixTree:
-    """What hypotheses begin with, each beginning once. Node 0 is the empty one.
+    """The prefixes of hypotheses, each once. Node 0 is the empty prefix.
 
     Attributes
     ----------
     words : last word of every node but the first
-    parents, depths : int64, shape = (nodes,); a parent stands before its children
+    parents, depths : int64, shape = (nodes,); a parent precedes its children
     ends : int64, shape = (hypotheses,): the node of each whole hypothesis
     """
 
@@ -67,7 +66,7 @@ class PrefixTree:
     ends: Array
 
     @classmethod
-    def of(cls, hypotheses: Iterable[str]) -> "PrefixTree":
+    def build(cls, hypotheses: Iterable[str]) -> "PrefixTree":
         nodes: dict[tuple[int, str], int] = {}
         parents, depths, ends = [0], [0], []
         for hypothesis in hypotheses:
@@ -83,104 +82,104 @@ class PrefixTree:
 
 
 class Rescorer:
-    """The language model of a file that `training.rescorer.train` wrote. Anything else is a InvalidArgument."""
+    """The language model of a file that `training.rescorer.train` wrote; any other file is an InvalidArgument."""
 
     def __init__(self, file: Path):
-        # Imported here, because decoding without a rescorer shall work where the package is missing.
+        # Imported here, because decoding without a rescorer must work where the package is missing.
         from safetensors import SafetensorError, safe_open
 
         try:
             with safe_open(file, framework="np") as stored:
                 words = (stored.metadata() or {})["words"].split()
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-            self._take(restored(tensors), words)
+            self._load(dequantise(tensors), words)
         except (SafetensorError, KeyError) as error:
             raise InvalidArgument(
-                f"rescorer_file: got {file}; allowed is what networks.rescorer.train wrote"
+                f"rescorer_file: expected a file that training.rescorer.train wrote, got {file}"
             ) from error
-        self._passage = lru_cache(PASSAGES_KEPT)(self._places_of)
+        self._passage = lru_cache(PASSAGES_KEPT)(self._read_passage)
 
-    def _take(self, weights: dict[str, Array], words: Sequence[str]) -> None:
+    def _load(self, weights: dict[str, Array], words: Sequence[str]) -> None:
         self.embedding, self.membership = weights["embedding.weight"], weights["membership.weight"]
         self.vocabulary = Vocabulary(words, len(self.embedding) - NUM_MARKS - len(words))
-        self.input = transposed(weights["lstm.weight_ih_l0"])
-        self.recurrent = transposed(weights["lstm.weight_hh_l0"])
+        self.input = transpose(weights["lstm.weight_ih_l0"])
+        self.recurrent = transpose(weights["lstm.weight_hh_l0"])
         self.lstm_bias = weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]
         self.linear = {
-            name: (transposed(weights[f"{name}.weight"]), weights.get(f"{name}.bias", np.float32(0)))
+            name: (transpose(weights[f"{name}.weight"]), weights.get(f"{name}.bias", np.float32(0)))
             for name in ("projection", "key", "query", "gate", "mix", "to_tails.0", "to_tails.1")
         }
         tails = [weights["tails.0.weight"], weights["tails.1.weight"]]
         self.bounds = np.cumsum([self.vocabulary.size - sum(map(len, tails)), *map(len, tails)])
         head, *tail_biases = np.split(weights["bias"], self.bounds[:-1])
-        self.head = transposed(np.concatenate([self.embedding[: self.bounds[0]], weights["to_class.weight"]]))
+        self.head = transpose(np.concatenate([self.embedding[: self.bounds[0]], weights["to_class.weight"]]))
         self.head_bias = np.concatenate([head, weights["to_class.bias"]])
-        self.tails = [(transposed(tail), bias) for tail, bias in zip(tails, tail_biases, strict=True)]
+        self.tails = [(transpose(tail), bias) for tail, bias in zip(tails, tail_biases, strict=True)]
 
     def __call__(self, hypotheses: Sequence[str], context: str = "") -> Array:
-        """How likely each text is as a question about the context, or as any sentence if that is empty.
+        """Score each text as a question about the context, or as any sentence if the context is empty.
 
         Parameters
         ----------
-        hypotheses : texts as a listener writes them down; what they begin with alike is computed once
-        context : as it was written; of a long one the first 2,000 words are read
+        hypotheses : transcripts; a prefix that several have in common is computed once
+        context : as written; the first 2,000 words are read
 
         Returns
         -------
         float64, shape = (hypotheses,): natural logarithms
         """
-        tree = PrefixTree.of(hypotheses)
-        places = np.concatenate([[END], self.vocabulary.places(tree.words)])
+        tree = PrefixTree.build(hypotheses)
+        word_ids = np.concatenate([[END], self.vocabulary.word_ids(tree.words)])
         letters = np.array([0, *map(len, tree.words)])
         passage = self._passage(context)
-        hidden = self._hidden(tree, places, passage)
-        # Each node but the first was predicted by its parent; then each hypothesis ends.
+        hidden = self._run_lstm(tree, word_ids, passage)
+        # Each node but the first is predicted by its parent; then each hypothesis ends.
         source = np.concatenate([tree.parents[1:], tree.ends])
-        target = np.concatenate([places[1:], np.full(len(tree.ends), END)])
-        pointed, hidden = self._pointed(hidden, passage, source, target)
-        predicted = self._predicted(hidden, source, np.where(target < self.vocabulary.size, target, UNKNOWN))
-        predicted[: len(letters) - 1] -= spelling_cost(places, letters, self.vocabulary.size)[1:]
+        target = np.concatenate([word_ids[1:], np.full(len(tree.ends), END)])
+        pointed, hidden = self._point(hidden, passage, source, target)
+        predicted = self._predict(hidden, source, np.where(target < self.vocabulary.size, target, UNKNOWN))
+        predicted[: len(letters) - 1] -= spelling_cost(word_ids, letters, self.vocabulary.size)[1:]
         log_probs = predicted if pointed is None else np.logaddexp(predicted + pointed[0], pointed[1])
-        so_far = np.zeros(len(places))
-        for node in range(1, len(places)):
-            so_far[node] = so_far[tree.parents[node]] + log_probs[node - 1]
-        return so_far[tree.ends] + log_probs[len(places) - 1 :]
+        totals = np.zeros(len(word_ids))
+        for node in range(1, len(word_ids)):
+            totals[node] = totals[tree.parents[node]] + log_probs[node - 1]
+        return totals[tree.ends] + log_probs[len(word_ids) - 1 :]
 
-    def _places_of(self, context: str) -> Array:
-        return self.vocabulary.places(spoken_form(context).split()[:LONGEST_PASSAGE])
+    def _read_passage(self, context: str) -> Array:
+        return self.vocabulary.word_ids(spoken_form(context).split()[:LONGEST_PASSAGE])
 
-    def _hidden(self, tree: PrefixTree, places: Array, passage: Array) -> Array:
-        """What the model knows after each node: shape = (nodes, width)."""
-        inputs = self.embedding[places] + self.membership[np.isin(places, passage).astype(np.int64)]
+    def _run_lstm(self, tree: PrefixTree, word_ids: Array, passage: Array) -> Array:
+        """The hidden state after each node: shape = (nodes, width)."""
+        inputs = self.embedding[word_ids] + self.membership[np.isin(word_ids, passage).astype(np.int64)]
         gates = inputs @ self.input + self.lstm_bias
-        output = np.zeros((len(places), len(self.recurrent)), np.float32)
+        output = np.zeros((len(word_ids), len(self.recurrent)), np.float32)
         cells = np.zeros_like(output)
         for depth in range(int(tree.depths.max()) + 1):
             nodes = np.flatnonzero(tree.depths == depth)
             before = tree.parents[nodes]
             summed = gates[nodes] + (output[before] @ self.recurrent if depth else 0)
-            taken, kept, new, shown = np.split(summed, 4, axis=1)
-            cells[nodes] = sigmoid(kept) * (cells[before] if depth else 0) + sigmoid(taken) * np.tanh(new)
-            output[nodes] = sigmoid(shown) * np.tanh(cells[nodes])
+            input_gate, forget_gate, new, output_gate = np.split(summed, 4, axis=1)
+            cells[nodes] = sigmoid(forget_gate) * (cells[before] if depth else 0) + sigmoid(input_gate) * np.tanh(new)
+            output[nodes] = sigmoid(output_gate) * np.tanh(cells[nodes])
         return self._apply("projection", output)
 
-    def _pointed(
+    def _point(
         self, hidden: Array, passage: Array, source: Array, target: Array
     ) -> tuple[tuple[Array, Array] | None, Array]:
-        """Log-probabilities of not pointing and of pointing at the target, and `hidden` with what was pointed at."""
+        """Log-probabilities of not pointing and of pointing at the target, and `hidden` plus the attended words."""
         if not len(passage):
             return None, hidden
         words = self.embedding[passage]
         before = np.pad(words, ((2, 0), (0, 0)))
         keys = self._apply("key", np.concatenate([words, before[1:-1], before[:-2]], axis=1))
         attention = softmax(self._apply("query", hidden) @ keys.T / np.sqrt(keys.shape[1]))
-        seen = attention @ words
-        gate = self._apply("gate", np.concatenate([hidden, seen], axis=1))[source, 0]
+        attended = attention @ words
+        gate = self._apply("gate", np.concatenate([hidden, attended], axis=1))[source, 0]
         is_target = passage == target[:, None]
         at_target = np.log(np.maximum((attention[source] * is_target).sum(axis=1), LOWEST_PROBABILITY))
-        return (-np.logaddexp(0, gate), at_target - np.logaddexp(0, -gate)), hidden + self._apply("mix", seen)
+        return (-np.logaddexp(0, gate), at_target - np.logaddexp(0, -gate)), hidden + self._apply("mix", attended)
 
-    def _predicted(self, hidden: Array, source: Array, target: Array) -> Array:
+    def _predict(self, hidden: Array, source: Array, target: Array) -> Array:
         """Log-probability of each target word after its source node."""
         rank = np.searchsorted(self.bounds, target, side="right")  # 0 for the frequent words, 1 and 2 for the tails
         column = np.where(rank == 0, target, self.bounds[0] + rank - 1)
@@ -198,8 +197,8 @@ class Rescorer:
         return inputs @ weight + bias
 
 
-def restored(tensors: dict[str, Array]) -> dict[str, Array]:
-    """Tensors stored in FP16, or in INT8 with a scale per row beside them, as FP32."""
+def dequantise(tensors: dict[str, Array]) -> dict[str, Array]:
+    """Convert tensors in FP16, or in INT8 with a scale per row, to FP32."""
     scaled = {name: tensors[f"{name}.scale"] for name in tensors if f"{name}.scale" in tensors}
     return {
         name: tensor.astype(np.float32) * scaled[name].astype(np.float32)[:, None]
@@ -210,7 +209,7 @@ def restored(tensors: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def transposed(weight: Array) -> Array:
+def transpose(weight: Array) -> Array:
     return np.ascontiguousarray(weight.T)
 
 

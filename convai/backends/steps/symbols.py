@@ -12,19 +12,19 @@ STRESSES = ("", "0", "1", "2")  # unmarked, none, primary, secondary
 
 PHONEMES = tuple(sorted([vowel + stress for vowel in VOWELS for stress in STRESSES] + list(CONSONANTS)))
 CHARACTERS = (PADDING, "-", *PUNCTUATION, *string.ascii_uppercase, *string.ascii_lowercase)
-SYMBOLS = (*CHARACTERS, *(f"@{phoneme}" for phoneme in PHONEMES))  # "@" tells the phoneme B from the letter B
+SYMBOLS = (*CHARACTERS, *(f"@{phoneme}" for phoneme in PHONEMES))  # "@" distinguishes the phoneme B from the letter B
 SYMBOL_IDS = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 
 
 @dataclass(frozen=True)
 class SymbolTable:
-    """How one network numbers our symbols.
+    """The symbol ids of one network.
 
     Attributes
     ----------
-    ids : of those of our symbols that the network has; others of a text are skipped
+    ids : by symbol; symbols that the network lacks are skipped
     before, after : ids around every text
-    phonemes : whether it was trained to read words as phonemes
+    phonemes : whether the network was trained on phonemes
     """
 
     ids: Mapping[str, int] = field(default_factory=lambda: dict(SYMBOL_IDS))

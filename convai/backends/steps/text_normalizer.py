@@ -1,4 +1,4 @@
-"""Text as it is spoken: ASCII, lower case, numbers and abbreviations in full words."""
+"""Text normalisation for speech: ASCII, lower case, numbers and abbreviations in full words."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from anyascii import anyascii
 
-from convai.backends.steps.number_words import spoken_numbers
+from convai.backends.steps.number_words import spell_out_numbers
 from convai.backends.steps.symbols import PHONEMES
 
 ABBREVIATIONS = {  # recognised with a full stop only
@@ -55,11 +55,10 @@ _loose_space = re.compile(r" +(?=[ ,.:;?!)])")
 _punctuation = re.compile(r"[,.:;?!](?: ?[,.:;?!])+")
 
 
-def normalize(text: str) -> str:
+def normalise_text(text: str) -> str:
     """Spell `text` out: only a-z, space and !'(),-.:;? remain, with single spaces and none at the ends.
 
-    Phonemes in braces, such as {HH AW1}, are kept; so is what is already spelled out.
-    Empty if nothing remains.
+    Phonemes in braces, such as {HH AW1}, are kept. A normalised text stays as it is. The result may be empty.
     """
     parts = _braces.split(text)
     spelled = "".join(part if is_phonemes(part) else _spell_out(part) for part in parts)
@@ -73,14 +72,14 @@ def _spell_out(text: str) -> str:
 
 
 def is_phonemes(text: str) -> bool:
-    """Whether `text` is a row of ARPAbet phonemes in braces."""
+    """Whether `text` is a sequence of ARPAbet phonemes in braces."""
     phonemes = text[1:-1].split() if text[:1] == "{" and text[-1:] == "}" else []
     return bool(phonemes) and all(phoneme in PHONEMES for phoneme in phonemes)
 
 
-def is_speakable(normalized: str) -> bool:
-    """Whether anything in a normalised text can be spoken: punctuation alone cannot."""
-    return any(character.isalpha() for character in normalized)
+def is_speakable(normalised: str) -> bool:
+    """Whether a normalised text has a letter; punctuation alone cannot be spoken."""
+    return any(character.isalpha() for character in normalised)
 
 
 def _plain_characters(text: str) -> str:
@@ -89,7 +88,7 @@ def _plain_characters(text: str) -> str:
 
 
 def _roman_numerals(text: str) -> str:
-    # After a word only: alone, "IV" or "XI" is more often an abbreviation. A lone X or V is rarely a number.
+    # After a word only: elsewhere "IV" or "XI" is more often an abbreviation. A single X or V is rarely a number.
     return _roman.sub(lambda match: str(_roman_value(match[0])) if len(match[0]) > 1 else match[0], text)
 
 
@@ -127,16 +126,16 @@ def _tidy(text: str) -> str:
     return re.sub(r"([,.:;?!)])(?=[a-z(])", r"\1 ", text)
 
 
-# Order matters: capitals carry meaning until the end, and signs such as £ must be read before ASCII replaces them.
+# Order matters: capitals carry meaning until the end, and signs such as £ are named before ASCII replaces them.
 REWRITES: tuple[Callable[[str], str], ...] = (
     _plain_characters,
     _roman_numerals,
-    _units,  # before abbreviations: 6 ft. is no fort
+    _units,  # before abbreviations: 6 ft. is not a fort
     _abbreviations,
-    spoken_numbers,
+    spell_out_numbers,
     _named_characters,
     _ascii,
-    spoken_numbers,  # of characters such as ① that have only now become digits
+    spell_out_numbers,  # of characters such as ①, which become digits only here
     _named_characters,
     _tidy,
 )

@@ -1,13 +1,13 @@
-"""Text in the form in which speech recognition writes it down: the letters of Jasper's alphabet, numbers in words."""
+"""Text in the form of a recogniser's transcript: the letters of Jasper's alphabet, numbers in words."""
 
 import numpy as np
 
 from convai.arrays import Array
-from convai.backends.steps.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalise_text
 from convai.description.pipeline import LABELS
 
 
-def text_of(path: Array, labels: str) -> str:
+def collapse_ctc_path(path: Array, labels: str) -> str:
     """Merge repeated labels, then drop the blanks.
 
     Parameters
@@ -16,7 +16,7 @@ def text_of(path: Array, labels: str) -> str:
 
     Returns
     -------
-    Text with single spaces between words and none at its ends.
+    text with single spaces between words and none at its ends
     """
     is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
     kept = path[is_new & (path != len(labels))]
@@ -24,29 +24,29 @@ def text_of(path: Array, labels: str) -> str:
 
 
 def speakable(sentence: str) -> str:
-    """The sentence as it is handed to a synthesiser, numbers and abbreviations in words; empty if nothing is spoken.
+    """The sentence in the form that synthesisers receive, numbers and abbreviations in words; empty without a word.
 
-    Synthesisers would otherwise disagree with the transcript on how to read `1905` or `Dr.`.
+    Otherwise synthesisers would differ from the transcript in how they read `1905` or `Dr.`.
     """
-    spoken = normalize(sentence).replace("(", ", ").replace(")", ", ")
-    return spoken if transcript(spoken) else ""
+    spelled_out = normalise_text(sentence).replace("(", ", ").replace(")", ", ")
+    return spelled_out if transcript(spelled_out) else ""
 
 
 def transcript(sentence: str) -> str:
-    """What a listener writes down: lower case a to z, apostrophes inside words, single spaces."""
+    """The letters of a sentence: lower case a to z, apostrophes inside words, single spaces."""
     letters = "".join(letter if letter in LABELS else " " for letter in sentence.lower())
     return " ".join(stripped for word in letters.split() if (stripped := word.strip("'")))
 
 
 def spoken_form(text: str) -> str:
-    """The text as a perfect listener writes it down when it is read out.
+    """The reference transcript of a text that is read out.
 
     >>> spoken_form("What did the 3rd army do in 1944?")
     'what did the third army do in nineteen forty four'
     """
-    return transcript(normalize(text))
+    return transcript(normalise_text(text))
 
 
 def words_of(text: str) -> set[str]:
-    """The different words of a text, as a listener writes them down."""
+    """The distinct words of a text's spoken form."""
     return set(spoken_form(text).split())

@@ -1,4 +1,4 @@
-from convai.backends.runtime.stream_adapter import streaming_step
+from convai.backends.runtime.adapter import streaming_step
 from convai.backends.steps.mel_splitter import MelSplitter
 
 TritonPythonModel = streaming_step(MelSplitter)

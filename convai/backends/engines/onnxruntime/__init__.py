@@ -1,1 +1,1 @@
-"""ONNX networks on the CPU."""
+"""ONNX networks on the CPU in ONNX Runtime."""

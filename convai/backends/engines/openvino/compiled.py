@@ -1,8 +1,8 @@
-"""Compile an ONNX file with OpenVINO: precision, threads, and weights that take half the memory in BF16.
+"""Compiles an ONNX file with OpenVINO: precision, threads, and weights that take half the memory in BF16.
 
-What is compiled in BF16 is a copy of the file with weights in FP16, kept in the user's cache folder. Its weights are
-mapped from there, so that the processes of a network share them: BERT mini takes 95 MB less in each. Compiling takes
-0.1 to 0.3 s from there and is not worth keeping.
+For BF16, a copy of the file with weights in FP16 is compiled, which is kept in the user's cache folder. Its weights are
+memory-mapped, so that the processes of a network share them: BERT mini takes 95 MB less in each. Compiling the copy
+takes 0.1 to 0.3 s, so the compiled network is not cached.
 """
 
 import ctypes
@@ -23,11 +23,12 @@ HINTS = {BF16: "bf16", FP32: "f32"}
 
 @dataclass(frozen=True)
 class Compiled:
-    """
+    """A compiled network.
+
     Attributes
     ----------
-    model : what was compiled, to ask about shapes
-    precision : what it computes in
+    model : the network before compilation, which answers questions about shapes
+    precision : of its computations
     """
 
     model: Any
@@ -35,8 +36,8 @@ class Compiled:
     precision: str
     threads: int
 
-    def give_back_memory(self) -> None:
-        """Give the memory of the largest run so far back to the system."""
+    def release_memory(self) -> None:
+        """Return the memory of the largest run so far to the system."""
         self.compiled.release_memory()
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -51,26 +52,26 @@ class Compiled:
 def compile_network(file: Path, threads: int, streams: int, wants_bf16: bool) -> Compiled:
     core = openvino.Core()
     precision = BF16 if wants_bf16 and has_bf16(core) else FP32
-    model = core.read_model(halved(core, file) if precision == BF16 else file)
+    model = core.read_model(cache_fp16_copy(core, file) if precision == BF16 else file)
     properties = {
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "INFERENCE_NUM_THREADS": str(threads),
         "NUM_STREAMS": str(streams),
-        "ENABLE_CPU_PINNING": "NO",  # or the threads of every process would crowd the first cores
+        "ENABLE_CPU_PINNING": "NO",  # pinned, the threads of every process would share the first cores
         "CPU_DENORMALS_OPTIMIZATION": "YES",
     }
     return Compiled(model, core.compile_model(model, "CPU", properties), precision, threads)
 
 
 def has_bf16(core: Any) -> bool:
-    """Whether the processor multiplies BF16; asked for it, OpenVINO would also emulate it."""
+    """Whether the processor multiplies BF16; where it does not, OpenVINO would emulate BF16."""
     return BF16 in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def halved(core: Any, file: Path) -> Path:
-    """The copy of a network with weights in FP16, made unless there is one; the file itself if none can be kept."""
+def cache_fp16_copy(core: Any, file: Path) -> Path:
+    """Write a copy of a network with weights in FP16 unless it exists; returns `file` if the cache is not writable."""
     folder = platformdirs.user_cache_path("convai") / "openvino"
-    copy = folder / name_of_copy(file) / "model.xml"
+    copy = folder / make_copy_name(file) / "model.xml"
     if not copy.is_file():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -78,14 +79,14 @@ def halved(core: Any, file: Path) -> Path:
                 openvino.save_model(core.read_model(file), Path(draft) / "copy" / copy.name, compress_to_fp16=True)
                 os.rename(Path(draft) / "copy", copy.parent)
         except (OSError, RuntimeError) as error:
-            if not copy.is_file():  # another process has not made it meanwhile
-                print(f"{file} is not kept in {folder}, so that it takes more memory: {error}", flush=True)
+            if not copy.is_file():  # nor has another process written it meanwhile
+                print(f"{file}: cannot be cached in {folder}, so it takes more memory: {error}", flush=True)
                 return file
     return copy
 
 
-def name_of_copy(file: Path) -> str:
-    """Another one for every file and whatever takes its place."""
+def make_copy_name(file: Path) -> str:
+    """A name that changes with the path, size and time of the file and with the version of OpenVINO."""
     status = file.stat()
-    what = (file.resolve(), status.st_size, status.st_mtime_ns, openvino.get_version())
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+    key = (file.resolve(), status.st_size, status.st_mtime_ns, openvino.get_version())
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:32]
