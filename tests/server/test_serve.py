@@ -10,7 +10,7 @@ from support.tiny_repository import write_repository
 from convai.__main__ import main
 from convai.backends.management.repository import models_in
 from convai.backends.management.serve import ENSEMBLE, warm_up
-from convai.client.step_times import counters, requests_between, settled_counters
+from convai.client.steps import requests_between
 from convai.description.wiring import wiring_of
 
 
@@ -122,7 +122,7 @@ def test_the_message_about_a_profile_names_the_command_that_writes_it(repository
 
 def test_one_warm_up_question_runs_every_step(server, client):
     steps = [call.step for call in wiring_of(ENSEMBLE).calls]
-    before = counters(client)
+    before = client.read_counters()
     warm_up(server.control, 1)
-    after = settled_counters(client, before, steps)
+    after = client.wait_for_counters(before, steps)
     assert [step for step in steps if requests_between(before, after, step) != 1] == []
