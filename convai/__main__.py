@@ -41,7 +41,7 @@ COMMANDS = {
     "deploy": Command(
         "convai.networks.deploy.command", "export a PyTorch network of your own into the model repository", "cpu"
     ),
-    "weights": Command("convai.networks.checkpoints.command", "convert and inspect the networks' weights", "export"),
+    "weights": Command("convai.networks.checkpoints.command", "print what a file of weights holds", "export"),
 }
 # Of packages that only some options of a command take.
 OTHER_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}

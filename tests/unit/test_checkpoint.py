@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from convai.networks.bert.model import Bert, BertConfig
 from convai.networks.checkpoints import command as weights_command
 from convai.networks.checkpoints.checkpoint import read_checkpoint
-from convai.networks.checkpoints.compact import save
+from convai.networks.checkpoints.quantised import save
 from convai.networks.checkpoints.renames import rename
 from convai.networks.export import command as export_command
 from convai.networks.jasper.config import residual_blocks

@@ -9,7 +9,7 @@ from benchmarks.quality.question_answering import AskedQuestion, reply
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.generator.targets import Buckets
 from convai.networks.bert.model import CONFIGS, Bert
-from convai.networks.checkpoints.compact import load
+from convai.networks.checkpoints.quantised import load
 
 ROOT = Path(__file__).parent.parent.parent
 RESCORER = ROOT / "model_repository/ctc_decoder/1/english_rescorer.safetensors"

@@ -18,11 +18,11 @@ from convai.generator.settings import Settings, ShapeRange, thread_parameters
 from convai.generator.shapes import network_shapes
 from convai.generator.targets import CPU, GPU, Buckets
 from convai.generator.weight_sets import DEFAULT_WEIGHTS, NVIDIA_WEIGHTS, WeightSet, read_weight_set
-from convai.networks.jasper import log_mel_file
 from convai.networks.jasper.config import BlockConfig, JasperConfig
-from convai.networks.tacotron2 import symbols_file
+from convai.networks.jasper.network import LOG_MEL_SIDE_FILE
 from convai.networks.tacotron2.config import Tacotron2Config
-from convai.networks.waveglow.bias import BIAS_FILE
+from convai.networks.tacotron2.network import SYMBOLS_SIDE_FILE
+from convai.networks.waveglow.bias import BIAS_SIDE_FILE
 from convai.networks.waveglow.config import CONFIGS
 from convai.package_data import packaged
 
@@ -62,10 +62,11 @@ def test_networks_run_where_the_machine_says_and_python_steps_on_its_processor(n
 
 def write_what_exports_do(model_repository):
     """The files beside Python steps that tell of the networks; the vocoder's bias would be measured."""
-    log_mel_file.write_companion(None, JasperConfig(blocks=(BlockConfig(8, 3),)), model_repository)
-    symbols_file.write_companion(None, Tacotron2Config(), model_repository)
-    (model_repository / BIAS_FILE).parent.mkdir(parents=True, exist_ok=True)
-    np.save(model_repository / BIAS_FILE, np.zeros(513, np.float32))
+    LOG_MEL_SIDE_FILE.write(None, JasperConfig(blocks=(BlockConfig(8, 3),)), model_repository)
+    SYMBOLS_SIDE_FILE.write(None, Tacotron2Config(), model_repository)
+    bias = model_repository / BIAS_SIDE_FILE.path
+    bias.parent.mkdir(parents=True, exist_ok=True)
+    np.save(bias, np.zeros(513, np.float32))
 
 
 # Profiles with "onnx" in their names differ from others in networks alone, and other recogniser have tests of their own.

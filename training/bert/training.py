@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from convai.networks.bert.model import Bert
-from convai.networks.checkpoints.compact import as_stored
+from convai.networks.checkpoints.quantised import as_stored
 from training.bert.blocks import Blocks
 from training.bert.data import Corpus
 from training.bert.encoder import encoder_config, load_encoder

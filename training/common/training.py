@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.compact import load, save
+from convai.networks.checkpoints.quantised import load, save
 
 ADAM_BETAS = (0.9, 0.98)
 FALLS = {"cosine": lambda fallen: (1 + math.cos(math.pi * fallen)) / 2, "linear": lambda fallen: 1 - fallen}

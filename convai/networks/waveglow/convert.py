@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.checkpoints.renames import Converted, RenameTable, rename, select_tensors
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (
@@ -22,21 +22,21 @@ FUSED_KEY = re.compile(r"^(WN\.\d+\.)cond_layer\.(\w+)$")
 INDEX = r"(\d+)\."
 
 
-def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Converted | None:
     is_module = "model" in contents
-    tensors = rename(tensors_in(contents, "model" if is_module else "state_dict"), RENAMES)
+    tensors = rename(select_tensors(contents, "model" if is_module else "state_dict"), RENAMES)
     if not any(key.startswith("WN.0.") for key in tensors):
         return None
     layout = ["NVIDIA/waveglow, pickled module" if is_module else "NVIDIA DeepLearningExamples, WaveGlow"]
     layout += ["weight norm"] * any(key.endswith(".weight_g") for key in tensors)
     layout += ["fused cond_layer"] * any(FUSED_KEY.match(key) for key in tensors)
     tensors = fold_weight_norm(split_conditioning(tensors))
-    config = stated_config(contents["config"], path) if "config" in contents else config_of(tensors)
-    return Reading(", ".join(layout), config, tensors)
+    config = read_stated_config(contents["config"], path) if "config" in contents else infer_config(tensors)
+    return Converted(", ".join(layout), config, tensors)
 
 
 def split_conditioning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give each layer its part of what newer files keep as one `cond_layer` per flow."""
+    """Split the one `cond_layer` per flow of newer files into one per layer."""
     layers, split = count(tensors, r"^WN\.0\.in_layers\."), {}
     for key, tensor in tensors.items():
         match = FUSED_KEY.match(key)
@@ -47,7 +47,7 @@ def split_conditioning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace each direction and norm by their product, in FP32: a quotient of FP16 values would lose precision."""
+    """Replace each direction and norm by their product, in FP32 because a quotient in FP16 would lose precision."""
     folded = dict(tensors)
     for key in tensors:
         layer = key.removesuffix("_v")
@@ -57,17 +57,17 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return folded
 
 
-def stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
-    """Take the file's sizes. Raises InvalidArgument for an option that this network does not have."""
+def read_stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
+    """Return the file's sizes. Raises InvalidArgument for an option that our network does not have."""
     options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
     unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})
     if unknown:
-        raise InvalidArgument(f"{path} states {', '.join(unknown)} in its config, which WaveGlow does not have")
+        raise InvalidArgument(f"{path}: our WaveGlow does not have the options {', '.join(unknown)}")
     return WaveGlowConfig(**options)
 
 
-def config_of(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
-    """Take the sizes from the shapes, and NVIDIA's where a tensor is missing, so that it will be listed as missing."""
+def infer_config(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
+    """Infer the sizes from shapes; for a missing tensor take NVIDIA's, so that the check of the keys lists it."""
     usual, upsampled = WaveGlowConfig(), "upsample.weight" in tensors
     flows = [size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
     leaving = [i for i in range(1, len(flows)) if flows[i] < flows[i - 1]]
@@ -87,7 +87,7 @@ def config_of(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
 
 
 def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many modules of a list there are: one more than the highest index after the prefix."""
+    """Return the length of a list of modules: one more than the highest index after the prefix."""
     return 1 + max((int(match[1]) for key in tensors if (match := re.match(prefix + INDEX, key))), default=-1)
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from convai.networks.checkpoints.compact import as_stored, load, quantise_rows, save
+from convai.networks.checkpoints.quantised import as_stored, load, quantise_rows, save
 
 
 def weights() -> dict[str, torch.Tensor]:
