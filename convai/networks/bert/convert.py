@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convai.errors import InvalidArgument, reading
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
-from convai.networks.checkpoints.renames import Converted, RenameTable, rename, select_tensors
+from convai.networks.checkpoints.renames import Converted, RenameTable, find_size, rename, select_tensors
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),
@@ -40,23 +40,20 @@ def read(contents: Mapping[str, Any], path: Path) -> Converted | None:
 
 
 def infer_config(tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> BertConfig:
-    hidden_size = size(tensors, "encoder.layer.0.attention.self.query.weight", 0, CONFIGS["bert-large"].hidden_size)
+    hidden_size = find_size(
+        tensors, "bert.encoder.layer.0.attention.self.query.weight", 0, CONFIGS["bert-large"].hidden_size
+    )
     return BertConfig(
-        vocab_size=size(tensors, "embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
+        vocab_size=find_size(tensors, "bert.embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
         hidden_size=hidden_size,
         num_hidden_layers=1 + max(int(match[1]) for match in map(LAYER_KEY.match, tensors) if match),
         num_attention_heads=int(stated.get("num_attention_heads", guess_heads(hidden_size))),
-        intermediate_size=size(tensors, "encoder.layer.0.intermediate.dense_act.weight", 0, 4 * hidden_size),
-        max_position_embeddings=size(tensors, "embeddings.position_embeddings.weight", 0, 512),
-        type_vocab_size=size(tensors, "embeddings.token_type_embeddings.weight", 0, 2),
+        intermediate_size=find_size(tensors, "bert.encoder.layer.0.intermediate.dense_act.weight", 0, 4 * hidden_size),
+        max_position_embeddings=find_size(tensors, "bert.embeddings.position_embeddings.weight", 0, 512),
+        type_vocab_size=find_size(tensors, "bert.embeddings.token_type_embeddings.weight", 0, 2),
         layer_norm_eps=float(stated.get("layer_norm_eps", BertConfig.layer_norm_eps)),
         has_pooler=any(key.startswith("bert.pooler.") for key in tensors),
     )
-
-
-def size(tensors: Mapping[str, Tensor], key: str, axis: int, usual: int) -> int:
-    """Return a tensor's size, or `usual` if it is missing, so that the check of the keys lists it."""
-    return tensors[f"bert.{key}"].shape[axis] if f"bert.{key}" in tensors else usual
 
 
 def guess_heads(hidden_size: int) -> int:

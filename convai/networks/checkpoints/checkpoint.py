@@ -20,7 +20,7 @@ from convai.networks.checkpoints.nemo_archive import read_archive
 from convai.networks.checkpoints.pickled_module import read_pickled_module
 from convai.networks.checkpoints.quantised import restore
 from convai.networks.checkpoints.renames import Converted, check_keys
-from convai.networks.checkpoints.weights import Weights, config_name_of, sha256_of
+from convai.networks.checkpoints.weights import Weights, config_name_of, hash_file
 from convai.networks.network import Network
 from convai.networks.registry import NETWORKS
 
@@ -51,10 +51,10 @@ class Checkpoint:
             return self.network.module_class(self.converted.config)
 
     def weights(self) -> Weights:
-        """Return the tensors in FP32, whatever the dtypes in the file."""
+        """Return the tensors, all in FP32."""
         tensors = restore(self.converted.tensors)
         name = config_name_of(self.network, self.converted.config)
-        return Weights(name, self.converted.config, str(self.path), sha256_of(self.path), tensors)
+        return Weights(name, self.converted.config, str(self.path), hash_file(self.path), tensors)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -35,7 +35,6 @@ GZIP_MAGIC = b"\x1f\x8b"  # NeMo before 1.7 compressed its archives
 
 @dataclass(frozen=True)
 class NemoArchive:
-    path: Path
     config: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
 
@@ -73,7 +72,7 @@ def read_archive(path: Path) -> NemoArchive:
             is_compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
             file.seek(0)
             config = read_members(gzip.GzipFile(fileobj=file) if is_compressed else file, weights)
-            return NemoArchive(path, config, read_tensors(weights))
+            return NemoArchive(config, read_tensors(weights))
     except InvalidArgument as error:
         raise InvalidArgument(f"{path} was refused: {error}") from error
     except tarfile.FilterError as error:

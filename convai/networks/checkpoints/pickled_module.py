@@ -97,7 +97,7 @@ def read_pickled_module(path: Path) -> Mapping[str, Any]:
         content = {"model": content}
     if not isinstance(content, Mapping) or not any(isinstance(value, Shell) for value in content.values()):
         raise InvalidArgument(f"{path}: expected tensors or a pickled module, got neither")
-    return {name: state_dict(value) if isinstance(value, Shell) else value for name, value in content.items()}
+    return {name: collect_tensors(value) if isinstance(value, Shell) else value for name, value in content.items()}
 
 
 def is_torchscript(path: Path) -> bool:
@@ -107,10 +107,10 @@ def is_torchscript(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def state_dict(module: Shell, prefix: str = "") -> dict[str, Tensor]:
+def collect_tensors(module: Shell, prefix: str = "") -> dict[str, Tensor]:
     """Return the parameters and buffers of a module and, under their names, of all inside it."""
     own = {**vars(module).get("_parameters", {}), **vars(module).get("_buffers", {})}
     tensors = {prefix + name: value for name, value in own.items() if isinstance(value, Tensor)}
     for name, inner in vars(module).get("_modules", {}).items():
-        tensors |= state_dict(inner, f"{prefix}{name}.")
+        tensors |= collect_tensors(inner, f"{prefix}{name}.")
     return tensors

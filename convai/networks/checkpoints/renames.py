@@ -55,6 +55,11 @@ def select_tensors(contents: Mapping[str, Any], key: str) -> dict[str, Tensor]:
     return {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
 
 
+def find_size(tensors: Mapping[str, Tensor], key: str, axis: int, default: int) -> int:
+    """Return the size of a tensor's axis, or `default` if it is missing, so that the check of the keys lists it."""
+    return tensors[key].shape[axis] if key in tensors else default
+
+
 def closest_config(
     configs: Mapping[str, Config], build: Callable[[Config], nn.Module], tensors: Mapping[str, Tensor]
 ) -> Config:

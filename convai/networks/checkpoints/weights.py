@@ -43,7 +43,7 @@ def find_weights(network: Network, folder: Path, config_name: str | None, seed: 
 
 
 def random_weights(network: Network, config_name: str, seed: int) -> Weights:
-    return Weights(config_name, config_of(network, config_name), origin=f"random, seed {seed}")
+    return Weights(config_name, find_config(network, config_name), origin=f"random, seed {seed}")
 
 
 def read_weights(network: Network, path: Path, config_name: str | None = None) -> Weights:
@@ -52,10 +52,10 @@ def read_weights(network: Network, path: Path, config_name: str | None = None) -
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is not iterable
     name = config_name or metadata.get("config", DEFAULT_CONFIG)
-    return Weights(name, config_of(network, name), str(path), sha256_of(path), restore(tensors))
+    return Weights(name, find_config(network, name), str(path), hash_file(path), restore(tensors))
 
 
-def with_options(weights: Weights, options: Iterable[str]) -> Weights:
+def apply_options(weights: Weights, options: Iterable[str]) -> Weights:
     """Change fields of the configuration by strings like "sigma=0.6", whose values are JSON."""
     changes = dict(parse_option(weights.config, option) for option in options)
     return replace(weights, config=replace(weights.config, **changes))
@@ -77,7 +77,7 @@ def parse_option(config: object, option: str) -> tuple[str, object]:
     return name, value
 
 
-def config_of(network: Network, name: str) -> object:
+def find_config(network: Network, name: str) -> object:
     if name not in network.configs:
         raise InvalidArgument(f"{network.name}: expected a configuration of {', '.join(network.configs)}, got {name!r}")
     return network.configs[name]
@@ -108,6 +108,6 @@ def fill_zeros(module: nn.Module) -> None:
             parameter.normal_(std=SMALL_DEVIATION)
 
 
-def sha256_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from convai.errors import InvalidArgument
 from convai.networks.checkpoints.checkpoint import read_checkpoint
-from convai.networks.checkpoints.weights import Weights, find_weights, read_weights, with_options
+from convai.networks.checkpoints.weights import Weights, apply_options, find_weights, read_weights
 from convai.networks.export.export import Export, Job
 from convai.networks.export.several import export_all
 from convai.networks.network import FORMAT_NAMES, PRECISIONS
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     jobs = []
     for name, weights in choose_weights(args):
-        network, chosen = NETWORKS[name], with_options(weights, args.options)
+        network, chosen = NETWORKS[name], apply_options(weights, args.options)
         jobs.append(Job(network, chosen, args.format or network.formats[0], args.precision, args.seed))
     results = []
     for result, was_up_to_date in export_all(jobs, args.model_repository, args.force):

@@ -55,7 +55,7 @@ class Job:
             "format": self.format_name,
             "precision": self.precision,
             "weights": {"origin": self.weights.origin, "sha256": self.weights.sha256},
-            "code_sha256": code_sha256(self.network),
+            "code_sha256": hash_sources(self.network),
             "versions": {package: version(package) for package in RECORDED_PACKAGES},
         }
 
@@ -81,7 +81,7 @@ class Export:
         return self.job.record() | {"parity": parity}
 
 
-def code_sha256(network: Network) -> str:
+def hash_sources(network: Network) -> str:
     """Return the digest of the sources that determine an export: all modules of the network and of the exporter."""
     files = [*network.source_files, *sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

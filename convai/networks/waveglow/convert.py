@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.renames import Converted, RenameTable, rename, select_tensors
+from convai.networks.checkpoints.renames import Converted, RenameTable, find_size, rename, select_tensors
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (
@@ -69,27 +69,25 @@ def read_stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
 def infer_config(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
     """Infer the sizes from shapes; for a missing tensor take NVIDIA's, so that the check of the keys lists it."""
     usual, upsampled = WaveGlowConfig(), "upsample.weight" in tensors
-    flows = [size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
+    flows = [find_size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
     leaving = [i for i in range(1, len(flows)) if flows[i] < flows[i - 1]]
     in_layer, cond_layer = "WN.0.in_layers.0.weight", "WN.0.cond_layers.0.weight"
     return WaveGlowConfig(
-        n_mel_channels=size(tensors, *(("upsample.weight", 0) if upsampled else (cond_layer, 1)), usual.n_mel_channels),
+        n_mel_channels=find_size(
+            tensors, *(("upsample.weight", 0) if upsampled else (cond_layer, 1)), usual.n_mel_channels
+        ),
         n_flows=len(flows) or usual.n_flows,
         n_group=flows[0] if flows else usual.n_group,
         n_early_every=leaving[0] if leaving else max(len(flows), 1),
         n_early_size=flows[leaving[0] - 1] - flows[leaving[0]] if leaving else usual.n_early_size,
         n_layers=count(tensors, r"^WN\.0\.in_layers\.") or usual.n_layers,
-        n_channels=size(tensors, in_layer, 1, usual.n_channels),
-        kernel_size=size(tensors, in_layer, 2, usual.kernel_size),
+        n_channels=find_size(tensors, in_layer, 1, usual.n_channels),
+        kernel_size=find_size(tensors, in_layer, 2, usual.kernel_size),
         conditioning="upsampled" if upsampled else "repeated",
-        conditioning_kernel_size=size(tensors, cond_layer, 2, usual.conditioning_kernel_size),
+        conditioning_kernel_size=find_size(tensors, cond_layer, 2, usual.conditioning_kernel_size),
     )
 
 
 def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
     """Return the length of a list of modules: one more than the highest index after the prefix."""
     return 1 + max((int(match[1]) for key in tensors if (match := re.match(prefix + INDEX, key))), default=-1)
-
-
-def size(tensors: Mapping[str, Tensor], key: str, axis: int, usual: int) -> int:
-    return tensors[key].shape[axis] if key in tensors else usual

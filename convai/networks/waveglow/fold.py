@@ -27,7 +27,7 @@ class FoldedWaveGlow(WaveGlow):
         nn.Module.__init__(self)
         self.config = waveglow.config
         self.convinv = copy.deepcopy(waveglow.convinv)
-        self.upsample = getattr(waveglow, "upsample", None)
+        self.upsample = copy.deepcopy(getattr(waveglow, "upsample", None))
         self.WN = nn.ModuleList(FoldedWN(wavenet) for wavenet in waveglow.WN)
         self.eval().requires_grad_(False)
 
