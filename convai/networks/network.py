@@ -86,6 +86,8 @@ class Interface:
 class Network:
     """How one network is built, read from published files, exported and checked.
 
+    Its functions are named ones of modules, because worker processes get it pickled.
+
     Attributes
     ----------
     module_class : takes one of `configs`, or a configuration of the same class

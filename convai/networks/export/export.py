@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 import tempfile
@@ -83,7 +84,7 @@ class Export:
 
 def hash_sources(network: Network) -> str:
     """Return the digest of the sources that determine an export: all modules of the network and of the exporter."""
-    files = [*network.source_files, *sorted(Path(__file__).parent.glob("*.py"))]
+    files = [*network.source_files, *sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(Network))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

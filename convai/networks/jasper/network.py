@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from convai.description.pipeline import LOG_MEL_FILE
-from convai.networks.jasper.config import CONFIGS
+from convai.networks.jasper.config import CONFIGS, JasperConfig
 from convai.networks.jasper.convert import read
 from convai.networks.jasper.model import Jasper, example_inputs
 from convai.networks.jasper.nemo import read as read_nemo
 from convai.networks.network import Network, SideFile, Tolerance, encode_options
 
-# The options of the features that Jasper was trained on, for the step that computes them.
-LOG_MEL_SIDE_FILE = SideFile(
-    Path("speech_features", "1", LOG_MEL_FILE), lambda _network, config: encode_options(config.log_mel)
-)
+
+def encode_log_mel_options(_module: Jasper, config: JasperConfig) -> bytes:
+    """Encode the options of the features that Jasper was trained on, for the step that computes them."""
+    return encode_options(config.log_mel)
+
+
+LOG_MEL_SIDE_FILE = SideFile(Path("speech_features", "1", LOG_MEL_FILE), encode_log_mel_options)
 
 JASPER = Network(
     "jasper",

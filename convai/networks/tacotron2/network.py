@@ -4,16 +4,19 @@ from pathlib import Path
 
 from convai.description.pipeline import SYMBOLS_FILE
 from convai.networks.network import Network, SideFile, Tolerance, encode_options
-from convai.networks.tacotron2.config import CONFIGS
+from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
 from convai.networks.tacotron2.convert import read
 from convai.networks.tacotron2.loop import split_loop
 from convai.networks.tacotron2.model import Tacotron2, example_inputs
 from convai.networks.tacotron2.nemo import read as read_nemo
 
-# The symbols that Tacotron 2 reads, for the step that spells texts.
-SYMBOLS_SIDE_FILE = SideFile(
-    Path("text_encoder", "1", SYMBOLS_FILE), lambda _network, config: encode_options(config.symbols)
-)
+
+def encode_symbols(_module: Tacotron2, config: Tacotron2Config) -> bytes:
+    """Encode the symbols that Tacotron 2 reads, for the step that spells texts."""
+    return encode_options(config.symbols)
+
+
+SYMBOLS_SIDE_FILE = SideFile(Path("text_encoder", "1", SYMBOLS_FILE), encode_symbols)
 
 TACOTRON2 = Network(
     "tacotron2",
