@@ -113,7 +113,7 @@ def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_mod
 
 
 def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(deployed, capsys):
-    assert main(["generate", "--check", "--model-repository", str(deployed)]) == 0
+    assert main(["generate", "--check", "--profile", "all", "--model-repository", str(deployed)]) == 0
     assert capsys.readouterr().out.count("wiring correct; beside them halver, lookup, scorer") == len(PROFILES)
 
 
