@@ -18,7 +18,7 @@ from convai.networks.export import command as export_command
 from convai.networks.export import formats, torchscript_file
 from convai.networks.export.export import Job, export, installed_export
 from convai.networks.export.parity import ParityError, largest_difference
-from convai.networks.export.plan_file import find_shape_ranges, shape_ranges
+from convai.networks.export.plan_file import find_shape_ranges
 from convai.networks.export.several import export_all
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import BlockConfig, JasperConfig
@@ -195,17 +195,6 @@ def test_invalid_options_are_refused(arguments, message, tmp_path):
         run(tmp_path, *arguments.split())
 
 
-def test_a_plan_takes_the_shapes_of_the_gpu_profiles_buckets():
-    profile = PROFILES["gpu"]
-    inputs = BERT.example_inputs(TINY_CONFIGS["bert"], **BERT.traced_case)
-    ranges = shape_ranges(BERT.interface, inputs, profile)
-    assert ranges.keys() == {"input_ids", "token_type_ids", "attention_mask"}
-    smallest, usual, largest = ranges["input_ids"]
-    assert smallest[0] == usual[0] == 1
-    assert largest[0] == profile.max_batch_size
-    assert largest[1:] == profile.settings["bert"].shapes["input_ids"].largest
-
-
 def waveglow_inputs(config):
     return WAVEGLOW.example_inputs(config, **WAVEGLOW.traced_case)
 
@@ -213,7 +202,9 @@ def waveglow_inputs(config):
 @pytest.mark.parametrize(("config", "n_group"), [("mini", 64), ("waveglow-256", 8)])
 def test_a_plan_takes_the_shapes_of_the_profile_for_its_weights(config, n_group):
     ranges = find_shape_ranges(WAVEGLOW.interface, waveglow_inputs(WAVEGLOW.configs[config]))
+    assert ranges.keys() == {"padded_mel", "z"}
     assert [shape[1] for shape in ranges["z"]] == [n_group] * 3
+    assert [shape[0] for shape in ranges["z"]] == [1, 1, PROFILES["gpu"].max_batch_size]
 
 
 def test_a_plan_of_a_size_without_a_profile_is_refused_with_all_profiles():

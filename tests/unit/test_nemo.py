@@ -325,15 +325,6 @@ def test_a_synthesiser_of_phonemes_reads_phonemes(tmp_path):
     ids = symbol_ids("{HH AW1}, b", table)
     assert [tokens[number] for number in ids] == [" ", "HH", "AW1", ",", " ", "b", " "]
     assert {tokens[table.ids[symbol]] for symbol in SYMBOLS if symbol in table.ids} >= {*stressed, *CONSONANTS}
-    (tmp_path / "words.txt").write_text("HOW  HH AW1\n")
-    (tmp_path / "symbols.json").write_text(
-        json.dumps({"ids": table.ids, "before": [0], "after": [0], "phonemes": True})
-    )
-    files = {"symbols_file": str(tmp_path / "symbols.json"), "pronunciations_file": str(tmp_path / "words.txt")}
-    encoded = TextEncoder(buckets=(32,), **files)(text="How?")
-    assert [tokens[number] for number in encoded["symbol_ids"][: encoded["symbols_length"][0]]] == [
-        *(" ", "HH", "AW1", "?", " ")
-    ]
 
 
 @pytest.mark.parametrize(

@@ -68,25 +68,6 @@ def test_the_file_agrees_with_the_network(tacotron2, loop):
         np.testing.assert_allclose(got_mel, mel.numpy(), atol=1e-3, rtol=0)
 
 
-def test_a_row_of_the_file_is_the_same_alone_and_unpadded_as_in_a_batch(loop):
-    symbol_ids, symbols_length = example_inputs(TINY, 6, 18, seed=3)
-    mel, mel_length = run(loop, symbol_ids, symbols_length)
-    for row, length in enumerate(symbols_length.flatten().tolist()):
-        alone, alone_length = run(loop, symbol_ids[row : row + 1, :length], symbols_length[row : row + 1])
-        assert alone_length.item() == mel_length[row].item()
-        np.testing.assert_allclose(mel[row, :, : alone.shape[2]], alone[0], atol=1e-3, rtol=0)
-        assert not mel[row, :, alone_length.item() :].any()
-
-
-def test_a_row_without_symbols_does_not_influence_others(loop):
-    symbol_ids, symbols_length = example_inputs(TINY, 2, 8)
-    symbol_ids[0], symbols_length[0] = 0, 0
-    mel, mel_length = run(loop, symbol_ids, symbols_length)
-    alone, alone_length = run(loop, symbol_ids[1:], symbols_length[1:])
-    assert mel_length.flatten().tolist() == [0, alone_length.item()]
-    np.testing.assert_allclose(mel[1, :, : alone.shape[2]], alone[0], atol=1e-3, rtol=0)
-
-
 @pytest.mark.parametrize(("symbol", "length"), [(-1, 5), (20, 5), (1, -1), (1, 6)])
 def test_symbol_ids_and_lengths_out_of_range_are_refused_by_the_file(loop, symbol, length):
     symbol_ids = torch.full((1, 5), symbol)

@@ -50,7 +50,7 @@ class TensorUnpickler(pickle.Unpickler):
 
 
 class TensorPickle:
-    """What torch.load asks of a pickle module."""
+    """The interface that torch.load expects of a pickle module."""
 
     Unpickler = TensorUnpickler
 
