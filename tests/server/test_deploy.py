@@ -101,7 +101,7 @@ def test_an_axis_is_variable_if_the_example_files_differ_in_it(deployed):
 def test_a_deployed_model_has_a_configuration_for_every_profile_and_its_device(deployed, profile):
     assert {"halver", "scorer", "lookup"} <= set(models_of(deployed, profile.name))
     (group,) = parse(deployed / "halver" / profile.config_file).instance_group
-    assert group.Kind.Name(group.kind) == profile.machine.kind
+    assert group.Kind.Name(group.kind) == profile.target.kind
 
 
 def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_model(deployed):

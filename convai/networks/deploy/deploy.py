@@ -92,7 +92,7 @@ def deploy(job: Deployment) -> Deployed:
     # In the same folder, because a rename is atomic within one file system only.
     with tempfile.TemporaryDirectory(prefix=".deploy-", dir=job.model_repository) as scratch:
         draft = Path(scratch) / job.name
-        write_configs(draft, interface.step, job.format.engine, job.max_batch_size, joins_requests=not row_influence)
+        write_configs(draft, interface.step, job.format.engine, job.max_batch_size, batches_requests=not row_influence)
         file = draft / "1" / job.format.file_name
         what = f"{job.module} cannot be exported as {job.target}"
         with record_fixed_branches() as branches, silence(), explain_errors(what):

@@ -30,12 +30,12 @@ def check_place(model_repository: Path, name: str, may_replace: bool) -> None:
         raise InvalidArgument(f"{model_repository / name} exists; --replace replaces the whole folder")
 
 
-def write_configs(folder: Path, step: Step, engine: str, max_batch_size: int, joins_requests: bool) -> None:
+def write_configs(folder: Path, step: Step, engine: str, max_batch_size: int, batches_requests: bool) -> None:
     """Write a configuration for every profile; a server starts only if each of its models has one for its profile."""
     (folder / "1").mkdir(parents=True)
-    shared = Settings(engine, joins_requests=joins_requests, parameters=thread_parameters(engine, threads=1))
+    shared = Settings(engine, batches_requests=batches_requests, parameters=thread_parameters(engine, threads=1))
     for profile in PROFILES.values():
-        settings = replace(shared, kind=profile.machine.kind)
+        settings = replace(shared, kind=profile.target.kind)
         own = replace(profile, settings={step.name: settings}, max_batch_size=max_batch_size)
         path = folder / profile.config_file
         path.parent.mkdir(exist_ok=True)
