@@ -114,7 +114,7 @@ def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_mod
 
 def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(deployed, capsys):
     assert main(["generate", "--check", "--profile", "all", "--model-repository", str(deployed)]) == 0
-    assert capsys.readouterr().out.count("wiring correct; beside them halver, lookup, scorer") == len(PROFILES)
+    assert capsys.readouterr().out.count("wiring correct; other models: halver, lookup, scorer") == len(PROFILES)
 
 
 def test_the_repositorys_check_reads_deployed_models_too(deployed, capsys):
@@ -205,7 +205,7 @@ def test_a_network_that_cannot_be_deployed_is_refused_in_one_line(refusal, modul
         (("--name", "../model"), "--name: expected letters"),
         (("--model-repository", "nowhere"), "no folder nowhere"),
         (("--inputs", "nowhere.npz"), "nowhere.npz"),
-        (("--inputs", __file__), "is no npz file"),
+        (("--inputs", __file__), "is not a valid npz file"),
     ],
 )
 def test_an_invalid_option_is_refused_in_one_line(refusal, options, words):
@@ -221,7 +221,7 @@ def test_an_invalid_option_is_refused_in_one_line(refusal, options, words):
         ({"x": ROWS[:0]}, "expected the batch axis first"),
         ({"x": ROWS[:, 0]}, "only a batch axis"),
         ({"x": np.array([["a"]])}, "dtype <U1, which PyTorch lacks"),
-        ({"x": np.array([[None]])}, "no npz file of plain arrays"),
+        ({"x": np.array([[None]])}, "not a valid npz file of plain arrays"),
         ({"x": ROWS.astype(complex)}, "torch.complex128"),
     ],
 )

@@ -187,7 +187,7 @@ def test_an_option_is_used_and_recorded():
         ("--network waveglow --set n_flows=1.5", "n_flows: expected a value of type int, got 1.5"),
         ("--network jasper --config huge", "expected a configuration of mini, small, jasper10x5dr.*, got 'huge'"),
         ("--network waveglow --format torchscript", "expected onnx or tensorrt for waveglow, got torchscript"),
-        (f"--network bert --weights {__file__}", "test_export.py is no safetensors file"),
+        (f"--network bert --weights {__file__}", "test_export.py is not a valid safetensors file"),
     ],
 )
 def test_invalid_options_are_refused(arguments, message, tmp_path):
