@@ -40,7 +40,7 @@ COMMANDS = {
     "deploy": Command(
         "convai.networks.deploy.command", "export your own PyTorch network into the model repository", "cpu"
     ),
-    "weights": Command("convai.networks.checkpoints.command", "inspect checkpoints", "export"),
+    "weights": Command("convai.networks.checkpoints.command", "print what a file of weights holds", "export"),
 }
 # Extras of packages that only some options of a command need.
 OPTION_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}

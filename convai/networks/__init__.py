@@ -1,1 +1,1 @@
-"""The four networks, one folder each, and what is done with them: exported, read, deployed, trained."""
+"""The four networks, one folder each, the readers of their checkpoints, and their export and deployment."""

@@ -9,18 +9,16 @@ from support.triton_requests import infer
 from convai.__main__ import main
 from convai.backends.management.launcher import Server
 from convai.backends.management.repository import models_of
-from convai.description.config_files import DEFAULT_PROFILE
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
 from convai.generator.render import render, write
 from convai.networks.export.formats import FORMATS
 
-PROFILES_OF_A_CPU = [name for name, profile in PROFILES.items() if profile.machine.kind == "KIND_CPU"]
 ROWS = np.array([[4, 1, 0], [0, -1, -2], [1, 1, 1]], np.float32)
 
 
 def deploy(repository, module, to, *options, name="model", **arrays):
-    """Exit status of the command; every keyword is an array of the example file."""
+    """Run the command and return its status; every keyword is an array of the example file."""
     example = repository.parent / f"{name}.npz"
     np.savez(example, **(arrays or {"x": ROWS}))
     command = ["deploy", "--module", module, "--to", to, "--name", name, "--model-repository", str(repository)]
@@ -40,9 +38,9 @@ def repository(tmp_path):
 
 @pytest.fixture
 def refusal(repository, capfd):
-    """Deploys what must be refused, and returns the one sentence that says why."""
+    """A function that deploys what must be refused, and returns the one line of the error."""
 
-    def refused(module, to="torchscript-trace", *options, **arrays):
+    def deploy_and_return_error(module, to="torchscript-trace", *options, **arrays):
         capfd.readouterr()
         before = sorted(repository.rglob("*"))
         assert deploy(repository, module, to, *options, **arrays) == 1
@@ -51,12 +49,12 @@ def refusal(repository, capfd):
         assert not out and err.count("\n") == 1 and err.startswith("convai deploy: ")
         return err
 
-    return refused
+    return deploy_and_return_error
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory):
-    """The pipeline's repository (without its networks) with a scripted, a traced and an ONNX model beside it."""
+    """The pipeline's repository (without its networks) with a scripted, a traced and an ONNX model."""
     repository = tmp_path_factory.mktemp("deployed") / "repository"
     write(render(), repository)
     longer = repository.parent / "longer.npz"
@@ -85,16 +83,12 @@ def test_a_scripted_model_keeps_its_loop_in_the_server(client):
     assert outputs["count__1"].tolist() == [[2], [6]]
 
 
-def test_a_traced_model_answers_in_the_server(client):
+def test_a_traced_and_an_onnx_model_run_in_the_server(client):
     outputs = infer(client, "scorer", x=np.array([[1, 2, 3], [-1, 0, 0]], np.float32))
 
     assert outputs["score__0"].tolist() == [[12], [-2]]
     assert outputs["is_positive__1"].tolist() == [[True], [False]]
-
-
-def test_an_onnx_model_answers_in_the_server(client):
     outputs = infer(client, "lookup", index=np.array([3, 2]), mask=np.array([1, 0], np.float32))
-
     assert outputs["output"].tolist() == [[30, 0]]
 
 
@@ -103,29 +97,24 @@ def test_an_axis_is_variable_if_the_example_files_differ_in_it(deployed):
     assert parse(deployed / "scorer" / "config.pbtxt").input[0].dims == [3]
 
 
-def test_a_deployed_model_has_a_configuration_for_every_profile(deployed):
-    for profile in PROFILES:
-        assert {"halver", "scorer", "lookup"} <= set(models_of(deployed, profile))
-
-
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_a_deployed_model_runs_where_the_profiles_machine_has_its_networks(deployed, profile):
+def test_a_deployed_model_has_a_configuration_for_every_profile_and_its_device(deployed, profile):
+    assert {"halver", "scorer", "lookup"} <= set(models_of(deployed, profile.name))
     (group,) = parse(deployed / "halver" / profile.config_file).instance_group
-    assert group.Kind.Name(group.kind) == profile.machine.kind
+    assert group.Kind.Name(group.kind) == profile.target.kind
 
 
-@pytest.mark.parametrize("profile", sorted(set(PROFILES_OF_A_CPU) - {DEFAULT_PROFILE}))
-def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_model(deployed, profile):
+def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_model(deployed):
     with (
-        Server(deployed, profile=profile, models=["halver"]) as server,
+        Server(deployed, profile="cpu-onnx", models=["halver"]) as server,
         triton.InferenceServerClient(server.grpc_address) as client,
     ):
         assert infer(client, "halver", x=np.array([[4, 1]], np.float32))["count__1"].tolist() == [[2]]
 
 
 def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(deployed, capsys):
-    assert main(["generate", "--check", "--model-repository", str(deployed)]) == 0
-    assert capsys.readouterr().out.count("wiring correct; beside them halver, lookup, scorer") == len(PROFILES)
+    assert main(["generate", "--check", "--profile", "all", "--model-repository", str(deployed)]) == 0
+    assert capsys.readouterr().out.count("wiring correct; other models: halver, lookup, scorer") == len(PROFILES)
 
 
 def test_the_repositorys_check_reads_deployed_models_too(deployed, capsys):
@@ -154,7 +143,7 @@ def test_a_trace_that_lost_a_branch_is_refused_with_the_row_and_the_line(refusal
     assert "--to torchscript-script" in error
 
 
-def test_a_trace_that_may_have_lost_a_branch_is_refused_unless_the_user_vouches(repository, refusal):
+def test_a_trace_that_may_have_lost_a_branch_is_refused_unless_allowed(repository, refusal):
     assert "--allow-fixed-branches" in refusal(networks("Brancher"), x=np.abs(ROWS))
     assert deploy(repository, networks("Brancher"), "torchscript-trace", "--allow-fixed-branches", x=np.abs(ROWS)) == 0
 
@@ -163,10 +152,10 @@ def test_a_trace_that_works_at_one_batch_size_only_is_refused(refusal):
     assert "fails on row 0 of model.npz alone" in refusal(networks("BakedBatch"), "torchscript-trace")
 
 
-def test_requests_are_joined_unless_rows_influence_each_other(repository, deployed, capsys):
+def test_requests_are_batched_unless_rows_influence_each_other(repository, deployed, capsys):
     assert deploy(repository, networks("BatchCentred"), "torchscript-trace") == 0
 
-    assert "3 rows of model.npz change the answer to row 0 by " in capsys.readouterr().out
+    assert "in the batch of 3 rows of model.npz, the outputs of row 0 change by " in capsys.readouterr().out
     assert not parse(repository / "model" / "config.pbtxt").HasField("dynamic_batching")
     assert parse(deployed / "halver" / "config.pbtxt").HasField("dynamic_batching")
 
@@ -189,37 +178,37 @@ def test_a_factory_is_found_in_the_current_directory(repository, tmp_path, monke
 @pytest.mark.parametrize(
     ("module", "to", "words"),
     [
-        ("support.deployable_networks", "onnx", "allowed is package:factory"),
+        ("support.deployable_networks", "onnx", "expected package:factory"),
         ("no_such_module:build", "onnx", "no module named 'no_such_module'"),
         (networks("Nothing"), "onnx", "has no attribute 'Nothing'"),
         (networks("crashing"), "onnx", r"RuntimeError: no weights \(deployable_networks.py, line \d+\)"),
-        ("builtins:dict", "onnx", "returned a dict; allowed is a torch.nn.Module"),
+        ("builtins:dict", "onnx", "expected a torch.nn.Module, got a dict"),
         (networks("Multiplier"), "onnx", r"forward failed on row 0 .* cannot be multiplied .*_networks.py, line \d+\)"),
-        (networks("Mapper"), "onnx", "returned a dict; allowed are a tensor or a tuple of tensors"),
+        (networks("Mapper"), "onnx", "expected a tensor or a tuple of tensors, got a dict"),
         (networks("WithoutDimension"), "onnx", r"only a batch axis; .* \[rows, 1\]"),
         (networks("Unscriptable"), "torchscript-script", r"cannot be exported as torchscript-script: .*line \d+\)"),
         (networks("Brancher"), "onnx", r"cannot be exported as onnx: .*data-dependent.*_networks.py, line \d+\)"),
     ],
 )
-def test_a_network_that_cannot_be_deployed_is_refused_in_a_sentence(refusal, module, to, words):
+def test_a_network_that_cannot_be_deployed_is_refused_in_one_line(refusal, module, to, words):
     assert re.search(words, refusal(module, to), re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--max-batch-size", 0), "--max-batch-size must be at least 1, got 0"),
-        (("--tolerance", 0), "--tolerance must be positive"),
-        (("--outputs", "a", "b"), "--outputs names 2 (a, b), but forward returns 1"),
-        (("--outputs", "x"), "all must differ"),
+        (("--max-batch-size", 0), "--max-batch-size: expected at least 1, got 0"),
+        (("--tolerance", 0), "--tolerance: expected a positive number"),
+        (("--outputs", "a", "b"), "--outputs: expected 1 names, got 2 (a, b)"),
+        (("--outputs", "x"), "--outputs: expected names that differ"),
         (("--name", "jasper"), "jasper belongs to the pipeline"),
-        (("--name", "../model"), "allowed are letters"),
+        (("--name", "../model"), "--name: expected letters"),
         (("--model-repository", "nowhere"), "no folder nowhere"),
         (("--inputs", "nowhere.npz"), "nowhere.npz"),
-        (("--inputs", __file__), "is no npz file"),
+        (("--inputs", __file__), "is not a valid npz file"),
     ],
 )
-def test_a_bad_option_is_refused_in_a_sentence(refusal, options, words):
+def test_an_invalid_option_is_refused_in_one_line(refusal, options, words):
     assert words in refusal(networks("Brancher"), "torchscript-trace", *options)
 
 
@@ -228,19 +217,13 @@ def test_a_bad_option_is_refused_in_a_sentence(refusal, options, words):
     [
         ({"y": ROWS}, "holds y, forward takes x"),
         ({"x": ROWS, "y": ROWS}, "holds x, y, forward takes x"),
-        ({"x": np.float32(1)}, "axis 0 must be the batch axis"),
-        ({"x": ROWS[:0]}, "axis 0 must be the batch axis"),
+        ({"x": np.float32(1)}, "expected the batch axis first"),
+        ({"x": ROWS[:0]}, "expected the batch axis first"),
         ({"x": ROWS[:, 0]}, "only a batch axis"),
-        ({"x": np.array([["a"]])}, "dtype <U1, which PyTorch has not"),
-        ({"x": np.array([[None]])}, "no npz file of plain arrays"),
+        ({"x": np.array([["a"]])}, "dtype <U1, which PyTorch lacks"),
+        ({"x": np.array([[None]])}, "not a valid npz file of plain arrays"),
         ({"x": ROWS.astype(complex)}, "torch.complex128"),
     ],
 )
-def test_bad_examples_are_refused_in_a_sentence(refusal, arrays, words):
+def test_invalid_examples_are_refused_in_one_line(refusal, arrays, words):
     assert words in refusal(networks("BatchCentred"), "torchscript-trace", **arrays)
-
-
-def test_inputs_of_different_length_are_refused(refusal):
-    error = refusal(networks("Lookup"), "onnx", index=np.array([[0], [1]]), mask=np.ones((1, 1), np.float32))
-
-    assert "index [2, 1], mask [1, 1]" in error

@@ -1,4 +1,4 @@
-"""Small networks to deploy, some of which must not be."""
+"""Small networks to deploy, some of which must be refused."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Halver(nn.Module):
-    """Halves each row until none of its values is above 1, and counts how often: a loop that depends on the data."""
+    """Halves each row until all its values are at most 1, and counts the halvings: a data-dependent loop."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         count = torch.zeros(x.shape[0], 1, dtype=torch.int32)
@@ -41,7 +41,7 @@ def fixed_scorer() -> Scorer:
 
 
 class Lookup(nn.Module):
-    """Looks up ten times the index, but for masked ones."""
+    """Looks up ten times the index, and zero for masked ones."""
 
     def forward(self, index: Tensor, mask: Tensor) -> Tensor:
         return 10.0 * torch.arange(4, dtype=torch.float32)[index] * mask

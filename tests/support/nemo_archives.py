@@ -1,4 +1,4 @@
-"""Archives as NVIDIA NeMo writes them: the members, the keys of its state dicts, the options of its configurations."""
+"""Archives as NVIDIA NeMo writes them: members, keys of state dicts, options of configurations."""
 
 import io
 import re
@@ -9,7 +9,7 @@ import yaml
 
 from convai.audio.voice_mel import filterbank
 from convai.description.pipeline import LABELS
-from convai.networks.jasper.nemo import filters
+from convai.networks.jasper.nemo import make_filters
 
 ASR, TTS = "nemo.collections.asr.modules", "nemo.collections.tts.modules"
 FILTERBANK = "nemo.collections.asr.parts.preprocessing.features.FilterbankFeatures"
@@ -53,8 +53,8 @@ def block(config):
     return options | ({"separable": True} if config.separable else {})
 
 
-def listener_config(config, labels=LABELS):
-    """Of a Jasper or QuartzNet."""
+def recogniser_config(config, labels=LABELS):
+    """The configuration of a Jasper or QuartzNet."""
     return {
         "target": "nemo.collections.asr.models.ctc_models.EncDecCTCModel",
         "nemo_version": "2.7.3",
@@ -78,8 +78,8 @@ def listener_config(config, labels=LABELS):
     }  # fmt: skip
 
 
-def listener_tensors(network):
-    tensors = {"preprocessor.featurizer.fb": torch.from_numpy(filters())[None]}
+def recogniser_tensors(network):
+    tensors = {"preprocessor.featurizer.fb": torch.from_numpy(make_filters())[None]}
     for key, tensor in network.state_dict().items():
         masked = "conv." if tensor.dim() == 3 and key.startswith("encoder.") else ""
         key = re.sub(r"^encoder\.layers\.(\d+)\.conv\.(\d+)\.", rf"encoder.encoder.\1.mconv.\2.{masked}", key)
@@ -103,14 +103,14 @@ def vocoder_config(config):
 
 
 def vocoder_tensors(tensors):
-    """From a state dict with weight norm and one conditioning layer per flow."""
+    """Rename a state dict with weight norm and one conditioning layer per flow."""
     named = {f"waveglow.{key}".replace("waveglow.WN.", "waveglow.wavenet."): one for key, one in tensors.items()}
     inverse = {"waveglow.convinv.0.inv_conv.weight": torch.zeros_like(named["waveglow.convinv.0.conv.weight"])}
     return named | inverse | {"audio_to_melspec_precessor.fb": torch.from_numpy(filterbank())[None]}
 
 
-def speaker_config(config, **symbols):
-    """Of a Tacotron 2; `symbols` are labels or a text_tokenizer."""
+def synthesiser_config(config, **symbols):
+    """The configuration of a Tacotron 2; `symbols` are labels or a text_tokenizer."""
     return symbols | {
         "target": "nemo.collections.tts.models.tacotron2.Tacotron2Model",
         "preprocessor": VOICE | {"exact_pad": True, "use_grads": False},
@@ -137,6 +137,6 @@ def speaker_config(config, **symbols):
     }  # fmt: skip
 
 
-def speaker_tensors(network):
+def synthesiser_tensors(network):
     named = {re.sub(r"^embedding\.", "text_embedding.", key): one for key, one in network.state_dict().items()}
     return named | {"audio_to_melspec_precessor.fb": torch.from_numpy(filterbank())[None]}

@@ -1,4 +1,4 @@
-"""Tacotron 2's decoder step as the papers write it: what the network's own step is measured and tested against."""
+"""Tacotron 2's decoder step as the papers write it, the reference for the network's own step."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from convai.networks.tacotron2.decoder_step import DecoderState, PreparedText
 
 
 class TextbookDecoder(Decoder):
-    """Computes every product at every step but the attention keys. `DecoderState.read` holds the attention context."""
+    """Computes every product but the attention keys at every step. `DecoderState.context_terms` holds the context."""
 
     def initial_state(self, text: PreparedText) -> DecoderState:
         batch = text.memory.size(0)
@@ -19,12 +19,12 @@ class TextbookDecoder(Decoder):
         context = text.memory.new_zeros(batch, self.context_dim)
         return DecoderState(attention, attention, decoder, decoder, weights, weights, context)
 
-    def see(self, prenet: Tensor) -> Tensor:
+    def project_prenet(self, prenet: Tensor) -> Tensor:
         return prenet
 
-    def step(self, seen: Tensor, state: DecoderState, text: PreparedText) -> tuple[Tensor, Tensor, DecoderState]:
+    def step(self, inputs: Tensor, state: DecoderState, text: PreparedText) -> tuple[Tensor, Tensor, DecoderState]:
         attention_hidden, attention_cell = self.attention_rnn(
-            torch.cat((seen, state.read), 1), (state.attention_hidden, state.attention_cell)
+            torch.cat((inputs, state.context_terms), 1), (state.attention_hidden, state.attention_cell)
         )
         attention_hidden = F.dropout(attention_hidden, self.p_attention_dropout, self.training)
         weights = self.attend(attention_hidden, state, text)

@@ -1,4 +1,4 @@
-"""Tacotron 2 in sizes that a test can wait for."""
+"""A Tacotron 2 small enough for unit tests."""
 
 import torch
 
@@ -23,7 +23,7 @@ TINY = Tacotron2Config(
 
 
 def network(config=TINY, gate_bias=-100.0):
-    """Weights twice as large as usual, so that what is heard differs much from row to row and from step to step."""
+    """Build a network with weights twice as large as usual, so that rows and steps differ much."""
     torch.manual_seed(1)
     tacotron2 = Tacotron2(config).eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""WaveGlow in sizes that a test can wait for."""
+"""A WaveGlow small enough for unit tests."""
 
 import copy
 from dataclasses import replace
@@ -24,7 +24,7 @@ UPSAMPLED = replace(REPEATED, n_group=8, n_early_size=2, conditioning="upsampled
 
 
 def network(config):
-    """A network whose couplings do something, which they learn only in training."""
+    """Build a network whose couplings differ from the identity that they start as."""
     torch.manual_seed(2)
     waveglow = WaveGlow(config).eval()
     for wavenet in waveglow.WN:
@@ -33,7 +33,7 @@ def network(config):
 
 
 def with_weight_norm(waveglow):
-    """The network as NVIDIA trains it: weight norm on every layer of WN but `end`, with norms of its own."""
+    """Copy the network as NVIDIA trains it: weight norm on every layer of WN but `end`, with other norms."""
     published = copy.deepcopy(waveglow)
     for wavenet in published.WN:
         for layer in (wavenet.start, *wavenet.in_layers, *wavenet.cond_layers, *wavenet.res_skip_layers):
@@ -43,7 +43,7 @@ def with_weight_norm(waveglow):
 
 
 def with_fused_conditioning(tensors):
-    """The same state dict with the conditioning of all layers of a flow in one, as newer files keep it."""
+    """Join the conditioning of all layers of a flow, as newer files store it."""
     fused = {name: tensor for name, tensor in tensors.items() if "cond_layers" not in name}
     for flow in range(UPSAMPLED.n_flows):
         for part in ("weight_g", "weight_v", "bias"):

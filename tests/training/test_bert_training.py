@@ -10,7 +10,7 @@ from support.places import ROOT
 from convai.backends.steps.qa_tokenizer import load_tokenizer, make_windows, split_pieces
 from convai.networks.bert.config import CONFIGS, BertConfig
 from convai.networks.bert.model import Bert
-from convai.networks.checkpoints.compact import SCALE_SUFFIX, load
+from convai.networks.checkpoints.quantised import SCALE_SUFFIX, load
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
 from training.bert import train

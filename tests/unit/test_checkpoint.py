@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from convai.errors import InvalidArgument
 from convai.networks.bert.model import Bert, BertConfig
 from convai.networks.checkpoints import command as weights_command
 from convai.networks.checkpoints.checkpoint import read_checkpoint
-from convai.networks.checkpoints.compact import save
+from convai.networks.checkpoints.quantised import save
 from convai.networks.checkpoints.renames import rename
 from convai.networks.export import command as export_command
 from convai.networks.jasper.config import residual_blocks
@@ -44,13 +45,13 @@ def bert_tensors():
     return Bert(BERT).state_dict()
 
 
-def stored(path, contents):
+def save_contents(path, contents):
     torch.save(contents, path)
     return path
 
 
 def first_version(tensors):
-    """Key names of the file that NVIDIA published first, with the preprocessing it carries along."""
+    """Rename to the keys of the file that NVIDIA published first, with its preprocessing."""
     names = (
         (r"^encoder\.layers\.", "jasper_encoder.encoder."),
         (r"^decoder\.layers\.", "jasper_decoder.decoder_layers."),
@@ -65,76 +66,72 @@ def hugging_face(tensors):
 
 def assert_reads(path, network, layout, config, tensors):
     checkpoint = read_checkpoint(path)
-    assert checkpoint.network == network
-    assert checkpoint.reading.layout == layout
-    assert checkpoint.reading.config == config
+    assert checkpoint.network.name == network
+    assert checkpoint.converted.layout == layout
+    assert checkpoint.converted.config == config
     weights = checkpoint.weights()
     assert weights.tensors.keys() == tensors.keys()
     for key, tensor in tensors.items():
         torch.testing.assert_close(weights.tensors[key], tensor)
 
 
-def test_jasper_of_the_first_version_is_read(jasper_tensors, tmp_path):
-    path = stored(tmp_path / "jasper_fp16.pt", {"state_dict": first_version(jasper_tensors), "epoch": 1, "step": 2})
-    assert_reads(path, "jasper", "NVIDIA DeepLearningExamples, Jasper v1", JASPER, jasper_tensors)
-
-
-def test_jasper_of_the_second_version_is_read_when_it_has_no_averaged_weights(jasper_tensors, tmp_path):
-    path = stored(tmp_path / "jasper.pt", {"state_dict": jasper_tensors, "ema_state_dict": None, "best_wer": 0.1})
-    assert_reads(path, "jasper", "NVIDIA DeepLearningExamples, Jasper v2", JASPER, jasper_tensors)
-
-
-def test_jaspers_averaged_weights_are_preferred(jasper_tensors, tmp_path):
-    averaged = {key: tensor + 1 for key, tensor in jasper_tensors.items()}
-    path = stored(tmp_path / "jasper.pt", {"state_dict": jasper_tensors, "ema_state_dict": averaged})
-    layout = "NVIDIA DeepLearningExamples, Jasper v2, averaged weights (EMA)"
-    assert_reads(path, "jasper", layout, JASPER, averaged)
+@pytest.mark.parametrize(
+    ("contents", "layout"),
+    [
+        (lambda tensors: {"state_dict": first_version(tensors), "epoch": 1, "step": 2}, "v1"),
+        (lambda tensors: {"state_dict": tensors, "ema_state_dict": None, "best_wer": 0.1}, "v2"),
+        (lambda tensors: {"state_dict": {}, "ema_state_dict": tensors}, "v2, averaged weights (EMA)"),
+    ],
+)
+def test_each_version_of_jasper_is_read(contents, layout, jasper_tensors, tmp_path):
+    path = save_contents(tmp_path / "jasper.pt", contents(jasper_tensors))
+    assert_reads(path, "jasper", f"NVIDIA DeepLearningExamples, Jasper {layout}", JASPER, jasper_tensors)
 
 
 @pytest.mark.parametrize(
     ("contents", "layout"), [(lambda t: {"model": t, "step": 3}, "under the key `model`"), (dict, "bare")]
 )
 def test_bert_of_nvidia_is_read_with_its_padded_vocabulary(contents, layout, bert_tensors, tmp_path):
-    path = stored(tmp_path / "bert_qa.pt", contents(bert_tensors))
+    path = save_contents(tmp_path / "bert_qa.pt", contents(bert_tensors))
     assert_reads(path, "bert", f"NVIDIA DeepLearningExamples, BERT {layout}", BERT, bert_tensors)
 
 
 def test_bert_of_hugging_face_is_read_as_safetensors_and_as_bin(bert_tensors, tmp_path):
     tensors = hugging_face(bert_tensors)
     save_file(tensors, tmp_path / "model.safetensors")
-    for path in (tmp_path / "model.safetensors", stored(tmp_path / "pytorch_model.bin", tensors)):
+    for path in (tmp_path / "model.safetensors", save_contents(tmp_path / "pytorch_model.bin", tensors)):
         assert_reads(path, "bert", "Hugging Face, BertForQuestionAnswering", BERT, bert_tensors)
 
 
 def test_bert_without_a_pooler_and_with_old_names_of_the_norm_is_read(bert_tensors, tmp_path):
     tensors = {key: tensor for key, tensor in bert_tensors.items() if "pooler" not in key}
     old = rename(tensors, ((r"LayerNorm\.weight$", "LayerNorm.gamma"), (r"LayerNorm\.bias$", "LayerNorm.beta")))
-    reading = read_checkpoint(stored(tmp_path / "bert.pt", old)).reading
-    assert reading.tensors.keys() == tensors.keys()
-    assert not reading.config.has_pooler
+    converted = read_checkpoint(save_contents(tmp_path / "bert.pt", old)).converted
+    assert converted.tensors.keys() == tensors.keys()
+    assert not converted.config.has_pooler
 
 
 def test_heads_come_from_the_config_beside_the_file(bert_tensors, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"num_attention_heads": 4, "hidden_act": "gelu"}))
-    path = stored(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors))
-    assert read_checkpoint(path).reading.config.num_attention_heads == 4
+    path = save_contents(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors))
+    assert read_checkpoint(path).converted.config.num_attention_heads == 4
 
 
-def test_a_bert_that_works_otherwise_is_refused(bert_tensors, tmp_path):
+def test_a_bert_with_another_activation_is_refused(bert_tensors, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"hidden_act": "relu"}))
-    with pytest.raises(ValueError, match="hidden_act must be 'gelu', got 'relu'"):
-        read_checkpoint(stored(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors)))
+    with pytest.raises(InvalidArgument, match="hidden_act: expected 'gelu', got 'relu'"):
+        read_checkpoint(save_contents(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors)))
 
 
-def test_minilm_has_twelve_heads_without_being_told(tmp_path):
+def test_minilm_has_twelve_heads_without_a_config(tmp_path):
     config = BertConfig(vocab_size=8, num_hidden_layers=1, intermediate_size=8, max_position_embeddings=4)
-    path = stored(tmp_path / "minilm.bin", hugging_face(Bert(config).state_dict()))
-    assert read_checkpoint(path).reading.config == config
+    path = save_contents(tmp_path / "minilm.bin", hugging_face(Bert(config).state_dict()))
+    assert read_checkpoint(path).converted.config == config
 
 
 def test_mixed_dtypes_are_counted_and_cast(jasper_tensors, tmp_path):
     mixed = {key: tensor.half() if ".conv.0." in key else tensor for key, tensor in jasper_tensors.items()}
-    checkpoint = read_checkpoint(stored(tmp_path / "jasper.pt", {"state_dict": mixed}))
+    checkpoint = read_checkpoint(save_contents(tmp_path / "jasper.pt", {"state_dict": mixed}))
     assert checkpoint.dtypes.keys() == {"float16", "float32", "int64"}
     assert {tensor.dtype for tensor in checkpoint.weights().tensors.values()} == {torch.float32, torch.int64}
 
@@ -146,8 +143,8 @@ def test_every_key_that_does_not_fit_is_listed(network, jasper_tensors, bert_ten
     del tensors[missing]
     tensors[misshapen] = torch.zeros(1, 2, 3)
     tensors["surplus.weight"] = torch.zeros(1)
-    with pytest.raises(ValueError) as raised:
-        read_checkpoint(stored(tmp_path / "broken.pt", tensors))
+    with pytest.raises(InvalidArgument) as raised:
+        read_checkpoint(save_contents(tmp_path / "broken.pt", tensors))
     assert re.search(
         rf"missing {missing}\n.*unexpected surplus.weight\n.*{misshapen} has shape \(1, 2, 3\)", str(raised.value)
     )
@@ -155,15 +152,18 @@ def test_every_key_that_does_not_fit_is_listed(network, jasper_tensors, bert_ten
 
 @pytest.mark.parametrize(
     ("contents", "message"),
-    [({"resnet.weight": torch.zeros(1)}, "of no known network"), ([torch.zeros(1)], "holds list")],
+    [
+        ({"resnet.weight": torch.zeros(1)}, "expected a checkpoint of .*, got one whose first keys are resnet.weight"),
+        ([torch.zeros(1)], "expected a dictionary of tensors, got list"),
+    ],
 )
 def test_a_file_of_something_else_is_refused(contents, message, tmp_path):
-    with pytest.raises(ValueError, match=message):
-        read_checkpoint(stored(tmp_path / "other.pt", contents))
+    with pytest.raises(InvalidArgument, match=message):
+        read_checkpoint(save_contents(tmp_path / "other.pt", contents))
 
 
 def test_two_keys_for_one_tensor_are_refused():
-    with pytest.raises(ValueError, match="both stand for a"):
+    with pytest.raises(InvalidArgument, match="both become a"):
         rename({"a": torch.zeros(1), "module.a": torch.zeros(1)}, ((r"^module\.", ""),))
 
 
@@ -173,22 +173,18 @@ def run(command, *arguments):
     command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def test_export_finds_out_what_a_checkpoint_is(jasper_tensors, tmp_path, capsys):
-    path = stored(tmp_path / "jasper.pt", {"state_dict": first_version(jasper_tensors)})
+def test_export_finds_the_network_of_a_checkpoint_and_refuses_another_name(jasper_tensors, tmp_path, capsys):
+    path = save_contents(tmp_path / "jasper.pt", {"state_dict": first_version(jasper_tensors)})
     run(export_command, "--checkpoint", path, "--format", "torchscript", "--model-repository", tmp_path)
     assert f"{path}: NVIDIA DeepLearningExamples, Jasper v1\njasper    tiny, torchscript" in capsys.readouterr().out
     assert (tmp_path / "jasper" / "1" / "model.pt").is_file()
-
-
-def test_export_refuses_a_checkpoint_of_another_network_than_named(jasper_tensors, tmp_path):
-    path = stored(tmp_path / "jasper.pt", {"state_dict": jasper_tensors})
-    with pytest.raises(ValueError, match="is of jasper; --network says bert"):
+    with pytest.raises(InvalidArgument, match="jasper.pt is of jasper, got bert"):
         run(export_command, "--checkpoint", path, "--network", "bert", "--model-repository", tmp_path)
 
 
-def test_inspect_says_what_a_file_holds(bert_tensors, tmp_path, capsys):
+def test_the_contents_of_a_file_are_printed(bert_tensors, tmp_path, capsys):
     save(tmp_path / "bert.safetensors", bert_tensors, int8=["bert.embeddings.word_embeddings.weight"])
-    run(weights_command, "inspect", tmp_path / "bert.safetensors")
+    run(weights_command, tmp_path / "bert.safetensors")
     printed = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert printed["network"] == "bert, custom"
     assert "hidden_size 64, num_hidden_layers 2" in printed["config"]

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from convai.errors import InvalidArgument
 from convai.networks.jasper.config import residual_blocks
 from convai.networks.jasper.model import CONFIGS, BlockConfig, Jasper, JasperConfig, example_inputs
 
@@ -46,10 +47,10 @@ def test_keys_are_those_of_nvidias_checkpoints(full_size):
     assert state_dict["decoder.layers.0.bias"].shape == (29,)
 
 
-def test_every_residual_block_reads_all_earlier_panes(full_size):
+def test_every_residual_block_reads_all_dense_residual_inputs(full_size):
     widths = [
-        full_size.state_dict()[f"encoder.layers.10.res.{pane}.0.weight"].shape[1]
-        for pane in range(len(full_size.encoder.layers[10].res))
+        full_size.state_dict()[f"encoder.layers.10.res.{index}.0.weight"].shape[1]
+        for index in range(len(full_size.encoder.layers[10].res))
     ]
     assert widths == [256, 256, 256, 384, 384, 512, 512, 640, 640, 768]
 
@@ -81,13 +82,13 @@ def test_channels_last_as_in_training_compute_the_same(jasper):
 
 
 @torch.inference_mode()
-def test_a_row_hears_the_same_alone_and_unpadded_as_beside_longer_neighbours(jasper):
+def test_a_row_is_recognised_the_same_alone_and_unpadded_as_in_a_batch(jasper):
     features, features_length = example_inputs(TINY, batch=6, length=50, seed=1)
     log_probs, log_probs_length = jasper(features, features_length)
     for row, frames in enumerate(features_length[:, 0].tolist()):
         alone, _ = jasper(features[row : row + 1, :, : max(frames, 1)], features_length[row : row + 1])
-        heard = log_probs[row, : log_probs_length[row]]
-        torch.testing.assert_close(heard, alone[0, : len(heard)], atol=1e-5, rtol=0)
+        batched = log_probs[row, : log_probs_length[row]]
+        torch.testing.assert_close(batched, alone[0, : len(batched)], atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()
@@ -108,13 +109,13 @@ def test_silence_of_length_zero_has_no_log_probs(jasper):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filters": 8, "kernel_size": 4}, "kernel_size must be odd"),
-        ({"filters": 8, "kernel_size": 5, "stride": 2, "repeat": 2}, "stride must be 1"),
-        ({"filters": 0, "kernel_size": 5}, "filters must be at least 1"),
+        ({"filters": 8, "kernel_size": 4}, "kernel_size: expected an odd number"),
+        ({"filters": 8, "kernel_size": 5, "stride": 2, "repeat": 2}, "stride: expected 1"),
+        ({"filters": 0, "kernel_size": 5}, "filters: expected at least 1"),
     ],
 )
-def test_impossible_blocks_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_invalid_blocks_are_refused(arguments, message):
+    with pytest.raises(InvalidArgument, match=message):
         BlockConfig(**arguments)
 
 
@@ -129,5 +130,5 @@ def test_a_decoder_that_upsamples_makes_up_for_a_second_halving():
 
 
 def test_upsampling_that_does_not_divide_the_stride_is_refused():
-    with pytest.raises(ValueError, match="upsampling must divide the blocks' stride 2, got 3"):
+    with pytest.raises(InvalidArgument, match="upsampling: expected a divisor of the blocks' stride 2, got 3"):
         JasperConfig(blocks=(BlockConfig(8, 5, stride=2),), upsampling=3)

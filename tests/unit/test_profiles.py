@@ -21,10 +21,10 @@ from convai.generator.settings import Settings, ShapeRange, thread_parameters
 from convai.generator.shapes import network_shapes
 from convai.generator.targets import CPU, GPU, Buckets
 from convai.generator.weight_sets import WeightSet, read_weight_set
-from convai.networks.jasper import log_mel_file
 from convai.networks.jasper.config import BlockConfig, JasperConfig
-from convai.networks.tacotron2 import symbols_file
+from convai.networks.jasper.network import LOG_MEL_SIDE_FILE
 from convai.networks.tacotron2.config import Tacotron2Config
+from convai.networks.tacotron2.network import SYMBOLS_SIDE_FILE
 from convai.networks.waveglow.config import CONFIGS
 
 MODEL_REPOSITORY = ROOT / "model_repository"
@@ -70,8 +70,8 @@ def rendered_config(name, profile):
 
 def write_side_files(model_repository):
     """The files that exports write beside Python steps."""
-    log_mel_file.write_companion(None, JasperConfig(blocks=(BlockConfig(8, 3),)), model_repository)
-    symbols_file.write_companion(None, Tacotron2Config(), model_repository)
+    LOG_MEL_SIDE_FILE.write(None, JasperConfig(blocks=(BlockConfig(8, 3),)), model_repository)
+    SYMBOLS_SIDE_FILE.write(None, Tacotron2Config(), model_repository)
     folder = model_repository / "audio_trimmer" / "1"
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / VOCODER_BIAS_FILE, np.zeros(513, np.float32))

@@ -12,7 +12,7 @@ from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.backends.steps.rescorer import END, Rescorer, Vocabulary
 from convai.description.pipeline import LABELS
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.compact import save
+from convai.networks.checkpoints.quantised import save
 from training.language_model.language_model import spell_rare_words, write
 from training.language_model.ngrams import estimate
 from training.rescorer.batches import RescorerBatches, RescorerRecipe

@@ -17,7 +17,7 @@ from benchmarks.quality.speech_pictures import draw, picture
 from benchmarks.quality.voices import Spoken, Vocoder, resynthesis, tacotron2_voice
 from convai.audio.voice_mel import mel_spectrogram
 from convai.backends.steps.text_encoder import TextEncoder
-from convai.networks.checkpoints.compact import save
+from convai.networks.checkpoints.quantised import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
 
 RATE = 22_050

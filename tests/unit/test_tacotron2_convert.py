@@ -4,6 +4,7 @@ import pytest
 import torch
 from support.tiny_tacotron2 import TINY, decode, network
 
+from convai.errors import InvalidArgument
 from convai.networks.checkpoints.checkpoint import read_checkpoint
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 
@@ -27,55 +28,30 @@ def test_every_prefix_is_stripped_and_the_network_is_the_same(tmp_path, prefix):
     loaded = Tacotron2(replace(TINY)).eval()
     loaded.load_state_dict(read.weights().tensors)
     inputs = example_inputs(TINY, 2, 9)
-    assert read.network == "tacotron2"
+    assert read.network.name == "tacotron2"
     assert torch.equal(decode(loaded, *inputs)[0], decode(tacotron2, *inputs)[0])
 
 
 def test_the_files_own_config_is_honoured(tmp_path):
     config = replace(TINY, max_decoder_steps=333, gate_threshold=0.1)
-    read = read_checkpoint(save(tmp_path / "tacotron2.pt", network().state_dict(), config)).reading.config
+    read = read_checkpoint(save(tmp_path / "tacotron2.pt", network().state_dict(), config)).converted.config
     assert (read.max_decoder_steps, read.gate_threshold, read.prenet_dim) == (333, 0.1, TINY.prenet_dim)
 
 
-def test_mixed_dtypes_become_single_precision(tmp_path):
-    tensors = {
-        name: tensor
-        if "running" in name or "attention_rnn" in name or not tensor.is_floating_point()
-        else tensor.half()
-        for name, tensor in network().state_dict().items()
-    }
-    read = read_checkpoint(save(tmp_path / "tacotron2.pt", tensors))
-    assert {"float16", "float32"} <= set(read.dtypes)
-    assert {t.dtype for t in read.weights().tensors.values()} == {torch.float32, torch.int64}
-
-
-def test_without_a_config_the_closest_one_is_taken(tmp_path):
+def test_without_a_config_the_closest_one_is_used(tmp_path):
     with torch.device("meta"):
         shapes = Tacotron2(CONFIGS["mini"]).state_dict()
     torch.save({"state_dict": {name: torch.zeros(t.shape) for name, t in shapes.items()}}, tmp_path / "tacotron2.pt")
-    assert read_checkpoint(tmp_path / "tacotron2.pt").reading.config == CONFIGS["mini"]
+    assert read_checkpoint(tmp_path / "tacotron2.pt").converted.config == CONFIGS["mini"]
 
 
-def test_batch_counts_that_old_files_lack_are_no_fault(tmp_path):
+def test_batch_counts_may_be_missing_as_in_old_files(tmp_path):
     tensors = {name: t for name, t in network().state_dict().items() if not name.endswith("num_batches_tracked")}
-    assert read_checkpoint(save(tmp_path / "tacotron2.pt", tensors)).network == "tacotron2"
-
-
-def test_every_key_that_does_not_fit_is_listed(tmp_path):
-    tensors = network().state_dict()
-    del tensors["decoder.prenet.layers.1.linear_layer.weight"]
-    tensors["decoder.speaker.weight"] = torch.zeros(3)
-    tensors["embedding.weight"] = torch.zeros(21, 16)
-    with pytest.raises(ValueError) as raised:
-        read_checkpoint(save(tmp_path / "tacotron2.pt", tensors))
-    message = str(raised.value)
-    assert "missing decoder.prenet.layers.1.linear_layer.weight" in message
-    assert "unexpected decoder.speaker.weight" in message
-    assert "embedding.weight has shape (21, 16) instead of (20, 16)" in message
+    assert read_checkpoint(save(tmp_path / "tacotron2.pt", tensors)).network.name == "tacotron2"
 
 
 def test_an_option_of_another_network_is_refused(tmp_path):
     contents = {"state_dict": network().state_dict(), "config": nvidias_config() | {"n_speakers": 4}}
     torch.save(contents, tmp_path / "tacotron2.pt")
-    with pytest.raises(ValueError, match="n_speakers"):
+    with pytest.raises(InvalidArgument, match="n_speakers"):
         read_checkpoint(tmp_path / "tacotron2.pt")

@@ -11,7 +11,8 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from convai.networks.checkpoints.compact import load, save
+from convai.errors import InvalidArgument
+from convai.networks.checkpoints.quantised import load, save
 
 ADAM_BETAS = (0.9, 0.98)
 DECAYS = {"cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2, "linear": lambda progress: 1 - progress}

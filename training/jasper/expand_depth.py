@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.compact import load, save
+from convai.networks.checkpoints.quantised import load, save
 from convai.networks.jasper.config import CONFIGS
 from convai.networks.jasper.model import BATCH_NORM_EPSILON, Block, Jasper
 from convai.program import run_program
@@ -41,7 +41,7 @@ def expand_depth(smaller: Jasper, larger: Jasper, features: Tensor, features_len
         If the larger network does not hold every block of the smaller one.
     """
     old, new = smaller.encoder.layers, larger.encoder.layers
-    last = max(index for index, block in enumerate(old) if block.keeps_panes)
+    last = max(index for index, block in enumerate(old) if block.is_dense)
     added = len(new) - len(old)
     try:
         for index, block in enumerate(old):

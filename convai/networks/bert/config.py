@@ -7,7 +7,7 @@ from convai.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class BertConfig:
-    """Sizes of one BERT; the field names are those of the published `bert_config.json`."""
+    """Sizes of one BERT, under the names of the published `bert_config.json`."""
 
     vocab_size: int = 30_522
     hidden_size: int = 384
@@ -17,20 +17,22 @@ class BertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
-    hidden_dropout_prob: float = 0.1  # acts while training only
-    has_pooler: bool = False  # published checkpoints carry one; question answering does not read it
+    hidden_dropout_prob: float = 0.1  # during training only
+    has_pooler: bool = False  # published checkpoints have one; question answering does not use it
 
     def __post_init__(self):
         for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
             if getattr(self, name) < 1:
-                raise InvalidArgument(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise InvalidArgument(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.hidden_size % self.num_attention_heads:
             raise InvalidArgument(
-                f"hidden_size must be a multiple of num_attention_heads ({self.num_attention_heads}), "
+                f"hidden_size: expected a multiple of num_attention_heads ({self.num_attention_heads}), "
                 f"got {self.hidden_size}"
             )
         if not 0 <= self.hidden_dropout_prob < 1:
-            raise InvalidArgument(f"hidden_dropout_prob must be in [0, 1), got {self.hidden_dropout_prob}")
+            raise InvalidArgument(
+                f"hidden_dropout_prob: expected at least 0 and below 1, got {self.hidden_dropout_prob}"
+            )
 
 
 # NVIDIA pads the vocabulary of 30,522 word pieces to a multiple of 8, which suits tensor cores.

@@ -1,6 +1,6 @@
 """Reads BERT for question answering as NVIDIA's DeepLearningExamples and Hugging Face store it.
 
-Sizes follow from the tensors' shapes; what shapes do not tell, from a `config.json` beside the file.
+Sizes come from the tensors' shapes, the rest from a `config.json` beside the file.
 """
 
 import json
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convai.errors import InvalidArgument, reading
 from convai.networks.bert.config import CONFIGS, PADDED_VOCAB_SIZE, BertConfig
-from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.checkpoints.renames import Converted, RenameTable, find_size, rename, select_tensors
 
 RENAMES: RenameTable = (
     (r"^module\.", ""),
@@ -27,8 +27,8 @@ CONFIG_FILES = ("config.json", "bert_config.json")
 USUAL_HEAD_SIZE = 64
 
 
-def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
-    published = tensors_in(contents, "model")
+def read(contents: Mapping[str, Any], path: Path) -> Converted | None:
+    published = select_tensors(contents, "model")
     tensors = rename(published, RENAMES)
     if not any(LAYER_KEY.match(key) for key in tensors):
         return None
@@ -36,38 +36,35 @@ def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
         layout = f"NVIDIA DeepLearningExamples, BERT {'under the key `model`' if 'model' in contents else 'bare'}"
     else:
         layout = "Hugging Face, BertForQuestionAnswering"
-    return Reading(layout, config_of(tensors, stated_config(path)), tensors)
+    return Converted(layout, infer_config(tensors, read_stated_config(path)), tensors)
 
 
-def config_of(tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> BertConfig:
-    hidden_size = size(tensors, "encoder.layer.0.attention.self.query.weight", 0, CONFIGS["bert-large"].hidden_size)
+def infer_config(tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> BertConfig:
+    hidden_size = find_size(
+        tensors, "bert.encoder.layer.0.attention.self.query.weight", 0, CONFIGS["bert-large"].hidden_size
+    )
     return BertConfig(
-        vocab_size=size(tensors, "embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
+        vocab_size=find_size(tensors, "bert.embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
         hidden_size=hidden_size,
         num_hidden_layers=1 + max(int(match[1]) for match in map(LAYER_KEY.match, tensors) if match),
-        num_attention_heads=int(stated.get("num_attention_heads", usual_heads(hidden_size))),
-        intermediate_size=size(tensors, "encoder.layer.0.intermediate.dense_act.weight", 0, 4 * hidden_size),
-        max_position_embeddings=size(tensors, "embeddings.position_embeddings.weight", 0, 512),
-        type_vocab_size=size(tensors, "embeddings.token_type_embeddings.weight", 0, 2),
+        num_attention_heads=int(stated.get("num_attention_heads", guess_heads(hidden_size))),
+        intermediate_size=find_size(tensors, "bert.encoder.layer.0.intermediate.dense_act.weight", 0, 4 * hidden_size),
+        max_position_embeddings=find_size(tensors, "bert.embeddings.position_embeddings.weight", 0, 512),
+        type_vocab_size=find_size(tensors, "bert.embeddings.token_type_embeddings.weight", 0, 2),
         layer_norm_eps=float(stated.get("layer_norm_eps", BertConfig.layer_norm_eps)),
         has_pooler=any(key.startswith("bert.pooler.") for key in tensors),
     )
 
 
-def size(tensors: Mapping[str, Tensor], key: str, axis: int, usual: int) -> int:
-    """A tensor's size; the usual one if the tensor is missing, so that it will be listed as missing."""
-    return tensors[f"bert.{key}"].shape[axis] if f"bert.{key}" in tensors else usual
-
-
-def usual_heads(hidden_size: int) -> int:
-    """Heads of the known configuration of this width (MiniLM's are narrower than usual), else heads of 64."""
+def guess_heads(hidden_size: int) -> int:
+    """Return the heads of the known configuration of this width (MiniLM has narrow ones), else heads of 64."""
     for config in CONFIGS.values():
         if config.hidden_size == hidden_size:
             return config.num_attention_heads
     return max(1, hidden_size // USUAL_HEAD_SIZE)
 
 
-def stated_config(path: Path) -> Mapping[str, Any]:
+def read_stated_config(path: Path) -> Mapping[str, Any]:
     """Read the configuration beside the file. Raises InvalidArgument if it is for another kind of BERT."""
     for name in CONFIG_FILES:
         file = path.with_name(name)
@@ -80,6 +77,6 @@ def stated_config(path: Path) -> Mapping[str, Any]:
 
 
 def check_kind(stated: Mapping[str, Any], file: Path) -> None:
-    for name, allowed in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
-        if stated.get(name, allowed) != allowed:
-            raise InvalidArgument(f"{file}: {name} must be {allowed!r}, got {stated[name]!r}")
+    for name, expected in (("hidden_act", "gelu"), ("position_embedding_type", "absolute")):
+        if stated.get(name, expected) != expected:
+            raise InvalidArgument(f"{file}: {name}: expected {expected!r}, got {stated[name]!r}")

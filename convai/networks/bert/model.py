@@ -1,6 +1,7 @@
-"""BERT with a question-answering head: finds where in the context the answer starts and ends.
+"""BERT with a question-answering head, the step `bert`: finds where in the context the answer starts and ends.
 
-The modules are named so that the state-dict keys are those of NVIDIA's DeepLearningExamples.
+The network is that of Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
+Understanding", 2018. The modules are named so that the state-dict keys are those of NVIDIA's DeepLearningExamples.
 """
 
 import torch
@@ -29,7 +30,7 @@ class Bert(nn.Module):
         Parameters
         ----------
         input_ids, token_type_ids, attention_mask : int64, shape = (batch, windows, tokens)
-            Word pieces, segment (0 question, 1 context), and 1 where a token is real.
+            Word pieces, segment (0 question, 1 context), and 1 for tokens that are not padding.
 
         Returns
         -------
@@ -51,7 +52,7 @@ class BertModel(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         embedded = self.embeddings(input_ids, token_type_ids)
-        # FP16 holds -10,000 and its exp() is exactly 0; a window of masked tokens alone still has a finite softmax.
+        # FP16 holds -10,000, and its exp() is 0. With -inf, the softmax of a window of padding would be NaN.
         bias = (1 - attention_mask).to(embedded.dtype)[:, None, None, :] * -10_000.0
         return self.encoder(embedded, bias)
 
@@ -129,7 +130,7 @@ class SelfAttention(nn.Module):
 
 
 class ResidualOutput(nn.Module):
-    """Project to the hidden size, add what came in, normalise."""
+    """Project to the hidden size, add the residual, normalise."""
 
     def __init__(self, input_size: int, config: BertConfig):
         super().__init__()

@@ -1,6 +1,6 @@
-"""Say what a file of weights holds: its layout, network, sizes, number of parameters and dtypes.
+"""Print what a file of weights holds: its layout, network, sizes, number of parameters and dtypes.
 
-convai weights inspect bert_large_qa.pt
+convai weights bert_large_qa.pt
 """
 
 import argparse
@@ -10,22 +10,20 @@ from convai.networks.checkpoints.checkpoint import Checkpoint, read_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    inspect = actions.add_parser("inspect", help="say what a checkpoint holds")
-    inspect.add_argument("file", type=Path, metavar="FILE", help="as NVIDIA or Hugging Face publish it, or our own")
+    parser.add_argument("file", type=Path, metavar="FILE", help="published by NVIDIA or Hugging Face, or our own")
 
 
 def run(args: argparse.Namespace) -> None:
-    print(description(read_checkpoint(args.file)))
+    print(describe(read_checkpoint(args.file)))
 
 
-def description(checkpoint: Checkpoint) -> str:
-    reading = checkpoint.reading
+def describe(checkpoint: Checkpoint) -> str:
+    config = checkpoint.converted.config
     weights = checkpoint.weights()
     lines = {
-        "layout": reading.layout,
-        "network": f"{checkpoint.network}, {weights.config_name}",
-        "config": ", ".join(f"{name} {value}" for name, value in vars(reading.config).items()),
+        "layout": checkpoint.converted.layout,
+        "network": f"{checkpoint.network.name}, {weights.config_name}",
+        "config": ", ".join(f"{name} {value}" for name, value in vars(config).items()),
         "parameters": f"{checkpoint.parameter_count:,}",
         "dtypes": ", ".join(f"{count:,} {dtype}" for dtype, count in checkpoint.dtypes.items()),
         "sha256": weights.sha256,

@@ -1,7 +1,8 @@
-"""Reads the tensors out of a pickled nn.Module, as NVIDIA/waveglow publishes them, without running any of its code.
+"""Reads the tensors of a pickled nn.Module, as NVIDIA/waveglow publishes them, without running any of its code.
 
-Nothing that a pickle names is imported. Module classes become empty shells, tensors are rebuilt by PyTorch, and any
-other name, which is how a pickle runs code, is refused.
+Nothing that the pickle names is imported. Module classes become empty shells, PyTorch rebuilds tensors, and any other
+name is refused, since that is how a pickle runs code. `torch.load(weights_only=True)` cannot read these files: it needs
+the module's own class.
 """
 
 import pickle
@@ -31,25 +32,25 @@ class Shell:
 
 
 class TensorUnpickler(pickle.Unpickler):
-    """Knows tensors, the containers of modules, and shells."""
+    """Resolves names to tensors, the containers of modules, and shells."""
 
     def find_class(self, module: str, name: str):
         if (module, name) in REBUILDERS:
-            return rebuilder(REBUILDERS[module, name])
-        if module.startswith(tuple(f"{package}." for package in SHELL_PACKAGES)) or module in SHELL_PACKAGES:
-            # A new class for each name, so that a pickle which alters one alters nothing that outlives it.
+            return wrap(REBUILDERS[module, name])
+        if any(module == package or module.startswith(f"{package}.") for package in SHELL_PACKAGES):
+            # A new class for each name: a pickle that alters it alters nothing that outlives the file.
             return type(name, (Shell,), {"__module__": f"pickled:{module}"})
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is neither a tensor nor a module")
 
     def load(self):
-        storage_of = getattr(self, "persistent_load", None)  # set by torch.load where a stream may refer to storages
-        if storage_of:
-            self.persistent_load = lambda key: module_class(key) if key[0] == "module" else storage_of(key)
+        load_storage = getattr(self, "persistent_load", None)  # torch.load sets it where a stream may refer to storages
+        if load_storage:
+            self.persistent_load = lambda key: check_class(key) if key[0] == "module" else load_storage(key)
         return super().load()
 
 
 class TensorPickle:
-    """What torch.load asks of a pickle module."""
+    """The interface that torch.load expects of a pickle module."""
 
     Unpickler = TensorUnpickler
 
@@ -68,13 +69,13 @@ REBUILDERS = {
 }
 
 
-def rebuilder(function):
-    """The function behind one that a pickle may alter without altering the original."""
+def wrap(function):
+    """Return a function that a pickle may alter without altering the original."""
     return lambda *arguments: function(*arguments)
 
 
-def module_class(key: tuple) -> type:
-    """Files before 2020 store a module's class with its source text, which is not looked at."""
+def check_class(key: tuple) -> type:
+    """Return a module's class as files before 2020 store it, with its source text, which is not read."""
     if not (isinstance(key[1], type) and issubclass(key[1], Shell)):
         raise pickle.UnpicklingError(f"it stores {key[1]!r} as a module's class")
     return key[1]
@@ -83,20 +84,20 @@ def module_class(key: tuple) -> type:
 def read_pickled_module(path: Path) -> Mapping[str, Any]:
     """Read a file written by torch.save(module) or torch.save({"model": module, ...}).
 
-    Returns the file's dictionary ({"model": ...} if the file is the bare module) with each module replaced by its state
-    dict. Raises InvalidArgument if the file holds anything that could run code, or no module.
+    Returns the file's dictionary ({"model": ...} for a bare module) with each module replaced by its state dict. Raises
+    InvalidArgument if the file holds anything that could run code, or no module.
     """
     if is_tarfile(path) or is_torchscript(path):
-        raise InvalidArgument(f"{path} is a tar or TorchScript archive; allowed is a file written by torch.save")
+        raise InvalidArgument(f"{path}: expected a file written by torch.save, got a tar or TorchScript archive")
     try:
         content = torch.load(path, map_location="cpu", pickle_module=TensorPickle, weights_only=False)
-    except Exception as error:  # bytes that are no pickle raise whatever they are taken for
+    except Exception as error:  # damaged bytes raise errors of any class
         raise InvalidArgument(f"{path} was refused: {error}") from error
     if isinstance(content, Shell):
         content = {"model": content}
     if not isinstance(content, Mapping) or not any(isinstance(value, Shell) for value in content.values()):
-        raise InvalidArgument(f"{path} holds no pickled module")
-    return {name: state_dict(value) if isinstance(value, Shell) else value for name, value in content.items()}
+        raise InvalidArgument(f"{path}: expected tensors or a pickled module, got neither")
+    return {name: collect_tensors(value) if isinstance(value, Shell) else value for name, value in content.items()}
 
 
 def is_torchscript(path: Path) -> bool:
@@ -106,10 +107,10 @@ def is_torchscript(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def state_dict(module: Shell, prefix: str = "") -> dict[str, Tensor]:
-    """The parameters and buffers of a module and, under their names, of all inside it."""
+def collect_tensors(module: Shell, prefix: str = "") -> dict[str, Tensor]:
+    """Return the parameters and buffers of a module and, under their names, of all inside it."""
     own = {**vars(module).get("_parameters", {}), **vars(module).get("_buffers", {})}
     tensors = {prefix + name: value for name, value in own.items() if isinstance(value, Tensor)}
     for name, inner in vars(module).get("_modules", {}).items():
-        tensors |= state_dict(inner, f"{prefix}{name}.")
+        tensors |= collect_tensors(inner, f"{prefix}{name}.")
     return tensors

@@ -1,21 +1,24 @@
-"""Turns the key names of published checkpoints into those of our networks, by one table per network; checks them."""
+"""Renames the keys of published checkpoints to those of our networks, by one table per network, and checks them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from convai.errors import InvalidArgument
 
 # (pattern, replacement), as re.sub takes them; None as the replacement drops the tensor.
 RenameTable = tuple[tuple[str, str | None], ...]
 
+Config = TypeVar("Config")
+
 
 @dataclass(frozen=True)
-class Reading:
-    """What a network's `read` makes of a checkpoint: the layout it found, the sizes, the tensors under our keys."""
+class Converted:
+    """A checkpoint in our terms: the layout that was found, the network's configuration, tensors under our keys."""
 
     layout: str
     config: Any  # the network's own dataclass
@@ -26,15 +29,15 @@ def rename(tensors: Mapping[str, Tensor], table: RenameTable) -> dict[str, Tenso
     """Apply every row of the table, in order, to every key. Raises InvalidArgument if two keys become the same."""
     renamed: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
-        new_key = new_name(key, table)
+        new_key = rename_key(key, table)
         if new_key in renamed:
-            raise InvalidArgument(f"{key} and another key both stand for {new_key}")
+            raise InvalidArgument(f"{key} and another key both become {new_key}")
         if new_key is not None:
             renamed[new_key] = tensor
     return renamed
 
 
-def new_name(key: str, table: RenameTable) -> str | None:
+def rename_key(key: str, table: RenameTable) -> str | None:
     for pattern, replacement in table:
         if replacement is None:
             if re.search(pattern, key):
@@ -44,15 +47,32 @@ def new_name(key: str, table: RenameTable) -> str | None:
     return key
 
 
-def tensors_in(contents: Mapping[str, Any], key: str) -> dict[str, Tensor]:
-    """The tensors of contents[key], or of the contents themselves if they have no such key."""
+def select_tensors(contents: Mapping[str, Any], key: str) -> dict[str, Tensor]:
+    """Return the tensors in contents[key], or in the contents themselves if they have no such key."""
     state_dict = contents.get(key, contents)
     if not isinstance(state_dict, Mapping):
         return {}
     return {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
 
 
-def key_problems(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:
+def find_size(tensors: Mapping[str, Tensor], key: str, axis: int, default: int) -> int:
+    """Return the size of a tensor's axis, or `default` if it is missing, so that the check of the keys lists it."""
+    return tensors[key].shape[axis] if key in tensors else default
+
+
+def closest_config(
+    configs: Mapping[str, Config], build: Callable[[Config], nn.Module], tensors: Mapping[str, Tensor]
+) -> Config:
+    """Return the configuration whose keys and shapes differ least from those of the tensors."""
+
+    def count_problems(config: Config) -> int:
+        with torch.device("meta"):
+            return len(list_key_problems(build(config).state_dict(), tensors))
+
+    return min(configs.values(), key=count_problems)
+
+
+def list_key_problems(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:
     """Name every missing, unexpected and misshapen key."""
     missing = [f"missing {key}" for key in expected if key not in got]
     unexpected = [f"unexpected {key}" for key in got if key not in expected]
@@ -66,6 +86,6 @@ def key_problems(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> l
 
 def check_keys(expected: Mapping[str, Tensor], got: Mapping[str, Tensor], origin: str) -> None:
     """Raise InvalidArgument listing every key that does not fit."""
-    problems = key_problems(expected, got)
+    problems = list_key_problems(expected, got)
     if problems:
         raise InvalidArgument(f"{origin} does not fit the network:\n  " + "\n  ".join(problems))

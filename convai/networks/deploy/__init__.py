@@ -1,1 +1,1 @@
-"""Turns a PyTorch network of the user's own into a Triton model folder."""
+"""Turns a PyTorch network of the user into a Triton model folder."""

@@ -1,10 +1,10 @@
-"""Deploy a PyTorch network of your own: export it, check the export against it, and write its Triton model folder.
+"""Deploy a PyTorch network of your own: export it, compare the export with it, and write its Triton model folder.
 
     convai deploy --module my_models:build --inputs example.npz --to torchscript-script --name my_model
 
-The npz file holds an array per argument of forward, under its name, with the batch axis first. Several files say which
-other axes vary: those whose sizes differ between the files; any other axis is fixed. Each row is checked alone, in the
-batch as given and in the largest one; inputs that take every branch of the code make that check worth something.
+The npz file holds one array per argument of forward, under its name, with the batch axis first. Another axis varies if
+its size differs between several files; otherwise it is fixed. Each row is checked alone, in the batch as given and in
+the largest batch. The check is only as good as the inputs: they should take every branch of the code.
 """
 
 import argparse
@@ -14,11 +14,17 @@ from convai.networks.deploy.deploy import TARGETS, Deployed, Deployment, deploy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--module", required=True, metavar="PACKAGE:FACTORY", help="callable that makes the nn.Module")
-    parser.add_argument("--inputs", required=True, nargs="+", type=Path, metavar="NPZ", help="examples, of all sizes")
+    parser.add_argument(
+        "--module", required=True, metavar="PACKAGE:FACTORY", help="callable that returns the nn.Module"
+    )
+    parser.add_argument(
+        "--inputs", required=True, nargs="+", type=Path, metavar="NPZ", help="example inputs of all sizes"
+    )
     parser.add_argument("--to", required=True, choices=TARGETS, help="script keeps control flow, trace does not")
     parser.add_argument("--name", required=True, help="of the model in the server")
-    parser.add_argument("--outputs", nargs="+", metavar="NAME", help="of what forward returns (default: output...)")
+    parser.add_argument(
+        "--outputs", nargs="+", metavar="NAME", help="of the tensors that forward returns (default: output...)"
+    )
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), help="folder Triton loads")
     parser.add_argument("--max-batch-size", type=int, default=8, metavar="ROWS", help="default: %(default)s")
     parser.add_argument(
@@ -26,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1e-4,
         metavar="DIFFERENCE",
-        help="largest absolute difference of an output from the network's (default: %(default)s)",
+        help="largest absolute difference between an output and the network's (default: %(default)s)",
     )
-    parser.add_argument("--allow-fixed-branches", action="store_true", help="install a trace that fixed a decision")
-    parser.add_argument("--replace", action="store_true", help="replace a model folder of this name, whole")
+    parser.add_argument("--allow-fixed-branches", action="store_true", help="install a trace that fixed a branch")
+    parser.add_argument("--replace", action="store_true", help="replace the whole model folder of this name")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,12 +51,12 @@ def run(args: argparse.Namespace) -> None:
         allow_fixed_branches=args.allow_fixed_branches,
         replace=args.replace,
     )
-    print(description(job, deploy(job)))
+    print(describe(job, deploy(job)))
 
 
-def description(job: Deployment, deployed: Deployed) -> str:
+def describe(job: Deployment, deployed: Deployed) -> str:
     step = deployed.interface.step
-    sizes = sorted({len(answer.case.rows) for answer in deployed.answers})
+    sizes = sorted({len(result.case.rows) for result in deployed.outputs})
     tensors = [
         f"{kind:<8}{tensor.name} {tensor.dtype} {list(tensor.dims)}"
         for kind, group in (("input", step.inputs), ("output", step.outputs))
@@ -58,10 +64,10 @@ def description(job: Deployment, deployed: Deployed) -> str:
     ]
     return "\n".join(
         [
-            f"differs by at most {deployed.largest_difference:.1e} (allowed {job.tolerance:.0e}) "
-            f"in {len(deployed.answers)} runs on batches of {', '.join(map(str, sizes))}",
+            f"differs by at most {deployed.largest_difference:.1e} (tolerance {job.tolerance:.0e}) "
+            f"in {len(deployed.outputs)} runs on batches of {', '.join(map(str, sizes))}",
             *tensors,
-            *([f"{deployed.neighbours}: the server will not join requests"] if deployed.neighbours else []),
+            *([f"{deployed.row_influence}: the server will not batch requests"] if deployed.row_influence else []),
             f"installed as {deployed.folder}; `convai serve` loads every model of the repository when it starts",
         ]
     )

@@ -1,21 +1,20 @@
-"""The example inputs that a user's network is deployed with, and the batches it is checked on."""
+"""Reads the example inputs of a user's network, and makes the batches that its export is checked on."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from convai.errors import InvalidArgument
+from convai.errors import InvalidArgument, reading
 
 
 @dataclass(frozen=True)
 class Example:
-    """One file of example inputs: by name of forward's argument, in its order; axis 0 of each is the batch axis."""
+    """One file of example inputs, by the names of forward's arguments, in order; axis 0 of each is the batch axis."""
 
     file_name: str
     inputs: Mapping[str, Tensor]
@@ -25,7 +24,7 @@ class Example:
         sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in self.inputs.values()}
         if len(sizes) != 1 or 0 in sizes:
             raise InvalidArgument(
-                f"{self.file_name} holds {shapes}; axis 0 must be the batch axis, as long in every array"
+                f"{self.file_name}: expected the batch axis first, of equal size in every array, got {shapes}"
             )
 
     @property
@@ -37,13 +36,13 @@ class Example:
         return sum(tensor.numel() for tensor in self.inputs.values())
 
     def batch(self, size: int) -> "Case":
-        """The first rows, repeated where there are too few."""
+        """Return the first rows, repeated if there are too few."""
         repeated = ", repeated" if size > self.row_count else ""
         rows = [index % self.row_count for index in range(size)]
         return self._case(f"{size} rows of {self.file_name}{repeated}", rows)
 
     def cases(self, max_batch_size: int) -> Iterator["Case"]:
-        """Each row alone, the batch as it is, and the largest batch that the server makes."""
+        """Yield each row alone, the batch as it is, and the largest batch that the server makes."""
         for row in range(self.row_count):
             yield self._case(f"row {row} of {self.file_name} alone", [row])
         for size in sorted({min(self.row_count, max_batch_size), max_batch_size} - {1}):
@@ -55,7 +54,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of an example that the network is run on together."""
+    """Rows of an example that form one batch."""
 
     description: str
     example: Example
@@ -67,7 +66,8 @@ def read_examples(paths: Sequence[Path], module: nn.Module) -> list[Example]:
     examples = [read_example(path, module) for path in paths]
     names = [list(example.inputs) for example in examples]
     if any(other != names[0] for other in names):
-        raise InvalidArgument(f"the example files must hold the same arrays, got {' and '.join(map(', '.join, names))}")
+        got = " and ".join(map(", ".join, names))
+        raise InvalidArgument(f"--inputs: expected the same arrays in all files, got {got}")
     return examples
 
 
@@ -79,22 +79,19 @@ def read_example(path: Path, module: nn.Module) -> Example:
     required = [name for name, argument in arguments.items() if argument.default is argument.empty]
     if not arrays or arrays.keys() != set(leading) or set(required) - arrays.keys():
         raise InvalidArgument(
-            f"{path.name} holds {', '.join(arrays) or 'nothing'}, forward takes {', '.join(arguments)}; "
-            "an array must bear the name of each argument, up to the last one without a default at least"
+            f"{path.name} holds {', '.join(arrays) or 'nothing'}, forward takes {', '.join(arguments)}: expected one "
+            "array per argument, of its name, at least up to the last argument without a default"
         )
-    return Example(path.name, {name: tensor_of(path, name, arrays[name]) for name in leading})
+    return Example(path.name, {name: as_tensor(path, name, arrays[name]) for name in leading})
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path) as file:
-            return dict(file)
-    except (ValueError, TypeError, EOFError, BadZipFile) as error:
-        raise InvalidArgument(f"{path} is no npz file of plain arrays, as numpy.savez writes it") from error
+    with reading(path, "npz file of plain arrays, as numpy.savez writes it"), np.load(path) as file:
+        return dict(file)
 
 
-def tensor_of(path: Path, name: str, array: np.ndarray) -> Tensor:
+def as_tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
     try:
         return torch.from_numpy(array)
     except TypeError as error:
-        raise InvalidArgument(f"{path.name}: array {name} has dtype {array.dtype}, which PyTorch has not") from error
+        raise InvalidArgument(f"{path.name}: array {name} has dtype {array.dtype}, which PyTorch lacks") from error

@@ -1,17 +1,18 @@
-"""Finds out what a network takes and gives by running it: names, dtypes, and which axes vary."""
+"""Finds a network's inputs and outputs by running it: names, dtypes, and which axes vary."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from convai.description import description as pipeline
+from convai.description import pipeline
 from convai.description.pipeline import Step
 from convai.errors import InvalidArgument
 from convai.networks.deploy.examples import Case
-from convai.networks.deploy.user_code import user_code
+from convai.networks.deploy.user_code import explain_errors
 from convai.networks.export.parity import largest_difference
+from convai.networks.network import Interface
 
 DTYPES = {
     torch.bool: "BOOL",
@@ -27,53 +28,42 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class CaseAnswer:
-    """What the network itself answers to a case."""
+class CaseOutputs:
+    """The outputs of the network itself for a case."""
 
     case: Case
     outputs: tuple[Tensor, ...]
     output_names: tuple[str, ...] | None = None  # of a NamedTuple
 
 
-@dataclass(frozen=True)
-class Interface:
-    """A user's network as the writers of formats.py want to know it; `variable_axes` are by input."""
-
-    step: Step
-    variable_axes: Mapping[str, Mapping[int, str]]
-
-    def loop_parts(self, module: nn.Module) -> None:
-        """None: how a user's network loops is not known."""
-
-
-def answer(module: nn.Module, case: Case) -> CaseAnswer:
-    with torch.inference_mode(), user_code(f"forward failed on {case.description}"):
+def run_case(module: nn.Module, case: Case) -> CaseOutputs:
+    with torch.inference_mode(), explain_errors(f"forward failed on {case.description}"):
         outputs = module(*case.inputs)
     names = getattr(outputs, "_fields", None)
     outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
     if not isinstance(outputs, tuple) or not outputs or not all(isinstance(output, Tensor) for output in outputs):
         kinds = f"({', '.join(type(item).__name__ for item in outputs)})" if isinstance(outputs, tuple) else ""
         raise InvalidArgument(
-            f"forward returned a {type(outputs).__name__}{kinds}; allowed are a tensor or a tuple of tensors"
+            f"forward: expected a tensor or a tuple of tensors, got a {type(outputs).__name__}{kinds}"
         )
     for index, output in enumerate(outputs):
         if not output.ndim or len(output) != len(case.rows):
             raise InvalidArgument(
-                f"output {index} has shape {list(output.shape)} for {case.description}; axis 0 must be the batch axis"
+                f"output {index}: expected the batch axis first, got shape {list(output.shape)} for {case.description}"
             )
-    return CaseAnswer(case, outputs, names)
+    return CaseOutputs(case, outputs, names)
 
 
 def find_interface(
-    name: str, answers: Sequence[CaseAnswer], output_names: Sequence[str] | None, max_batch_size: int
+    name: str, results: Sequence[CaseOutputs], output_names: Sequence[str] | None, max_batch_size: int
 ) -> Interface:
     """Describe the network's tensors; an axis is variable if its size differs between the cases."""
-    inputs = describe(list(answers[0].case.example.inputs), [answer.case.inputs for answer in answers])
-    outputs = describe(chosen_names(output_names, answers[0]), [answer.outputs for answer in answers])
+    inputs = describe(list(results[0].case.example.inputs), [result.case.inputs for result in results])
+    outputs = describe(choose_names(output_names, results[0]), [result.outputs for result in results])
     names = [tensor.name for tensor in inputs + outputs]
     if len(set(names)) < len(names):
         raise InvalidArgument(
-            f"inputs and outputs are {', '.join(names)}; all must differ: name outputs with --outputs"
+            f"--outputs: expected names that differ from each other and the inputs, got {', '.join(names)}"
         )
     batch = {0: "batch"} if max_batch_size > 1 else {}
     variable_axes = {
@@ -83,42 +73,44 @@ def find_interface(
     return Interface(Step(name, inputs, outputs, is_network=True), variable_axes)
 
 
-def chosen_names(names: Sequence[str] | None, answer: CaseAnswer) -> Sequence[str]:
-    count = len(answer.outputs)
+def choose_names(names: Sequence[str] | None, result: CaseOutputs) -> Sequence[str]:
+    count = len(result.outputs)
     if names and len(names) != count:
-        raise InvalidArgument(f"--outputs names {len(names)} ({', '.join(names)}), but forward returns {count}")
+        raise InvalidArgument(f"--outputs: expected {count} names, got {len(names)} ({', '.join(names)})")
     numbered = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
-    return names or answer.output_names or numbered
+    return names or result.output_names or numbered
 
 
 def describe(names: Sequence[str], samples: Iterable[Sequence[Tensor]]) -> tuple[pipeline.Tensor, ...]:
-    return tuple(tensor_like(name, tensors) for name, tensors in zip(names, zip(*samples, strict=True), strict=True))
+    return tuple(
+        describe_tensor(name, tensors) for name, tensors in zip(names, zip(*samples, strict=True), strict=True)
+    )
 
 
-def tensor_like(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
-    """The description that fits all of these tensors, whose axis 0 is the batch axis."""
+def describe_tensor(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
+    """Return the description that fits all of these tensors, whose axis 0 is the batch axis."""
     kinds = {(tensor.dtype, tensor.ndim) for tensor in tensors}
     if len(kinds) > 1:
         got = " and ".join(sorted(f"{dtype} of rank {rank}" for dtype, rank in kinds))
-        raise InvalidArgument(f"tensor {name} is {got}; dtype and rank must always be the same")
+        raise InvalidArgument(f"tensor {name}: expected one dtype and rank, got {got}")
     dtype, rank = kinds.pop()
     if dtype not in DTYPES:
-        raise InvalidArgument(f"tensor {name} is {dtype}; Triton and NumPy share {', '.join(map(str, DTYPES))}")
+        raise InvalidArgument(f"tensor {name}: expected one of {', '.join(map(str, DTYPES))}, got {dtype}")
     if rank < 2:
         raise InvalidArgument(
-            f"tensor {name} has only a batch axis; Triton wants one more: [rows, 1] in place of [rows]"
+            f"tensor {name} has only a batch axis; Triton needs one more: [rows, 1] instead of [rows]"
         )
     sizes = [{tensor.shape[axis] for tensor in tensors} for axis in range(1, rank)]
     return pipeline.Tensor(name, DTYPES[dtype], tuple(size.pop() if len(size) == 1 else -1 for size in sizes))
 
 
-def find_neighbours(answers: Sequence[CaseAnswer], tolerance: float) -> str | None:
-    """Say where a row is answered differently alone and in company; None if rows do not influence each other."""
-    alone = {(id(a.case.example), a.case.rows[0]): a.outputs for a in answers if len(a.case.rows) == 1}
-    for together in answers:
-        for index, row in enumerate(together.case.rows):
-            outputs = [output[index : index + 1] for output in together.outputs]
-            difference = largest_difference(alone[id(together.case.example), row], outputs)
+def find_row_influence(results: Sequence[CaseOutputs], tolerance: float) -> str | None:
+    """Say where the outputs of a row differ between alone and in a batch; None if they never do."""
+    alone = {(id(r.case.example), r.case.rows[0]): r.outputs for r in results if len(r.case.rows) == 1}
+    for batch in results:
+        for index, row in enumerate(batch.case.rows):
+            outputs = [output[index : index + 1] for output in batch.outputs]
+            difference = largest_difference(alone[id(batch.case.example), row], outputs)
             if difference > tolerance:
-                return f"{together.case.description} change the answer to row {row} by {difference:.1e}"
+                return f"in the batch of {batch.case.description}, the outputs of row {row} change by {difference:.1e}"
     return None

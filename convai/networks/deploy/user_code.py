@@ -1,4 +1,4 @@
-"""Builds a network of the user's own, and tells in one sentence what went wrong inside the user's code."""
+"""Builds a network of the user, and summarises errors in the user's code in one sentence."""
 
 import importlib
 import os
@@ -19,38 +19,38 @@ def build_module(spec: str) -> nn.Module:
     """Import "package:factory", from the current directory too, and call the factory; the network is in eval mode."""
     package, _, factory = spec.partition(":")
     if not package or not factory:
-        raise InvalidArgument(f"--module is {spec!r}; allowed is package:factory, like my_models.text:build")
+        raise InvalidArgument(f"--module: expected package:factory, like my_models.text:build, got {spec!r}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    with user_code(f"--module {spec}"):
+    with explain_errors(f"--module {spec}"):
         module = getattr(importlib.import_module(package), factory)()
     if not isinstance(module, nn.Module):
-        raise InvalidArgument(f"--module {spec} returned a {type(module).__name__}; allowed is a torch.nn.Module")
+        raise InvalidArgument(f"--module {spec}: expected a torch.nn.Module, got a {type(module).__name__}")
     return module.cpu().eval()
 
 
 @contextmanager
-def user_code(what: str):
-    """Turn whatever the code inside raises into a InvalidArgument that names `what` was going on and the user's line."""
+def explain_errors(what: str):
+    """Turn any error of the code inside into InvalidArgument, with `what` failed and the line of the user's code."""
     try:
         yield
     except Exception as error:
-        raise InvalidArgument(f"{what}: {summary(error)}") from error
+        raise InvalidArgument(f"{what}: {summarise(error)}") from error
 
 
-def summary(error: Exception) -> str:
-    """One line: what happened, and the deepest line of the traceback that is neither ours nor a library's."""
-    # Exporters put what they tripped over into the cause, and general advice into the error itself.
+def summarise(error: Exception) -> str:
+    """Return one line: the error, and the deepest line of the traceback that is neither ours nor a library's."""
+    # Exporters put the actual error into the cause, and general advice into the error itself.
     origin = error.__cause__ or error
     lines = [line.strip() for line in str(origin).splitlines() if line.strip()] or [""]
     text = lines[-1] if "TorchScript interpreter" in lines[0] else f"{type(origin).__name__}: {lines[0]}"
-    place = users_line(origin) or users_line(error)
+    place = find_user_line(origin) or find_user_line(error)
     return text.rstrip(":") + (f" ({place})" if place else "")
 
 
-def users_line(error: BaseException) -> str:
-    not_theirs = (NETWORKS, sys.prefix, sys.base_prefix, "code/__torch__", "<")
+def find_user_line(error: BaseException) -> str:
+    not_user_code = (NETWORKS, sys.prefix, sys.base_prefix, "code/__torch__", "<")
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    places += re.findall(r'File "(.+?)", line (\d+)', str(error))  # the script compiler's way to say it
-    theirs = [(file, line) for file, line in places if not file.startswith(not_theirs)]
-    return f"{Path(theirs[-1][0]).name}, line {theirs[-1][1]}" if theirs else ""
+    places += re.findall(r'File "(.+?)", line (\d+)', str(error))  # as the script compiler reports it
+    user_places = [(file, line) for file, line in places if not file.startswith(not_user_code)]
+    return f"{Path(user_places[-1][0]).name}, line {user_places[-1][1]}" if user_places else ""

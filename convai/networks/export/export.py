@@ -1,7 +1,8 @@
-"""Exports networks into the model repository, each checked against the network it came from before it is installed."""
+"""Exports networks into the model repository, each checked against its network before it is installed."""
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 import tempfile
@@ -13,23 +14,14 @@ from convai.errors import InvalidArgument
 from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.parity import CaseParity, ParityError, compare
-from convai.networks.registry import PRECISIONS, Network, Tolerance
+from convai.networks.network import PRECISIONS, Network, Tolerance
 
 RECORDED_PACKAGES = ("convai", "torch", "onnx")
-EXPORTER_FILES = (
-    "export.py",
-    "formats.py",
-    "onnx_file.py",
-    "onnx_loop.py",
-    "onnx_trace.py",
-    "torchscript_file.py",
-    "plan_file.py",
-)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to export and as what. `seed` draws the weights where there are none."""
+    """A network with its weights, and the format and precision to export. `seed` draws weights if there are none."""
 
     network: Network
     weights: Weights
@@ -40,9 +32,9 @@ class Job:
     def __post_init__(self):
         name, formats = self.network.name, self.network.formats
         if self.format_name not in formats:
-            raise InvalidArgument(f"{name} cannot be exported as {self.format_name}; it can as {', '.join(formats)}")
+            raise InvalidArgument(f"--format: expected {' or '.join(formats)} for {name}, got {self.format_name}")
         if self.precision not in PRECISIONS:
-            raise InvalidArgument(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision}")
+            raise InvalidArgument(f"precision: expected {' or '.join(PRECISIONS)}, got {self.precision}")
 
     @property
     def format(self) -> Format:
@@ -56,7 +48,7 @@ class Job:
         return model_repository / self.network.name / "1" / self.format.file_name
 
     def record(self) -> dict:
-        """What the exported file says about itself, apart from its parity."""
+        """Return what the exported file records about itself, apart from its parity."""
         return {
             "network": self.network.name,
             "config_name": self.weights.config_name,
@@ -64,14 +56,14 @@ class Job:
             "format": self.format_name,
             "precision": self.precision,
             "weights": {"origin": self.weights.origin, "sha256": self.weights.sha256},
-            "code_sha256": code_sha256(self.network),
+            "code_sha256": hash_sources(self.network),
             "versions": {package: version(package) for package in RECORDED_PACKAGES},
         }
 
 
 @dataclass(frozen=True)
 class Export:
-    """An installed file and how it compares with its network."""
+    """An installed file, and its differences from the network."""
 
     job: Job
     path: Path
@@ -90,15 +82,14 @@ class Export:
         return self.job.record() | {"parity": parity}
 
 
-def code_sha256(network: Network) -> str:
-    """Digest of the source files that decide what an export holds: those of the network and of the exporter."""
-    exporter = [Path(__file__).with_name(name) for name in EXPORTER_FILES]
-    files = sorted({*network.source_files(), *exporter})
+def hash_sources(network: Network) -> str:
+    """Return the digest of the sources that determine an export: all modules of the network and of the exporter."""
+    files = [*network.source_files, *sorted(Path(__file__).parent.glob("*.py")), Path(inspect.getfile(Network))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def installed_export(job: Job, model_repository: Path) -> Export | None:
-    """The installed export, if it was made of the same weights by the same code as this job would be."""
+    """Return the installed export if it comes from the same weights and the same code as this job, else None."""
     path = job.destination(model_repository)
     try:
         record = dict(job.format.read_record(path))
@@ -111,32 +102,30 @@ def installed_export(job: Job, model_repository: Path) -> Export | None:
 
 
 def export(job: Job, model_repository: Path) -> Export:
-    """Export a network, compare it with itself, and install it as model_repository/<network>/1/<file of the format>.
+    """Export a network, compare the file with it, and install it as model_repository/<network>/1/<file of the format>.
 
-    Raises ParityError, and leaves what was installed before untouched, if the difference exceeds the tolerance.
+    Raises ParityError, and leaves the installed file untouched, if the difference exceeds the tolerance.
     """
     module = build(job.network, job.weights, job.seed)
     destination = job.destination(model_repository)
     destination.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, for only within one file system is a rename atomic.
+    # In the same folder, because a rename is atomic within one file system only.
     with tempfile.TemporaryDirectory(prefix=".export-", dir=destination.parent) as folder:
         draft = Path(folder) / destination.name
         traced_inputs = job.network.example_inputs(job.weights.config, **job.network.traced_case)
-        exported = at_precision(job.network.fold(module), job.precision)
-        job.format.write(job.network, exported, traced_inputs, draft)
-        parity = compare(job.network, job.weights.config, module, job.format.open(job.network, draft))
+        folded = job.network.fold(module) if job.network.fold else module
+        exported = copy.deepcopy(folded).half() if job.precision == "fp16" else folded
+        job.format.write(job.network.interface, exported, traced_inputs, draft)
+        run = job.format.open(job.network.interface, draft)
+        parity = compare(job.network, job.weights.config, module, run)
         result = Export(job, destination, tuple(parity))
         refuse_beyond_tolerance(result)
         job.format.add_record(draft, result.record())
         for file in Path(folder).iterdir():
             os.replace(file, destination.with_name(file.name))
-    job.network.write_companion(module, job.weights.config, model_repository)
+    if job.network.side_file:
+        job.network.side_file.write(module, job.weights.config, model_repository)
     return result
-
-
-def at_precision(module, precision: str):
-    """The network to export; lengths, masks and everything on the wire keep their dtypes at any precision."""
-    return copy.deepcopy(module).half() if precision == "fp16" else module
 
 
 def refuse_beyond_tolerance(result: Export) -> None:
@@ -145,6 +134,6 @@ def refuse_beyond_tolerance(result: Export) -> None:
         sizes = ", ".join(f"{name} {size}" for name, size in worst.case.items())
         raise ParityError(
             f"{job.network.name} as {job.format_name} {job.precision} differs from the network by "
-            f"{worst.largest_difference:.1e} ({sizes}); allowed is {job.tolerance.largest_difference:.0e} "
+            f"{worst.largest_difference:.1e} ({sizes}), more than {job.tolerance.largest_difference:.0e} "
             f"({job.tolerance.reason}); not installed"
         )

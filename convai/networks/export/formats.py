@@ -1,28 +1,28 @@
-"""The kinds of files a network can be exported to."""
+"""The formats that a network can be exported to."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from torch import Tensor, nn
+from torch import nn
 
 from convai.generator.settings import MODEL_FILES
 from convai.networks.export import onnx_file, plan_file, torchscript_file
-from convai.networks.registry import Network, Runner
+from convai.networks.network import Interface, Runner, Tensors
 
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file: the engine it is for, and how it is written, opened to run, and read.
+    """One file format: its engine, and the functions that write a file, open it to run, and access its record.
 
-    A file carries a record of where it comes from. read_record raises ValueError if the file is damaged, and gives an
+    The record says where the file comes from. read_record raises InvalidArgument if the file is damaged, and returns an
     empty record if there is none.
     """
 
     engine: str
-    write: Callable[[Network, nn.Module, tuple[Tensor, ...], Path], None]
-    open: Callable[[Network, Path], Runner]
+    write: Callable[[Interface, nn.Module, Tensors, Path], None]
+    open: Callable[[Interface, Path], Runner]
     add_record: Callable[[Path, Mapping], None]
     read_record: Callable[[Path], Mapping]
 

@@ -6,38 +6,36 @@ from pathlib import Path
 
 import onnx
 import torch
-from google.protobuf.message import DecodeError
-from torch import Tensor, nn
+from torch import nn
 
-from convai.errors import InvalidArgument
-from convai.networks.export.onnx_loop import trace_parts
+from convai.errors import reading
+from convai.networks.export.onnx_loop import trace_loop
 from convai.networks.export.onnx_trace import trace
 from convai.networks.export.quiet import quiet_exporter
-from convai.networks.registry import Network, Runner
+from convai.networks.network import Interface, Runner, Tensors
 
 RECORD = "convai.json"
 
 
-def write(network: Network, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
-    axes = {tensor.name: network.variable_axes[tensor.name] for tensor in network.step.inputs}
-    outputs = [tensor.name for tensor in network.step.outputs]
-    parts = network.loop_parts(module)
+def write(interface: Interface, module: nn.Module, inputs: Tensors, path: Path) -> None:
+    axes = {tensor.name: interface.variable_axes[tensor.name] for tensor in interface.step.inputs}
+    outputs = [tensor.name for tensor in interface.step.outputs]
     with quiet_exporter():
-        if parts is None:
-            model = trace(module, inputs, tuple(axes.values()), axes, outputs)
+        if interface.split_loop:
+            model = trace_loop(interface.split_loop(module), inputs, axes, outputs)
         else:
-            model = trace_parts(parts, inputs, axes, outputs)
+            model = trace(module, inputs, tuple(axes.values()), axes, outputs)
     onnx.save(model, path)
 
 
-def open_runner(network: Network, path: Path) -> Runner:
-    import onnxruntime  # NVIDIA's container has none, and needs none to build plans
+def open_runner(interface: Interface, path: Path) -> Runner:
+    import onnxruntime  # NVIDIA's container lacks it, and does not need it to build plans
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    input_names = [tensor.name for tensor in network.step.inputs]
-    output_names = [tensor.name for tensor in network.step.outputs]
+    input_names = [tensor.name for tensor in interface.step.inputs]
+    output_names = [tensor.name for tensor in interface.step.outputs]
 
-    def run(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def run(inputs: Tensors) -> Tensors:
         arrays = {name: tensor.numpy() for name, tensor in zip(input_names, inputs, strict=True)}
         return tuple(torch.from_numpy(array) for array in session.run(output_names, arrays))
 
@@ -51,8 +49,6 @@ def add_record(path: Path, record: Mapping) -> None:
 
 
 def read_record(path: Path) -> Mapping:
-    try:
+    with reading(path, "ONNX file"):
         properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    except DecodeError as error:
-        raise InvalidArgument(f"{path} is no ONNX file: {error}") from error
     return json.loads(properties.get(RECORD, "{}"))

@@ -1,13 +1,11 @@
-"""Traces a module into an ONNX model, as all of ours are."""
+"""Traces a module into an ONNX model, with the options that all exports share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx
 import torch
 from torch import nn
-
-Axes = Mapping[int, str]  # those whose size may vary, and what they are called
 
 OPSET = 18  # has the layer normalisation of BERT as one operator; Triton 24.10's ONNX Runtime reads up to 21
 
@@ -15,12 +13,13 @@ OPSET = 18  # has the layer normalisation of BERT as one operator; Triton 24.10'
 def trace(
     module: nn.Module, inputs: tuple[Any, ...], axes: Sequence[Any], input_names: Iterable[str], outputs: Sequence[str]
 ) -> onnx.ModelProto:
-    """
+    """Export a module with PyTorch's exporter.
+
     Parameters
     ----------
     inputs : tensors, or tuples of them
-    axes : of each input its `Axes`, in tuples as the inputs are
-    input_names, outputs : of all tensors in a row
+    axes : the `Axes` of each input, nested in tuples as the inputs are
+    input_names, outputs : the names of all tensors, flattened
     """
     program = torch.onnx.export(
         module,

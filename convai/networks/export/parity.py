@@ -1,4 +1,4 @@
-"""Compares what an exported network answers with what the network itself answers."""
+"""Compares the outputs of an exported network with those of the network itself."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from convai.errors import InvalidArgument
-from convai.networks.registry import Network, Runner
+from convai.networks.network import Network, Runner
 
 
 @dataclass(frozen=True)
 class CaseParity:
-    """The largest absolute difference over all outputs of one run; infinite if a shape or dtype differs."""
+    """The largest absolute difference over all outputs of one case; infinite if a shape or dtype differs."""
 
     case: Mapping[str, int]
     largest_difference: float
@@ -23,7 +23,7 @@ class ParityError(InvalidArgument):
 
 
 def compare(network: Network, config: object, module: nn.Module, run: Runner) -> list[CaseParity]:
-    """Run module and export on every parity case of the network."""
+    """Run the module and the export on every parity case of the network."""
     results = []
     for case in network.parity_cases:
         inputs = network.example_inputs(config, **case)
@@ -35,7 +35,7 @@ def compare(network: Network, config: object, module: nn.Module, run: Runner) ->
 
 
 def largest_difference(expected: Tensor | Iterable[Tensor], got: Iterable[Tensor]) -> float:
-    """Largest absolute difference between outputs. A value that is not finite on one side alone is infinitely far."""
+    """Return the largest absolute difference between outputs; infinite if a value is finite on one side only."""
     expected = (expected,) if isinstance(expected, Tensor) else tuple(expected)
     return max(tensor_difference(one, other) for one, other in zip(expected, got, strict=True))
 

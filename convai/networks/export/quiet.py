@@ -1,4 +1,4 @@
-"""Keeps PyTorch's notes to its own developers off the terminal while it exports."""
+"""Keeps PyTorch's messages to its own developers off the terminal during an export."""
 
 import logging
 import warnings

@@ -5,25 +5,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from convai.errors import InvalidArgument
+from convai.errors import reading
 from convai.networks.export.quiet import quiet_exporter
-from convai.networks.registry import Network, Runner
+from convai.networks.network import Interface, Runner, Tensors
 
 RECORD = "convai.json"
 
 
-def write(network: Network, module: nn.Module, inputs: tuple[Tensor, ...], path: Path) -> None:
+def write(_interface: Interface, module: nn.Module, _inputs: Tensors, path: Path) -> None:
     with quiet_exporter():
         torch.jit.save(torch.jit.script(module), path)
 
 
-def open_runner(network: Network, path: Path) -> Runner:
+def open_runner(_interface: Interface, path: Path) -> Runner:
     with quiet_exporter():
         module = torch.jit.load(path)
 
-    def run(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def run(inputs: Tensors) -> Tensors:
         outputs = module(*inputs)
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
@@ -37,9 +37,6 @@ def add_record(path: Path, record: Mapping) -> None:
 
 def read_record(path: Path) -> Mapping:
     files = {RECORD: ""}
-    try:
-        with quiet_exporter():
-            torch.jit.load(path, _extra_files=files)
-    except RuntimeError as error:
-        raise InvalidArgument(f"{path} is no TorchScript file: {error}") from error
+    with reading(path, "TorchScript file"), quiet_exporter():
+        torch.jit.load(path, _extra_files=files)
     return json.loads(files[RECORD] or "{}")

@@ -1,4 +1,4 @@
-"""Sizes of Jasper, by name, and what tells QuartzNet from it."""
+"""Sizes of Jasper and QuartzNet, by name."""
 
 from dataclasses import dataclass
 from math import prod
@@ -10,10 +10,11 @@ from convai.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """One block: `repeat` convolutions, to whose output a residual block adds what it read.
+    """One block of `repeat` convolutions.
 
-    residual, dense : a dense one adds what all earlier residual blocks read too, as Jasper does and QuartzNet does not
-    separable : each convolution is one in time per channel and one across the channels per frame, as in QuartzNet
+    residual : the block adds its input to its output
+    dense : a residual block adds the inputs of all earlier residual blocks too, as in Jasper, not in QuartzNet
+    separable : each convolution is one in time per channel, then one across channels per frame, as in QuartzNet
     """
 
     filters: int
@@ -28,11 +29,11 @@ class BlockConfig:
     def __post_init__(self):
         for name in ("filters", "kernel_size", "repeat", "stride", "dilation"):
             if getattr(self, name) < 1:
-                raise InvalidArgument(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise InvalidArgument(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.kernel_size % 2 == 0:
-            raise InvalidArgument(f"kernel_size must be odd, so that its padding is symmetric, got {self.kernel_size}")
+            raise InvalidArgument(f"kernel_size: expected an odd number, for symmetric padding, got {self.kernel_size}")
         if self.stride > 1 and (self.repeat > 1 or self.residual or self.dilation > 1):
-            raise InvalidArgument(f"stride must be 1 in a repeated, residual or dilated block, got {self.stride}")
+            raise InvalidArgument(f"stride: expected 1 in a repeated, residual or dilated block, got {self.stride}")
 
 
 @dataclass(frozen=True)
@@ -42,21 +43,21 @@ class JasperConfig:
     blocks: tuple[BlockConfig, ...]
     num_features: int = NUM_FEATURES
     num_labels: int = NUM_LABELS
-    dropout: float = 0.2  # acts while training only
-    upsampling: int = 1  # frames of log-probabilities that the decoder makes of one frame of the encoder
+    dropout: float = 0.2  # during training only
+    upsampling: int = 1  # frames of log-probabilities per frame of the encoder
     log_mel: LogMelOptions = LogMelOptions()
 
     def __post_init__(self):
         if not self.blocks:
-            raise InvalidArgument("blocks must hold at least one block, got none")
+            raise InvalidArgument("blocks: expected at least one block, got none")
         if len({block.dense for block in self.blocks if block.residual}) > 1:
-            raise InvalidArgument("dense must be the same in all residual blocks, got both")
+            raise InvalidArgument("dense: expected one value in all residual blocks, got both")
         if self.upsampling < 1 or self.encoder_stride % self.upsampling:
             raise InvalidArgument(
-                f"upsampling must divide the blocks' stride {self.encoder_stride}, got {self.upsampling}"
+                f"upsampling: expected a divisor of the blocks' stride {self.encoder_stride}, got {self.upsampling}"
             )
         if not 0 <= self.dropout < 1:
-            raise InvalidArgument(f"dropout must be in [0, 1), got {self.dropout}")
+            raise InvalidArgument(f"dropout: expected at least 0 and below 1, got {self.dropout}")
 
     @property
     def encoder_stride(self) -> int:
@@ -70,14 +71,15 @@ class JasperConfig:
 
 
 def residual_blocks(repeat: int, *sizes: tuple[int, int]) -> tuple[BlockConfig, ...]:
-    """Make dense residual blocks from pairs of (filters, kernel size)."""
+    """Return dense residual blocks for pairs of (filters, kernel size)."""
     return tuple(BlockConfig(filters, kernel, repeat=repeat, residual=True) for filters, kernel in sizes)
 
 
 def at_25_hertz(num_residual_blocks: int) -> JasperConfig:
-    """Sizes of a Jasper that does most of its work at 25 frames a second, half of the published one's rate.
+    """Return the sizes of a Jasper whose residual blocks run at 25 frames per second, half of the published rate.
 
-    That halves the time of training and listening, and two columns of labels per frame keep even fast speech separable.
+    That halves the time of training and inference. The decoder emits two frames of labels per frame, enough for fast
+    speech.
     """
     return JasperConfig(
         blocks=(
@@ -93,7 +95,7 @@ def at_25_hertz(num_residual_blocks: int) -> JasperConfig:
 
 CONFIGS = {
     "mini": at_25_hertz(4),
-    "small": at_25_hertz(6),  # what `grow` makes of a trained `mini`: many speakers need more room
+    "small": at_25_hertz(6),  # depth expansion of a trained `mini`, for multi-speaker training
     "jasper10x5dr": JasperConfig(
         blocks=(
             BlockConfig(256, 11, stride=2),

@@ -1,6 +1,8 @@
-"""Jasper: hears the question. Turns log-mel features into CTC log-probabilities of letters.
+"""Jasper and QuartzNet, the step `jasper`: log-mel features -> CTC log-probabilities of letters.
 
-The modules are named so that the state-dict keys are those of NVIDIA's DeepLearningExamples.
+Jasper is the network of Li et al., "Jasper: An End-to-End Convolutional Neural Acoustic Model", 2019, QuartzNet that of
+Kriman et al., "QuartzNet: Deep Automatic Speech Recognition with 1D Time-Channel Separable Convolutions", 2019. The
+modules are named so that the state-dict keys are those of NVIDIA's DeepLearningExamples.
 """
 
 import torch
@@ -25,13 +27,13 @@ class Jasper(nn.Module):
         self.apply(initialise)
 
     def forward(self, features: Tensor, features_length: Tensor) -> tuple[Tensor, Tensor]:
-        """Give every label a log-probability in every frame.
+        """Compute the log-probability of every label in every frame.
 
         Parameters
         ----------
         features : float32, shape = (batch, features, frames)
         features_length : int32, shape = (batch, 1)
-            Valid frames of each row; what follows them is not read.
+            Valid frames of each row; later frames are ignored.
 
         Returns
         -------
@@ -39,7 +41,7 @@ class Jasper(nn.Module):
         log_probs_length : int32, shape = (batch, 1)
         """
         hidden, _ = self.encoder(features.to(self.decoder.layers[0].weight.dtype), features_length)
-        # A decoder that upsamples makes whole groups of frames, so the last group may reach past the end.
+        # A decoder that upsamples emits whole groups of frames; the last group may reach past the end.
         frames = (features.shape[2] + self.stride - 1) // self.stride
         return self.decoder(hidden)[:, :frames], ceil_div(features_length, self.stride)
 
@@ -48,54 +50,78 @@ class Encoder(nn.Module):
     def __init__(self, config: JasperConfig):
         super().__init__()
         self.layers = nn.ModuleList()
-        in_channels, pane_channels = config.num_features, []
+        in_channels, residual_channels = config.num_features, []
         for block in config.blocks:
             if block.residual:
-                pane_channels = [*pane_channels, in_channels] if block.dense else [in_channels]
-            self.layers.append(Block(block, in_channels, pane_channels, config.dropout))
+                residual_channels = [*residual_channels, in_channels] if block.dense else [in_channels]
+            self.layers.append(Block(block, in_channels, residual_channels, config.dropout))
             in_channels = block.filters
 
     def forward(self, features: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+        """Run all blocks.
+
+        Parameters
+        ----------
+        features : float, shape = (batch, features, frames)
+        length : int32, shape = (batch, 1), valid frames
+
+        Returns
+        -------
+        hidden : float, shape = (batch, channels, ceil(frames / encoder_stride))
+        length : int32, shape = (batch, 1)
+        """
         if self.training:
-            # One row high, so that PyTorch can lay out channels last: a step takes two thirds of the time.
+            # Images of height 1, which PyTorch can lay out channels last: a training step takes 33 % less time.
             features = features.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        panes = [features]
+        residuals = [features]
         for block in self.layers:
-            panes, length = block(panes, length)
-        return (panes[-1].squeeze(2) if self.training else panes[-1]), length
+            residuals, length = block(residuals, length)
+        return (residuals[-1].squeeze(2) if self.training else residuals[-1]), length
 
 
 class Block(nn.Module):
-    """Convolutions over the latest pane, plus one 1x1 convolution over each pane if the block is residual.
+    """Convolutions over the latest output, plus, in a residual block, a 1x1 convolution of each dense residual input.
 
-    A pane is what a residual block reads: the output of every block since the one before the first residual block, or
-    of the latest alone where residuals are not dense.
+    Dense residual inputs are the outputs of all blocks since the one before the first residual block; without dense
+    residuals, the latest output only.
     """
 
-    def __init__(self, config: BlockConfig, in_channels: int, pane_channels: list[int], dropout: float):
+    def __init__(self, config: BlockConfig, in_channels: int, residual_channels: list[int], dropout: float):
         super().__init__()
         self.stride = config.stride
-        self.keeps_panes = config.residual and config.dense
+        self.is_dense = config.residual and config.dense
         self.modules_per_convolution = 5 if config.separable else 4
         self.conv = nn.ModuleList(convolutions(config, in_channels, dropout))
         self.res = nn.ModuleList(
             nn.Sequential(*convolution_and_norm(channels, config.filters))
-            for channels in (pane_channels if config.residual else [])
+            for channels in (residual_channels if config.residual else [])
         )
         self.out = nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
 
-    def forward(self, panes: list[Tensor], length: Tensor) -> tuple[list[Tensor], Tensor]:
-        hidden = panes[-1]
+    def forward(self, residuals: list[Tensor], length: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Append this block's output to the dense residual inputs, or replace them by it.
+
+        Parameters
+        ----------
+        residuals : float, shape = (batch, channels, frames) each, or (batch, channels, 1, frames) in training
+        length : int32, shape = (batch, 1), valid frames
+
+        Returns
+        -------
+        residuals : with ceil(frames / stride) frames
+        length : int32, shape = (batch, 1)
+        """
+        hidden = residuals[-1]
         mask = valid_frames(hidden, length)
         for index, module in enumerate(self.conv):
-            # Only convolutions in time need the mask: those across the channels, and a pane's 1x1, mix no frames.
+            # Only convolutions in time need the mask; those across channels, and the 1x1 of residuals, mix no frames.
             if index % self.modules_per_convolution == 0:
                 hidden = hidden * mask
             hidden = module(hidden)
         for index, module in enumerate(self.res):
-            hidden = hidden + module(panes[index])
+            hidden = hidden + module(residuals[index])
         hidden = self.out(hidden)
-        return (panes + [hidden] if self.keeps_panes else [hidden]), ceil_div(length, self.stride)
+        return (residuals + [hidden] if self.is_dense else [hidden]), ceil_div(length, self.stride)
 
 
 class Decoder(nn.Module):
@@ -106,14 +132,24 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(nn.Conv1d(config.blocks[-1].filters, out_channels, 1))
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Compute the log-probabilities.
+
+        Parameters
+        ----------
+        hidden : float, shape = (batch, channels, frames)
+
+        Returns
+        -------
+        float32, shape = (batch, frames * upsampling, labels)
+        """
         scores = self.layers(hidden).transpose(1, 2).float()
         return scores.reshape(scores.shape[0], -1, self.num_labels).log_softmax(2)
 
 
 def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[nn.Module]:
-    """Line up convolution (two if separable), normalisation, activation, dropout, again and again.
+    """Repeat convolution (two if separable), normalisation, activation, dropout.
 
-    The last convolution's activation and dropout come after the residual sum instead.
+    The activation and dropout of the last convolution are left out: they follow the residual sum.
     """
     modules: list[nn.Module] = []
     for repetition in range(config.repeat):
@@ -129,18 +165,18 @@ def convolutions(config: BlockConfig, in_channels: int, dropout: float) -> list[
 
 
 class Convolution(nn.Conv1d):
-    """A convolution in time, of rows as well: shape = (batch, channels, frames) or (batch, channels, 1, frames)."""
+    """A convolution in time over (batch, channels, frames), or over (batch, channels, 1, frames) in training."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() == 3:
-            return self._conv_forward(input, self.weight, self.bias)  # TorchScript knows no super()
+            return self._conv_forward(input, self.weight, self.bias)  # TorchScript does not support super()
         stride, dilation = (1, self.stride[0]), (1, self.dilation[0])
         padding = (0, int(self.padding[0]))
         return F.conv2d(input, self.weight.unsqueeze(2), self.bias, stride, padding, dilation, self.groups)
 
 
 class Normalisation(nn.BatchNorm1d):
-    """A batch normalisation, of rows as well."""
+    """A batch normalisation of (batch, channels, frames), or of (batch, channels, 1, frames) in training."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         assert input.dim() in (3, 4)
@@ -158,19 +194,19 @@ def norm(channels: int) -> Normalisation:
 
 
 def convolution_and_norm(in_channels: int, out_channels: int) -> list[nn.Module]:
-    """A convolution across the channels of one frame, and its normalisation."""
+    """Return a convolution across the channels of one frame, and its normalisation."""
     return [Convolution(in_channels, out_channels, 1, bias=False), norm(out_channels)]
 
 
 def valid_frames(hidden: Tensor, length: Tensor) -> Tensor:
-    """Mark valid frames with 1, padding with 0; shape = (batch, 1, frames), or (batch, 1, 1, frames) of rows."""
+    """Mark valid frames with 1, padding with 0: shape = (batch, 1, frames), or (batch, 1, 1, frames) in training."""
     frames = torch.arange(hidden.shape[-1], device=hidden.device)
     valid = (frames < length)[:, None, :].to(hidden.dtype)
     return valid if hidden.dim() == 3 else valid.unsqueeze(2)
 
 
 def ceil_div(length: Tensor, stride: int) -> Tensor:
-    """Frames left of `length` frames: symmetric padding makes it the quotient rounded up, and 0 of 0."""
+    """Return the output frames of `length` input frames: with symmetric padding, the quotient rounded up."""
     return torch.div(length + (stride - 1), stride, rounding_mode="floor")
 
 
@@ -180,7 +216,7 @@ def initialise(module: nn.Module) -> None:
 
 
 def example_inputs(config: JasperConfig, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random features: row 0 is full, later rows are shorter, zero-padded; row 3 is silence, of length 0.
+    """Draw random features: row 0 is full, later rows are shorter and zero-padded, row 3 has length 0.
 
     Returns
     -------

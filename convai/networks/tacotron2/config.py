@@ -1,4 +1,4 @@
-"""Sizes of Tacotron 2, under the names that NVIDIA's checkpoints use, and the options of its inference."""
+"""Sizes of Tacotron 2, under the names of NVIDIA's checkpoints, and the options of its inference."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ PROBABILITIES = (
 
 @dataclass(frozen=True)
 class Tacotron2Config:
-    """Sizes default to NVIDIA's LJSpeech network; lengths of time are counted in decoder steps.
+    """Sizes default to NVIDIA's LJSpeech network; durations are in decoder steps.
 
-    A row may take `extra_steps + steps_per_symbol * symbols_length` steps, at most `max_decoder_steps`. The prenet's
-    dropout is always on; at inference it comes from a table drawn from `prenet_dropout_seed`. `symbols` is for the step
-    that makes the ids.
+    A row takes at most `extra_steps + steps_per_symbol * symbols_length` steps, and at most `max_decoder_steps`. The
+    prenet's dropout is always on; at inference it comes from a table drawn with `prenet_dropout_seed`. `symbols` is for
+    the step `text_encoder`.
     """
 
     n_symbols: int = 148
@@ -56,31 +56,31 @@ class Tacotron2Config:
     def __post_init__(self):
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1 and name not in ("extra_steps", "prenet_dropout_seed"):
-                raise InvalidArgument(f"{name} must be at least 1, got {value}")
+                raise InvalidArgument(f"{name}: expected at least 1, got {value}")
         for name in ODD_SIZES:
             if getattr(self, name) % 2 == 0:
-                raise InvalidArgument(f"{name} must be odd, got {getattr(self, name)}")
+                raise InvalidArgument(f"{name}: expected an odd number, got {getattr(self, name)}")
         for name in PROBABILITIES:
             if not 0 <= getattr(self, name) < 1:
-                raise InvalidArgument(f"{name} must be at least 0 and below 1, got {getattr(self, name)}")
+                raise InvalidArgument(f"{name}: expected at least 0 and below 1, got {getattr(self, name)}")
         if not 0 < self.gate_threshold < 1:
-            raise InvalidArgument(f"gate_threshold must lie between 0 and 1, got {self.gate_threshold}")
+            raise InvalidArgument(f"gate_threshold: expected above 0 and below 1, got {self.gate_threshold}")
         if self.extra_steps < 0:
-            raise InvalidArgument(f"extra_steps must not be negative, got {self.extra_steps}")
+            raise InvalidArgument(f"extra_steps: expected at least 0, got {self.extra_steps}")
         self._check_embedding()
 
     def _check_embedding(self):
         if self.encoder_embedding_dim % 2:
             raise InvalidArgument(
-                f"encoder_embedding_dim must be even (two directions), got {self.encoder_embedding_dim}"
+                f"encoder_embedding_dim: expected an even number (two directions), got {self.encoder_embedding_dim}"
             )
         if self.symbols_embedding_dim != self.encoder_embedding_dim:
             raise InvalidArgument(
-                f"symbols_embedding_dim must equal encoder_embedding_dim ({self.encoder_embedding_dim}), "
+                f"symbols_embedding_dim: expected encoder_embedding_dim ({self.encoder_embedding_dim}), "
                 f"got {self.symbols_embedding_dim}"
             )
         if self.postnet_n_convolutions < 2:
-            raise InvalidArgument(f"postnet_n_convolutions must be at least 2, got {self.postnet_n_convolutions}")
+            raise InvalidArgument(f"postnet_n_convolutions: expected at least 2, got {self.postnet_n_convolutions}")
 
 
 CONFIGS = {

@@ -1,4 +1,4 @@
-"""Tacotron 2's decoder: reads the memory with attention and writes mel frames, step by step, until the gate closes."""
+"""Tacotron 2's decoder: attends to the memory and emits mel frames, step by step, until the gate fires."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,13 @@ from convai.networks.tacotron2.prenet import Prenet
 
 
 class DecodedFrames(NamedTuple):
-    """
+    """The decoder's output before the postnet.
+
     Attributes
     ----------
     mel : float, shape = (batch, n_mel_channels, frames)
     mel_steps : int64, shape = (batch,), steps before the one whose gate fired
-    decoded_steps : int64, shape = (batch,), the same with the step whose gate fired
+    decoded_steps : int64, shape = (batch,), steps including that one
     """
 
     mel: Tensor
@@ -32,12 +33,13 @@ class Decoder(DecoderStep):
         self.prenet = Prenet(config)
 
     def forward(self, memory: Tensor, mask: Tensor, step_caps: Tensor) -> DecodedFrames:
-        """
+        """Decode until every row's gate has fired or its cap is reached.
+
         Parameters
         ----------
         memory : float, shape = (batch, symbols, encoder_embedding_dim)
-        mask : bool, shape = (batch, symbols), true where a symbol is valid
-        step_caps : int64, shape = (batch,), the steps a row may take; 0 for a row without symbols
+        mask : bool, shape = (batch, symbols), true for valid symbols
+        step_caps : int64, shape = (batch,), the most steps of each row; 0 for a row without symbols
         """
         text = self.prepare(memory, mask)
         state = self.initial_state(text)
@@ -46,8 +48,8 @@ class Decoder(DecoderStep):
         running = step_caps > 0
         mel_steps, decoded_steps = torch.zeros_like(step_caps), torch.zeros_like(step_caps)
         while len(steps) == 0 or bool(running.any()):
-            seen = self.see(self.prenet(frames, len(steps)))
-            frames, gate, state = self.step(seen, state, text)
+            inputs = self.project_prenet(self.prenet(frames, len(steps)))
+            frames, gate, state = self.step(inputs, state, text)
             steps.append(frames)
             decoded_steps += running
             running = running & (torch.sigmoid(gate) <= self.gate_threshold)
@@ -56,22 +58,34 @@ class Decoder(DecoderStep):
         return DecodedFrames(self.as_mel(torch.stack(steps)), mel_steps, decoded_steps)
 
     def teacher_forced(self, memory: Tensor, mask: Tensor, mels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the mel, shape = (batch, n_mel_channels, frames), the gate's logits, shape = (batch, steps), and
-        the attention weights, shape = (batch, steps, symbols), when each step sees the given mel's last frames."""
+        """Decode with the given mel's frames as the input of each step.
+
+        Parameters
+        ----------
+        memory, mask : as in `forward`
+        mels : float, shape = (batch, n_mel_channels, frames)
+
+        Returns
+        -------
+        mel : float, shape = (batch, n_mel_channels, frames)
+        gates : float, shape = (batch, steps), logits
+        alignments : float, shape = (batch, steps, symbols), attention weights
+        """
         text = self.prepare(memory, mask)
         state = self.initial_state(text)
-        given = mels.transpose(1, 2).reshape(mels.size(0), -1, self.frames_dim).transpose(0, 1)
-        seen = self.see(self.prenet.teacher_forced(torch.cat((torch.zeros_like(given[:1]), given[:-1]))))
+        targets = mels.transpose(1, 2).reshape(mels.size(0), -1, self.frames_dim).transpose(0, 1)
+        earlier = torch.cat((torch.zeros_like(targets[:1]), targets[:-1]))
+        inputs = self.project_prenet(self.prenet.teacher_forced(earlier))
         steps: list[Tensor] = []
         gates: list[Tensor] = []
         alignments: list[Tensor] = []
-        for seen_at_step in seen.unbind(0):
-            frames, gate, state = self.step(seen_at_step, state, text)
+        for inputs_of_step in inputs.unbind(0):
+            frames, gate, state = self.step(inputs_of_step, state, text)
             steps.append(frames)
             gates.append(gate)
             alignments.append(state.attention_weights)
         return self.as_mel(torch.stack(steps)), torch.stack(gates, 1), torch.stack(alignments, 1)
 
     def as_mel(self, steps: Tensor) -> Tensor:
-        """Frames, shape = (steps, batch, frames_dim), in their order: shape = (batch, n_mel_channels, frames)."""
+        """Reorder (steps, batch, frames_dim) to (batch, n_mel_channels, frames)."""
         return steps.transpose(0, 1).reshape(steps.size(1), -1, self.n_mel_channels).transpose(1, 2)

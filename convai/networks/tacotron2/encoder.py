@@ -9,7 +9,7 @@ from convai.networks.tacotron2.layers import normalised_convolution
 
 
 class Encoder(nn.Module):
-    """Convolutions over the symbols, then an LSTM in both directions; padding reaches neither."""
+    """Convolutions over the symbols, then a bidirectional LSTM; padding influences neither."""
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()
@@ -22,16 +22,17 @@ class Encoder(nn.Module):
         self.lstm = nn.LSTM(dim, dim // 2, batch_first=True, bidirectional=True)
 
     def forward(self, embedded: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """
+        """Compute the memory.
+
         Parameters
         ----------
-        embedded : float, shape = (batch, symbols, dim)
+        embedded : float, shape = (batch, symbols, encoder_embedding_dim)
         lengths : int64, shape = (batch,), each at least 1
-        mask : bool, shape = (batch, symbols), true where a symbol is valid
+        mask : bool, shape = (batch, symbols), true for valid symbols
 
         Returns
         -------
-        the memory: float, shape = (batch, symbols, dim), zero past each row's length.
+        float, shape = (batch, symbols, encoder_embedding_dim), zero past each row's length
         """
         x = self.convolve(embedded, mask)
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -39,6 +40,7 @@ class Encoder(nn.Module):
         return memory
 
     def convolve(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """Apply the convolutions: float, shape = (batch, symbols, encoder_embedding_dim), as `embedded`."""
         x = embedded.transpose(1, 2)
         columns = mask.unsqueeze(1)
         for convolution in self.convolutions:

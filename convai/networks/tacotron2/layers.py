@@ -1,11 +1,11 @@
-"""What Tacotron 2's parts share: initialised layers, nested as NVIDIA's checkpoint keys have them, and masks."""
+"""Layers of Tacotron 2 with their initialisation, nested as in the keys of NVIDIA's checkpoints, and masks."""
 
 import torch
 from torch import Tensor, nn
 
 
 class LinearNorm(nn.Module):
-    """A linear map with Xavier initialisation for the non-linearity that follows it."""
+    """A linear map with Xavier initialisation for the nonlinearity that follows it: (..., in_dim) -> (..., out_dim)."""
 
     def __init__(self, in_dim: int, out_dim: int, bias: bool = True, gain: str = "linear"):
         super().__init__()
@@ -17,7 +17,10 @@ class LinearNorm(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """A convolution that keeps the length, with Xavier initialisation for the non-linearity that follows it."""
+    """A convolution that keeps the length, with Xavier initialisation for the nonlinearity that follows it.
+
+    Its input has shape = (batch, in_channels, length), its output (batch, out_channels, length).
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, bias: bool = True, gain: str = "linear"):
         super().__init__()
@@ -34,5 +37,15 @@ def normalised_convolution(in_channels: int, out_channels: int, kernel_size: int
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """Which columns are valid: bool, shape = (batch, size), from lengths of shape (batch,)."""
+    """Mark the valid columns of rows.
+
+    Parameters
+    ----------
+    lengths : int64, shape = (batch,)
+    size : number of columns
+
+    Returns
+    -------
+    bool, shape = (batch, size)
+    """
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)

@@ -1,4 +1,7 @@
-"""Tacotron 2, the step `tacotron2`: symbols -> log-mel frames. Inference is `forward`, made to be scripted."""
+"""Tacotron 2, the step `tacotron2`: symbols -> log-mel frames. TorchScript can script `forward`.
+
+It is the network of Shen et al., "Natural TTS Synthesis by Conditioning WaveNet on Mel Spectrogram Predictions", 2017.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +30,8 @@ class Tacotron2(nn.Module):
         self.postnet = Postnet(config)
 
     def forward(self, symbol_ids: Tensor, symbols_length: Tensor) -> tuple[Tensor, Tensor]:
-        """
+        """Synthesise the mels of texts. As in NVIDIA's network, the step whose gate fires is not part of the mel.
+
         Parameters
         ----------
         symbol_ids : int64, shape = (batch, symbols), zero past each row's length
@@ -35,9 +39,9 @@ class Tacotron2(nn.Module):
 
         Returns
         -------
-        decoded_mel, float32 even of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each
-        row's length, and mel_length, int32, shape = (batch, 1). As at NVIDIA, the step whose gate fires is not part of
-        the mel.
+        decoded_mel : float32, also of a network in FP16, shape = (batch, n_mel_channels, frames), zero past each row's
+            length
+        mel_length : int32, shape = (batch, 1)
         """
         self.check_symbols(symbol_ids, symbols_length)
         lengths = symbols_length.flatten().long()
@@ -45,11 +49,11 @@ class Tacotron2(nn.Module):
         return self.finish(self.decoder(memory, mask, self.step_caps(lengths)))
 
     def finish(self, decoded: DecodedFrames) -> tuple[Tensor, Tensor]:
-        """The network's outputs from what its decoder wrote."""
-        # The postnet sees the frames of the step that fired, as it did in training.
-        seen = length_mask(decoded.decoded_steps * self.n_frames_per_step, decoded.mel.size(2))
+        """Apply the postnet, and return the outputs of `forward`."""
+        # The postnet reads the frames of the step whose gate fired, as it does in training.
+        decoded_frames = length_mask(decoded.decoded_steps * self.n_frames_per_step, decoded.mel.size(2))
         mel_length = decoded.mel_steps * self.n_frames_per_step
-        mel = decoded.mel + self.postnet(decoded.mel, seen)
+        mel = decoded.mel + self.postnet(decoded.mel, decoded_frames)
         valid = length_mask(mel_length, mel.size(2)).unsqueeze(1)
         return (mel * valid).float(), mel_length.unsqueeze(1).int()
 
@@ -57,20 +61,23 @@ class Tacotron2(nn.Module):
     def teacher_forced(
         self, symbol_ids: Tensor, symbols_length: Tensor, mels: Tensor, mels_length: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What training compares with its targets.
+        """Predict each step from the given mel, for training.
 
         Parameters
         ----------
+        symbol_ids, symbols_length : as in `forward`
         mels : float, shape = (batch, n_mel_channels, frames), frames a multiple of n_frames_per_step
         mels_length : int32, shape = (batch, 1)
 
         Returns
         -------
-        the decoded mel and the postnet's, both zero past each row's length, shape = (batch, n_mel_channels,
-        frames); the gate's logits, shape = (batch, steps); the attention weights, shape = (batch, steps, symbols).
+        decoded, mel : float, shape = (batch, n_mel_channels, frames), before and after the postnet, zero past each
+            row's length
+        gates : float, shape = (batch, steps), logits
+        alignments : float, shape = (batch, steps, symbols), attention weights
         """
         if mels.size(2) % self.n_frames_per_step != 0:
-            raise ValueError(f"mels have {mels.size(2)} frames; allowed is a multiple of {self.n_frames_per_step}")
+            raise ValueError(f"mels: expected a multiple of {self.n_frames_per_step} frames, got {mels.size(2)}")
         memory, mask = self.encode(symbol_ids, symbols_length.flatten().long())
         decoded, gates, alignments = self.decoder.teacher_forced(memory, mask, mels)
         valid = length_mask(mels_length.flatten().long(), mels.size(2))
@@ -78,35 +85,43 @@ class Tacotron2(nn.Module):
         return decoded * columns, (decoded + self.postnet(decoded, valid)) * columns, gates, alignments
 
     def encode(self, symbol_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The memory and its mask; a row without symbols keeps one column, since nothing cannot be attended to."""
+        """Return the memory and its mask. A row without symbols keeps one column, so that softmax has an input.
+
+        Returns
+        -------
+        memory : float, shape = (batch, symbols, encoder_embedding_dim)
+        mask : bool, shape = (batch, symbols)
+        """
         lengths = lengths.clamp(min=1)
         mask = length_mask(lengths, symbol_ids.size(1))
         return self.encoder(self.embedding(symbol_ids), lengths, mask), mask
 
     def step_caps(self, lengths: Tensor) -> Tensor:
+        """Return the most decoder steps of each row: int64, shape = (batch,), as `lengths`."""
         caps = (self.extra_steps + self.steps_per_symbol * lengths).clamp(max=self.max_decoder_steps)
         return caps * (lengths > 0)
 
     def check_symbols(self, symbol_ids: Tensor, symbols_length: Tensor):
-        # An index out of range would end the whole process on a GPU, so it is caught before it is looked up.
+        # An index out of range would end the whole process on a GPU.
         if symbol_ids.dim() != 2 or symbol_ids.numel() == 0:
-            raise ValueError(f"symbol_ids have shape {symbol_ids.shape}; allowed is (batch, symbols), neither empty")
+            raise ValueError(f"symbol_ids: expected shape (batch, symbols), neither empty, got {symbol_ids.shape}")
         lowest, highest = int(symbol_ids.min()), int(symbol_ids.max())
         if lowest < 0 or highest >= self.n_symbols:
-            raise ValueError(f"symbol_ids go from {lowest} to {highest}; allowed are 0 to {self.n_symbols - 1}")
+            raise ValueError(f"symbol_ids: expected 0 to {self.n_symbols - 1}, got {lowest} to {highest}")
         if symbols_length.numel() != symbol_ids.size(0):
-            raise ValueError(f"symbols_length has {symbols_length.numel()} rows; symbol_ids has {symbol_ids.size(0)}")
+            raise ValueError(f"symbols_length: expected {symbol_ids.size(0)} rows, got {symbols_length.numel()}")
         shortest, longest = int(symbols_length.min()), int(symbols_length.max())
         if shortest < 0 or longest > symbol_ids.size(1):
-            raise ValueError(f"symbols_length goes from {shortest} to {longest}; allowed are 0 to {symbol_ids.size(1)}")
+            raise ValueError(f"symbols_length: expected 0 to {symbol_ids.size(1)}, got {shortest} to {longest}")
 
 
 def example_inputs(config: Tacotron2Config, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Valid inputs of mixed length, the first row full.
+    """Draw valid inputs of mixed length; the first row is full.
 
     Returns
     -------
-    symbol_ids, int64, shape = (batch, length), and symbols_length, int32, shape = (batch, 1).
+    symbol_ids : int64, shape = (batch, length)
+    symbols_length : int32, shape = (batch, 1)
     """
     generator = torch.Generator().manual_seed(seed)
     symbols_length = torch.randint(1, length + 1, (batch, 1), generator=generator, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""Tacotron 2's postnet: a correction of the decoded mel that sees frames on both sides."""
+"""Tacotron 2's postnet, which corrects the decoded mel by the frames on both sides."""
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +21,16 @@ class Postnet(nn.Module):
         )
 
     def forward(self, mel: Tensor, mask: Tensor) -> Tensor:
-        """
+        """Compute the correction to add to the mel; it depends on valid frames alone.
+
         Parameters
         ----------
         mel : float, shape = (batch, n_mel_channels, frames)
-        mask : bool, shape = (batch, frames), true where a frame is valid
+        mask : bool, shape = (batch, frames), true for valid frames
 
         Returns
         -------
-        the correction to add, of the mel's shape; it depends on valid frames alone.
+        float, shape = (batch, n_mel_channels, frames)
         """
         columns = mask.unsqueeze(1)
         for i, convolution in enumerate(self.convolutions):

@@ -1,4 +1,4 @@
-"""Tacotron 2's prenet: what the decoder sees of the frames that it wrote last."""
+"""Tacotron 2's prenet, through which the decoder reads the frames of its last step."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from convai.networks.tacotron2.layers import LinearNorm
 
 
 class Prenet(nn.Module):
-    """Two layers whose dropout never rests: it keeps the decoder from merely copying its last frames."""
+    """Two layers with dropout that is always on: it keeps the decoder from merely copying its last frames."""
 
     def __init__(self, config: Tacotron2Config):
         super().__init__()
@@ -18,22 +18,33 @@ class Prenet(nn.Module):
         self.layers = nn.ModuleList(
             LinearNorm(dim, config.prenet_dim, bias=False) for dim in (in_dim, config.prenet_dim)
         )
-        self.register_buffer("dropout_table", dropout_table(config), persistent=False)
+        self.register_buffer("dropout_table", draw_dropout_table(config), persistent=False)
 
     def forward(self, frames: Tensor, step: int) -> Tensor:
-        """The inference of one step; a result depends on its request alone because the table is fixed."""
+        """Run one step of inference. The table is fixed, so that a result depends on its request alone.
+
+        Parameters
+        ----------
+        frames : float, shape = (batch, frames_dim)
+        step : number of the step
+
+        Returns
+        -------
+        float, shape = (batch, prenet_dim)
+        """
         for i, layer in enumerate(self.layers):
             frames = F.relu(layer(frames)) * self.dropout_table[step, i]
         return frames
 
     def teacher_forced(self, frames: Tensor) -> Tensor:
+        """Run many steps of training: float, shape = (..., frames_dim) -> (..., prenet_dim)."""
         for layer in self.layers:
             frames = F.dropout(F.relu(layer(frames)), self.p_dropout, training=True)
         return frames
 
 
-def dropout_table(config: Tacotron2Config) -> Tensor:
-    """Factors of the prenet's units: float32, shape = (max_decoder_steps, 2, prenet_dim), zero where one is dropped."""
+def draw_dropout_table(config: Tacotron2Config) -> Tensor:
+    """Draw the factors of all units: float32, shape = (max_decoder_steps, 2, prenet_dim), 0 where a unit is dropped."""
     generator = torch.Generator().manual_seed(config.prenet_dropout_seed)
     draws = torch.rand(config.max_decoder_steps, 2, config.prenet_dim, generator=generator, device="cpu")
     return (draws >= config.p_prenet_dropout).float() / (1 - config.p_prenet_dropout)

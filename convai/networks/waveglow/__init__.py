@@ -1,1 +1,1 @@
-"""WaveGlow, from a mel spectrogram to audio."""
+"""WaveGlow, the vocoder: a mel spectrogram -> audio."""

@@ -1,4 +1,4 @@
-"""Sizes of WaveGlow and the time scales that follow from them: samples, groups of samples, mel frames."""
+"""Sizes of WaveGlow, and its time scales: samples, groups of samples, mel frames."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from convai.audio.voice_mel import HOP_LENGTH
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
 
-UPSAMPLE_KERNEL_SIZE = 1024  # samples one mel frame spreads over, in NVIDIA's upsampling
+UPSAMPLE_KERNEL_SIZE = 1024  # samples that one mel frame influences in NVIDIA's upsampling
 CONDITIONINGS = ("upsampled", "repeated")
 
 
@@ -14,13 +14,15 @@ CONDITIONINGS = ("upsampled", "repeated")
 class WaveGlowConfig:
     """Sizes default to NVIDIA's network with 256 channels.
 
-    n_group : samples that are transformed together, as the channels of one time step
-    n_early_every, n_early_size : after so many flows, so many channels leave; they are part of z and no longer change
+    Attributes
+    ----------
+    n_group : samples that form the channels of one time step
+    n_early_every, n_early_size : after each `n_early_every` flows, `n_early_size` channels leave and join z
     n_layers, n_channels, kernel_size : of the network in each affine coupling
-    conditioning : "upsampled" brings the mel to the audio's rate first, as NVIDIA does; "repeated" computes what the
-        couplings need once per mel frame, which is far cheaper when a frame has few groups
-    conditioning_kernel_size : mel frames that a coupling sees at once, for "repeated"
-    sigma : standard deviation of the noise at inference; less than 1 is less varied and less noisy
+    conditioning : "upsampled" brings the mel to the audio's rate first, as NVIDIA does; "repeated" computes the
+        conditions once per mel frame, which is far cheaper when a frame has few groups
+    conditioning_kernel_size : mel frames that a coupling reads at once, for "repeated"
+    sigma : standard deviation of the noise at inference; below 1, audio is less varied and less noisy
     """
 
     n_mel_channels: int = NUM_MELS
@@ -38,37 +40,41 @@ class WaveGlowConfig:
     def __post_init__(self):
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1:
-                raise InvalidArgument(f"{name} must be at least 1, got {value}")
+                raise InvalidArgument(f"{name}: expected at least 1, got {value}")
         if HOP_LENGTH % self.n_group:
-            raise InvalidArgument(f"n_group must divide the {HOP_LENGTH} samples of a frame, got {self.n_group}")
+            raise InvalidArgument(
+                f"n_group: expected a divisor of the {HOP_LENGTH} samples of a frame, got {self.n_group}"
+            )
         for name in ("n_group", "n_early_size"):
             if getattr(self, name) % 2:
-                raise InvalidArgument(f"{name} must be even (couplings halve the channels), got {getattr(self, name)}")
+                raise InvalidArgument(
+                    f"{name}: expected an even number (couplings halve it), got {getattr(self, name)}"
+                )
         for name in ("kernel_size", "conditioning_kernel_size"):
             if getattr(self, name) % 2 == 0:
-                raise InvalidArgument(f"{name} must be odd, got {getattr(self, name)}")
+                raise InvalidArgument(f"{name}: expected an odd number, got {getattr(self, name)}")
         if self.flow_channels(self.n_flows - 1) < 2:
             raise InvalidArgument(
-                f"n_early_size {self.n_early_size} leaves no channels of n_group {self.n_group} to the last flow"
+                f"n_early_size: {self.n_early_size} leaves no channels of n_group {self.n_group} for the last flow"
             )
         if self.sigma <= 0:
-            raise InvalidArgument(f"sigma must be above 0, got {self.sigma}")
+            raise InvalidArgument(f"sigma: expected above 0, got {self.sigma}")
         self._check_conditioning()
 
     def _check_conditioning(self):
         if self.conditioning not in CONDITIONINGS:
-            raise InvalidArgument(f"conditioning must be one of {', '.join(CONDITIONINGS)}, got {self.conditioning!r}")
+            raise InvalidArgument(f"conditioning: expected {' or '.join(CONDITIONINGS)}, got {self.conditioning!r}")
         if self.conditioning == "upsampled" and self.conditioning_kernel_size != 1:
             raise InvalidArgument(
-                f"conditioning_kernel_size must be 1 when upsampled, got {self.conditioning_kernel_size}"
+                f"conditioning_kernel_size: expected 1 if upsampled, got {self.conditioning_kernel_size}"
             )
 
     def flow_channels(self, flow: int) -> int:
-        """Channels that a flow transforms, after those that left early."""
+        """Return the channels that a flow transforms, without those that left early."""
         return self.n_group - flow // self.n_early_every * self.n_early_size
 
     def leaves_early(self, flow: int) -> bool:
-        """Whether channels leave just before this flow, in the direction from audio to z."""
+        """Return whether channels leave before this flow, in the direction from audio to z."""
         return flow > 0 and flow % self.n_early_every == 0
 
     @property
@@ -77,9 +83,9 @@ class WaveGlowConfig:
 
     @property
     def receptive_field_frames(self) -> int:
-        """Mel frames on either side of a sample that can change it.
+        """Mel frames on either side of a sample that influence it.
 
-        A mel padded by at least as many frames gives the same audio in its valid part, whatever the bucket.
+        With at least this much padding, the valid part of the audio is the same in any bucket.
         """
         groups = self.n_flows * (2**self.n_layers - 1) * (self.kernel_size // 2)
         frames_of_mel = self.conditioning_kernel_size // 2

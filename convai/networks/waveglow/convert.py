@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.renames import Reading, RenameTable, rename, tensors_in
+from convai.networks.checkpoints.renames import Converted, RenameTable, find_size, rename, select_tensors
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (
@@ -22,21 +22,21 @@ FUSED_KEY = re.compile(r"^(WN\.\d+\.)cond_layer\.(\w+)$")
 INDEX = r"(\d+)\."
 
 
-def read(contents: Mapping[str, Any], path: Path) -> Reading | None:
+def read(contents: Mapping[str, Any], path: Path) -> Converted | None:
     is_module = "model" in contents
-    tensors = rename(tensors_in(contents, "model" if is_module else "state_dict"), RENAMES)
+    tensors = rename(select_tensors(contents, "model" if is_module else "state_dict"), RENAMES)
     if not any(key.startswith("WN.0.") for key in tensors):
         return None
     layout = ["NVIDIA/waveglow, pickled module" if is_module else "NVIDIA DeepLearningExamples, WaveGlow"]
     layout += ["weight norm"] * any(key.endswith(".weight_g") for key in tensors)
     layout += ["fused cond_layer"] * any(FUSED_KEY.match(key) for key in tensors)
     tensors = fold_weight_norm(split_conditioning(tensors))
-    config = stated_config(contents["config"], path) if "config" in contents else config_of(tensors)
-    return Reading(", ".join(layout), config, tensors)
+    config = read_stated_config(contents["config"], path) if "config" in contents else infer_config(tensors)
+    return Converted(", ".join(layout), config, tensors)
 
 
 def split_conditioning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give each layer its part of what newer files keep as one `cond_layer` per flow."""
+    """Split the one `cond_layer` per flow of newer files into one per layer."""
     layers, split = count(tensors, r"^WN\.0\.in_layers\."), {}
     for key, tensor in tensors.items():
         match = FUSED_KEY.match(key)
@@ -47,7 +47,7 @@ def split_conditioning(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace each direction and norm by their product, in FP32: a quotient of FP16 values would lose precision."""
+    """Replace each direction and norm by their product, in FP32 because a quotient in FP16 would lose precision."""
     folded = dict(tensors)
     for key in tensors:
         layer = key.removesuffix("_v")
@@ -57,39 +57,37 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return folded
 
 
-def stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
-    """Take the file's sizes. Raises InvalidArgument for an option that this network does not have."""
+def read_stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
+    """Return the file's sizes. Raises InvalidArgument for an option that our network does not have."""
     options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
     unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})
     if unknown:
-        raise InvalidArgument(f"{path} states {', '.join(unknown)} in its config, which WaveGlow does not have")
+        raise InvalidArgument(f"{path}: our WaveGlow does not have the options {', '.join(unknown)}")
     return WaveGlowConfig(**options)
 
 
-def config_of(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
-    """Take the sizes from the shapes, and NVIDIA's where a tensor is missing, so that it will be listed as missing."""
+def infer_config(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
+    """Infer the sizes from shapes; for a missing tensor take NVIDIA's, so that the check of the keys lists it."""
     usual, upsampled = WaveGlowConfig(), "upsample.weight" in tensors
-    flows = [size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
+    flows = [find_size(tensors, f"convinv.{i}.conv.weight", 0, 0) for i in range(count(tensors, r"^convinv\."))]
     leaving = [i for i in range(1, len(flows)) if flows[i] < flows[i - 1]]
     in_layer, cond_layer = "WN.0.in_layers.0.weight", "WN.0.cond_layers.0.weight"
     return WaveGlowConfig(
-        n_mel_channels=size(tensors, *(("upsample.weight", 0) if upsampled else (cond_layer, 1)), usual.n_mel_channels),
+        n_mel_channels=find_size(
+            tensors, *(("upsample.weight", 0) if upsampled else (cond_layer, 1)), usual.n_mel_channels
+        ),
         n_flows=len(flows) or usual.n_flows,
         n_group=flows[0] if flows else usual.n_group,
         n_early_every=leaving[0] if leaving else max(len(flows), 1),
         n_early_size=flows[leaving[0] - 1] - flows[leaving[0]] if leaving else usual.n_early_size,
         n_layers=count(tensors, r"^WN\.0\.in_layers\.") or usual.n_layers,
-        n_channels=size(tensors, in_layer, 1, usual.n_channels),
-        kernel_size=size(tensors, in_layer, 2, usual.kernel_size),
+        n_channels=find_size(tensors, in_layer, 1, usual.n_channels),
+        kernel_size=find_size(tensors, in_layer, 2, usual.kernel_size),
         conditioning="upsampled" if upsampled else "repeated",
-        conditioning_kernel_size=size(tensors, cond_layer, 2, usual.conditioning_kernel_size),
+        conditioning_kernel_size=find_size(tensors, cond_layer, 2, usual.conditioning_kernel_size),
     )
 
 
 def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many modules of a list there are: one more than the highest index after the prefix."""
+    """Return the length of a list of modules: one more than the highest index after the prefix."""
     return 1 + max((int(match[1]) for key in tensors if (match := re.match(prefix + INDEX, key))), default=-1)
-
-
-def size(tensors: Mapping[str, Tensor], key: str, axis: int, usual: int) -> int:
-    return tensors[key].shape[axis] if key in tensors else usual

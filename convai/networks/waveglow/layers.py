@@ -8,10 +8,10 @@ from convai.networks.waveglow.config import WaveGlowConfig
 
 
 class Invertible1x1Conv(nn.Module):
-    """Mixes the channels of a group. The inverse is kept beside the weight, computed in FP32 even for FP16.
+    """Mixes the channels of a group. The inverse is stored beside the weight, computed in FP32 even for FP16.
 
-    It is renewed when weights are loaded and when training ends; during training it is computed from the weight at
-    each call, so that gradients reach it.
+    It is updated when weights are loaded and when training ends. During training each call computes it from the weight,
+    so that gradients reach it.
     """
 
     def __init__(self, channels: int):
@@ -19,40 +19,41 @@ class Invertible1x1Conv(nn.Module):
         self.conv = nn.Conv1d(channels, channels, 1, bias=False)
         nn.init.orthogonal_(self.conv.weight)
         self.register_buffer("inverse_weight", torch.empty_like(self.conv.weight.detach()), persistent=False)
-        self.renew_inverse()
-        self.register_load_state_dict_post_hook(renew_inverse_after_load)
+        self.update_inverse()
+        self.register_load_state_dict_post_hook(update_inverse_after_load)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the mixed channels and the log-determinant of one group."""
+        """Return the mixed channels, shape = (batch, channels, groups), and the log-determinant of one group."""
         return self.conv(x), torch.linalg.slogdet(self.matrix())[1]
 
     def inverse(self, x: Tensor) -> Tensor:
-        return F.conv1d(x, self.computed_inverse() if self.training else self.inverse_weight)
+        """Undo `forward`: float, shape = (batch, channels, groups)."""
+        return F.conv1d(x, self.compute_inverse() if self.training else self.inverse_weight)
 
     def matrix(self) -> Tensor:
         weight = self.conv.weight.squeeze(2)
         return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
-    def computed_inverse(self) -> Tensor:
+    def compute_inverse(self) -> Tensor:
         return torch.linalg.inv(self.matrix()).unsqueeze(2).to(self.conv.weight.dtype)
 
     @torch.no_grad()
-    def renew_inverse(self):
+    def update_inverse(self):
         if not self.conv.weight.is_meta:
-            self.inverse_weight.copy_(self.computed_inverse())
+            self.inverse_weight.copy_(self.compute_inverse())
 
     def train(self, mode: bool = True):
         if self.training and not mode:
-            self.renew_inverse()
+            self.update_inverse()
         return super().train(mode)
 
 
-def renew_inverse_after_load(module: Invertible1x1Conv, _incompatible_keys):
-    module.renew_inverse()
+def update_inverse_after_load(module: Invertible1x1Conv, _incompatible_keys):
+    module.update_inverse()
 
 
 class WN(nn.Module):
-    """The WaveNet inside a coupling: from half of the channels and the mel, the other half's shift and log-scale."""
+    """The WaveNet of a coupling: computes the shift and log-scale of half the channels from the others and the mel."""
 
     def __init__(self, config: WaveGlowConfig, half_channels: int):
         super().__init__()
@@ -65,22 +66,27 @@ class WN(nn.Module):
             nn.Conv1d(channels, channels if i == config.n_layers - 1 else 2 * channels, 1) for i in layers
         )
         self.end = nn.Conv1d(channels, 2 * half_channels, 1)
-        # A coupling that does nothing at first keeps the beginning of training stable.
+        # A coupling that starts as the identity keeps the beginning of training stable.
         nn.init.zeros_(self.end.weight)
         nn.init.zeros_(self.end.bias)
 
     def forward(self, x: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        x : float, shape = (batch, half_channels, groups)
-        conditions : float, shape = (batch, channels, groups), or one column per mel frame instead of per group
+        """Compute the coupling's parameters.
 
-        Returns shift and log-scale, each of x's shape.
+        Parameters
+        ----------
+        x : float, shape = (batch, half_channels, groups)
+        conditions : float, shape = (batch, channels, groups), or (batch, channels, frames) if repeated
+
+        Returns
+        -------
+        shift, log_scale : float, shape = (batch, half_channels, groups)
         """
         hidden = self.start(x)
         total: Tensor | float = 0.0
         for i, condition in enumerate(self.layer_conditions(conditions)):
-            seen = self.in_layers[i](hidden if i > 0 else self.first_input(x, hidden))
-            output = self.res_skip_layers[i](gate(seen + condition))
+            dilated = self.in_layers[i](hidden if i > 0 else self.first_input(x, hidden))
+            output = self.res_skip_layers[i](gate(dilated + condition))
             if i < len(self.in_layers) - 1:
                 residual, output = split(output, self.start.out_channels)
                 hidden = hidden + residual
@@ -88,10 +94,11 @@ class WN(nn.Module):
         return self.end(total).chunk(2, 1)
 
     def first_input(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """What the first of the dilated convolutions reads."""
+        """Return the input of the first dilated convolution."""
         return hidden
 
     def layer_conditions(self, conditions: Tensor) -> list[Tensor]:
+        """Return the conditions of each layer: float, shape = (batch, 2 * n_channels, groups)."""
         return [repeat(cond_layer(conditions), self.repeats) for cond_layer in self.cond_layers]
 
 
@@ -107,7 +114,7 @@ def conditioning_convolution(config: WaveGlowConfig) -> nn.Conv1d:
 
 
 def split(x: Tensor, channels: int) -> tuple[Tensor, Tensor]:
-    """The first channels, and those that follow."""
+    """Return the first channels and the others."""
     return x[:, :channels], x[:, channels:]
 
 
@@ -117,5 +124,5 @@ def gate(x: Tensor) -> Tensor:
 
 
 def repeat(frames: Tensor, repeats: int) -> Tensor:
-    """Each frame as often as it has groups; on ONNX Runtime much cheaper than an addition that broadcasts."""
+    """Repeat each frame for its groups; on ONNX Runtime this is much cheaper than an addition that broadcasts."""
     return F.interpolate(frames, scale_factor=float(repeats), mode="nearest") if repeats > 1 else frames

@@ -1,4 +1,7 @@
-"""WaveGlow, the step `waveglow`: log-mel frames and noise -> audio; and the way back, which is what it learns from."""
+"""WaveGlow, the step `waveglow`: log-mel frames and noise -> audio; and the inverse, for training.
+
+The network is that of Prenger et al., "WaveGlow: A Flow-based Generative Network for Speech Synthesis", 2018.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +14,7 @@ __all__ = ["CONFIGS", "WaveGlow", "WaveGlowConfig", "example_inputs"]
 
 
 class WaveGlow(nn.Module):
-    """Flows between audio and noise. State-dict keys are NVIDIA's, after their weight norm has been folded."""
+    """Flows between audio and noise. State-dict keys are NVIDIA's, with weight norm folded."""
 
     def __init__(self, config: WaveGlowConfig):
         super().__init__()
@@ -25,12 +28,17 @@ class WaveGlow(nn.Module):
         self.convinv = nn.ModuleList(Invertible1x1Conv(n) for n in channels)
 
     def forward(self, padded_mel: Tensor, z: Tensor) -> Tensor:
-        """
-        padded_mel : float32, shape = (batch, n_mel_channels, frames)
-        z : float32, standard normal noise, shape = (batch, n_group, frames * 256 / n_group); the last flow's channels
-            come first, then those that left early, last ones first
+        """Synthesise audio.
 
-        Returns audio, float, shape = (batch, frames * 256).
+        Parameters
+        ----------
+        padded_mel : float32, shape = (batch, n_mel_channels, frames)
+        z : float32, shape = (batch, n_group, frames * 256 / n_group), standard normal noise; the last flow's channels
+            come first, then those that left early, the latest first
+
+        Returns
+        -------
+        audio : float32, shape = (batch, frames * 256), full scale is 1
         """
         dtype = self.WN[0].start.weight.dtype
         conditions = self.conditions(padded_mel.to(dtype))
@@ -46,13 +54,17 @@ class WaveGlow(nn.Module):
         return x.transpose(1, 2).flatten(1).float()
 
     def encode(self, audio: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of `forward`, for training by likelihood.
+        """Invert `forward`, for training by likelihood.
 
+        Parameters
+        ----------
         audio : float, shape = (batch, frames * 256)
         mel : float, shape = (batch, n_mel_channels, frames)
 
-        Returns z times sigma, shape = (batch, n_group, frames * 256 / n_group), which training wants normal with
-        standard deviation sigma, and the log-determinant of the transform, shape = (batch,).
+        Returns
+        -------
+        z times sigma : float, shape = (batch, n_group, frames * 256 / n_group); training makes it normal
+        log_determinant : float, shape = (batch,), of the transform
         """
         conditions = self.conditions(mel)
         x = audio.unflatten(1, (-1, self.config.n_group)).transpose(1, 2)
@@ -70,13 +82,15 @@ class WaveGlow(nn.Module):
         return torch.cat((x, *early), 1), log_determinant
 
     def conditions(self, mel: Tensor) -> Tensor:
-        """What the couplings read of the mel: the mel itself, or upsampled and grouped as the audio is.
+        """Return the input of the conditioning layers: the mel itself, or upsampled and grouped like the audio.
 
-        Returns float, shape = (batch, n_mel_channels, frames) or (batch, n_mel_channels * n_group, groups).
+        Returns
+        -------
+        float, shape = (batch, n_mel_channels, frames) or (batch, n_mel_channels * n_group, groups)
         """
         if self.config.conditioning == "repeated":
             return mel
-        # The last frames' tails reach past the end of the audio.
+        # The upsampling of the last frames reaches past the end of the audio.
         samples = self.upsample(mel)[:, :, : HOP_LENGTH - UPSAMPLE_KERNEL_SIZE]
         batch, mels, _ = samples.shape
         groups = samples.reshape(batch, mels, -1, self.config.n_group).transpose(2, 3)
@@ -84,10 +98,12 @@ class WaveGlow(nn.Module):
 
 
 def example_inputs(config: WaveGlowConfig, batch: int, length: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """A made-up log-mel of `length` frames and the noise for it.
+    """Draw a log-mel of `length` frames and noise.
 
-    Returns padded_mel, float32, shape = (batch, n_mel_channels, length), and z, float32, shape = (batch, n_group,
-    length * 256 / n_group).
+    Returns
+    -------
+    padded_mel : float32, shape = (batch, n_mel_channels, length)
+    z : float32, shape = (batch, n_group, length * 256 / n_group)
     """
     generator = torch.Generator().manual_seed(seed)
     padded_mel = torch.randn(batch, config.n_mel_channels, length, generator=generator) * 2 - 6

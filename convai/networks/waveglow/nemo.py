@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_archive import NemoArchive
-from convai.networks.checkpoints.nemo_options import brief, check, number_of, section, whole
-from convai.networks.checkpoints.nemo_voice import PREPROCESSOR, check_voice
-from convai.networks.checkpoints.renames import Reading, RenameTable, rename
+from convai.networks.checkpoints.nemo_options import (
+    VOICE_PREPROCESSOR,
+    check_options,
+    check_voice,
+    read_integer,
+    read_number,
+    read_section,
+)
+from convai.networks.checkpoints.renames import Converted, RenameTable, rename
 from convai.networks.waveglow.convert import fold_weight_norm, split_conditioning
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (
-    (rf"^{PREPROCESSOR}\.", None),
-    (r"^waveglow\.convinv\.\d+\.inv_conv\.", None),  # computed from the other, as here
+    (rf"^{VOICE_PREPROCESSOR}\.", None),
+    (r"^waveglow\.convinv\.\d+\.inv_conv\.", None),  # computed from the weight, as in our network
     (r"^waveglow\.wavenet\.", "WN."),
     (r"^waveglow\.", ""),
     (r"\.parametrizations\.weight\.original0$", ".weight_g"),
@@ -25,13 +30,11 @@ SIZES = {  # by NeMo's names
 }  # fmt: skip
 
 
-def read(archive: NemoArchive) -> Reading:
+def read(archive: NemoArchive) -> Converted:
     check_voice(archive)
-    options = section(archive.config, "waveglow", "WaveGlowModule")
-    check("waveglow", options, {}, SIZES)
-    sigma = number_of(archive.config.get("sigma", 1.0))
-    if sigma is None:
-        raise InvalidArgument(f"sigma is {brief(archive.config['sigma'])}; allowed is a number")
-    sizes: dict[str, Any] = {ours: whole("waveglow", options, name) for name, ours in SIZES.items()}
+    options = read_section(archive.config, "waveglow", "WaveGlowModule")
+    check_options("waveglow", options, {}, SIZES)
+    sigma = read_number("model", archive.config, "sigma", default=1.0)
+    sizes: dict[str, Any] = {ours: read_integer("waveglow", options, name) for name, ours in SIZES.items()}
     tensors = fold_weight_norm(split_conditioning(rename(archive.tensors, RENAMES)))
-    return Reading(f"{archive.toolkit}, WaveGlow", WaveGlowConfig(sigma=sigma, **sizes), tensors)
+    return Converted(f"{archive.toolkit}, WaveGlow", WaveGlowConfig(sigma=sigma, **sizes), tensors)

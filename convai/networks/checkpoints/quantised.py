@@ -1,6 +1,6 @@
-"""Stores weights small: as FP16, chosen matrices as INT8 with one FP16 scale per row.
+"""Stores weights as FP16, and chosen matrices as INT8 with one FP16 scale per row.
 
-A matrix `name` kept in INT8 lies in the file as `name` (int8) and `name.scale` (float16, one per row):
+A quantised matrix `name` lies in the file as `name` (int8) and `name.scale` (float16, one per row):
 weight[row, column] = name[row, column] * name.scale[row].
 """
 
@@ -20,8 +20,8 @@ LARGEST_INT8 = 127
 def save(
     path: Path, tensors: Mapping[str, Tensor], *, int8: Collection[str] = (), metadata: Mapping[str, str] | None = None
 ):
-    """Write a safetensors file; `int8` names the matrices to keep in INT8, `metadata` may name the configuration."""
-    save_file(compact(tensors, int8), path, metadata=dict(metadata or {}))
+    """Write a safetensors file; `int8` names the matrices to quantise, `metadata` may name the configuration."""
+    save_file(quantise(tensors, int8), path, metadata=dict(metadata or {}))
 
 
 def load(path: Path) -> dict[str, Tensor]:
@@ -29,27 +29,25 @@ def load(path: Path) -> dict[str, Tensor]:
     return restore(load_file(path))
 
 
-def compact(tensors: Mapping[str, Tensor], int8: Collection[str] = ()) -> dict[str, Tensor]:
-    """Turn floating-point tensors into FP16, the named ones into INT8 and a scale.
+def quantise(tensors: Mapping[str, Tensor], int8: Collection[str] = ()) -> dict[str, Tensor]:
+    """Convert floating-point tensors to FP16, and the named matrices to INT8 with a scale.
 
-    Raises InvalidArgument if a name is unknown, or stands for something else than rows of finite numbers.
+    Raises InvalidArgument if a name is unknown or not of a matrix, or if a value is not finite in FP16.
     """
     unsuitable = [name for name in int8 if name not in tensors or tensors[name].dim() < 2]
     if unsuitable:
-        raise InvalidArgument(f"int8 must name matrices among the weights; {', '.join(unsuitable)} is none")
+        raise InvalidArgument(f"int8: expected names of matrices among the weights, got {', '.join(unsuitable)}")
     small = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
     infinite = [name for name, tensor in small.items() if not torch.isfinite(tensor).all()]
     if infinite:
-        raise InvalidArgument(
-            f"weights must be finite and below 65,504 to be kept in FP16; {', '.join(infinite)} is not"
-        )
+        raise InvalidArgument(f"expected weights that FP16 can hold, below 65,504; {', '.join(infinite)} exceeds them")
     for name in int8:
         small[name], small[name + SCALE_SUFFIX] = quantise_rows(tensors[name])
     return {name: tensor.contiguous() for name, tensor in small.items()}
 
 
 def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo `compact`: every floating-point or INT8 tensor as FP32."""
+    """Undo `quantise`: return every floating-point or quantised tensor in FP32."""
     quantised = {
         name for name, tensor in tensors.items() if tensor.dtype == torch.int8 and name + SCALE_SUFFIX in tensors
     }
@@ -62,6 +60,10 @@ def restore(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Round each row to multiples of its largest magnitude / 127.
 
+    Parameters
+    ----------
+    weight : float, shape = (rows, ...)
+
     Returns
     -------
     quantised : int8, shape = (rows, ...)
@@ -70,17 +72,17 @@ def quantise_rows(weight: Tensor) -> tuple[Tensor, Tensor]:
     largest = weight.float().flatten(1).abs().amax(dim=1)
     # FP16 holds nothing smaller; a row that small, such as one of zeros, becomes zeros.
     scale = (largest / LARGEST_INT8).clamp(min=torch.finfo(torch.float16).smallest_normal).half()
-    steps = weight.float() / over_rows(scale.float(), weight)
+    steps = weight.float() / expand_rows(scale.float(), weight)
     return steps.round().clamp(-LARGEST_INT8, LARGEST_INT8).to(torch.int8), scale
 
 
 def dequantise_rows(quantised: Tensor, scale: Tensor) -> Tensor:
-    """Undo `quantise_rows` but for the rounding, in FP32."""
-    return quantised.float() * over_rows(scale.float(), quantised)
+    """Undo `quantise_rows`, apart from its rounding: float32, shape = (rows, ...)."""
+    return quantised.float() * expand_rows(scale.float(), quantised)
 
 
 def as_stored(weight: Tensor) -> Tensor:
-    """Return a matrix as it comes back from INT8, with a gradient as if nothing were rounded.
+    """Return a matrix as INT8 restores it, with the gradient of the matrix itself.
 
     This is the straight-through estimator of Bengio et al., "Estimating or Propagating Gradients Through Stochastic
     Neurons for Conditional Computation", 2013.
@@ -89,6 +91,6 @@ def as_stored(weight: Tensor) -> Tensor:
     return weight + (dequantise_rows(*quantise_rows(fixed)) - fixed)
 
 
-def over_rows(values: Tensor, weight: Tensor) -> Tensor:
-    """Give one value per row the axes it needs to multiply `weight`."""
+def expand_rows(values: Tensor, weight: Tensor) -> Tensor:
+    """Reshape (rows,) so that it broadcasts over `weight`, whose shape is (rows, ...)."""
     return values.reshape(-1, *[1] * (weight.dim() - 1))
