@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from convai.networks.checkpoints.compact import load
+from convai.networks.checkpoints.quantised import load
 from training.bert.data import BertRecipe
 from training.common.training import Schedule, Training
 

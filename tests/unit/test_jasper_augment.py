@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.noise import COLOURS, coloured_noise
-from convai.backends.steps.speech_features import log_mel
+from convai.backends.steps.speech_features import log_mel_spectrogram
 from convai.errors import InvalidArgument
 from training.jasper.augment import (
     NOISE_TILT,
@@ -71,7 +71,7 @@ def test_noise_is_not_louder_than_given():
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_training_covers_every_noise_colour_of_the_evaluation(colour):
     audio = 0.1 * coloured_noise(48_000, 16_000, colour, np.random.default_rng(0))
-    colours = np.exp(log_mel(audio.astype(np.float32))).mean(axis=1)
+    colours = np.exp(log_mel_spectrogram(audio.astype(np.float32))).mean(axis=1)
     lower, upper = NOISE_TILT
     assert lower < np.log(colours[-8:].mean() / colours[:8].mean()) < upper
 

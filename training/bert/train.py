@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from convai.errors import InvalidArgument, reading
 from convai.networks.bert.config import BertConfig
 from convai.networks.bert.model import Bert
-from convai.networks.checkpoints.compact import as_stored
+from convai.networks.checkpoints.quantised import as_stored
 from convai.networks.checkpoints.weights import config_name_of
 from convai.networks.registry import NETWORKS
 from convai.program import run_program

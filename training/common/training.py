@@ -11,7 +11,6 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from convai.errors import InvalidArgument
 from convai.networks.checkpoints.quantised import load, save
 
 ADAM_BETAS = (0.9, 0.98)

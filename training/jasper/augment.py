@@ -105,7 +105,7 @@ def augment(
     speech = np.log(power + np.float32(np.exp(LOWEST_LOG_MEL)))
     if rng.random() < config.narrow_share:
         speech[rng.integers(42, 47) :] = rng.uniform(-30, -12)
-    return mask(served_features().normalized(speech), config, rng)
+    return mask(served_features().normalise(speech), config, rng)
 
 
 def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from convai.backends.steps.speech_features import SpeechFeatures, log_mel
+from convai.backends.steps.speech_features import SpeechFeatures, log_mel_spectrogram
 from convai.description.pipeline import LABELS, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
 from convai.generator.profiles import PROFILES
@@ -56,7 +56,7 @@ def read_clips(manifest: Path, cache: Path, scale: float = 1.0) -> list[Clip]:
             audio, sample_rate_hertz = soundfile.read(file, dtype="float32")
         if sample_rate_hertz * scale != SAMPLE_RATE_HERTZ:
             audio = soxr.resample(audio, sample_rate_hertz * scale, SAMPLE_RATE_HERTZ)
-        return log_mel(audio).T.astype(np.float16)
+        return log_mel_spectrogram(audio).T.astype(np.float16)
 
     frames, ends = read_cached(manifest, cache, recordings, read_log_mel, scale)
     log_mels = np.split(frames, ends[:-1])

@@ -178,7 +178,7 @@ def measure_word_error_rate(network: Jasper, clips: list[Clip]) -> float:
     transcripts = []
     for first in range(0, len(by_length), CLIPS_PER_DEV_BATCH):
         batch = by_length[first : first + CLIPS_PER_DEV_BATCH]
-        features = [served_features().normalized(clip.log_mel.astype("float32").T) for clip in batch]
+        features = [served_features().normalise(clip.log_mel.astype("float32").T) for clip in batch]
         log_probs, length = network(*pad(features))
         rows = zip(log_probs.numpy(), length[:, 0].tolist(), strict=True)
         transcripts += [greedy_decode(row[:frames], LABELS) for row, frames in rows]

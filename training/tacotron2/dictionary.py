@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import WORD
-from convai.backends.steps.text_normalizer import normalize
+from convai.backends.steps.text_normalizer import normalise_text
 from convai.program import run_program
 from training.common.run import make_parser
 from training.common.texts import draw_texts, read_texts, write_gzip
@@ -82,7 +82,7 @@ def run(args: Namespace) -> None:
 
     g2p = G2P()
     sentences = draw_texts(args.texts, SENTENCES, MAX_WORDS, random.Random(0))
-    pronunciations = pronounce_in_sentences(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
+    pronunciations = pronounce_in_sentences(g2p, tqdm(map(normalise_text, sentences), total=len(sentences), mininterval=10))
     words = read_lexicon_words().union(read_frequent_words(args.texts))
     rest = sorted(words - pronunciations.keys())
     pronunciations |= pronounce_alone(g2p, tqdm(rest, mininterval=10))
