@@ -25,29 +25,31 @@ from convai.description.config_files import DEFAULT_PROFILE
 from convai.errors import InvalidArgument
 from convai.talk.settings import Settings
 
-if TYPE_CHECKING:  # only `serve` needs them, and a help text should not wait for it
+if TYPE_CHECKING:  # importing them takes a second, which --help need not
     import uvicorn
     from fastapi import FastAPI
 
-    from convai.talk.gate import Places
+    from convai.talk.access import ConcurrencyLimit
 
 KEY_VARIABLE = "CONVAI_API_KEY"
 MEBIBYTE = 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--server", metavar="HOST:PORT", help="gRPC of a running server; without it one is started")
+    parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server; default: start one")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
-    parser.add_argument("--port", type=int, default=8080, help="of page and API, default %(default)s; 0 picks one")
-    parser.add_argument("--wyoming-port", type=int, metavar="PORT", help="speak to Home Assistant there, often 10300")
-    key_help = f"what callers have to show; better given as {KEY_VARIABLE}, which no list of processes shows"
+    parser.add_argument("--port", type=int, default=8080, help="of page and API (default %(default)s); 0 picks one")
+    parser.add_argument(
+        "--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300"
+    )
+    key_help = f"key that callers have to send; better set as {KEY_VARIABLE}, which process lists do not show"
     parser.add_argument("--api-key", default=os.environ.get(KEY_VARIABLE), metavar="KEY", help=key_help)
     parser.add_argument(
-        "--max-upload", type=float, default=25.0, metavar="MIB", help="per request, default %(default)g"
+        "--max-upload", type=float, default=25.0, metavar="MIB", help="per request (default %(default)g)"
     )
-    limit_help = "requests and listening pages at once, default %(default)s"
+    limit_help = "requests and listening pages at once (default %(default)s)"
     parser.add_argument("--max-concurrent", type=int, default=32, metavar="N", help=limit_help)
 
 
@@ -57,15 +59,15 @@ def run(args: argparse.Namespace) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
-        with listening_socket(args.host, args.port) as listening, triton(args) as (address, server):
+        with open_socket(args.host, args.port) as listening, find_server(args) as (address, server):
             warn_if_open(args, settings)
             asyncio.run(serve(args, settings, listening, address, server))
     except KeyboardInterrupt:
         print("stopped")
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Taken before the server starts: a port that is in use should not cost that time."""
+def open_socket(host: str, port: int) -> socket.socket:
+    """Open the port before the server starts, so that a port in use is reported at once."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
@@ -74,10 +76,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def triton(args: argparse.Namespace) -> Generator[tuple[str, Server | None]]:
-    """The gRPC address to ask, and the server behind it if it was started here."""
+def find_server(args: argparse.Namespace) -> Generator[tuple[str, Server | None]]:
+    """Yield the gRPC address of the server, and the server itself if it was started here."""
     if args.server:
-        Connection(args.server)  # refuses what is no address
+        Connection(args.server)  # raises InvalidArgument if it is not an address
         yield args.server, None
         return
     print("starting the server ...", flush=True)
@@ -93,32 +95,34 @@ async def serve(
     from convai.talk.app import make_app
 
     app = make_app(address, settings, is_local=is_local(args.host))
-    web = web_server(app)
-    async with wyoming(args, settings, address, app.state.places):
-        print(description(args, listening), flush=True)
+    web = make_web_server(app)
+    async with serve_wyoming(args, settings, address, app.state.limit):
+        print(list_addresses(args, listening), flush=True)
         watching = asyncio.create_task(watch(server, web))
         await web.serve(sockets=[listening])
         watching.cancel()
         await watching
 
 
-def web_server(app: "FastAPI") -> "uvicorn.Server":
+def make_web_server(app: "FastAPI") -> "uvicorn.Server":
     import uvicorn
 
     config = uvicorn.Config(
         app,
         log_level="warning",
         ws_max_size=MEBIBYTE,
-        ws_per_message_deflate=False,  # samples do not get smaller by it
-        ws_ping_timeout=60.0,  # a busy machine may be slow
+        ws_per_message_deflate=False,  # PCM hardly compresses
+        ws_ping_timeout=60.0,  # a busy machine may take long to reply
         timeout_graceful_shutdown=3,
     )
     return uvicorn.Server(config)
 
 
 @asynccontextmanager
-async def wyoming(args: argparse.Namespace, settings: Settings, address: str, places: "Places") -> AsyncGenerator[None]:
-    """Speak Wyoming too, if that has a port."""
+async def serve_wyoming(
+    args: argparse.Namespace, settings: Settings, address: str, limit: "ConcurrencyLimit"
+) -> AsyncGenerator[None]:
+    """Serve Wyoming inside the block if --wyoming-port is given."""
     if args.wyoming_port is None:
         yield
         return
@@ -126,13 +130,13 @@ async def wyoming(args: argparse.Namespace, settings: Settings, address: str, pl
     from convai.talk.wyoming_server import start_wyoming
 
     async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
-        server = await start_wyoming(args.host, args.wyoming_port, client, places)
+        server = await start_wyoming(args.host, args.wyoming_port, client, limit)
         yield
         await server.stop()
 
 
 async def watch(server: Server | None, web: "uvicorn.Server") -> None:
-    """End the web process with the server's reason if that ends for good; after a crash the watchdog starts it anew."""
+    """Stop the web process if the server has ended for good; after a crash the watchdog restarts it."""
     try:
         while True:
             if server is not None and not server.has_crashed:
@@ -156,19 +160,17 @@ def warn_if_open(args: argparse.Namespace, settings: Settings) -> None:
     if is_local(args.host):
         return
     if settings.api_key is None:
-        warn(f"everyone who reaches {args.host} may use this server; --api-key asks them for a key")
+        warn(f"{args.host} is open to other machines and needs no key; set one with --api-key")
     if args.wyoming_port is not None:
-        warn(f"Wyoming knows no keys: everyone who reaches port {args.wyoming_port} may use it")
-    warn(
-        "browsers give the microphone only to pages on the same machine or over HTTPS; put a proxy with HTTPS in front"
-    )
+        warn(f"Wyoming has no authentication: port {args.wyoming_port} is open to other machines")
+    warn("browsers allow the microphone only on the same machine or over HTTPS; put an HTTPS proxy in front")
 
 
 def warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
-def description(args: argparse.Namespace, listening: socket.socket) -> str:
+def list_addresses(args: argparse.Namespace, listening: socket.socket) -> str:
     host = f"[{args.host}]" if ":" in args.host else args.host
     url = f"http://{host}:{listening.getsockname()[1]}"
     wyoming = [] if args.wyoming_port is None else [f"Wyoming  tcp://{host}:{args.wyoming_port}"]
