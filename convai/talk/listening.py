@@ -35,6 +35,7 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
+from convai.client.listen import cancelled
 from convai.talk.access import is_key
 from convai.talk.audio_formats import to_pcm
 from convai.talk.mel_picture import mel_picture
@@ -115,9 +116,7 @@ async def forward_events(socket: WebSocket, start: Start, client: AsyncConvaiCli
         for task in finished:
             task.result()  # raises the task's exception
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
 
 
 async def send_events(socket: WebSocket, events: AsyncGenerator[Event]) -> None:

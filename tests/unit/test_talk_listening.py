@@ -200,4 +200,4 @@ def test_a_page_beyond_the_limit_is_refused():
         ):
             first.send_json(START)
             second.send_json(START)
-            assert "1 requests are being served" in failure(second)
+            assert "1 requests are being served" in receive_failure(second)
