@@ -1,3 +1,4 @@
+import argparse
 import asyncio
 
 import httpx2
@@ -7,6 +8,7 @@ from support.fake_client import FakeClient
 from convai.client import Overloaded
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.app import make_app
+from convai.talk.command import warn_if_open
 from convai.talk.settings import Settings
 
 
@@ -53,3 +55,9 @@ async def test_with_a_key_v1_answers_only_requests_that_send_it():
             refused = await speak(http, headers={} if wrong is None else {"Authorization": wrong})
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         assert (await http.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize(("host", "warnings"), [("127.0.0.1", 0), ("localhost", 0), ("0.0.0.0", 3)])
+def test_an_address_that_other_machines_reach_is_warned_of(host, warnings, capsys):
+    warn_if_open(argparse.Namespace(host=host, wyoming_port=10300), Settings())
+    assert capsys.readouterr().err.count("warning: ") == warnings
