@@ -1,9 +1,6 @@
 """The web process: the page at /, the interfaces under /v1, their description at /docs."""
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -30,18 +27,14 @@ CONTENT_SECURITY_POLICY = (
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 
 
-def make_app(server_address: str, settings: Settings, *, is_local: bool = True) -> FastAPI:
-    """Build the web process for the server at `server_address`, host:port of its gRPC.
+def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = True) -> FastAPI:
+    """Build the web process in front of the server of `client`.
 
     If it `is_local`, it answers only requests to local host names: another site could point its own name at this
     address.
     """
-    app = FastAPIOffline(
-        title="convai",
-        summary="A spoken question in, a spoken answer out.",
-        redoc_url=None,
-        lifespan=partial(connect, server_address=server_address, settings=settings),
-    )
+    app = FastAPIOffline(title="convai", summary="A spoken question in, a spoken answer out.", redoc_url=None)
+    app.state.client = client
     app.state.settings = settings
     app.state.limit = ConcurrencyLimit(settings.max_concurrent)
     for endpoints in (openai_endpoints, ask_endpoint, listening):
@@ -53,13 +46,6 @@ def make_app(server_address: str, settings: Settings, *, is_local: bool = True) 
     if is_local:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
     return app
-
-
-@asynccontextmanager
-async def connect(app: FastAPI, server_address: str, settings: Settings) -> AsyncGenerator[None]:
-    async with AsyncConvaiClient(server_address, timeout_seconds=settings.timeout_seconds) as client:
-        app.state.client = client
-        yield
 
 
 def add_page(app: FastAPI, settings: Settings) -> None:

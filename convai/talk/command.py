@@ -20,6 +20,7 @@ from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, Interrupt
 from convai.backends.management.warm_up import warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.client import AsyncConvaiClient
 from convai.client.connection import Connection
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.errors import InvalidArgument
@@ -94,14 +95,15 @@ async def serve(
     """Serve until a signal, or until the server has ended."""
     from convai.talk.app import make_app
 
-    app = make_app(address, settings, is_local=is_local(args.host))
-    web = make_web_server(app)
-    async with serve_wyoming(args, settings, address, app.state.limit):
-        print(list_addresses(args, listening), flush=True)
-        watching = asyncio.create_task(watch(server, web))
-        await web.serve(sockets=[listening])
-        watching.cancel()
-        await watching
+    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
+        app = make_app(client, settings, is_local=is_local(args.host))
+        web = make_web_server(app)
+        async with serve_wyoming(args, client, app.state.limit):
+            print(list_addresses(args, listening), flush=True)
+            watching = asyncio.create_task(watch(server, web))
+            await web.serve(sockets=[listening])
+            watching.cancel()
+            await watching
 
 
 def make_web_server(app: "FastAPI") -> "uvicorn.Server":
@@ -120,19 +122,17 @@ def make_web_server(app: "FastAPI") -> "uvicorn.Server":
 
 @asynccontextmanager
 async def serve_wyoming(
-    args: argparse.Namespace, settings: Settings, address: str, limit: "ConcurrencyLimit"
+    args: argparse.Namespace, client: AsyncConvaiClient, limit: "ConcurrencyLimit"
 ) -> AsyncGenerator[None]:
     """Serve Wyoming inside the block if --wyoming-port is given."""
     if args.wyoming_port is None:
         yield
         return
-    from convai.client import AsyncConvaiClient
     from convai.talk.wyoming_server import start_wyoming
 
-    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
-        server = await start_wyoming(args.host, args.wyoming_port, client, limit)
-        yield
-        await server.stop()
+    server = await start_wyoming(args.host, args.wyoming_port, client, limit)
+    yield
+    await server.stop()
 
 
 async def watch(server: Server | None, web: "uvicorn.Server") -> None:

@@ -17,10 +17,9 @@ def speak(http, **options):
 
 
 def connect(**settings):
-    app = make_app("127.0.0.1:1", Settings(**settings))
-    app.state.client = FakeClient()
-    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1")
-    return app.state.client, http
+    client = FakeClient()
+    transport = httpx2.ASGITransport(make_app(client, Settings(**settings)))
+    return client, httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
 
 def test_the_limit_refuses_what_goes_beyond_it_and_forgets_what_has_ended():

@@ -14,14 +14,12 @@ from convai.talk.app import make_app
 from convai.talk.settings import Settings
 
 TRANSCRIPTIONS, SPEECH, ASK = "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/ask"
-NO_SERVER = "127.0.0.1:1"
 
 
 @contextmanager
 def web(fake=None, **settings):
-    app = make_app(NO_SERVER, Settings(**settings))
+    app = make_app(fake or FakeClient(), Settings(**settings))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as http:
-        app.state.client = fake or FakeClient()
         yield http
 
 

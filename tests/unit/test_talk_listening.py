@@ -18,17 +18,19 @@ START = {"sample_rate": 16_000, "context": "A text."}
 BINARIES = {"speech_ended": 1, "answered": 2, "chunk": 2}  # messages after these events
 
 
+def connect(http, **options):
+    return http.websocket_connect("ws://127.0.0.1/v1/listen", **options)
+
+
 @contextmanager
 def listening(start=START, fake=None, headers=None, **settings):
-    app = make_app("127.0.0.1:1", Settings(**settings))
-    with TestClient(app, base_url="http://127.0.0.1") as http:
-        app.state.client = fake or FakeClient()
-        with http.websocket_connect("ws://127.0.0.1/v1/listen", headers=headers or {}) as socket:
-            if isinstance(start, dict):
-                socket.send_json(start)
-            else:
-                socket.send_text(start)
-            yield socket
+    app = make_app(fake or FakeClient(), Settings(**settings))
+    with TestClient(app, base_url="http://127.0.0.1") as http, connect(http, headers=headers or {}) as socket:
+        if isinstance(start, dict):
+            socket.send_json(start)
+        elif start is not None:
+            socket.send_text(start)
+        yield socket
 
 
 def say_question(socket):
@@ -154,10 +156,8 @@ def test_an_invalid_first_message_is_explained(start, message):
 
 def test_a_silent_connection_is_closed(monkeypatch):
     monkeypatch.setattr("convai.talk.listening.FIRST_MESSAGE_SECONDS", 0.05)
-    app = make_app("127.0.0.1:1", Settings())
-    with TestClient(app, base_url="http://127.0.0.1") as http:
-        with http.websocket_connect("ws://127.0.0.1/v1/listen") as socket:
-            assert "no first message within 0.05 s" in receive_failure(socket)
+    with listening(start=None) as socket:
+        assert "no first message within 0.05 s" in receive_failure(socket)
 
 
 def test_half_a_sample_is_refused():
@@ -185,13 +185,8 @@ def test_a_page_of_another_site_may_not_listen():
 
 
 def test_a_page_beyond_the_limit_is_refused():
-    app = make_app("127.0.0.1:1", Settings(max_concurrent=1))
-    with TestClient(app, base_url="http://127.0.0.1") as http:
-        app.state.client = FakeClient()
-        with (
-            http.websocket_connect("ws://127.0.0.1/v1/listen") as first,
-            http.websocket_connect("ws://127.0.0.1/v1/listen") as second,
-        ):
-            first.send_json(START)
-            second.send_json(START)
-            assert "1 requests are being served" in receive_failure(second)
+    app = make_app(FakeClient(), Settings(max_concurrent=1))
+    with TestClient(app, base_url="http://127.0.0.1") as http, connect(http) as first, connect(http) as second:
+        first.send_json(START)
+        second.send_json(START)
+        assert "1 requests are being served" in receive_failure(second)
