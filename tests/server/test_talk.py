@@ -145,10 +145,13 @@ async def test_captions_come_during_speech_and_the_last_is_the_final_transcript(
     captions, answers, has_caption = [], [], asyncio.Event()
 
     async def half_by_half():
-        for part in (audio[: len(audio) // 2], np.concatenate([audio[len(audio) // 2 :], np.zeros(rate, np.float32)])):
-            has_caption.clear()
-            yield part
-            await has_caption.wait()
+        yield audio[: len(audio) // 2]
+        await has_caption.wait()
+        has_caption.clear()
+        yield audio[len(audio) // 2 :]
+        while not has_caption.is_set():  # a caption starts only when samples arrive
+            yield np.zeros(rate // 10, np.float32)
+            await asyncio.sleep(0.1)
 
     async with AsyncConvaiClient(server.grpc_address) as client:
         async for event in client.listen(
