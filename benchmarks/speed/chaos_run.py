@@ -12,7 +12,7 @@ from benchmarks.speed.chaos_load import Load, Row, line, running
 from benchmarks.speed.chaos_network import FAR, Cable, cable, is_own
 from benchmarks.speed.chaos_questions import Ask, QuestionSet, written
 from benchmarks.speed.chaos_server import ChaosServer, write_subset
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 

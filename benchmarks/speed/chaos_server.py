@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import psutil
+
 from convai.backends.management.processes import (
     SHARED_MEMORY,
     command_line,
-    process_ids,
     regions_of,
     stubs_of,
 )
-from convai.backends.management.run_folder import processes_of
+from convai.backends.management.runtime_directory import processes_of
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
 from convai.client.step_times import counters
@@ -56,7 +57,7 @@ class ChaosServer:
         self._look_up()
 
     def _look_up(self) -> None:
-        self.pid = next(pid for pid in process_ids() if self._signs <= set(command_line(pid)))
+        self.pid = next(pid for pid in psutil.pids() if self._signs <= set(command_line(pid)))
         (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
         self.folder = Path(backends.partition("=")[2]).parent
         self.regions = regions_of(self.pid)

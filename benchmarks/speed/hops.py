@@ -23,7 +23,7 @@ import tritonclient.grpc as triton
 from benchmarks.tables import as_table
 from convai.arrays import Array
 from convai.backends.management.launcher import Server
-from convai.backends.management.processes import PROC, stubs_of
+from convai.backends.management.processes import stubs_of
 from convai.errors import InvalidArgument
 from convai.program import run_program
 
@@ -117,9 +117,7 @@ def served() -> Generator[tuple[Server, triton.InferenceServerClient]]:
 
 def processor_seconds(pid: int) -> float:
     """What the kernel gave to all threads of a process that live."""
-    return (
-        sum(float((task / "schedstat").read_text().split()[0]) for task in (PROC / str(pid) / "task").iterdir()) / 1e9
-    )
+    return sum(float((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
 class Meter:

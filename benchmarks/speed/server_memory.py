@@ -1,16 +1,14 @@
-"""Memory and processor time of a server on this machine, over all its processes, from /proc."""
+"""Memory and processor time of a server on this machine, over all its processes."""
 
-import os
-import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from convai.backends.management.processes import PROC, children_of, command_line, process_ids, status_of
+import psutil
+
+from convai.backends.management.processes import command_line
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-KIBIBYTE = 1024
-PROCESSOR_TIMES = slice(11, 15)  # of `status_of`: user, system, and both of children that have ended
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ def server_at(address: str) -> int | None:
     host, _, port = address.rpartition(":")
     if host not in LOCAL_HOSTS:
         return None
-    ids = [pid for pid in process_ids() if is_server(command_line(pid), port)]
+    ids = [pid for pid in psutil.pids() if is_server(command_line(pid), port)]
     return ids[0] if len(ids) == 1 else None
 
 
@@ -36,7 +34,7 @@ def is_server(arguments: tuple[str, ...], port: str) -> bool:
 
 
 def with_children(pid: int) -> list[int]:
-    return [pid] + [process for child in children_of(pid) for process in with_children(child)]
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def memory_of(processes: Iterable[int]) -> Memory | None:
@@ -47,14 +45,17 @@ def memory_of(processes: Iterable[int]) -> Memory | None:
 
 def processor_seconds(processes: Iterable[int]) -> float:
     """User and system time since they started, with that of children that they have outlived."""
-    return sum(sum(map(int, status_of(process)[PROCESSOR_TIMES])) for process in processes) / TICKS_PER_SECOND
+    seconds = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(psutil.Process(process).cpu_times()[:4])  # user, system, and both of ended children
+    return seconds
 
 
 def rollup(pid: int) -> tuple[int, int] | None:
     """PSS and RSS of one process in bytes; None if it has ended, or is another user's."""
     try:
-        text = (PROC / str(pid) / "smaps_rollup").read_text()
-    except OSError:
+        memory = psutil.Process(pid).memory_full_info()
+    except psutil.Error:
         return None
-    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE))
-    return KIBIBYTE * int(sizes["Pss"]), KIBIBYTE * int(sizes["Rss"])
+    return memory.pss, memory.rss

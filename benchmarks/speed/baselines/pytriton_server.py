@@ -20,7 +20,7 @@ from benchmarks.speed.in_process import Arrays
 from benchmarks.speed.paths import OUTPUTS, request_of
 from benchmarks.speed.pipeline_process import PipelineProcess
 from benchmarks.speed.question_set import asked_questions
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.client.requests import Request
 from convai.description import pipeline as description
 from convai.description.wiring import wiring_of

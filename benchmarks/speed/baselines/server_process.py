@@ -12,7 +12,7 @@ from threading import Timer
 
 from benchmarks.speed.baselines.serving import HOST, READY
 from benchmarks.speed.server_memory import with_children
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.backends.management.tritonserver import server_environment
 
 PROGRAM = "benchmarks.speed.baselines.program"
