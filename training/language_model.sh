@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Replays english_trigrams.arpa.gz of model_repository/ctc_decoder/1, whose card stands beside it: ten minutes.
-# The same texts make the same bytes, but SQuAD had been rebuilt from the browser pages of its official site, Common
-# Voice changes its sentences, of LJ Speech chapters LJ004 and later were read, and what made a sentence per line of the
-# everyday texts is not in this repository: the public files give other counts.
+# Replays english_trigrams.arpa.gz of model_repository/ctc_decoder/1 (its card is beside it): ten minutes.
+# The same texts make the same bytes. The public texts give other counts: SQuAD was rebuilt from the browser pages of its
+# official site, Common Voice changes its sentences, LJ Speech was read from chapter LJ004 on, and the program that wrote
+# the everyday texts with a sentence per line is not in this repository.
 set -euo pipefail
 
 SQUAD=${SQUAD:-data/train-v1.1.json.gz}                       # rajpurkar/SQuAD-explorer, v1.1 train
 COMMON_VOICE=${COMMON_VOICE:-data/common_voice_sentences.txt} # mozilla/common-voice, English sentences, one per line
 LJ_SPEECH=${LJ_SPEECH:-data/ljspeech_sentences.txt}           # keithito.com/LJ-Speech-Dataset, LJ004 on
-EVERYDAY=${EVERYDAY:-data/everyday}                           # the card names what: one sentence per line in *.txt
-BOOKS=${BOOKS:-data/books.txt}                                # what training.language_model.books wrote
+EVERYDAY=${EVERYDAY:-data/everyday}                           # *.txt with a sentence per line; the card lists them
+BOOKS=${BOOKS:-data/books.txt}                                # that training.language_model.books wrote
 OUT=${OUT:-build/runs/language_model}
 
 mkdir -p "$OUT"

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Replays english_rescorer.safetensors of model_repository/ctc_decoder/1 (its card stands beside it): 10,776 steps, 85
+# Replays english_rescorer.safetensors of model_repository/ctc_decoder/1 (its card is beside it): 10,776 steps, 85
 # minutes of one core.
-# What cannot be replayed:
-# - The first 2,576 steps were made by a trial of this program, with the 32,000 most frequent words of other texts and
-#   without the sentences that have nothing to do with their passage; letters, digits and dates came in for the last 2,543.
-# - What made a sentence per line of the everyday texts is not in this repository; of some sources only a part was at hand.
-# - SQuAD had been rebuilt from the browser pages of its official site.
+# What differs from the original run:
+# - The first 2,576 steps were made by an earlier version, with the 32,000 most frequent words of other texts and without
+#   unrelated sentences. Letters, digits and dates were added for the last 2,543 steps.
+# - The program that wrote the everyday texts with a sentence per line is not in this repository; of some sources only a
+#   part was available.
+# - SQuAD was rebuilt from the browser pages of its official site.
 set -euo pipefail
 
 SQUAD=${SQUAD:-data/train-v1.1.json.gz}                       # rajpurkar/SQuAD-explorer, v1.1 train
-SQUAD_DEV=${SQUAD_DEV:-data/dev-v1.1.json}                    # the same, v1.1 dev; kept out, and measured on
+SQUAD_DEV=${SQUAD_DEV:-data/dev-v1.1.json}                    # the same, v1.1 dev; left out, and measured on
 COMMON_VOICE=${COMMON_VOICE:-data/common_voice_sentences.txt} # mozilla/common-voice, English sentences, one per line
 LJ_SPEECH=${LJ_SPEECH:-data/ljspeech_sentences.txt}           # keithito.com/LJ-Speech-Dataset, LJ004 on
-EVERYDAY=${EVERYDAY:-data/everyday}                           # the card names what: one sentence per line in *.txt
-BOOKS=${BOOKS:-data/books.txt}                                # what training.language_model.books wrote
-AN4=${AN4:-data/an4}                                          # recordings to measure on; the others likewise
+EVERYDAY=${EVERYDAY:-data/everyday}                           # *.txt with a sentence per line; the card lists them
+BOOKS=${BOOKS:-data/books.txt}                                # that training.language_model.books wrote
+AN4=${AN4:-data/an4}                                          # recordings whose texts are left out, likewise the next
 SPEECHOCEAN762=${SPEECHOCEAN762:-data/speechocean762}
 OUT=${OUT:-build/runs/rescorer}
 

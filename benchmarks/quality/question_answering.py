@@ -12,7 +12,7 @@ import onnxruntime
 from convai.backends.steps.answer_extractor import AnswerExtractor, best_span
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.errors import InvalidArgument
-from training.bert.squad import read_squad
+from training.common.texts import read_squad
 
 MAX_ANSWER_TOKENS = AnswerExtractor().max_answer_tokens
 

@@ -28,7 +28,7 @@ from convai.backends.steps.transcripts import spoken_form
 from convai.client.client import ConvaiClient
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.generator.targets import CPU
-from training.tacotron2.texts import draw_texts
+from training.common.texts import draw_texts
 
 LEVEL_SECONDS = 0.02  # over which loudness is measured
 PAUSE_PERCENTILE = 5  # of these stretches, the quietest are pauses

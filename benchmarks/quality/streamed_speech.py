@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
 def drawn_texts(args: argparse.Namespace) -> list[str]:
     """Texts of more words than `args.above_words`, short enough to be spoken whole."""
     from convai.backends.steps.text_normalizer import normalize
-    from training.tacotron2.texts import read_texts
+    from training.common.texts import read_texts
 
     texts = [text for file in args.texts for kind in read_texts(file).values() for text in kind]
     usable = [text for text in texts if len(text.split()) > args.above_words and len(normalize(text)) <= MAX_SYMBOLS]

@@ -19,7 +19,6 @@ from convai.backends.management.processes import (
 from convai.backends.management.runtime_directory import processes_of
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
-from convai.client.step_times import counters
 from convai.description.wiring import wiring_of
 
 READY_SECONDS = 180
@@ -101,7 +100,7 @@ class ChaosServer:
     def answers(self, ensemble: str) -> int:
         """How many requests to the ensemble this server has answered."""
         with ConvaiClient(self.address, timeout_seconds=10.0) as client:
-            return counters(client)[ensemble].requests
+            return client.read_counters()[ensemble].requests
 
     def count_left(self) -> None:
         deadline = time.monotonic() + CLEAR_SECONDS

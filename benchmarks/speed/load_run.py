@@ -12,10 +12,10 @@ from benchmarks.speed.question_set import Question
 from benchmarks.speed.server_memory import memory_of, processor_seconds
 from benchmarks.speed.step_shares import StepShare, called_shares, served_shares
 from convai.client.client import ConvaiClient
-from convai.client.step_by_step import needed_calls
-from convai.client.step_times import Counters, counters, requests_between, settled_counters
+from convai.client.steps import Counters, needed_calls, requests_between
+from convai.description.recognisers import JASPER
 
-STEPS = tuple(call.step for call in needed_calls("convai_ensemble", OUTPUTS))
+STEPS = tuple(call.step for call in needed_calls("convai_ensemble", OUTPUTS, JASPER))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Bench:
         path = self.paths[name]
         if name == "floor":
             load = replace(load, in_flight=1)
-        counted_before = counters(path.statistics) if path.statistics else {}
+        counted_before = path.statistics.read_counters() if path.statistics else {}
         spent_before = processor_seconds(path.processes())
         outcome = run_load(path.ask, self.questions, load)
         processes = path.processes()
@@ -74,9 +74,9 @@ class Bench:
 
     def served(self, client: ConvaiClient, before: dict[str, Counters], requests: int) -> tuple[StepShare, ...]:
         """The steps that the server ran, once it has counted so many requests in each."""
-        after = counters(client)
+        after = client.read_counters()
         steps = [step for step in STEPS if requests_between(before, after, step)]
-        return served_shares(before, settled_counters(client, before, steps, requests), STEPS)
+        return served_shares(before, client.wait_for_counters(before, steps, requests), STEPS)
 
 
 def all_shares(served: Iterable[StepShare], replies: Sequence[Reply]) -> tuple[StepShare, ...]:

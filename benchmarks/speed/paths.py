@@ -24,7 +24,7 @@ from benchmarks.speed.question_set import Question
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.client.requests import Request, ask_request
-from convai.client.step_by_step import wire_names_of
+from convai.client.step_by_step import read_wire_names
 from convai.description.pipeline import NETWORK_NAMES
 
 OUTPUTS = ("question", "answer", "answer_score", "answer_span", "answer_audio")
@@ -83,7 +83,7 @@ class StepByStepPath:
     def __init__(self, client: ConvaiClient, processes: Processes, model_repository: Path, profile: str):
         self.client = self.statistics = client
         self.processes = lambda: [*processes(), os.getpid()]
-        self.wire_names = {name: wire_names_of(client, name) for name in NETWORK_NAMES}
+        self.wire_names = {name: read_wire_names(client, name) for name in NETWORK_NAMES}
         self.pipeline = InProcess(python_steps(model_repository, profile) | by_name(NETWORK_NAMES, self.infer))
 
     def ask(self, question: Question) -> Reply:

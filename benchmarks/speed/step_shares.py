@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from benchmarks.speed.paths import Reply
-from convai.client.step_times import NANOSECONDS_PER_SECOND, Counters
+from convai.client.steps import NANOSECONDS_PER_SECOND, Counters
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from convai.backends.steps.transcripts import spoken_form
 from convai.generator.profiles import PROFILES
 from convai.package_data import packaged
 from convai.program import run_program
-from training.bert.questions import misheard_form
+from training.bert.questions import misrecognise
 
 MODEL_FILE = Path("model_repository/bert/1/model.onnx")
 VOCABULARY_FILE = packaged("model_repository", "qa_tokenizer", "1", "vocab.txt")
@@ -93,7 +93,7 @@ def measure(tokenizer: QaTokenizer, bert: BertRunner, squad_file: Path, count: i
     forms = {
         "written": lambda text: text,
         "spoken": spoken_form,
-        "misheard": lambda text: misheard_form(spoken_form(text), WORD_ERROR_RATE, rng),
+        "misheard": lambda text: misrecognise(spoken_form(text), WORD_ERROR_RATE, rng),
     }
     odds, right, quality = {}, {}, {}
     for name, form in forms.items():

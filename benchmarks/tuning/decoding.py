@@ -68,14 +68,14 @@ def hear(manifest: Path, weights_file: Path, limit: int | None) -> list[Heard]:
 
     from convai.networks.checkpoints.weights import build, read_weights
     from convai.networks.registry import NETWORKS
-    from training.jasper.data import SERVED_FEATURES
+    from training.jasper.data import served_features
 
     network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
     heard = []
     for recording in tqdm(read_manifest(manifest)[:limit], desc=manifest.parent.name, mininterval=5):
         with reading(recording.audio, "audio"):
             audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
-        features = SERVED_FEATURES(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
+        features = served_features()(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
         with torch.inference_mode():
             log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
         log_probs = log_probs[0, : int(length)].numpy().astype(np.float16)

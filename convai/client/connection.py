@@ -1,14 +1,16 @@
-"""Where the server is and how to reach it; the same for every kind of client."""
+"""The address of the server and how to connect to it; the same for every kind of client."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from tritonclient.utils import InferenceServerException
+
 from convai.client.balancing import LIST_SCHEME, balanced_target, channel_arguments, is_balanced
-from convai.client.errors import explained
+from convai.client.errors import to_convai_error
 from convai.errors import InvalidArgument
 
 DEFAULT_ADDRESS = "127.0.0.1:8001"
@@ -21,9 +23,9 @@ class Tls:
 
     Attributes
     ----------
-    root_ca : the authority that signed the server's certificate; None for the system's own list
-    certificate, key : what the client shows a server that asks for it (mutual TLS)
-    server_name : whom the certificates of several servers are for; None for the host of a DNS name
+    root_ca : certificate authority that signed the server's certificate; None for those of the system
+    certificate, key : what the client presents to a server that demands it (mutual TLS)
+    server_name : host name in the certificates of several servers; None for the host of a DNS target
     """
 
     root_ca: File | None = None
@@ -37,12 +39,12 @@ class Tls:
         for name in ("root_ca", "certificate", "key"):
             path = getattr(self, name)
             if path is not None and not Path(path).is_file():
-                raise InvalidArgument(f"tls: {name} {str(path)!r} is not a file; expected a PEM file")
+                raise InvalidArgument(f"tls: {name}: expected a PEM file, got {str(path)!r}, which is not a file")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The gRPC address (host:port), or several, the time a request may take, and the TLS files if it is encrypted."""
+    """One gRPC address (host:port) or several, the timeout of a request, and the TLS files if it is encrypted."""
 
     address: str | Sequence[str] = DEFAULT_ADDRESS
     timeout_seconds: float = 60.0
@@ -51,22 +53,20 @@ class Connection:
 
     def __post_init__(self):
         host, _, port = self.target.rpartition(":")
-        if not is_balanced(self.address) and (
-            not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536
-        ):
-            raise InvalidArgument(f"address {self.address!r} is not host:port; an example is {DEFAULT_ADDRESS!r}")
+        is_valid = host and "/" not in host and port.isdecimal() and 0 < int(port) < 65536
+        if not is_balanced(self.address) and not is_valid:
+            raise InvalidArgument(f"address: expected host:port, like {DEFAULT_ADDRESS!r}, got {self.address!r}")
         if not self.timeout_seconds > 0:
-            raise InvalidArgument(f"timeout_seconds is {self.timeout_seconds}; it must be above 0")
+            raise InvalidArgument(f"timeout_seconds: expected more than 0, got {self.timeout_seconds}")
         if self.tls is not None:
             self._check_server_name(self.tls.server_name)
 
     def _check_server_name(self, server_name: str | None) -> None:
-        """gRPC knows no name to look for in the certificates of a list, and takes the host of anything else."""
-        is_list = self.target.startswith(LIST_SCHEME)
-        if is_list and server_name is None:
-            raise InvalidArgument("tls: server_name is needed for several addresses: whom their certificates are for")
+        """gRPC needs the name for a list of addresses, and takes it from the address in all other cases."""
+        if self.target.startswith(LIST_SCHEME) and server_name is None:
+            raise InvalidArgument("tls: several addresses need server_name, the host name in their certificates")
         if server_name is not None and not is_balanced(self.address):
-            raise InvalidArgument("tls: server_name is for several servers; connect to one by the name it has")
+            raise InvalidArgument("tls: server_name is for several servers; connect to one server by its host name")
 
     @property
     def target(self) -> str:
@@ -81,14 +81,18 @@ class Connection:
         if is_balanced(self.address):
             options["channel_args"] = channel_arguments(self.retry, self.tls.server_name if self.tls else None)
         if self.tls is not None:
-            files = {
+            options |= {
+                "ssl": True,
                 "root_certificates": self.tls.root_ca,
                 "certificate_chain": self.tls.certificate,
                 "private_key": self.tls.key,
             }
-            options |= {"ssl": True} | files
         return options
 
-    def explained(self) -> AbstractContextManager[None]:
-        """Raise what tritonclient raises inside the block as a `ConvaiError`."""
-        return explained(self.target, self.timeout_seconds)
+    @contextmanager
+    def translate_errors(self) -> Generator[None]:
+        """Raise tritonclient's exceptions inside the block as a `ConvaiError`, chained to the original."""
+        try:
+            yield
+        except InferenceServerException as error:
+            raise to_convai_error(error, self.target, self.timeout_seconds) from error

@@ -1,14 +1,12 @@
-"""What can go wrong between a caller and the server: one base class, and one subclass per way out of it."""
+"""Errors of the client: one base class, and one subclass for each way in which a caller can react."""
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
 from convai.errors import InvalidArgument
 
-# gRPC gives its own connection failures the status of a busy server; only their wording tells them apart.
+# gRPC reports its own connection failures with the status of a busy server; only the wording differs.
 CONNECTION_FAILURE = re.compile(
     r"failed to connect|errors? resolving|DNS resolution|socket closed|connection (reset|refused|aborted)|broken pipe"
     r"|recvmsg|sendmsg|handshake|GOAWAY|stream removed|transport|endpoint closing"
@@ -19,55 +17,45 @@ TRITON_PREFIX = re.compile(r"^(\[request id: [^\]]*\] |in ensemble '[^']*', )+")
 
 
 class ConvaiError(OSError):
-    """Base of everything the client raises about a request or the server."""
+    """Base class of all errors about a request or the server."""
 
 
 class ServerUnreachable(ConvaiError, ConnectionError):
-    """No server at the address, or the connection broke."""
+    """No server answers at the address, or the connection broke."""
 
 
 class InvalidInput(ConvaiError, InvalidArgument):
-    """The request is wrong; sending it again will not help."""
+    """The request is invalid; sending it again does not help."""
 
 
 class Overloaded(ConvaiError):
-    """The server is up but cannot take the request now; a later attempt may succeed."""
+    """The server runs but cannot take the request now; a later attempt may succeed."""
 
 
 class TimedOut(ConvaiError, TimeoutError):
-    """No response within the client's timeout."""
+    """No response arrived within the client's timeout."""
 
 
 class ServerError(ConvaiError):
-    """The server failed on a request that may well be right."""
+    """The server failed on a request that may be valid."""
 
 
-def explain(error: InferenceServerException, address: str, timeout_seconds: float) -> ConvaiError:
-    """Turn Triton's exception into the one of this module that says what a caller can do."""
+def to_convai_error(error: InferenceServerException, address: str, timeout_seconds: float) -> ConvaiError:
     status = (error.status() or "").removeprefix("StatusCode.")
     detail = TRITON_PREFIX.sub("", error.message() or "no details given")
     if status == "UNAVAILABLE" and CONNECTION_FAILURE.search(detail):
         return ServerUnreachable(
             f"no connection to a server at {address} ({detail}); "
-            "start one with `convai serve` or give the address of another, and the TLS options it asks for"
+            "start one with `convai serve`, or check the address and the TLS options"
         )
     if status == "UNAVAILABLE":
         return Overloaded(f"the server at {address} cannot take the request now ({detail}); try again in a moment")
     if status == "DEADLINE_EXCEEDED":
-        return timed_out(address, timeout_seconds)
+        return timeout_error(address, timeout_seconds)
     if status == "INVALID_ARGUMENT":
         return InvalidInput(detail)
     return ServerError(f"the server at {address} failed: {detail} ({status or 'no status'})")
 
 
-def timed_out(address: str, timeout_seconds: float) -> TimedOut:
-    return TimedOut(f"no response from {address} within {timeout_seconds:g} s; allow more time or try again later")
-
-
-@contextmanager
-def explained(address: str, timeout_seconds: float) -> Generator[None]:
-    """Raise Triton's exceptions as ours, chained to the original."""
-    try:
-        yield
-    except InferenceServerException as error:
-        raise explain(error, address, timeout_seconds) from error
+def timeout_error(address: str, timeout_seconds: float) -> TimedOut:
+    return TimedOut(f"no response from {address} within {timeout_seconds:g} s; raise the timeout or try again later")

@@ -1,4 +1,4 @@
-"""Hears questions in a stream of audio and asks each as soon as it ends, with captions while one speaks.
+"""Detects questions in a stream of audio, captions them, and asks each one as soon as it ends.
 
 async with AsyncConvaiClient("127.0.0.1:8001") as client:
     async for event in client.listen(microphone_chunks, sample_rate=48_000, context=text):
@@ -7,14 +7,15 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import soxr
 
 from convai.arrays import Array
+from convai.client.answer import Answer, AnswerChunk
 from convai.client.captions import Captions
 from convai.client.errors import ConvaiError, InvalidInput
 from convai.client.listen_events import (
@@ -27,51 +28,33 @@ from convai.client.listen_events import (
     SpeechStarted,
     StepsTimed,
 )
-from convai.client.requests import Request, ask_request, ask_stream_request, pcm, whole_number
-from convai.client.speech_detector import SileroDetector
-from convai.client.step_by_step import needed_calls
-from convai.client.step_times import POLL_SECONDS, SETTLE_SECONDS, Counters, have_counted, read_counters, times_between
-from convai.client.turns import Turns
+from convai.client.requests import Request, ask_request, check_integer, to_pcm
+from convai.client.steps import Counters, StepTime
+from convai.client.turns import SileroDetector, Turns
 from convai.description.limits import MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
-if TYPE_CHECKING:
-    from convai.client.async_client import AsyncConvaiClient
-
 SAMPLE_RATES = range(MIN_SAMPLE_RATE_HERTZ, MAX_SAMPLE_RATE_HERTZ + 1)
 PAUSES_SECONDS = (0.2, 5.0)
-MAX_WAITING_EVENTS = 64  # a caller who takes none makes the stream wait
+MAX_WAITING_EVENTS = 64  # beyond these, a slow caller makes the stream wait
 
 
-async def listen(
-    client: "AsyncConvaiClient",
-    chunks: AsyncIterable[Array],
-    *,
-    sample_rate: int,
-    context: str,
-    pause_seconds: float | None = 0.7,
-    caption_seconds: float = 0.25,
-    time_steps: bool = False,
-    stream: bool = False,
-    seed: int | None = None,
-) -> AsyncGenerator[Event]:
-    """See `AsyncConvaiClient.listen`."""
-    listener = Listener(client, sample_rate, context, pause_seconds, caption_seconds, time_steps, stream, seed)
-    hearing = asyncio.create_task(listener.hear(chunks))
-    try:
-        while (event := await listener.events.get()) is not None:
-            yield event
-        await hearing  # raises what the caller's chunks have raised
-    finally:
-        await cancelled(hearing, listener.captions.hearing, *listener.asking)
+class Client(Protocol):
+    """The methods of `AsyncConvaiClient` that a `Listener` calls."""
+
+    def answer(self, request: Request) -> Coroutine[Any, Any, Answer]: ...
+    def chunks(self, request: Request) -> AsyncGenerator[AnswerChunk]: ...
+    async def read_counters(self) -> dict[str, Counters]: ...
+    async def times_since(self, before: Mapping[str, Counters], request: Request) -> tuple[StepTime, ...]: ...
 
 
 class Listener:
-    """One stream of audio: its questions, captions and answers, put into `events`; None is the last."""
+    """One stream of audio with its questions, captions and answers. Arguments as in `AsyncConvaiClient.listen`."""
 
     def __init__(
         self,
-        client: "AsyncConvaiClient",
+        client: Client,
+        *,
         sample_rate: int,
         context: str,
         pause_seconds: float | None,
@@ -86,121 +69,113 @@ class Listener:
         self.stream = stream
         self.seed = seed
         check_pause(pause_seconds)
-        self._request(np.zeros(0, np.float32))  # raises now what is wrong with context and seed
-        rate = whole_number("sample_rate", sample_rate, SAMPLE_RATES)
+        self._request(np.zeros(0, np.float32))  # raises InvalidInput now if context or seed is invalid
+        rate = check_integer("sample_rate", sample_rate, SAMPLE_RATES)
         self.resampler = soxr.ResampleStream(rate, SAMPLE_RATE_HERTZ, 1, dtype="float32")
         self.turns = Turns(SileroDetector(), pause_seconds)
-        self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)
+        self.events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_WAITING_EVENTS)  # None is the last
         self.captions = Captions(self._transcribe, self.events.put, caption_seconds)
-        self.asking: list[asyncio.Task[None]] = []  # one after the other
-        self.speaking: asyncio.Task[None] | None = None  # tells an answer whose first chunk was told
+        self.questions: list[asyncio.Task[None]] = []  # each waits for the one before
+        self.streaming: asyncio.Task[None] | None = None  # the answer of which at least one chunk was put
 
-    async def hear(self, chunks: AsyncIterable[Array]) -> None:
+    async def listen(self, chunks: AsyncIterable[Array]) -> AsyncGenerator[Event]:
+        reading = asyncio.create_task(self._read(chunks))
+        try:
+            while (event := await self.events.get()) is not None:
+                yield event
+            await reading  # raises an error of the caller's chunks
+        finally:
+            await cancel_tasks(reading, self.captions.task, *self.questions)
+
+    async def _read(self, chunks: AsyncIterable[Array]) -> None:
         try:
             async for chunk in chunks:
-                await self._take(pcm(chunk))
+                await self._take(to_pcm(chunk))
             await self._take(np.zeros(0, np.float32), is_last=True)
-            await asyncio.gather(*self.asking)
+            await asyncio.gather(*self.questions)
         except Exception:
             await self.events.put(None)
             raise
         await self.events.put(None)
 
     async def _take(self, audio: Array, is_last: bool = False) -> None:
-        # Resampling overshoots where the recording is clipped, and the server refuses that.
-        heard = np.clip(self.resampler.resample_chunk(audio, last=is_last), -1, 1)
-        for turn in self.turns.hear(heard):
-            await self._tell(turn)
+        # Resampling a clipped recording overshoots [-1, 1], which the server rejects.
+        resampled = np.clip(self.resampler.resample_chunk(audio, last=is_last), -1, 1)
+        for turn in self.turns.take(resampled):
+            await self._put_turn(turn)
         if is_last:
             for turn in self.turns.end():
-                await self._tell(turn)
+                await self._put_turn(turn)
         self.captions.update(self.turns)
 
-    async def _tell(self, turn: Event) -> None:
-        if isinstance(turn, SpeechStarted) and self.speaking is not None:
-            self.speaking.cancel()
-        if isinstance(turn, SpeechEnded | NothingAsked):
+    async def _put_turn(self, turn: SpeechStarted | SpeechEnded | NothingAsked) -> None:
+        if isinstance(turn, SpeechStarted):
+            if self.streaming is not None:
+                self.streaming.cancel()
+        else:
             self.captions.stop()
         if isinstance(turn, SpeechEnded):
-            self.asking = [task for task in self.asking if not task.done()]
-            self.asking.append(asyncio.create_task(self._ask(turn.question_audio, *self.asking[-1:])))
+            self.questions = [task for task in self.questions if not task.done()]
+            self.questions.append(asyncio.create_task(self._ask(turn.question_audio, *self.questions[-1:])))
         await self.events.put(turn)
 
     async def _ask(self, question_audio: Array, *earlier: asyncio.Task[None]) -> None:
         """Ask once the question before has its answer."""
         await asyncio.gather(*earlier)
         try:
-            await self._answer(self._request(question_audio))
+            request = self._request(question_audio)
+            before = await self.client.read_counters() if self.time_steps else {}
+            is_whole = await (self._put_chunks(request) if self.stream else self._put_answer(request))
+            if self.time_steps and is_whole:
+                await self.events.put(StepsTimed(await self.client.times_since(before, request)))
         except ConvaiError as error:
             await self.events.put(Failed(error))
 
-    async def _answer(self, request: Request) -> None:
-        before = await self._counters() if self.time_steps else {}
-        is_whole = await (self._tell_chunks(request) if self.stream else self._tell_answer(request))
-        if self.time_steps and is_whole:
-            steps = [call.step for call in needed_calls(request.model, request.outputs)]
-            after = await self._settled_counters(before, steps)
-            await self.events.put(StepsTimed(times_between(before, after, steps)))
-
-    async def _tell_answer(self, request: Request) -> bool:
+    async def _put_answer(self, request: Request) -> bool:
         await self.events.put(Answered(await self.client.answer(request)))
         return True
 
-    async def _tell_chunks(self, request: Request) -> bool:
-        """Whether nobody spoke over them. A task of its own, for what waits for this one shall not be cancelled too."""
-        telling = asyncio.create_task(self._chunks(request))
+    async def _put_chunks(self, request: Request) -> bool:
+        """Return whether all chunks were put; new speech cancels the rest.
+
+        The chunks have a task of their own, because cancelling this one would cancel the questions that wait for it.
+        """
+        streaming = asyncio.create_task(self._stream(request))
         try:
-            await asyncio.wait([telling])
+            await asyncio.wait([streaming])
         finally:
-            self.speaking = None
-            await cancelled(telling)
-        if telling.cancelled():
+            self.streaming = None
+            await cancel_tasks(streaming)
+        if streaming.cancelled():
             return False
-        telling.result()  # raises what it has raised
+        streaming.result()  # raises an error of the stream
         return True
 
-    async def _chunks(self, request: Request) -> None:
+    async def _stream(self, request: Request) -> None:
         async with aclosing(self.client.chunks(request)) as chunks:
             async for chunk in chunks:
                 await self.events.put(Answering(chunk))
-                self.speaking = asyncio.current_task()
+                self.streaming = asyncio.current_task()
 
     def _request(self, question_audio: Array) -> Request:
-        if self.stream:
-            return ask_stream_request(question_audio, SAMPLE_RATE_HERTZ, self.context, self.seed)
-        return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed)
+        return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed, stream=self.stream)
 
     async def _transcribe(self, recording: Array) -> str:
-        """What the pipeline hears, and so with the context in mind as in the question itself; it goes no further."""
+        """Transcribe with the context, as in the question itself, but run no further steps."""
         request = ask_request(recording, SAMPLE_RATE_HERTZ, self.context, outputs=["question"])
-        question = (await self.client.answer(request)).question
-        assert question is not None  # it was requested
-        return question
-
-    async def _counters(self) -> dict[str, Counters]:
-        with self.client.connection.explained():
-            timeout_seconds = self.client.connection.timeout_seconds
-            return read_counters(await self.client.triton.get_inference_statistics(client_timeout=timeout_seconds))
-
-    async def _settled_counters(self, before: dict[str, Counters], steps: list[str]) -> dict[str, Counters]:
-        for _ in range(round(SETTLE_SECONDS / POLL_SECONDS)):
-            after = await self._counters()
-            if have_counted(before, after, steps):
-                return after
-            await asyncio.sleep(POLL_SECONDS)
-        return await self._counters()
+        return (await self.client.answer(request)).question or ""
 
 
 def check_pause(pause_seconds: float | None) -> None:
     low, high = PAUSES_SECONDS
     if pause_seconds is not None and not low <= pause_seconds <= high:
         raise InvalidInput(
-            f"pause_seconds is {pause_seconds}; allowed is {low} to {high} s, or None to end with the audio"
+            f"pause_seconds: expected {low} to {high} s, or None to end with the audio, got {pause_seconds}"
         )
 
 
-async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel what still runs, and wait until it has ended."""
+async def cancel_tasks(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel the tasks that still run, and wait until all have ended."""
     for task in tasks:
         if task is not None:
             task.cancel()

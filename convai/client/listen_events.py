@@ -1,4 +1,4 @@
-"""What `listen` tells its caller, in the order it happens: the speech, the words so far, its end, the answer."""
+"""The events of `AsyncConvaiClient.listen`, in the order in which they happen."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,15 +6,15 @@ from typing import Literal
 from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk
 from convai.client.errors import ConvaiError
-from convai.client.step_times import StepTime
+from convai.client.steps import StepTime
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """Somebody began to speak, so many seconds after the first sample: the moment to stop playing an answer.
+    """Speech began `start_seconds` after the first sample. Stop playing an answer now.
 
-    Of an answer that was being streamed, no more comes.
+    If the answer is streamed, this event cancels the rest of it.
     """
 
     start_seconds: float
@@ -22,20 +22,20 @@ class SpeechStarted:
 
 @dataclass(frozen=True)
 class Caption:
-    """The words heard so far in speech that still goes on; `heard_until_seconds` tells how fresh they are."""
+    """The transcript so far of a question that is still being spoken; it covers the audio up to `until_seconds`."""
 
     text: str
-    heard_until_seconds: float
+    until_seconds: float
 
 
 @dataclass(frozen=True, eq=False)
 class SpeechEnded:
-    """A question is complete and is being asked.
+    """A question is complete and is being sent.
 
     Attributes
     ----------
     question_audio : float32 in [-1, 1], shape = (samples,), at `sample_rate`
-    start_seconds, end_seconds : where it stands in what was heard
+    start_seconds, end_seconds : position in the stream
     """
 
     question_audio: Array
@@ -44,41 +44,41 @@ class SpeechEnded:
 
     @property
     def sample_rate(self) -> int:
-        """Samples per second of `question_audio`."""
+        """Sample rate of `question_audio` in Hertz."""
         return SAMPLE_RATE_HERTZ
 
 
 @dataclass(frozen=True)
 class NothingAsked:
-    """No question was sent: no speech was heard until the end, or it was too long for a question."""
+    """No question was sent: there was no speech until the end, or more than a question may last."""
 
     reason: Literal["no speech", "too long"]
 
 
 @dataclass(frozen=True, eq=False)
 class Answered:
-    """The answer to a `SpeechEnded`, with all outputs of the pipeline; questions are answered in their order."""
+    """The answer to a `SpeechEnded`, with all outputs of the pipeline. Answers come in the order of the questions."""
 
     answer: Answer
 
 
 @dataclass(frozen=True, eq=False)
 class Answering:
-    """A piece of the answer to a `SpeechEnded`, in place of `Answered` if it is streamed; the last one says so."""
+    """One chunk of the answer to a `SpeechEnded`; replaces `Answered` if the answer is streamed."""
 
     chunk: AnswerChunk
 
 
 @dataclass(frozen=True)
 class StepsTimed:
-    """The time of each step behind the last answer; means over its chunks, and over what others asked meanwhile."""
+    """The time of each step of the last answer: the mean over its chunks and over requests of other clients."""
 
     steps: tuple[StepTime, ...]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A `SpeechEnded` gets no answer, or no more of the one that was being streamed; listening goes on."""
+    """A question gets no answer, or no more chunks of it. Listening continues."""
 
     error: ConvaiError
 

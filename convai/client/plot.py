@@ -1,4 +1,4 @@
-"""Draws a question and its answer: both waveforms, and the mel spectrogram the answer was spoken from."""
+"""Plots a question and its answer: both waveforms, and the mel spectrogram of the answer."""
 
 import textwrap
 from pathlib import Path
@@ -11,22 +11,22 @@ from convai.arrays import Array
 from convai.client.answer import Answer
 
 TITLE_CHARACTERS = 90
-QUIET_PEAK = 0.05  # silence is drawn as a line, not magnified
+QUIET_PEAK = 0.05  # silence is a line, not magnified noise
 QUESTION_COLOUR, ANSWER_COLOUR = "tab:blue", "tab:green"
 
 
 def plot_answer(path: Path, question_audio: Array, sample_rate: int, answer: Answer) -> None:
-    """Write a picture to `path`, whose ending chooses the format (.png, .svg, .pdf).
+    """Write a picture to `path`; the ending chooses the format (.png, .svg, .pdf).
 
     `answer` needs `question`, `answer`, `answer_audio` and `mel`; `question_audio` has shape (samples,).
     """
     assert answer.mel is not None and answer.answer_audio is not None
-    # A bare Figure draws with Agg whatever the display, and leaves no state behind as pyplot would.
+    # A bare Figure draws with Agg on every display and keeps no global state, unlike pyplot.
     figure = Figure(figsize=(10, 7.5), layout="constrained")
     question_axes, mel_axes, answer_axes = figure.subplots(3, height_ratios=(1, 1.6, 1))
     mel_axes.sharex(answer_axes)
     _draw_waveform(question_axes, question_audio, sample_rate, QUESTION_COLOUR)
-    _title(question_axes, "Question as heard", answer.question or "(nothing)")
+    _title(question_axes, "Question as recognised", answer.question or "(nothing)")
     _draw_mel(mel_axes, answer.mel, answer.seconds)
     _title(mel_axes, "Answer", answer.answer or "(none found in the text)")
     _draw_waveform(answer_axes, answer.answer_audio, answer.sample_rate, ANSWER_COLOUR)
@@ -50,5 +50,5 @@ def _draw_mel(axes: Axes, mel: Array, seconds: float) -> None:
 
 def _title(axes: Axes, kind: str, text: str) -> None:
     wrapped = textwrap.fill(f"{kind}: {text}", TITLE_CHARACTERS, max_lines=2, placeholder=" ...")
-    # A $ in the text is not mathematics.
+    # A $ in the text does not begin a formula.
     axes.set_title(wrapped, loc="left", fontsize=11, parse_math=False)

@@ -1,4 +1,4 @@
-"""Tells what came of a question: lines for people, JSON for programs."""
+"""Prints the outcome of a question: lines for people, JSON for programs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,36 +7,38 @@ from typing import Any
 
 from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
-from convai.client.step_times import StepTime
+from convai.client.steps import StepTime
 
+TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 Times = tuple[StepTime, ...] | tuple[RoundTrip, ...]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One question answered: the files read and written, and the times if they were measured."""
+class Job:
+    """One question to ask and the files to write; None for a file that is not wanted."""
 
     file: Path
-    answer: Answer
     answer_file: Path | None
     plot_file: Path | None
     trace_file: Path | None
-    times: Times
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        return tuple(filter(None, (self.answer_file, self.plot_file, self.trace_file)))
 
 
-def as_text(outcome: Outcome) -> str:
-    answer = outcome.answer
-    lines = [str(outcome.file), f"  heard   {answer.question or '(nothing)'}", f"  answer  {_found(answer)}"]
-    if outcome.answer_file:
-        lines.append(f"  spoken  {outcome.answer_file}, {answer.seconds:.2f} s")
-    if outcome.plot_file:
-        lines.append(f"  drawn   {outcome.plot_file}")
-    if outcome.trace_file:
-        lines.append(f"  traced  {outcome.trace_file}")
-    return "\n".join(lines + _time_lines(outcome.times))
+def as_text(job: Job, answer: Answer, times: Times) -> str:
+    lines = [str(job.file), f"  question  {answer.question or '(nothing)'}", f"  answer    {_describe_answer(answer)}"]
+    if job.answer_file:
+        lines.append(f"  speech    {job.answer_file}, {answer.seconds:.2f} s")
+    if job.plot_file:
+        lines.append(f"  plot      {job.plot_file}")
+    if job.trace_file:
+        lines.append(f"  trace     {job.trace_file}")
+    return "\n".join(lines + _time_lines(times))
 
 
-def _found(answer: Answer) -> str:
+def _describe_answer(answer: Answer) -> str:
     if not answer.answer or answer.answer_span is None:
         return f"(none in the text)  score {answer.answer_score:.2f}"
     start, end = answer.answer_span
@@ -50,7 +52,7 @@ def _time_lines(times: Times) -> list[str]:
     if most is None:
         heading = "time of each step, called from this client, transfers included [ms]"
     else:
-        whose = "this request" if most == 1 else f"up to {most} requests, others used the server too"
+        whose = "this request" if most == 1 else f"up to {most} requests, some of other clients"
         heading = f"time of each step inside the server, queue + compute, from Triton's statistics of {whose} [ms]"
     return [f"  {heading}", *(f"    {time.step:<16} {_milliseconds(time)}" for time in times)]
 
@@ -61,25 +63,15 @@ def _milliseconds(time: StepTime | RoundTrip) -> str:
     return f"{1000 * time.queue_seconds:7.1f} + {1000 * time.compute_seconds:7.1f}"
 
 
-def as_json(outcome: Outcome) -> str:
-    answer = outcome.answer
-    record = {
-        "file": str(outcome.file),
-        "question": answer.question,
-        "answer": answer.answer,
-        "answer_score": answer.answer_score,
-        "answer_span": answer.answer_span,
-        "answer_file": outcome.answer_file and str(outcome.answer_file),
-        "plot_file": outcome.plot_file and str(outcome.plot_file),
-        "trace_file": outcome.trace_file and str(outcome.trace_file),
-        "steps": [_time_record(time) for time in outcome.times],
-    }
+def as_json(job: Job, answer: Answer, times: Times) -> str:
+    record: dict[str, Any] = {"file": str(job.file)}
+    record |= {name: getattr(answer, name) for name in TEXT_OUTPUTS}
+    record |= {name: path and str(path) for name, path in asdict(job).items() if name != "file"}
+    record["steps"] = [asdict(time) for time in times]
+    for time, step in zip(times, record["steps"], strict=True):
+        if isinstance(time, StepTime):
+            step["compute_seconds"] = time.compute_seconds
     return json.dumps(record, ensure_ascii=False)
-
-
-def _time_record(time: StepTime | RoundTrip) -> dict[str, Any]:
-    compute = {} if isinstance(time, RoundTrip) else {"compute_seconds": time.compute_seconds}
-    return asdict(time) | compute
 
 
 def failure_as_json(file: Path, error: Exception) -> str:

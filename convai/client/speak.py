@@ -12,15 +12,15 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from convai.client.audio_files import check_can_be_written, writing_mono
-from convai.client.command_options import add_server_arguments, connected, read_text
+from convai.client.audio_files import check_can_be_written, open_mono
+from convai.client.command_options import add_server_arguments, connect, read_text
 
-CHARACTERS_PER_SECOND = 14.0  # what the voice speaks, on average
+CHARACTERS_PER_SECOND = 14.0  # average of the voice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", required=True, help="UTF-8 text file to read aloud; - is stdin")
-    parser.add_argument("--out", type=Path, required=True, help="where to write the speech (WAV, FLAC, Ogg, MP3)")
+    parser.add_argument("--out", type=Path, required=True, help="audio file to write (WAV, FLAC, Ogg, MP3)")
     parser.add_argument("--seed", type=int, help="another seed gives another take of the speech")
     add_server_arguments(parser, "chunk")
 
@@ -28,19 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_can_be_written(args.out)
     text = read_text("--text", args.text, "to read aloud")
-    with connected(args) as client, closing(client.speak_stream(text, seed=args.seed)) as speech:
-        first = next(speech)  # what is refused leaves no file behind, nor an old one emptied
+    with connect(args) as client, closing(client.speak_stream(text, seed=args.seed)) as speech:
+        first = next(speech)  # an invalid request neither leaves an empty file nor empties an old one
         seconds = 0.0
-        with writing_mono(args.out, first.sample_rate) as write, progress_bar(text) as progress:
+        with open_mono(args.out, first.sample_rate) as write, progress_bar(text) as progress:
             for chunk in chain([first], speech):
                 write(chunk.answer_audio)
                 seconds += chunk.seconds
                 progress.update(chunk.seconds)
-            progress.total = seconds  # known only now
+            progress.total = seconds  # exact only now
     print(f"{args.out}, {seconds:.1f} s")
 
 
 def progress_bar(text: str) -> "tqdm[NoReturn]":
-    """Counts seconds of speech up to what a text of that length usually takes."""
+    """Return a bar that counts seconds of speech, up to the usual length for the text."""
     layout = "{percentage:3.0f}%|{bar}| {n:.0f} s spoken [{elapsed}<{remaining}]"
     return tqdm(total=max(len(text) / CHARACTERS_PER_SECOND, 1.0), bar_format=layout, disable=None)

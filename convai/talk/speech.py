@@ -5,23 +5,14 @@ from contextlib import aclosing
 
 from convai.arrays import Array
 from convai.client import AsyncConvaiClient, InvalidInput
-from convai.description.recognisers import RECOGNISERS
 
 STREAM = "text_to_speech_stream"
 
 
 async def has_model(client: AsyncConvaiClient, name: str) -> bool:
     """Whether the server serves this model. Servers before 0.2.0 lack those that stream."""
-    with client.connection.explained():
+    with client.connection.translate_errors():
         return await client.triton.is_model_ready(name, client_timeout=client.connection.timeout_seconds)
-
-
-async def find_recogniser_name(client: AsyncConvaiClient) -> str:
-    """Return the name of the recogniser whose steps the server has."""
-    for recogniser in RECOGNISERS.values():
-        if all([await has_model(client, step.name) for step in recogniser.steps]):
-            return recogniser.name.capitalize()
-    return "unknown"
 
 
 async def stream_speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool = False) -> AsyncGenerator[Array]:

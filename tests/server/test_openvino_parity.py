@@ -10,7 +10,7 @@ from support.places import EXAMPLES
 from benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
 from convai.backends.engines.openvino.network import OpenVinoNetwork
 from convai.client.audio_files import read_mono
-from convai.client.requests import hearing_inputs, text_row
+from convai.client.requests import audio_inputs, text_row
 
 # Of probabilities, of logits of some 10, and of audio in [-1, 1].
 TOLERANCES = {
@@ -31,7 +31,7 @@ def steps(model_repository):
 def requests(model_repository, steps):
     """What each network is given on the way of the examples."""
     tacotron2 = network("tacotron2", model_repository, "cpu-onnx")
-    heard = [steps["speech_features"](hearing_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
+    heard = [steps["speech_features"](audio_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
     question = text_row("question", "what is it often called")
     read = [
         steps["qa_tokenizer"]({"question": question, "context": text_row("context", (EXAMPLES / name).read_text())})

@@ -11,7 +11,7 @@ from support.triton_requests import infer_together
 
 from convai.client import AsyncConvaiClient, ConvaiClient
 from convai.client.step_by_step import StepByStep
-from convai.client.step_times import counters, requests_between, settled_counters
+from convai.client.steps import requests_between
 from convai.description.pipeline import ENSEMBLES
 from convai.description.wiring import wiring_of
 
@@ -119,10 +119,10 @@ def test_each_subset_of_outputs_equals_the_same_part_of_the_whole(server):
 
 def counters_at_rest(client):
     """The counters once nothing more is counted: on a busy machine a step counts some time after it has answered."""
-    before, now = None, counters(client)
+    before, now = None, client.read_counters()
     while before != now:
         time.sleep(0.2)
-        before, now = now, counters(client)
+        before, now = now, client.read_counters()
     return now
 
 
@@ -132,7 +132,7 @@ def counters_at_rest(client):
 def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
     before = counters_at_rest(client)
     client.ask(chirp(0.5), sample_rate=16_000, context=CONTEXTS[0], outputs=outputs)
-    after = settled_counters(client, before, steps_needed(outputs))
+    after = client.wait_for_counters(before, steps_needed(outputs))
     ran = {step for step in STEPS if requests_between(before, after, step)}
     assert ran == steps_needed(outputs)
 

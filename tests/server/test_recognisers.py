@@ -14,7 +14,6 @@ from convai.backends.management.processes import stubs_of
 from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
-from convai.client.step_times import counters, timed_answer
 from convai.description.wiring import wiring_of
 from convai.generator.targets import CPU
 
@@ -72,11 +71,11 @@ def test_the_pipeline_answers_a_spoken_question(moonshine, example_question, exa
 def test_a_question_is_heard_alike_alone_and_among_others(moonshine):
     alone = {name: hear(moonshine, name) for name in NAMES}
     assert all(alone.values())
-    before = counters(moonshine)["moonshine"].executions
+    before = moonshine.read_counters()["moonshine"].executions
     with ThreadPoolExecutor(6) as pool:
         together = list(pool.map(lambda name: hear(moonshine, name), NAMES * 4))
     assert together == [alone[name] for name in NAMES * 4]
-    assert counters(moonshine)["moonshine"].executions > before
+    assert moonshine.read_counters()["moonshine"].executions > before
 
 
 def test_silence_is_an_empty_question(moonshine):
@@ -99,6 +98,6 @@ def test_it_can_be_walked_and_timed_step_by_step(moonshine):
     audio, sample_rate = question("bees")
     walk = StepByStep(moonshine).ask(audio, sample_rate=sample_rate, context="A bee.", outputs=["question"])
     assert [time.step for time in walk.times] == ["moonshine"]
-    timed = timed_answer(moonshine, ask_request(audio, sample_rate, "A bee.", ["question"], None))
+    timed = moonshine.answer_timed(ask_request(audio, sample_rate, "A bee.", ["question"], None))
     assert [time.step for time in timed.steps] == ["moonshine"]
     assert timed.answer.question == walk.answer.question

@@ -14,7 +14,7 @@ from benchmarks.speed.in_process import network, python_step
 from convai.__main__ import main
 from convai.backends.steps.mel_splitter import MelSplitter
 from convai.client import AsyncConvaiClient, InvalidInput
-from convai.client.step_times import counters, requests_between, settled_counters
+from convai.client.steps import requests_between
 from convai.description.pipeline import VOICE_HOP_LENGTH
 from convai.generator.profiles import PROFILES
 
@@ -61,10 +61,10 @@ def test_a_text_comes_in_numbered_chunks_of_which_the_last_says_so(spoken):
 
 
 def test_the_first_chunk_is_there_before_the_others_are_made(client):
-    before = counters(client)
+    before = client.read_counters()
     with closing(client.speak_stream(TEXT * 3)) as chunks:
         next(chunks)
-        after = counters(client)
+        after = client.read_counters()
         num_chunks = 1 + len(list(chunks))
     assert requests_between(before, after, "waveglow") < num_chunks / 2
 
@@ -142,11 +142,11 @@ def test_a_stream_depends_on_its_request_alone(server, client, spoken):
 
 
 def test_whoever_stops_listening_stops_the_work_that_has_not_begun(client):
-    before = counters(client)
+    before = client.read_counters()
     with closing(client.speak_stream(TEXT * 20)) as chunks:
         next(chunks)
     client.speak("When this has been spoken, what was sent before it is through the queues.")
-    ran = requests_between(before, settled_counters(client, before, ["text_encoder"], 2), "waveglow")
+    ran = requests_between(before, client.wait_for_counters(before, ["text_encoder"], 2), "waveglow")
     assert ran <= 8
 
 

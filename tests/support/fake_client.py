@@ -1,12 +1,12 @@
-"""A client of no server: answers at once, remembers what it was asked, and fails on demand."""
+"""A client without a server: it answers at once, records what it was asked, and fails on demand."""
 
 from types import SimpleNamespace
 
 import numpy as np
+from tritonclient.grpc.service_pb2 import InferStatistics, ModelStatistics, ModelStatisticsResponse, StatisticDuration
 
-from convai.client import Answer, AnswerChunk
-from convai.client.connection import Connection
-from convai.client.listen import listen
+from convai.client import Answer, AnswerChunk, AsyncConvaiClient
+from convai.description.recognisers import JASPER, steps_with
 
 STREAMS = ("convai_ensemble_stream", "text_to_speech_stream")
 ANSWER = Answer(
@@ -24,51 +24,57 @@ CHUNKS = [
 ]
 
 
-class FakeClient:
-    """As `AsyncConvaiClient`; `error` is raised by every call, `whole_error` by `speak`, and `gate` holds each up.
+class FakeClient(AsyncConvaiClient):
+    """`error` is raised by every call, `whole_error` by `speak`, and `gate` holds each call up.
 
-    A stream brings `streamed`; `stream_gate` holds it up after the first, `stream_error` is raised after all.
-    `models` are those that the server has.
+    A stream brings `streamed`; `stream_gate` holds it up after its first chunk, `stream_error` ends it.
+    `models` are the streaming ensembles that the server has, besides the steps of a pipeline with `recogniser`.
     """
 
-    def __init__(self, error=None, is_ready=True, streamed=CHUNKS, stream_error=None, models=STREAMS):
+    def __init__(
+        self, error=None, is_ready=True, streamed=CHUNKS, stream_error=None, models=STREAMS, recogniser=JASPER
+    ):
+        super().__init__()
         self.error = error
         self.streamed, self.stream_error, self.models = streamed, stream_error, models
         self.gate = self.stream_gate = None
         self.whole_error = None
         self.closed_streams = 0
         self.asked = []  # (kind, what)
-        self.connection = Connection()
-        self.triton = SimpleNamespace(
-            is_server_ready=self._is_ready, is_model_ready=self._has, get_inference_statistics=self._statistics
-        )
+        self.steps = [step.name for step in steps_with(recogniser)]
+        self.statistics_reads = 0
         self.is_ready = is_ready
 
+    def _connect(self):
+        return SimpleNamespace(
+            is_server_ready=self._is_ready, is_model_ready=self._has, get_inference_statistics=self._statistics
+        )
+
     async def transcribe(self, audio, *, sample_rate):
-        await self._called("transcribe", audio)
+        await self._record("transcribe", audio)
         return f"{len(audio) / sample_rate:.2f} s"
 
     async def ask(self, audio, *, sample_rate, context, outputs=None, seed=None):
-        await self._called("ask", (audio, sample_rate, context, seed))
+        await self._record("ask", (audio, sample_rate, context, seed))
         return ANSWER
 
     async def speak(self, text, *, seed=None):
-        await self._called("speak", text)
+        await self._record("speak", text)
         if self.whole_error is not None:
             raise self.whole_error
         return ANSWER
 
     async def answer(self, request):
-        await self._called("answer", request)
+        await self._record("answer", request)
         return ANSWER
 
     async def speak_stream(self, text, *, seed=None):
-        await self._called("speak_stream", text)
+        await self._record("speak_stream", text)
         async for chunk in self._chunks():
             yield chunk
 
     async def chunks(self, request):
-        await self._called("chunks", request)
+        await self._record("chunks", request)
         async for chunk in self._chunks():
             yield chunk
 
@@ -83,10 +89,7 @@ class FakeClient:
         finally:
             self.closed_streams += 1
 
-    def listen(self, chunks, **options):
-        return listen(self, chunks, **options)
-
-    async def _called(self, kind, what):
+    async def _record(self, kind, what):
         self.asked.append((kind, what))
         if self.gate is not None:
             await self.gate.wait()
@@ -100,4 +103,10 @@ class FakeClient:
         return name in self.models
 
     async def _statistics(self, client_timeout=None):
-        return SimpleNamespace(model_stats=[])
+        """Each request has run every step once, for 2 ms in all."""
+        self.statistics_reads += 1
+        count = len(self.asked)
+        time = StatisticDuration(count=count, ns=500_000 * count)
+        parts = dict.fromkeys(("success", "queue", "compute_input", "compute_infer", "compute_output"), time)
+        models = [ModelStatistics(name=step, inference_stats=InferStatistics(**parts)) for step in self.steps]
+        return ModelStatisticsResponse(model_stats=models)

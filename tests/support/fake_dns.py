@@ -1,51 +1,46 @@
-"""A DNS server that knows one thing: the addresses of whatever it is asked."""
+"""A DNS server that answers every query with the same addresses."""
 
 import socket
 import struct
 import threading
+from contextlib import contextmanager
 
 HEADER_BYTES = 12
 A_RECORD = 1
 ANSWERED = 0x8180
 
 
-class FakeDns:
-    """Answers, while it is entered, every question for IPv4 addresses with `hosts`; there are no others."""
+@contextmanager
+def serving_dns(hosts):
+    """The address of a DNS server; `hosts` are the IPv4 addresses in its answers, which a test may change."""
+    is_over = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.1)
 
-    def __init__(self, hosts):
-        self.hosts = hosts
-        self.questions = 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.settimeout(0.1)
-        self.address = "{}:{}".format(*self.socket.getsockname())
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.serve)
+        def serve():
+            while not is_over.is_set():
+                try:
+                    query, caller = server.recvfrom(512)
+                except TimeoutError:
+                    continue
+                server.sendto(answer(query, hosts), caller)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield "{}:{}".format(*server.getsockname())
+        finally:
+            is_over.set()
+            thread.join()
 
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-        self.socket.close()
 
-    def serve(self):
-        while not self.over.is_set():
-            try:
-                query, caller = self.socket.recvfrom(512)
-            except TimeoutError:
-                continue
-            self.questions += 1
-            self.socket.sendto(self.answer(query), caller)
-
-    def answer(self, query):
-        end = query.index(b"\0", HEADER_BYTES) + 5  # the name, then type and class
-        question = query[HEADER_BYTES:end]
-        (kind,) = struct.unpack("!H", question[-4:-2])
-        hosts = self.hosts if kind == A_RECORD else []
-        header = query[:2] + struct.pack("!HHHHH", ANSWERED, 1, len(hosts), 0, 0)
-        pointer_to_name = 0xC000 | HEADER_BYTES
-        records = [struct.pack("!HHHIH", pointer_to_name, A_RECORD, 1, 1, 4) + socket.inet_aton(host) for host in hosts]
-        return header + question + b"".join(records)
+def answer(query, hosts):
+    end = query.index(b"\0", HEADER_BYTES) + 5  # the name, then type and class
+    question = query[HEADER_BYTES:end]
+    (kind,) = struct.unpack("!H", question[-4:-2])
+    hosts = hosts if kind == A_RECORD else []
+    header = query[:2] + struct.pack("!HHHHH", ANSWERED, 1, len(hosts), 0, 0)
+    pointer_to_name = 0xC000 | HEADER_BYTES
+    records = [struct.pack("!HHHIH", pointer_to_name, A_RECORD, 1, 1, 4) + socket.inet_aton(host) for host in hosts]
+    return header + question + b"".join(records)

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -8,3 +10,37 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def assert_resumes(tmp_path):
+    """Checks that a run resumed after some steps continues as the uninterrupted one."""
+
+    def check(build, steps=2):
+        training = build()
+        for _ in range(steps):
+            training.step()
+        training.save(tmp_path / "state.pt")
+        uninterrupted = [training.step() for _ in range(steps)]
+        resumed = build()
+        resumed.resume(tmp_path / "state.pt")
+        assert [resumed.step() for _ in range(steps)] == uninterrupted
+        for one, other in zip(training.network.parameters(), resumed.network.parameters(), strict=True):
+            assert torch.equal(one, other)
+
+    return check
+
+
+@pytest.fixture
+def run_twice():
+    """Runs a training program for some steps, resumes it for one more, and returns the lines of its log."""
+
+    def run(main, out, *options, steps=1):
+        arguments = ["--out", str(out), *map(str, options)]
+        assert main([*arguments, "--steps", str(steps)]) == 0
+        assert main([*arguments, "--steps", str(steps + 1), "--resume"]) == 0
+        log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in log] == [steps, steps + 1]
+        return log
+
+    return run

@@ -11,7 +11,7 @@ from benchmarks.speed.server_memory import Memory
 from benchmarks.speed.step_shares import StepShare, called_shares, served_shares
 from benchmarks.speed.targets import targets
 from convai.client.answer import Answer
-from convai.client.step_times import Counters
+from convai.client.steps import Counters
 
 
 def replies(*latencies, **step_seconds):

@@ -3,7 +3,7 @@ import pytest
 
 from convai.backends.steps.transcripts import spoken_form
 from convai.description.pipeline import LABELS
-from training.bert.questions import misheard_form
+from training.bert.questions import misrecognise
 
 LONG = "which university did the famous physicist professor einstein leave for princeton"
 
@@ -20,20 +20,20 @@ def test_spoken_form_is_what_a_perfect_recogniser_writes(written, spoken):
     assert spoken_form(written) == spoken
 
 
-def test_misheard_questions_stay_in_the_recognisers_alphabet():
+def test_misrecognised_questions_stay_in_the_recognisers_alphabet():
     for seed in range(50):
-        heard = misheard_form(LONG, 0.9, np.random.default_rng(seed))
-        assert set(heard) <= set(LABELS) and "  " not in heard and heard == heard.strip()
+        question = misrecognise(LONG, 0.9, np.random.default_rng(seed))
+        assert set(question) <= set(LABELS) and "  " not in question and question == question.strip()
 
 
-def test_the_word_error_rate_sets_how_much_is_misheard():
+def test_the_word_error_rate_sets_how_many_words_change():
     def share_kept(rate):
-        heard = [misheard_form(LONG, rate, np.random.default_rng(seed)).split() for seed in range(100)]
-        return np.mean([word in words for words in heard for word in LONG.split()])
+        questions = [misrecognise(LONG, rate, np.random.default_rng(seed)).split() for seed in range(100)]
+        return np.mean([word in words for words in questions for word in LONG.split()])
 
-    assert misheard_form(LONG, 0.0, np.random.default_rng(0)) == LONG
+    assert misrecognise(LONG, 0.0, np.random.default_rng(0)) == LONG
     assert share_kept(0.1) > 0.88 > share_kept(0.4) > 0.5
 
 
 def test_an_empty_question_stays_empty():
-    assert misheard_form("", 1.0, np.random.default_rng(0)) == "" == spoken_form("?!")
+    assert misrecognise("", 1.0, np.random.default_rng(0)) == "" == spoken_form("?!")

@@ -1,183 +1,148 @@
 import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 
 from convai.client.captions import Captions
 from convai.client.errors import Overloaded
 from convai.client.listen_events import Caption
-from convai.client.turns import Turns
-
-WINDOW_SECONDS = 0.032
+from convai.client.turns import WINDOW_SAMPLES, WINDOW_SECONDS, Turns
 
 
-class Recogniser:
-    """Hears as many words as there are windows; each hearing waits until the test lets it go."""
+class Speaker:
+    """Speech whose transcript counts its windows; each transcription waits until `finish`."""
 
-    def __init__(self, error=None):
-        self.error = error
-        self.hearings = []
-        self.told = []
+    def __init__(self, every_seconds=1e-6, pause_seconds=None):
+        self.turns = Turns(lambda window: float(window.max() > 0), pause_seconds)
+        self.captions = Captions(self.transcribe, self.put, every_seconds)
+        self.error = None
+        self.started = 0
+        self.texts = []
 
     async def transcribe(self, recording):
-        self.hearings.append(asyncio.get_running_loop().create_future())
-        await self.hearings[-1]
+        self.started += 1
+        self.is_finished = asyncio.Event()
+        await self.is_finished.wait()
         if self.error:
             raise self.error
-        return f"{len(recording) // 512} windows"
+        return f"{len(recording) // WINDOW_SAMPLES} windows"
 
-    async def tell(self, caption):
-        self.told.append(caption)
+    async def put(self, caption):
+        self.texts.append(caption.text)
+        self.last = caption
+
+    def add(self, windows, is_speech=True):
+        list(self.turns.take(np.full(windows * WINDOW_SAMPLES, 0.5 if is_speech else 0.0, np.float32)))
+
+    async def update(self):
+        await asyncio.sleep(0.001)
+        self.captions.update(self.turns)
+        await asyncio.sleep(0)
 
     async def finish(self):
-        """Let the last hearing end."""
-        await asyncio.sleep(0)
-        if not self.hearings[-1].done():
-            self.hearings[-1].set_result(None)
-        for _ in range(3):
-            await asyncio.sleep(0)
+        if self.captions.task is not None:
+            self.is_finished.set()
+            with suppress(asyncio.CancelledError):
+                await self.captions.task
+
+    async def caption(self, windows=0, is_speech=True):
+        """Add windows, then start a transcription if it is time, and finish it."""
+        self.add(windows, is_speech)
+        await self.update()
+        await self.finish()
 
 
-def captions_of(recogniser, every_seconds=1e-6):
-    return Captions(recogniser.transcribe, recogniser.tell, every_seconds)
+async def test_a_caption_has_the_time_up_to_which_it_covers_the_audio():
+    speaker = Speaker()
+    await speaker.caption(10)
+    assert speaker.last == Caption("10 windows", 10 * WINDOW_SECONDS)
 
 
-def speak(turns, windows, is_speech=True):
-    level = 0.5 if is_speech else 0.0
-    list(turns.hear(np.full(windows * 512, level, np.float32)))
-
-
-def speaking(windows=10, pause_seconds=None):
-    turns = Turns(lambda window: float(window.max() > 0), pause_seconds)
-    speak(turns, windows)
-    return turns
-
-
-async def test_a_caption_tells_how_far_it_heard():
-    recogniser = Recogniser()
-    captions_of(recogniser).update(speaking(10))
-    await recogniser.finish()
-    assert recogniser.told == [Caption("10 windows", 10 * WINDOW_SECONDS)]
-
-
-async def test_one_hearing_at_a_time():
-    recogniser, turns = Recogniser(), speaking()
-    captions = captions_of(recogniser)
+async def test_one_transcription_at_a_time():
+    speaker = Speaker()
     for _ in range(5):
-        captions.update(turns)
-        speak(turns, 2)
-        await asyncio.sleep(0)
-    assert len(recogniser.hearings) == 1
+        speaker.add(2)
+        await speaker.update()
+    assert speaker.started == 1
 
 
-async def test_after_the_last_word_the_question_is_heard_as_it_will_be_asked_and_not_again():
-    recogniser, turns = Recogniser(), speaking()
-    captions = captions_of(recogniser)
-    await hear_all(captions, recogniser, turns)
+async def test_after_the_last_word_the_audio_of_the_question_is_transcribed_once():
+    speaker = Speaker()
+    await speaker.caption(10)
     for _ in range(3):
-        speak(turns, 10, is_speech=False)
-        await hear_all(captions, recogniser, turns)
-    (ended,) = turns.end()
-    assert [caption.text for caption in recogniser.told] == [
-        "10 windows",
-        f"{len(ended.question_audio) // 512} windows",
-    ]
+        await speaker.caption(10, is_speech=False)
+    (ended,) = speaker.turns.end()
+    assert speaker.texts == ["10 windows", f"{len(ended.question_audio) // WINDOW_SAMPLES} windows"]
 
 
-async def test_a_long_silence_is_not_heard():
-    recogniser, turns = Recogniser(), speaking()
-    captions = captions_of(recogniser)
-    for windows, is_speech in ((600, False), (10, True)):
-        speak(turns, windows, is_speech)
-        await hear_all(captions, recogniser, turns)
-    assert [caption.text for caption in recogniser.told] == ["18 windows", "18 windows 10 windows"]
+async def test_a_long_silence_is_not_transcribed():
+    speaker = Speaker()
+    for windows, is_speech in ((10, True), (600, False), (10, True)):
+        await speaker.caption(windows, is_speech)
+    assert speaker.texts[1:] == ["18 windows", "18 windows 10 windows"]
 
 
-async def test_after_a_hearing_the_recogniser_rests_as_long_as_it_took():
-    recogniser, turns = Recogniser(), speaking()
-    captions = captions_of(recogniser)
-    captions.update(turns)
-    await asyncio.sleep(0.2)
-    await recogniser.finish()
-    speak(turns, 2)
-    captions.update(turns)
-    await asyncio.sleep(0)
-    assert len(recogniser.hearings) == 1
-    await asyncio.sleep(0.25)
-    captions.update(turns)
-    await asyncio.sleep(0)
-    assert len(recogniser.hearings) == 2
-
-
-async def hear_all(captions, recogniser, turns):
-    await asyncio.sleep(0.001)
-    captions.update(turns)
-    await recogniser.finish()
+async def test_after_a_transcription_the_recogniser_idles_as_long_as_it_took(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("convai.client.captions.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    speaker = Speaker()
+    speaker.add(10)
+    await speaker.update()
+    clock[0] = 0.2
+    await speaker.finish()
+    speaker.add(2)
+    for clock[0], started in ((0.39, 1), (0.41, 2)):
+        await speaker.update()
+        assert speaker.started == started
 
 
 async def test_words_before_a_silence_in_a_long_question_are_settled():
-    recogniser, turns = Recogniser(), speaking(150)
-    captions = captions_of(recogniser)
-    await hear_all(captions, recogniser, turns)
-    speak(turns, 8, is_speech=False)
-    await hear_all(captions, recogniser, turns)
-    speak(turns, 10)
-    await hear_all(captions, recogniser, turns)
-    assert [caption.text for caption in recogniser.told] == [
-        "150 windows",
-        "158 windows",
-        "158 windows 10 windows",
-    ]
+    speaker = Speaker()
+    for windows, is_speech in ((150, True), (8, False), (10, True)):
+        await speaker.caption(windows, is_speech)
+    assert speaker.texts == ["150 windows", "158 windows", "158 windows 10 windows"]
 
 
-async def test_no_hearing_covers_much_more_than_8_seconds_however_long_one_speaks():
-    recogniser, turns = Recogniser(), speaking(10)
-    captions = captions_of(recogniser)
-    for _ in range(80):
-        speak(turns, 10)
-        await hear_all(captions, recogniser, turns)
-    longest = max(int(caption.text.split()[-2]) for caption in recogniser.told)
+async def test_a_transcription_covers_little_more_than_8_seconds_of_a_long_question():
+    speaker = Speaker()
+    for _ in range(81):
+        await speaker.caption(10)
+    longest = max(int(text.split()[-2]) for text in speaker.texts)
     assert 8 <= longest * WINDOW_SECONDS < 8.5
-    heard = sum(int(word) for word in recogniser.told[-1].text.split()[::2])
-    assert heard == 810  # all of it, no part twice
+    assert sum(int(word) for word in speaker.texts[-1].split()[::2]) == 810  # all of it, no part twice
 
 
 async def test_the_next_question_begins_with_no_words():
-    recogniser, turns = Recogniser(), speaking(260, pause_seconds=1.0)
-    captions = captions_of(recogniser)
-    await hear_all(captions, recogniser, turns)
-    speak(turns, 40, is_speech=False)
-    captions.stop()
-    speak(turns, 10)
-    await hear_all(captions, recogniser, turns)
-    assert "260" in recogniser.told[0].text and "260" not in recogniser.told[-1].text
+    speaker = Speaker(pause_seconds=1.0)
+    await speaker.caption(260)
+    speaker.add(40, is_speech=False)
+    speaker.captions.stop()
+    await speaker.caption(10)
+    assert "260" in speaker.texts[0] and "260" not in speaker.texts[-1]
 
 
 async def test_a_caption_that_fails_is_left_out_and_the_next_one_comes():
-    recogniser, turns = Recogniser(Overloaded("busy")), speaking()
-    captions = captions_of(recogniser)
-    captions.update(turns)
-    await recogniser.finish()
-    assert recogniser.told == []
-    recogniser.error = None
-    speak(turns, 2)
+    speaker = Speaker()
+    speaker.error = Overloaded("busy")
+    await speaker.caption(10)
+    assert speaker.texts == []
+    speaker.error = None
     await asyncio.sleep(0.01)
-    captions.update(turns)
-    await recogniser.finish()
-    assert [caption.text for caption in recogniser.told] == ["12 windows"]
+    await speaker.caption(2)
+    assert speaker.texts == ["12 windows"]
 
 
-async def test_a_caption_of_a_question_that_is_complete_is_not_told():
-    recogniser = Recogniser()
-    captions = captions_of(recogniser)
-    captions.update(speaking())
-    await asyncio.sleep(0)
-    captions.stop()
-    await recogniser.finish()
-    assert recogniser.told == []
+async def test_a_complete_question_gets_no_caption():
+    speaker = Speaker()
+    speaker.add(10)
+    await speaker.update()
+    speaker.captions.stop()
+    await speaker.finish()
+    assert speaker.started == 1 and speaker.texts == []
 
 
 async def test_0_seconds_turns_captions_off():
-    recogniser = Recogniser()
-    captions_of(recogniser, every_seconds=0).update(speaking())
-    await asyncio.sleep(0)
-    assert recogniser.hearings == []
+    speaker = Speaker(every_seconds=0)
+    await speaker.caption(10)
+    assert speaker.started == 0

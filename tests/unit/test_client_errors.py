@@ -20,7 +20,6 @@ FAILURES = [
     (grpc.StatusCode.INVALID_ARGUMENT, "in ensemble 'speech_to_text', speech_features: too short", InvalidInput),
     (grpc.StatusCode.UNAVAILABLE, "[request id: <id_unknown>] Exceeds maximum queue size", Overloaded),
     (grpc.StatusCode.UNAVAILABLE, "Request timeout expired", Overloaded),
-    (grpc.StatusCode.INTERNAL, "Stub process 'jasper_0_0' is not healthy.", ServerError),
     (grpc.StatusCode.INTERNAL, "in ensemble 'chain', mel_padder: internal error (ValueError)", ServerError),
     (grpc.StatusCode.NOT_FOUND, "Request for unknown model: 'speech_to_text' is not found", ServerError),
 ]
@@ -46,15 +45,15 @@ def test_an_error_starts_with_the_step_not_with_tritons_prefixes():
             client.answer_text("who", "")
 
 
-async def test_no_server_is_told_apart_from_a_busy_one():
+async def test_a_missing_server_is_not_a_busy_one():
     with ConvaiClient(NOBODY) as client, pytest.raises(ServerUnreachable, match=f"{NOBODY}.*convai serve"):
         client.speak("hello")
-    async with AsyncConvaiClient("no.such.host.invalid:8001") as client:
-        with pytest.raises(ServerUnreachable, match="no.such.host.invalid:8001"):
+    async with AsyncConvaiClient(NOBODY) as client:
+        with pytest.raises(ServerUnreachable, match=NOBODY):
             await client.speak("hello")
 
 
-async def test_a_slow_server_is_given_up_after_the_timeout():
+async def test_a_slow_server_times_out():
     with serving(FakeTriton(delay_seconds=1.0)) as address:
         with ConvaiClient(address, timeout_seconds=0.1) as client, pytest.raises(TimedOut, match="0.1 s"):
             client.speak("hello")

@@ -1,4 +1,4 @@
-"""Order, end and errors of a stream, as the client sees them, from a server that does as it is told."""
+"""Order, end and errors of a stream at the client, from a fake server."""
 
 import threading
 from contextlib import aclosing
@@ -10,37 +10,32 @@ from support.fake_triton import FakeTriton, serving
 
 from convai.client import AsyncConvaiClient, ConvaiClient, InvalidInput, Overloaded, ServerError, TimedOut
 
-FOUND = {
-    "question": np.array([[b"who"]], np.object_),
-    "answer": np.array([["Zoë".encode()]], np.object_),
-    "answer_score": np.array([[0.5]], np.float32),
-    "answer_span": np.array([[3, 6]], np.int32),
-}
-NOTHING = {
-    "question": np.array([[b""]], np.object_),
-    "answer": np.array([[b""]], np.object_),
-    "answer_score": np.array([[0]], np.float32),
-    "answer_span": np.array([[-1, -1]], np.int32),
-}
+QUESTION = np.zeros(16_000, np.float32)
 
 
 def response(index, is_last=False):
+    """Only the first has question, answer, score and span."""
+    question, answer, score, span = (b"", b"", 0, (-1, -1)) if index else (b"who", "Zoë".encode(), 0.5, (3, 6))
     return {
         "chunk_index": np.array([[index]], np.int32),
         "is_last": np.array([[is_last]]),
         "answer_audio": np.full((1, 10), index, np.float32),
-    } | (NOTHING if index else FOUND)
+        "question": np.array([[question]], np.object_),
+        "answer": np.array([[answer]], np.object_),
+        "answer_score": np.array([[score]], np.float32),
+        "answer_span": np.array([span], np.int32),
+    }
 
 
 async def sync_chunks(address, timeout_seconds):
     with ConvaiClient(address, timeout_seconds=timeout_seconds) as client:
-        for chunk in client.ask_stream(np.zeros(16_000, np.float32), sample_rate=16_000, context="Zoë"):
+        for chunk in client.ask_stream(QUESTION, sample_rate=16_000, context="Zoë"):
             yield chunk
 
 
 async def async_chunks(address, timeout_seconds):
     async with AsyncConvaiClient(address, timeout_seconds=timeout_seconds) as client:
-        async for chunk in client.ask_stream(np.zeros(16_000, np.float32), sample_rate=16_000, context="Zoë"):
+        async for chunk in client.ask_stream(QUESTION, sample_rate=16_000, context="Zoë"):
             yield chunk
 
 
@@ -61,19 +56,14 @@ def chunks_of(request):
     return chunks_of
 
 
-async def test_chunks_come_in_their_order_whatever_the_order_of_the_responses(chunks_of):
+async def test_chunks_come_in_order_and_the_first_has_question_and_answer(chunks_of):
     responses = [response(index, index == 4) for index in (1, 0, 4, 2, 3)]
     chunks, error = await chunks_of(FakeTriton(streamed=responses))
-    assert [chunk.chunk_index for chunk in chunks] == [0, 1, 2, 3, 4]
+    assert [(chunk.chunk_index, chunk.answer_audio[0]) for chunk in chunks] == [(index, index) for index in range(5)]
     assert [chunk.is_last for chunk in chunks] == [False] * 4 + [True]
-    assert [chunk.answer_audio[0] for chunk in chunks] == [0, 1, 2, 3, 4]
+    found = [(chunk.question, chunk.answer, chunk.answer_score, chunk.answer_span) for chunk in chunks]
+    assert found == [("who", "Zoë", 0.5, (3, 6)), *[(None,) * 4] * 4]
     assert error is None
-
-
-async def test_the_first_chunk_alone_tells_what_was_found(chunks_of):
-    (first, second), _ = await chunks_of(FakeTriton(streamed=[response(0), response(1, is_last=True)]))
-    assert (first.question, first.answer, first.answer_score, first.answer_span) == ("who", "Zoë", 0.5, (3, 6))
-    assert (second.question, second.answer, second.answer_score, second.answer_span) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +82,13 @@ async def test_an_error_in_mid_stream_follows_the_chunks_before_it(chunks_of, st
     assert "waveglow: internal error" in str(error) and "in ensemble" not in str(error)
 
 
-async def test_a_server_that_falls_silent_is_told(chunks_of):
+async def test_a_server_that_falls_silent_times_out(chunks_of):
     chunks, error = await chunks_of(FakeTriton(streamed=[response(0)], delay_seconds=20), timeout_seconds=0.5)
     assert len(chunks) == 1
-    assert type(error) is TimedOut
-    assert "within 0.5 s" in str(error)
+    assert type(error) is TimedOut and "within 0.5 s" in str(error)
 
 
-def test_whoever_stops_early_cancels_the_stream_and_leaves_no_thread_behind():
+def test_stopping_early_cancels_the_stream_and_leaves_no_thread_behind():
     fake = FakeTriton(streamed=[response(0), response(1)], delay_seconds=20)
     with serving(fake) as address, ConvaiClient(address) as client:
         for _ in range(3):
@@ -122,7 +111,7 @@ async def test_closing_an_asynchronous_stream_cancels_it():
             assert fake.is_cancelled.wait(5)
 
 
-def test_a_caller_who_takes_no_chunk_stops_the_reading_of_more(monkeypatch):
+def test_a_caller_that_takes_no_chunk_makes_the_stream_wait(monkeypatch):
     monkeypatch.setattr("convai.client.streaming.MAX_WAITING_RESPONSES", 4)
     responses = [response(index, index == 99) for index in range(100)]
     with serving(FakeTriton(streamed=responses)) as address, ConvaiClient(address) as client:
@@ -140,6 +129,6 @@ def test_several_streams_of_one_client_do_not_mix():
             assert [(one.chunk_index, other.chunk_index) for one, other in pairs] == [(0, 0), (1, 1)]
 
 
-def test_what_is_wrong_with_the_arguments_is_told_before_anything_is_sent():
-    with ConvaiClient("127.0.0.1:1") as client, pytest.raises(InvalidInput, match="text is of type bytes"):
+def test_an_invalid_argument_raises_before_anything_is_sent():
+    with ConvaiClient("127.0.0.1:1") as client, pytest.raises(InvalidInput, match="text: expected str, got bytes"):
         client.speak_stream(b"Ada")

@@ -5,8 +5,9 @@ import trustme
 from support.fake_triton import FakeTriton, serving
 
 from convai.client import ConvaiClient, ServerUnreachable, Tls
+from convai.errors import InvalidArgument
 
-HEARD = {"question": np.array([[b"what is he often called"]], np.object_)}
+TRANSCRIPT = {"question": np.array([[b"what is he often called"]], np.object_)}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def transcribe(address, tls):
 
 
 def test_a_server_with_a_known_authority_is_trusted_and_others_are_not(authority, files):
-    with serving(FakeTriton(HEARD), credentials(authority, mutual=False)) as address:
+    with serving(FakeTriton(TRANSCRIPT), credentials(authority, mutual=False)) as address:
         assert transcribe(address, Tls(files["root_ca"])) == "what is he often called"
         for tls in (Tls(files["other_ca"]), None):
             with pytest.raises(ServerUnreachable):
@@ -47,18 +48,15 @@ def test_a_server_with_a_known_authority_is_trusted_and_others_are_not(authority
 
 
 def test_mutual_tls_lets_only_clients_with_a_certificate_in(authority, files):
-    with serving(FakeTriton(HEARD), credentials(authority, mutual=True)) as address:
+    with serving(FakeTriton(TRANSCRIPT), credentials(authority, mutual=True)) as address:
         tls = Tls(files["root_ca"], files["certificate"], files["key"])
         assert transcribe(address, tls) == "what is he often called"
         with pytest.raises(ServerUnreachable):
             transcribe(address, Tls(files["root_ca"]))
 
 
-def test_a_certificate_without_its_key_is_refused(files):
-    with pytest.raises(ValueError, match="certificate and key"):
+def test_a_certificate_without_its_key_and_a_missing_file_are_rejected(files, tmp_path):
+    with pytest.raises(InvalidArgument, match="certificate and key"):
         Tls(files["root_ca"], certificate=files["certificate"])
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="root_ca.*nowhere.pem"):
+    with pytest.raises(InvalidArgument, match="root_ca.*nowhere.pem"):
         Tls(tmp_path / "nowhere.pem")

@@ -32,7 +32,7 @@ def test_the_client_and_its_command_import_only_what_the_bare_package_brings():
     others = sorted({"matplotlib", "scipy", "soxr", "torch", "tokenizers", "jinja2", "onnxruntime", "platformdirs"})
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({others}))\n"  # importing one of them fails
-        "import convai.client, convai.client.ask, convai.client.step_times"
+        "import convai.client, convai.client.ask, convai.client.steps"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 

@@ -5,8 +5,7 @@ import pytest
 
 from convai.errors import InvalidArgument, reading
 from convai.networks.checkpoints.checkpoint import read_checkpoint
-from training.language_model.sentences import read_sentences
-from training.tacotron2.texts import read_texts
+from training.common.texts import read_sentences, read_texts
 
 
 def test_a_file_of_another_kind_is_an_invalid_argument_that_names_it():

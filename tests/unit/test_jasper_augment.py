@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from benchmarks.quality.noise import COLOURS, coloured_noise
 from convai.backends.steps.speech_features import log_mel
+from convai.errors import InvalidArgument
 from training.jasper.augment import (
     NOISE_TILT,
     AugmentConfig,
@@ -16,7 +15,6 @@ from training.jasper.augment import (
     augment,
     change_tempo,
     vocal_tract_warp,
-    white_noise,
 )
 
 
@@ -55,49 +53,34 @@ def test_a_shorter_vocal_tract_moves_formants_up():
     assert np.allclose(vocal_tract_warp(1.0), np.eye(64))
 
 
-def test_an_echo_lasts_as_long_and_weighs_as_much_as_asked():
+def test_an_echo_has_the_given_length_and_power():
     clap = np.zeros((64, 400), np.float32)
     clap[:, 0] = 1
-    heard = add_echo(clap, reverberation_seconds=0.5, echo_decibels=-10)
-    assert heard[0, 0] == pytest.approx(1)
-    assert heard[0, 1:].sum() == pytest.approx(0.1, rel=1e-3)
-    assert heard[0, 51] / heard[0, 1] == pytest.approx(1e-6, rel=1e-2)
+    echoed = add_echo(clap, reverberation_seconds=0.5, echo_decibels=-10)
+    assert echoed[0, 0] == pytest.approx(1)
+    assert echoed[0, 1:].sum() == pytest.approx(0.1, rel=1e-3)
+    assert echoed[0, 51] / echoed[0, 1] == pytest.approx(1e-6, rel=1e-2)
 
 
-def test_noise_is_no_louder_than_asked():
+def test_noise_is_not_louder_than_given():
     speech = np.ones((64, 200), np.float32)
     noise = add_noise(speech, 20, np.random.default_rng(0)) - speech
     assert 0 < noise.mean() <= 0.011
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_noise_of_every_colour_that_hearing_is_measured_in_lies_within_that_of_the_training(colour):
+def test_the_training_covers_every_noise_colour_of_the_evaluation(colour):
     audio = 0.1 * coloured_noise(48_000, 16_000, colour, np.random.default_rng(0))
     colours = np.exp(log_mel(audio.astype(np.float32))).mean(axis=1)
     lower, upper = NOISE_TILT
     assert lower < np.log(colours[-8:].mean() / colours[:8].mean()) < upper
 
 
-def test_backgrounds_are_as_loud_as_asked_and_last_throughout():
+def test_backgrounds_have_the_given_level_and_last_throughout():
     speech = np.ones((64, 200), np.float32)
     noise, voice = (np.full((frames, 64), level, np.float16) for frames, level in ((70, 0.0), (300, -5.0)))
     added = add_background(speech, [noise, voice], 10, np.random.default_rng(0)) - speech
     assert np.allclose(added, 2 * 0.1, rtol=1e-2)
-
-
-def test_recorded_noise_sounds_behind_as_many_clips_as_asked(clip):
-    noise = np.full((400, 64), 3.0, np.float16)  # louder than any speech, so that it shows
-    quiet = AugmentConfig().weakened(0.0)
-    config = replace(quiet, recorded_noise_share=0.5, recorded_noise_decibels=(-60.0, -60.0))
-    changed = [
-        not np.allclose(
-            augment(clip, config, np.random.default_rng(seed), noises=[noise]).std(),
-            augment(clip, config, np.random.default_rng(seed)).std(),
-            atol=1e-3,
-        )
-        for seed in range(60)
-    ]
-    assert 15 < sum(changed) < 45
 
 
 def test_clicks_are_short_and_a_hum_never_ends():
@@ -110,25 +93,21 @@ def test_clicks_are_short_and_a_hum_never_ends():
     assert np.allclose(hum, hum[:, :1])
 
 
-def test_only_a_clip_with_others_around_is_heard_over_babble(clip):
+def test_babble_needs_other_clips(clip):
     config = AugmentConfig(babble_share=1.0, noise_share=0, click_share=0, hum_share=0, room_share=0)
     alone = augment(clip, config, np.random.default_rng(1))
     among = augment(clip, config, np.random.default_rng(1), [clip])
     assert not np.allclose(alone[:, :40], among[:, :40])
 
 
-def test_white_noise_has_unit_power_in_every_feature():
-    assert np.allclose(white_noise().mean(axis=0), 1, atol=0.1)
+def test_a_strength_outside_zero_to_one_is_refused():
+    with pytest.raises(InvalidArgument, match="--augmentation: expected 0 to 1, got 1.5"):
+        AugmentConfig().weaken(1.5)
 
 
-def test_shares_outside_zero_to_one_are_refused():
-    with pytest.raises(ValueError, match="noise_share must be from 0 to 1, got 1.5"):
-        AugmentConfig(noise_share=1.5)
-
-
-def test_weakened_to_nothing_only_speakers_and_tempo_vary():
-    nothing = AugmentConfig().weakened(0)
+def test_at_strength_zero_only_speakers_and_tempo_vary():
+    nothing = AugmentConfig().weaken(0)
     assert nothing.room_share == nothing.noise_share == nothing.babble_share == nothing.time_masks_per_second == 0
     assert nothing.frequency_mask_features == 0
     assert nothing.vocal_tract == AugmentConfig().vocal_tract
-    assert AugmentConfig().weakened(1) == AugmentConfig()
+    assert AugmentConfig().weaken(1) == AugmentConfig()

@@ -1,4 +1,4 @@
-"""The language model's probabilities sum to one, follow the texts, and are read back by KenLM."""
+"""The language model's texts are in spoken form, its probabilities sum to one and follow them, and KenLM reads it."""
 
 import gzip
 import json
@@ -7,6 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from convai.errors import InvalidArgument
+from training.common.texts import read_sentences
+from training.language_model import books
 from training.language_model.language_model import (
     frequent_words,
     main,
@@ -15,8 +18,23 @@ from training.language_model.language_model import (
     spell_rare_words,
     write,
 )
-from training.language_model.mixture import mixture
-from training.language_model.ngrams import BEGIN, END, estimate, word_ids
+from training.language_model.ngrams import BEGIN, END, estimate, mix, split_key
+
+BOOK = """Title: The Mill
+
+*** START OF THE PROJECT GUTENBERG EBOOK THE MILL ***
+
+CHAPTER ONE
+
+The miller\u2019s daughter _never_ slept; she said: "The wheel
+turns all night long." Nobody believed her in 1850.
+
+The quick grey fox ran over the old stone bridge. It was late.
+
+*** END OF THE PROJECT GUTENBERG EBOOK THE MILL ***
+Nothing of the licence is read here.
+"""
+MILL = "the miller's daughter never slept she said the wheel turns all night long"
 
 
 def random_sentences(count=400, seed=0):
@@ -35,7 +53,7 @@ def random_sentences(count=400, seed=0):
 def log_probs_of(model):
     """log10 probability and backoff of every n-gram, by its words."""
     return {
-        tuple(model.words[word] for word in word_ids(int(key), order, len(model.words))): (log_prob, log_backoff)
+        tuple(model.words[word] for word in split_key(int(key), order, len(model.words))): (log_prob, log_backoff)
         for order, level in enumerate(model.levels, start=1)
         for key, log_prob, log_backoff in zip(level.keys, level.log_probs, level.log_backoffs, strict=True)
     }
@@ -48,59 +66,40 @@ def log_prob(table, context, word):
     return table.get(context, (0, 0))[1] + log_prob(table, context[1:], word)
 
 
-@pytest.mark.parametrize("min_counts", [[1], [1, 1], [1, 1, 1], [1, 2, 3], [1, 5, 20]])
-def test_every_distribution_sums_to_one(min_counts):
-    model = estimate(random_sentences(), min_counts)
-    table = log_probs_of(model)
+def assert_sums_to_one(model, table, max_order):
     for context in [(), *((word,) for word in model.words), *product(model.words, repeat=2)]:
-        if END not in context and len(context) < len(min_counts):
+        if END not in context and len(context) < max_order:
             total = sum(10 ** log_prob(table, context, word) for word in model.words)
             assert total == pytest.approx(1, abs=1e-6), context
+
+
+@pytest.mark.parametrize("min_counts", [[1], [1, 1, 1], [1, 5, 20]])
+def test_every_distribution_sums_to_one(min_counts):
+    model = estimate(random_sentences(), min_counts)
+    assert_sums_to_one(model, log_probs_of(model), len(min_counts))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_mixture_sums_to_one_and_lies_between_its_models(share):
     sentences, others = random_sentences(), [list(reversed(sentence)) for sentence in random_sentences(seed=1)]
     one, other = estimate(sentences, [1, 2, 3]), estimate(others, [1, 1, 4])
-    mixed = mixture(one, other, share)
+    mixed = mix(one, other, share)
     one_table, other_table, table = log_probs_of(one), log_probs_of(other), log_probs_of(mixed)
-    for context in [(), *((word,) for word in mixed.words), *product(mixed.words, repeat=2)]:
-        if END not in context:
-            total = sum(10 ** log_prob(table, context, word) for word in mixed.words)
-            assert total == pytest.approx(1, abs=1e-6), context
+    assert_sums_to_one(mixed, table, 3)
     for ngram in one_table.keys() | other_table.keys():
         parts = [10 ** log_prob(each, ngram[:-1], ngram[-1]) for each in (one_table, other_table)]
         assert 10 ** table[ngram][0] == pytest.approx(share * parts[0] + (1 - share) * parts[1])
 
 
 def test_models_of_different_words_are_not_mixed():
-    with pytest.raises(ValueError, match="different words"):
-        mixture(estimate([["a"]], [1]), estimate([["b"]], [1]), 0.5)
-
-
-def test_words_without_a_sentence_are_possible():
-    table = log_probs_of(estimate([["a", "b"]] * 4, [1, 1], other_words=["c"]))
-    assert -4 < table[("c",)][0] < table[("b",)][0]
-    assert log_prob(table, ("a",), "c") < log_prob(table, ("a",), "b")
+    with pytest.raises(InvalidArgument, match="the same words"):
+        mix(estimate([["a"]], [1]), estimate([["b"]], [1]), 0.5)
 
 
 def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
     table = log_probs_of(estimate(random_sentences(), [1, 1, 1]))
     assert log_prob(table, ("a",), "b") > log_prob(table, ("a",), "d") > -4
     assert log_prob(table, (BEGIN, "c"), "d") > log_prob(table, (BEGIN, "c"), "a")
-
-
-def test_a_word_that_follows_one_word_only_is_unlikely_after_others():
-    sentences = [["san", "francisco"]] * 20 + [[word, "city"] for word in "abcdefgh"]
-    table = log_probs_of(estimate(sentences, [1, 1]))
-    assert log_prob(table, ("san",), "francisco") > np.log10(0.8)
-    assert log_prob(table, (), "city") > log_prob(table, (), "francisco")
-
-
-def test_no_n_gram_reaches_across_sentences():
-    table = log_probs_of(estimate([["a", "b"], ["c", "d"]], [1, 1, 1]))
-    assert all(END not in ngram[:-1] and BEGIN not in ngram[1:] for ngram in table)
-    assert ("b", END) in table and (BEGIN, "c", "d") in table
 
 
 def test_rare_n_grams_are_left_out():
@@ -111,7 +110,7 @@ def test_rare_n_grams_are_left_out():
 
 @pytest.mark.parametrize("min_counts", [[2, 2], [1, 3, 2]])
 def test_counts_that_would_leave_gaps_are_refused(min_counts):
-    with pytest.raises(ValueError, match="min_counts: got"):
+    with pytest.raises(InvalidArgument, match="min_counts: expected"):
         estimate([["a"]], min_counts)
 
 
@@ -170,3 +169,30 @@ def test_the_command_writes_a_model(tmp_path, capsys):
         content = stream.read()
     assert "\twho wrote\t" in content and "\t+k" in content and content.endswith("\\end\\\n")
     assert "3-grams" in capsys.readouterr().out
+
+
+def test_a_book_is_read_from_its_first_chapter_to_its_end_in_spoken_form():
+    assert list(books.split_sentences(BOOK)) == [
+        MILL, "the quick grey fox ran over the old stone bridge", "it was late"
+    ]  # fmt: skip
+
+
+def test_a_sentence_that_shares_six_words_with_a_recording_is_left_out(tmp_path, capsys):
+    for name in ("a", "b"):  # different folders often hold the same book
+        (tmp_path / "books" / name).mkdir(parents=True)
+        (tmp_path / "books" / name / "mill.txt").write_text(BOOK, encoding="utf-8")
+    recording = {"audio": "a.wav", "text": "a fox ran over the old stone bridge again"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(recording) + "\n")
+    out = tmp_path / "books.txt"
+    books.main(["--folder", str(tmp_path / "books"), "--without", str(tmp_path / "manifest.jsonl"), "--out", str(out)])
+    assert out.read_text().splitlines() == [MILL, "it was late"]
+    assert "1 books, 16 words; 1 sentences left out" in capsys.readouterr().out
+
+
+def test_sentences_are_lines_or_the_questions_of_a_squad_file(tmp_path):
+    (tmp_path / "lines.txt").write_text("One.\n\nTwo.\n")
+    squad = {"data": [{"paragraphs": [{"qas": [{"question": " Who? "}, {"question": "Why?"}]}]}]}
+    with gzip.open(tmp_path / "dev-v1.1.json.gz", "wt") as stream:
+        json.dump(squad, stream)
+    assert read_sentences(tmp_path / "lines.txt") == ["One.", "Two."]
+    assert read_sentences(tmp_path / "dev-v1.1.json.gz") == ["Who?", "Why?"]

@@ -1,10 +1,12 @@
-"""Manifests are read line by line, and what is wrong with one is said with its line and field."""
+"""Manifests are read line by line, and an error names line and field."""
 
 import json
 
+import numpy as np
 import pytest
 
-from training.common.recordings import Recording, fingerprint, read_manifest
+from convai.errors import InvalidArgument
+from training.common.recordings import Recording, fingerprint, read_cached, read_manifest
 
 
 @pytest.fixture
@@ -17,27 +19,23 @@ def manifest(tmp_path):
     return write
 
 
-def test_paths_are_relative_to_the_manifest_and_other_fields_are_left_alone(manifest):
+def test_paths_are_relative_to_the_manifest_and_other_fields_are_ignored(manifest):
     path = manifest({"audio": "a/b.wav", "text": "go", "speaker": "one", "seconds": 1.0})
     assert read_manifest(path) == [Recording(path.parent / "a/b.wav", "go", "one", question="go")]
 
 
-def test_a_question_to_the_pipeline_has_its_context_and_accepted_answers(manifest):
+def test_questions_have_context_and_accepted_answers_and_voices_have_timed_symbols(manifest):
     line = {"audio": "q.wav", "text": "who won", "question": "Who won?", "context": "Anna won", "answers": ["Anna"]}
-    (recording,) = read_manifest(manifest(line))
+    timed = {"spoken": "hi", "ends": [0.1, 1]}
+    (recording,) = read_manifest(manifest(line | timed), ("audio", "spoken", "ends"))
     assert (recording.question, recording.context, recording.accepted) == ("Who won?", "Anna won", ("Anna",))
-
-
-def test_what_a_voice_learns_from_has_symbols_and_when_they_end(manifest):
-    path = manifest({"audio": "a.flac", "spoken": "hi", "ends": [0.1, 1]})
-    (recording,) = read_manifest(path, ("audio", "spoken", "ends"))
     assert (recording.spoken, recording.ends) == ("hi", (0.1, 1))
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "is no JSON: "),
+        ("{", "is not JSON: "),
         ("7", ": must be a JSON object, got 7"),
         ('{"audio": "b.wav"}', ": must hold 'audio', 'text', lacks 'text'"),
         ('{"audio": 3, "text": "go"}', ": 'audio' must be a text, got 3"),
@@ -45,19 +43,33 @@ def test_what_a_voice_learns_from_has_symbols_and_when_they_end(manifest):
         ('{"audio": "b.wav", "text": "go", "ends": ["0.1"]}', r": 'ends' must be a list of seconds, got \['0\.1'\]"),
     ],
 )
-def test_a_line_that_is_wrong_is_named_with_what_is_allowed(manifest, line, words):
-    with pytest.raises(ValueError, match=f"manifest.jsonl, line 2 ?{words}"):
+def test_a_wrong_line_is_refused_with_what_was_expected(manifest, line, words):
+    with pytest.raises(InvalidArgument, match=f"manifest.jsonl, line 2 ?{words}"):
         read_manifest(manifest({"audio": "a.wav", "text": "hello"}, line))
 
 
 def test_a_manifest_without_a_line_is_refused(manifest):
-    with pytest.raises(ValueError, match="manifest.jsonl is empty; it needs one line per recording"):
+    with pytest.raises(InvalidArgument, match="manifest.jsonl is empty; it needs one line per recording"):
         read_manifest(manifest())
 
 
-def test_what_is_cached_is_made_anew_for_other_lines_and_options_alone(manifest):
+def test_other_lines_and_options_have_another_fingerprint(manifest):
     path = manifest({"audio": "a.wav", "text": "go"})
     before = fingerprint(path, 1.0)
     assert fingerprint(path, 1.0) == before != fingerprint(path, 1.1)
     assert fingerprint(manifest('{"audio":"a.wav",  "text":"go"}'), 1.0) == before
     assert fingerprint(manifest({"audio": "b.wav", "text": "go"}), 1.0) != before
+
+
+def test_clips_are_read_once(manifest, tmp_path):
+    path = manifest({"audio": "ab", "text": "go"}, {"audio": "abc", "text": "on"})
+    calls = []
+
+    def read_letters(file):
+        calls.append(file)
+        return np.arange(len(file.name))
+
+    for _ in range(2):
+        clips, ends = read_cached(path, tmp_path / "cache", read_manifest(path), read_letters)
+        assert clips.tolist() == [0, 1, 0, 1, 2] and ends.tolist() == [2, 5]
+    assert len(calls) == 2

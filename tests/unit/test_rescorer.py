@@ -14,10 +14,10 @@ from convai.description.pipeline import LABELS
 from convai.networks.checkpoints.compact import save
 from training.language_model.language_model import spell_rare_words, write
 from training.language_model.ngrams import estimate
-from training.rescorer.corpus import joined
-from training.rescorer.model import Batch, RescorerConfig, kept_in_int8
+from training.rescorer.batches import RescorerBatches, RescorerRecipe
+from training.rescorer.corpus import build_corpus
+from training.rescorer.model import Batch, RescorerConfig, names_of_int8_matrices
 from training.rescorer.model import Rescorer as Network
-from training.rescorer.training import Recipe, Steps
 
 WORDS = [f"{letter}{number}" for number in ("one", "two", "three") for letter in "abcdefghij"]
 SMALL = RescorerConfig(vocabulary=32, frequent=8, common=20, buckets=5, width=16, cells=24, tail_widths=(8, 4))
@@ -50,9 +50,9 @@ def rescorer(file):
 def by_network(network, hypotheses, passage):
     """The same from the network itself, of whole sentences instead of a tree of their beginnings."""
     asked = [(passage.lower().replace(",", "").replace("!", "").split(), [text.split() for text in hypotheses])]
-    corpus = joined(Vocabulary(WORDS, SMALL.buckets), asked, asked[0][1])
-    steps = Steps(corpus, Recipe(SMALL))
-    batch = steps.about_passages([0]) if passage else steps.plain(corpus.sentences, range(len(hypotheses)))
+    corpus = build_corpus(Vocabulary(WORDS, SMALL.buckets), asked, asked[0][1])
+    batches = RescorerBatches(corpus, RescorerRecipe(config=SMALL))
+    batch = batches.show_passages([0]) if passage else batches.show_texts(corpus.sentences, range(len(hypotheses)))
     log_probs = torch.zeros(batch.targets.shape)
     with torch.inference_mode():
         log_probs[batch.targets >= 0] = network(batch)
@@ -66,7 +66,12 @@ def test_it_computes_what_the_network_does_but_for_fp16_in_the_file(network, res
 
 
 def test_int8_in_the_file_changes_little(network, tmp_path):
-    save(tmp_path / "int8", network.state_dict(), int8=kept_in_int8(network), metadata={"words": " ".join(WORDS)})
+    save(
+        tmp_path / "int8",
+        network.state_dict(),
+        int8=names_of_int8_matrices(network),
+        metadata={"words": " ".join(WORDS)},
+    )
     expected = by_network(network, HYPOTHESES, PASSAGE)
     np.testing.assert_allclose(Rescorer(tmp_path / "int8")(HYPOTHESES, PASSAGE), expected, atol=0.5)
 

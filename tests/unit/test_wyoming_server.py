@@ -62,15 +62,15 @@ async def test_it_transcribes_and_speaks_english(client):
 
 @pytest.mark.parametrize("recogniser", RECOGNISERS.values(), ids=RECOGNISERS)
 async def test_it_names_the_recogniser_of_the_server(client, fake, recogniser):
-    fake.models = [step.name for step in recogniser.steps]
+    fake.steps = [step.name for step in recogniser.steps]
     assert (await receive_info(client)).asr[0].description.lower() == recogniser.name
 
 
 async def test_a_server_that_does_not_answer_has_a_description(client, fake):
-    async def refuse(name, client_timeout=None):
+    async def refuse():
         raise ServerUnreachable("gone")
 
-    fake.triton.is_model_ready = refuse
+    fake.read_counters = refuse
     assert (await receive_info(client)).asr[0].description == "unknown"
 
 

@@ -1,4 +1,4 @@
-"""Training data for BERT: SQuAD questions in the forms people say them, each with a window of its context."""
+"""Training data for BERT: SQuAD questions as written, spoken or misrecognised, in windows of their contexts."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,13 @@ from torch import Tensor
 from convai.backends.steps.qa_tokenizer import CLASSIFY, SEPARATE, Pieces, load_tokenizer, split_pieces
 from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
-from training.bert.questions import misheard_form
-from training.bert.squad import read_squad
+from training.bert.questions import misrecognise
+from training.common.texts import read_squad
+from training.common.training import Recipe, Schedule, supports_bfloat16
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64
-TRIES = 20  # to find a passage without the answer
+ATTEMPTS = 20  # to find a passage without the answer
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,61 @@ class Question:
 
 @dataclass(frozen=True)
 class QuestionForms:
-    """How often a question is seen in each form, and how many are paired with a passage that cannot answer them.
+    """Shares of the questions seen in each form, and of those paired with a passage that cannot answer them.
 
-    What the shares of misheard and written questions leave over is the spoken form without errors.
+    The remaining questions are seen in spoken form without errors.
     """
 
-    misheard_share: float = 0.35
+    misrecognised_share: float = 0.35
     written_share: float = 0.25
     max_word_error_rate: float = 0.35
     unanswerable_share: float = 0.12
     same_article_share: float = 0.5  # of the unanswerable: the passage is another one of the same article
 
-    def __post_init__(self):
-        for name, share in vars(self).items():
-            if not 0 <= share <= 1:
-                raise InvalidArgument(f"{name} must be in [0, 1], got {share}")
-        if self.misheard_share + self.written_share > 1:
-            raise InvalidArgument(f"misheard_share + written_share must not exceed 1, got {self}")
+
+@dataclass(frozen=True)
+class BertRecipe(Recipe):
+    """
+    Windows grow during training. Short crops around the answer cost a third of a full window, so most questions are
+    seen in them; towards the end full windows teach the positions and distractors of serving.
+
+    Attributes
+    ----------
+    block_batches : drawn together, so that rows of similar length share a batch
+    """
+
+    schedule: Schedule = Schedule(
+        steps=2_290,
+        peak_rate=1.5e-4,
+        warm_up_steps=92,
+        decay_share=0.96,
+        decay="linear",
+        weight_decay=1e-2,
+        average_decay=0.0,  # the last weights: the rate has fallen long enough to need no average
+    )
+    batch_rows: int = 16  # questions
+    block_batches: int = 16
+    short_window_tokens: int = 112
+    short_share_at_start: float = 0.95
+    short_share_at_end: float = 0.15
+    bfloat16: bool = field(default_factory=supports_bfloat16)
+    forms: QuestionForms = QuestionForms()
+
+    def short_share(self, step: int) -> float:
+        """The share of short windows at a step."""
+        progress = min(1.0, step / self.schedule.steps)
+        return self.short_share_at_start + (self.short_share_at_end - self.short_share_at_start) * progress
 
 
 @dataclass(frozen=True)
 class Window:
-    """One training row: token ids, how many of them are the question's part, and the answer's positions.
+    """One training row.
 
-    `start` and `end` are 0, the position of [CLS], when the window holds no answer.
+    Attributes
+    ----------
+    ids : int, shape = (tokens,)
+    question_length : tokens of [CLS] question [SEP]
+    start, end : positions of the answer; 0, that of [CLS], if the window holds none
     """
 
     ids: np.ndarray
@@ -75,12 +107,19 @@ class Window:
 
 @dataclass(frozen=True)
 class Batch:
-    """Equal-length rows. `allowed` marks the tokens an answer may start or end at, and [CLS]."""
+    """Windows padded to equal length.
+
+    Attributes
+    ----------
+    input_ids, token_type_ids, attention_mask : int64, shape = (rows, 1, tokens)
+    candidates : bool, shape = (rows, tokens), tokens at which an answer may start or end, and [CLS]
+    start, end : int64, shape = (rows,)
+    """
 
     input_ids: Tensor
     token_type_ids: Tensor
     attention_mask: Tensor
-    allowed: Tensor
+    candidates: Tensor
     start: Tensor
     end: Tensor
 
@@ -105,7 +144,7 @@ class Corpus:
             for paragraph in article["paragraphs"]:
                 corpus.add(paragraph)
         if not corpus.questions:
-            raise InvalidArgument(f"{squad_file} holds no question with an answer in its context")
+            raise InvalidArgument(f"{squad_file}: expected questions with answers in their contexts, got none")
         return corpus
 
     def add(self, paragraph: dict) -> None:
@@ -114,26 +153,26 @@ class Corpus:
         passage = Passage(article, context, split_pieces(self.tokenizer, context))
         self.passages_of_article[article].append(len(self.passages))
         for entry in paragraph["qas"]:
-            question = located_question(entry, passage, len(self.passages))
+            question = locate_answer(entry, passage, len(self.passages))
             if question is not None:
                 self.questions.append(question)
         self.passages.append(passage)
 
     def draw(self, index: int, window_tokens: int, forms: QuestionForms, rng: np.random.Generator) -> Window:
-        """Make one training row of question `index`: draw its form, its passage and a crop of `window_tokens`."""
+        """Make a training row of question `index`: draw its form, its passage and a crop of `window_tokens`."""
         question = self.questions[index]
-        asked = split_pieces(self.tokenizer, drawn_form(question.text, forms, rng)).ids[:QUESTION_TOKENS]
+        asked = split_pieces(self.tokenizer, draw_form(question.text, forms, rng)).ids[:QUESTION_TOKENS]
         passage, answer = self.passages[question.passage], (question.first_token, question.last_token)
         if rng.random() < forms.unanswerable_share:
-            other = self.other_passage(question, forms, rng)
+            other = self.draw_other_passage(question, forms, rng)
             passage, answer = (passage, answer) if other is None else (other, None)
         head = np.array([self.special(CLASSIFY), *asked, self.special(SEPARATE)])
-        return cropped_window(head, passage.pieces.ids, answer, window_tokens, rng)
+        return crop_window(head, passage.pieces.ids, answer, window_tokens, rng)
 
-    def other_passage(self, question: Question, forms: QuestionForms, rng: np.random.Generator) -> Passage | None:
-        """Pick a passage that does not hold the answer's text; None if none is found, as for the answer "a"."""
+    def draw_other_passage(self, question: Question, forms: QuestionForms, rng: np.random.Generator) -> Passage | None:
+        """Draw a passage without the answer's text; None if none is found, as for the answer "a"."""
         siblings = self.passages_of_article[self.passages[question.passage].article]
-        for _ in range(TRIES):
+        for _ in range(ATTEMPTS):
             is_sibling = rng.random() < forms.same_article_share
             candidate = siblings[rng.integers(len(siblings))] if is_sibling else rng.integers(len(self.passages))
             if question.answer.lower() not in self.passages[candidate].text.lower():
@@ -146,7 +185,7 @@ class Corpus:
         return token_id
 
 
-def located_question(entry: dict, passage: Passage, passage_index: int) -> Question | None:
+def locate_answer(entry: dict, passage: Passage, passage_index: int) -> Question | None:
     """Find the tokens of an entry's first answer; None if it has none or its offset does not match the text."""
     for answer in entry["answers"][:1]:
         start, text = answer["answer_start"], answer["text"]
@@ -158,21 +197,21 @@ def located_question(entry: dict, passage: Passage, passage_index: int) -> Quest
     return None
 
 
-def drawn_form(text: str, forms: QuestionForms, rng: np.random.Generator) -> str:
-    """Draw a question's written, spoken or misheard form."""
+def draw_form(text: str, forms: QuestionForms, rng: np.random.Generator) -> str:
+    """Draw a question's written, spoken or misrecognised form."""
     choice = rng.random()
     if choice < forms.written_share:
         return text
     spoken = spoken_form(text)
-    if choice < forms.written_share + forms.misheard_share:
-        return misheard_form(spoken, rng.uniform(0.03, forms.max_word_error_rate), rng)
+    if choice < forms.written_share + forms.misrecognised_share:
+        return misrecognise(spoken, rng.uniform(0.03, forms.max_word_error_rate), rng)
     return spoken
 
 
-def cropped_window(
+def crop_window(
     head: np.ndarray, context: np.ndarray, answer: tuple[int, int] | None, window_tokens: int, rng: np.random.Generator
 ) -> Window:
-    """Join question and context into one window; a context too long is cropped at random around the answer.
+    """Join question and context into one window; a context that is too long is cropped at random around the answer.
 
     Parameters
     ----------
@@ -183,14 +222,14 @@ def cropped_window(
     """
     room = window_tokens - len(head) - 1
     first, last = answer if answer else (int(rng.integers(len(context))),) * 2
-    left = crop_start(len(context), first, last, room, rng)
+    left = draw_crop_start(len(context), first, last, room, rng)
     ids = np.concatenate([head, context[left : left + room], head[-1:]])
     if answer is None or last >= left + room:
         return Window(ids, len(head), 0, 0)
     return Window(ids, len(head), len(head) + first - left, len(head) + last - left)
 
 
-def crop_start(length: int, first: int, last: int, room: int, rng: np.random.Generator) -> int:
+def draw_crop_start(length: int, first: int, last: int, room: int, rng: np.random.Generator) -> int:
     """Draw where a crop of `room` of `length` tokens starts, so that it holds tokens `first` to `last` if they fit."""
     lowest = max(0, min(last + 1 - room, first))
     highest = max(lowest, min(first, length - room))
@@ -198,24 +237,55 @@ def crop_start(length: int, first: int, last: int, room: int, rng: np.random.Gen
 
 
 def collate(windows: list[Window]) -> Batch:
-    """Pad windows to the longest of them.
-
-    Returns
-    -------
-    Batch
-        Inputs int64, shape = (rows, 1, tokens), the network's; allowed bool, shape = (rows, tokens);
-        start and end int64, shape = (rows,).
-    """
+    """Pad windows to the longest of them."""
     longest = max(len(window.ids) for window in windows)
     ids = torch.zeros(len(windows), longest, dtype=torch.int64)
     types, mask = torch.zeros_like(ids), torch.zeros_like(ids)
-    allowed = torch.zeros(ids.shape, dtype=torch.bool)
+    candidates = torch.zeros(ids.shape, dtype=torch.bool)
     for row, window in enumerate(windows):
         length = len(window.ids)
         ids[row, :length] = torch.from_numpy(window.ids)
         types[row, window.question_length : length] = 1
         mask[row, :length] = 1
-        allowed[row, window.question_length : length - 1] = True
-    allowed[:, 0] = True
+        candidates[row, window.question_length : length - 1] = True
+    candidates[:, 0] = True
     start, end = (torch.tensor([getattr(window, name) for window in windows]) for name in ("start", "end"))
-    return Batch(ids[:, None], types[:, None], mask[:, None], allowed, start, end)
+    return Batch(ids[:, None], types[:, None], mask[:, None], candidates, start, end)
+
+
+class WindowBatches:
+    """The batches of a run, by the number of their step.
+
+    A window's length is drawn with its form, so batches are drawn a block at a time and sorted within it.
+    """
+
+    def __init__(self, corpus: Corpus, recipe: BertRecipe):
+        self.corpus, self.recipe = corpus, recipe
+        self.block, self.batches = -1, []
+
+    def at(self, step: int) -> Batch:
+        block, place = divmod(step, self.recipe.block_batches)
+        if block != self.block:
+            self.block, self.batches = block, self._draw_block(block)
+        return self.batches[place]
+
+    def _draw_block(self, block: int) -> list[Batch]:
+        recipe, seed = self.recipe, self.recipe.schedule.seed
+        rng = np.random.default_rng((seed, block))
+        rows = recipe.block_batches * recipe.batch_rows
+        short_share = recipe.short_share(block * recipe.block_batches)
+        windows = []
+        for index in order_questions(len(self.corpus.questions), block * rows, rows, seed):
+            limit = recipe.short_window_tokens if rng.random() < short_share else WINDOW_TOKENS
+            windows.append(self.corpus.draw(index, limit, recipe.forms, rng))
+        windows.sort(key=lambda window: len(window.ids))
+        starts = rng.permutation(np.arange(0, rows, recipe.batch_rows))
+        return [collate(windows[start : start + recipe.batch_rows]) for start in starts]
+
+
+def order_questions(count: int, begin: int, rows: int, seed: int) -> list[int]:
+    """Questions of rows `begin` to `begin + rows` of the run; every epoch is a permutation of its own."""
+    epochs = range(begin // count, (begin + rows - 1) // count + 1)
+    order = np.concatenate([np.random.default_rng((seed, 1, epoch)).permutation(count) for epoch in epochs])
+    offset = begin - epochs[0] * count
+    return order[offset : offset + rows].tolist()

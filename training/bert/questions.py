@@ -1,10 +1,11 @@
-"""Questions as a speech recogniser delivers them: lower case, numbers in words, no punctuation, misheard words."""
+"""Questions with the errors of a speech recogniser: words misspelled, joined, split and dropped."""
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
-# Spellings that a recogniser without a dictionary writes for one another.
+# Spellings that a recogniser without a dictionary confuses.
 SOUND_ALIKE = (
     ("ph", "f", "ff"),
     ("ck", "k", "c", "ch"),
@@ -36,37 +37,37 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHORT_WORD_LETTERS = 3  # words up to this length are frequent ones, which a recogniser seldom misspells
 
 
-def misheard_form(spoken: str, word_error_rate: float, rng: np.random.Generator) -> str:
-    """Misspell, join and split words of a spoken question, as an imperfect recogniser does.
+def misrecognise(spoken: str, word_error_rate: float, rng: np.random.Generator) -> str:
+    """Misspell, join and split words of a spoken question, as a recogniser does.
 
     Parameters
     ----------
     spoken : str
         Words of a-z and apostrophes.
     word_error_rate : float
-        Chance that a long word changes; a short one changes a third as often.
+        Probability that a long word changes; a short one changes a third as often.
     """
     words = []
     for word in spoken.split():
         chance = word_error_rate / 3 if len(word) <= SHORT_WORD_LETTERS else word_error_rate
-        words.append(misheard_word(word, rng) if rng.random() < chance else word)
-    return " ".join("".join(words_with_gaps(words)).split())
+        words.append(misrecognise_word(word, rng) if rng.random() < chance else word)
+    return " ".join("".join(join_with_gaps(words)).split())
 
 
-def words_with_gaps(words: list[str]):
-    """Put a space behind each word; a word that ends in `+` runs into the next one."""
+def join_with_gaps(words: list[str]) -> Iterator[str]:
+    """Put a space after each word, except one that ends in `+`, which is joined to the next."""
     for word in words:
         yield word[:-1] if word.endswith("+") else word + " "
 
 
-def misheard_word(word: str, rng: np.random.Generator) -> str:
+def misrecognise_word(word: str, rng: np.random.Generator) -> str:
     kind = rng.random()
     if kind < 0.70:
         for _ in range(1 + (rng.random() < 0.4)):
-            word = respelled(word, rng)
+            word = respell(word, rng)
         return word
     if kind < 0.85:
-        return edited(word, rng)
+        return edit(word, rng)
     if kind < 0.91:
         return word + "+"
     if kind < 0.97 and len(word) > SHORT_WORD_LETTERS + 1:
@@ -75,7 +76,7 @@ def misheard_word(word: str, rng: np.random.Generator) -> str:
     return ""
 
 
-def respelled(word: str, rng: np.random.Generator) -> str:
+def respell(word: str, rng: np.random.Generator) -> str:
     """Replace one group of letters by another that sounds alike."""
     places = [
         (place.start(), spelling, group)
@@ -85,13 +86,13 @@ def respelled(word: str, rng: np.random.Generator) -> str:
         for place in re.finditer(spelling, word)
     ]
     if not places:
-        return edited(word, rng)
+        return edit(word, rng)
     start, spelling, group = places[rng.integers(len(places))]
     others = [other for other in group if other != spelling]
     return word[:start] + others[rng.integers(len(others))] + word[start + len(spelling) :]
 
 
-def edited(word: str, rng: np.random.Generator) -> str:
+def edit(word: str, rng: np.random.Generator) -> str:
     """Drop, replace or insert one letter."""
     place = int(rng.integers(len(word))) if word else 0
     letter = LETTERS[rng.integers(len(LETTERS))] if rng.random() < 0.4 else VOWELS[rng.integers(len(VOWELS))]

@@ -1,4 +1,4 @@
-"""Which clips each training step sees: every epoch is shuffled anew, and clips of like length share a batch."""
+"""Chooses the clips of each training step: every epoch is shuffled anew, and clips of similar length share a batch."""
 
 from dataclasses import dataclass
 
@@ -16,27 +16,27 @@ class BatchLimits:
     batch_frames: int
     longest_frames: float = float("inf")
 
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if value < 1:
-                raise InvalidArgument(f"{name} must be at least 1, got {value}")
-
 
 class Batches:
     """The batches of a run, by the number of their step.
 
-    In the first steps other limits hold: sounds are learnt sooner from short clips, where there is less to mix up.
+    The first steps have limits of their own: a network learns the sounds sooner from short clips.
     """
 
     def __init__(self, frames: list[int], limits: BatchLimits, first: BatchLimits, first_steps: int, seed: int):
-        """`frames` are those of each clip."""
+        """
+        Parameters
+        ----------
+        frames : length of each clip
+        limits, first : of all later steps, and of the first `first_steps`
+        """
         self.frames = np.array(frames)
         self.limits, self.first, self.first_steps, self.seed = limits, first, first_steps, seed
-        for allowed in (limits, first):
-            if not (self.frames <= allowed.longest_frames).any():
+        for one in (limits, first):
+            if not (self.frames <= one.longest_frames).any():
                 raise InvalidArgument(
                     f"longest_frames must admit a clip, the shortest has {self.frames.min()}, "
-                    f"got {allowed.longest_frames:g}"
+                    f"got {one.longest_frames:g}"
                 )
         self.epoch, self.begin, self.batches = -1, 0, []
 
@@ -47,10 +47,10 @@ class Batches:
         while step >= self.begin + len(self.batches):
             self.begin += len(self.batches)
             self.epoch += 1
-            self.batches = self._of_epoch(np.random.default_rng((self.seed, self.epoch)))
+            self.batches = self._draw_epoch(np.random.default_rng((self.seed, self.epoch)))
         return self.batches[step - self.begin]
 
-    def _of_epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
+    def _draw_epoch(self, rng: np.random.Generator) -> list[np.ndarray]:
         is_first = self.begin < self.first_steps
         limits = self.first if is_first else self.limits
         chosen = rng.permutation(np.flatnonzero(self.frames <= limits.longest_frames))
@@ -58,11 +58,11 @@ class Batches:
         batches = []
         for start in range(0, len(chosen), pool_size):
             pool = chosen[start : start + pool_size]
-            batches += self._filled(pool[np.argsort(self.frames[pool], kind="stable")], limits.batch_frames)
+            batches += self._cut(pool[np.argsort(self.frames[pool], kind="stable")], limits.batch_frames)
         shuffled = [batches[index] for index in rng.permutation(len(batches))]
         return shuffled[: self.first_steps - self.begin] if is_first else shuffled
 
-    def _filled(self, ordered: np.ndarray, batch_frames: int) -> list[np.ndarray]:
+    def _cut(self, ordered: np.ndarray, batch_frames: int) -> list[np.ndarray]:
         """Cut clips in ascending length into batches."""
         batches, start = [], 0
         for end in range(1, len(ordered) + 1):

@@ -1,53 +1,66 @@
-"""Runs a training for some time: options of its command line, its log, and a check with a checkpoint now and then."""
+"""Runs a training: the options of its command line, its log, and a measurement and a checkpoint every few minutes."""
 
-import argparse
 import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import torch
 
-from training.common.training import Schedule, TrainedNetwork, Training
+from training.common.training import Recipe, TrainedNetwork, Training
 
 STATE_NAME = "state.pt"
 LOG_NAME = "log.jsonl"
 STEPS_PER_LOG_LINE = 25
 
 
-def add_arguments(parser: argparse.ArgumentParser, schedule: Schedule) -> None:
+@dataclass(frozen=True)
+class Run(Generic[TrainedNetwork]):
+    """What a training program starts.
+
+    Attributes
+    ----------
+    network_name : of the file of weights
+    config_name, metadata : written into the file of weights
+    measure : returns a network's figures for the log
+    """
+
+    training: Training[TrainedNetwork]
+    network_name: str
+    config_name: str
+    measure: Callable[[TrainedNetwork], dict[str, Any]]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_parser(module: str, doc: str | None) -> ArgumentParser:
+    """A parser that shows the module's command and docstring."""
+    return ArgumentParser(prog=f"python -m {module}", description=doc, formatter_class=RawDescriptionHelpFormatter)
+
+
+def make_training_parser(module: str, doc: str | None, recipe: Recipe) -> ArgumentParser:
+    """A parser with the options that all trainings share."""
+    parser, schedule = make_parser(module, doc), recipe.schedule
     parser.add_argument("--out", type=Path, required=True, help="folder for log, state and weights")
     parser.add_argument("--steps", type=int, default=schedule.steps, help="steps in all, earlier runs included")
     parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
-    parser.add_argument(
-        "--seed", type=int, default=schedule.seed, help="of what is drawn and in which order: another with --init"
-    )
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop, ready to resume, after so long")
+    parser.add_argument("--seed", type=int, default=schedule.seed, help="of data and order; change it with --init")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this time, ready to resume")
     parser.add_argument(
         "--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints"
     )
     parser.add_argument("--threads", type=int, default=1)
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="go on from OUT/state.pt")
+    start.add_argument("--resume", action="store_true", help="continue from OUT/state.pt")
     start.add_argument("--init", type=Path, help="start from these weights, such as those in weights/")
-
-
-def chosen(schedule: Schedule, args: argparse.Namespace) -> Schedule:
-    """A recipe's schedule with what the command line says of it."""
-    return replace(schedule, steps=args.steps, peak_rate=args.rate, seed=args.seed)
-
-
-def prepare(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    args.out.mkdir(parents=True, exist_ok=True)
+    return parser
 
 
 class Log:
@@ -63,39 +76,31 @@ class Log:
             print(line, file=stream)
 
 
-def run(
-    training: Training[TrainedNetwork],
-    args: argparse.Namespace,
-    network_name: str,
-    config_name: str,
-    measure: Callable[[TrainedNetwork], dict[str, Any]],
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Train until the schedule's steps or the minutes are over, and write OUT/<network_name>.safetensors.
-
-    Parameters
-    ----------
-    measure : a network's figures, for the log
-    metadata : texts to keep beside the weights
-    """
+def train(args: Namespace, start: Callable[[Namespace], Run[Any]]) -> None:
+    """Train until the steps or the minutes are over, and write OUT/<network_name>.safetensors."""
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    run = start(args)
+    training = run.training
     if args.resume:
         training.resume(args.out / STATE_NAME)
     if args.init:
         training.start_from(args.init)
     log = Log(args.out / LOG_NAME)
-    with asked_to_stop() as stop:
-        for losses in spans(training, args.minutes, args.minutes_between_checks, log, stop):
+    with catch_sigterm() as stop:
+        for losses in train_in_spans(training, args.minutes, args.minutes_between_checks, log, stop):
             # Saved first: measuring may take long, and must not cost what was learnt.
             training.save(args.out / STATE_NAME)
-            training.export(args.out / f"{network_name}.safetensors", config_name, metadata)
+            training.export(args.out / f"{run.network_name}.safetensors", run.config_name, run.metadata)
             if not stop.is_set():
-                losses = losses | {"measured": measure(training.averaged())}
+                losses = losses | {"measured": run.measure(training.averaged())}
             log(step=training.steps_done, **losses)
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Event]:
-    """Set by SIGTERM: the run ends after the step at hand, with its state saved, ready to resume."""
+def catch_sigterm() -> Generator[Event]:
+    """Set an event at SIGTERM: the run ends after the current step, with its state saved, ready to resume."""
     stop = Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
@@ -104,10 +109,10 @@ def asked_to_stop() -> Iterator[Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-def spans(
+def train_in_spans(
     training: Training[Any], minutes: float, minutes_between: float, log: Log, stop: Event
 ) -> Iterator[dict[str, float]]:
-    """Train on, and pause for a check every so often, and at the end."""
+    """Train, and yield the mean losses whenever a check is due and at the end."""
     end = time.monotonic() + 60 * minutes
 
     def is_over(moment: float) -> bool:
@@ -119,11 +124,11 @@ def spans(
         while not is_over(pause):
             history.append(training.step())
             if training.steps_done % STEPS_PER_LOG_LINE == 0:
-                log(step=training.steps_done, **mean(history[-STEPS_PER_LOG_LINE:]))
-        yield mean(history)
+                log(step=training.steps_done, **average_losses(history[-STEPS_PER_LOG_LINE:]))
+        yield average_losses(history)
 
 
-def mean(history: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of every loss over the steps that have it."""
+def average_losses(history: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of each loss over the steps that have it."""
     names = sorted({name for losses in history for name in losses})
     return {name: round(float(np.mean([losses[name] for losses in history if name in losses])), 4) for name in names}

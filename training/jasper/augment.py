@@ -1,6 +1,6 @@
-"""Augmentation of training speech: other speakers, rooms, noises and microphones, all made on the log-mel itself.
+"""Augments training speech with other speakers, rooms, noises and microphones, on the log-mel.
 
-The log-mel is a power spectrum, so powers of noise and echo add to it; that costs a tenth of what it costs on samples.
+The log-mel is a power spectrum, so powers of noise and echo add to it. That costs 10 % of the same on samples.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from convai.audio.mel_filters import mel_frequencies
 from convai.backends.steps.speech_features import FRAMES_PER_SECOND
 from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
-from training.jasper.data import SERVED_FEATURES
+from training.jasper.data import served_features
 
 NOISE_FRAMES = 4096
 # Nepers from the lowest feature to the highest. Through pre-emphasis and mel filters white noise, such as the hiss of a
 # microphone, rises by some 8, pink noise by 3, and brown noise falls by 2.
 NOISE_TILT = (-6.0, 8.0)
-LOWEST_LOG_MEL = -46.0  # that of digital silence
+LOWEST_LOG_MEL = -46.0  # of digital silence
 SHARES = (
     *("room_share", "margin_share", "noise_share", "recorded_noise_share"),
     *("babble_share", "click_share", "hum_share", "narrow_share"),
@@ -29,7 +29,7 @@ SHARES = (
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How often and how far training speech is changed; ranges are drawn from uniformly."""
+    """How often and how far training speech is changed; values are drawn uniformly from the ranges."""
 
     tempo: tuple[float, float] = (0.88, 1.15)
     vocal_tract: tuple[float, float] = (0.88, 1.12)  # factor on the frequencies of the formants
@@ -40,9 +40,9 @@ class AugmentConfig:
     margin_seconds: tuple[float, float] = (0.1, 0.8)  # of background before and after the speech
     noise_share: float = 0.6
     noise_decibels: tuple[float, float] = (-5.0, 35.0)  # loud speech over the loudest feature of the noise
-    recorded_noise_share: float = 0.3  # when there are recordings of noise
+    recorded_noise_share: float = 0.3  # if there are recordings of noise
     recorded_noise_decibels: tuple[float, float] = (0.0, 30.0)
-    babble_share: float = 0.15  # others who talk behind, when there are others
+    babble_share: float = 0.15  # other speakers in the background
     babble_decibels: tuple[float, float] = (5.0, 30.0)
     click_share: float = 0.1
     hum_share: float = 0.1
@@ -52,15 +52,10 @@ class AugmentConfig:
     time_masks_per_second: float = 0.5
     time_mask_frames: int = 8
 
-    def __post_init__(self):
-        for name in SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidArgument(f"{name} must be from 0 to 1, got {getattr(self, name)}")
-
-    def weakened(self, strength: float) -> "AugmentConfig":
-        """The same with rarer rooms, noises and masks: an untrained network learns faster from cleaner speech."""
+    def weaken(self, strength: float) -> "AugmentConfig":
+        """Make rooms, noises and masks rarer: an untrained network learns faster from cleaner speech."""
         if not 0 <= strength <= 1:
-            raise InvalidArgument(f"strength must be from 0 to 1, got {strength}")
+            raise InvalidArgument(f"--augmentation: expected 0 to 1, got {strength:g}")
         shares = (*SHARES, "time_masks_per_second")
         return replace(
             self,
@@ -81,7 +76,7 @@ def augment(
     Parameters
     ----------
     log_mel : float16, shape = (frames, 64), before normalisation
-    others : likewise; one to three of them may talk behind
+    others : likewise; one to three of them may speak in the background
     noises : likewise, of recorded noise
 
     Returns
@@ -98,8 +93,8 @@ def augment(
     if rng.random() < config.noise_share:
         power = add_noise(power, rng.uniform(*config.noise_decibels), rng)
     if others and rng.random() < config.babble_share:
-        talking = [others[index] for index in rng.integers(0, len(others), rng.integers(1, 4))]
-        power = add_background(power, talking, rng.uniform(*config.babble_decibels), rng)
+        babble = [others[index] for index in rng.integers(0, len(others), rng.integers(1, 4))]
+        power = add_background(power, babble, rng.uniform(*config.babble_decibels), rng)
     if noises and rng.random() < config.recorded_noise_share:
         noise = noises[rng.integers(len(noises))]
         power = add_background(power, [noise], rng.uniform(*config.recorded_noise_decibels), rng)
@@ -110,11 +105,11 @@ def augment(
     speech = np.log(power + np.float32(np.exp(LOWEST_LOG_MEL)))
     if rng.random() < config.narrow_share:
         speech[rng.integers(42, 47) :] = rng.uniform(-30, -12)
-    return mask(SERVED_FEATURES.normalized(speech), config, rng)
+    return mask(served_features().normalized(speech), config, rng)
 
 
 def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:
-    """Play faster or slower without a change of pitch: frames are interpolated."""
+    """Change the tempo but not the pitch: frames are interpolated."""
     frames = log_mel.shape[1]
     positions = np.linspace(0, frames - 1, max(2, round(frames / tempo)), dtype=np.float32)
     earlier = np.minimum(positions.astype(np.int64), frames - 2)
@@ -124,14 +119,14 @@ def change_tempo(log_mel: np.ndarray, tempo: float) -> np.ndarray:
 
 @cache
 def vocal_tract_warp(factor: float) -> np.ndarray:
-    """Matrix that moves every feature's frequency by `factor`, as a shorter vocal tract would; shape = (64, 64)."""
+    """Matrix that multiplies every feature's frequency by `factor`, as a shorter vocal tract does; shape = (64, 64)."""
     centres = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)[1:-1]
     sources = np.interp(centres / factor, centres, np.arange(NUM_FEATURES))
     return np.maximum(0, 1 - np.abs(sources[:, None] - np.arange(NUM_FEATURES))).astype(np.float32)
 
 
 def add_margins(log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
-    """Put background before and after the speech, as loud as the clip's quietest frames."""
+    """Add background before and after the speech, at the level of the clip's quietest frames."""
     background = np.percentile(log_mel, 5, axis=1, keepdims=True)
     before, after = (round(rng.uniform(*config.margin_seconds) * FRAMES_PER_SECOND) for _ in range(2))
     margins = np.repeat(background, before + after, axis=1) + rng.normal(0, 0.5, (1, before + after))
@@ -139,14 +134,14 @@ def add_margins(log_mel: np.ndarray, config: AugmentConfig, rng: np.random.Gener
 
 
 def add_echo(power: np.ndarray, reverberation_seconds: float, echo_decibels: float) -> np.ndarray:
-    """Let every feature's power decay exponentially, as in a room."""
+    """Let every feature's power, shape = (64, frames), decay exponentially, as in a room."""
     decay = 10 ** (-6 / (reverberation_seconds * FRAMES_PER_SECOND))
     gain = 10 ** (echo_decibels / 10) * (1 - decay) / decay
     return np.asarray(scipy.signal.lfilter([1, (gain - 1) * decay], [1, -decay], power, axis=1), np.float32)
 
 
 def add_noise(power: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """Add noise of a random colour, whose loudest feature is `decibels` below the power of loud speech."""
+    """Add noise of a random colour, whose loudest feature is `decibels` below loud speech."""
     loud = loudness(power)
     tilt = np.linspace(0, rng.uniform(*NOISE_TILT), NUM_FEATURES)
     colour = tilt + np.interp(np.arange(NUM_FEATURES), np.linspace(0, NUM_FEATURES - 1, 8), rng.normal(0, 1, 8))
@@ -164,7 +159,7 @@ def loudness(power: np.ndarray) -> np.float32:
 def add_background(
     power: np.ndarray, backgrounds: Sequence[np.ndarray], decibels: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Add other recordings, begun anywhere; the mean power of each is `decibels` below that of loud speech."""
+    """Add other recordings from a random start; the mean power of each is `decibels` below that of loud speech."""
     frames = power.shape[1]
     added = np.zeros_like(power)
     for background in backgrounds:
@@ -175,7 +170,7 @@ def add_background(
 
 
 def add_clicks(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Keys, knocks, clatter: up to three a second, each in all features and over within 20 to 60 ms."""
+    """Add up to three clicks a second, such as of keys, each of 20 to 60 ms and in all features."""
     frames = power.shape[1]
     gain = np.zeros(frames, np.float32)
     for start in rng.integers(0, frames, rng.poisson(1 + rng.uniform(0, 3) * frames / FRAMES_PER_SECOND)):
@@ -187,7 +182,7 @@ def add_clicks(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_hum(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mains, fans, engines: a few features that always sound, up to 10 dB above to 25 below loud speech."""
+    """Add hum, such as of mains and fans: a few steady features, 10 dB above to 25 dB below loud speech."""
     hum = np.zeros((NUM_FEATURES, 1), np.float32)
     highest = rng.integers(3, 24)
     for feature in rng.integers(0, highest, rng.integers(1, 5)):
@@ -197,7 +192,7 @@ def add_hum(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def white_noise() -> np.ndarray:
-    """Power of white noise in every feature, with mean 1; shape = (4096, 64). Wide features fluctuate less."""
+    """Power of white noise, with mean 1: float32, shape = (4096, 64). Wide features fluctuate less."""
     frequencies = mel_frequencies(NUM_FEATURES + 2, SAMPLE_RATE_HERTZ / 2)
     fft_bins = (frequencies[2:] - frequencies[:-2]) / 2 / (SAMPLE_RATE_HERTZ / 320)
     freedom = np.maximum(1.0, fft_bins)
@@ -205,7 +200,7 @@ def white_noise() -> np.ndarray:
 
 
 def mask(features: np.ndarray, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
-    """SpecAugment: silence some features throughout, and all features for some moments."""
+    """SpecAugment: set some features to zero throughout, and all features for some moments."""
     frames = features.shape[1]
     for _ in range(config.frequency_masks):
         width = rng.integers(0, config.frequency_mask_features + 1)

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.jasper.model import Jasper
-from training.common.precision import multiplies_bfloat16
-from training.common.training import ADAM_BETAS
+from training.common.training import ADAM_BETAS, supports_bfloat16
 
 
 class Float32Muon(torch.optim.Muon):
-    """PyTorch's Muon (Jordan 2024), which multiplies in BF16 whatever the processor, for those where that is slow."""
+    """PyTorch's Muon (Jordan 2024) in FP32: PyTorch's own always multiplies in BF16, which some processors emulate."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -22,7 +21,7 @@ class Float32Muon(torch.optim.Muon):
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(matrix.grad)
                 state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = orthogonal(
+                update = orthogonalise(
                     matrix.grad.lerp(state["momentum_buffer"], group["momentum"]),
                     group["ns_coefficients"],
                     group["ns_steps"],
@@ -31,8 +30,8 @@ class Float32Muon(torch.optim.Muon):
                 matrix.add_(update, alpha=-group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
 
 
-def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
-    """The matrix with singular values of about 1, by so many steps of a quintic Newton-Schulz iteration."""
+def orthogonalise(matrix: Tensor, coefficients: tuple[float, float, float], steps: int) -> Tensor:
+    """Bring the singular values of a matrix to about 1 by `steps` of a quintic Newton-Schulz iteration."""
     a, b, c = coefficients
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / wide.norm().clamp(min=1e-7)
@@ -43,14 +42,14 @@ def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: 
 
 
 class MuonAndAdamW:
-    """Muon makes the most of few recordings, but knows only matrices: a kernel is one of (out, in * size)."""
+    """Muon for kernels, as matrices of shape (out, in * size); it learns most from few recordings."""
 
     def __init__(self, network: Jasper, weight_decay: float):
         self.kernels = [module.weight for module in network.encoder.modules() if isinstance(module, nn.Conv1d)]
-        # The matrices share the kernels' memory, so that updating them updates the network.
+        # The matrices share the kernels' memory, so updating them updates the network.
         self.matrices = [nn.Parameter(kernel.detach().flatten(1)) for kernel in self.kernels]
-        others = [parameter for parameter in network.parameters() if not is_one_of(parameter, self.kernels)]
-        muon = torch.optim.Muon if multiplies_bfloat16() else Float32Muon
+        others = [parameter for parameter in network.parameters() if not is_in(parameter, self.kernels)]
+        muon = torch.optim.Muon if supports_bfloat16() else Float32Muon
         self.muon = muon(self.matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         self.adamw = torch.optim.AdamW(others, betas=ADAM_BETAS, weight_decay=weight_decay, fused=True)
         self.parameters = [*self.kernels, *others]
@@ -78,6 +77,6 @@ class MuonAndAdamW:
         self.adamw.load_state_dict(state_dict["adamw"])
 
 
-def is_one_of(parameter: Tensor, parameters: Sequence[Tensor]) -> bool:
-    """Whether it is the very same parameter; `in` would compare values."""
+def is_in(parameter: Tensor, parameters: Sequence[Tensor]) -> bool:
+    """Whether it is the same object as one of the parameters; `in` would compare values."""
     return any(parameter is other for other in parameters)

@@ -1,4 +1,4 @@
-"""The network behind `backends/steps/rescorer.py`, in PyTorch, to be trained."""
+"""The network of the rescorer in PyTorch; `convai/backends/steps/rescorer.py` serves it in NumPy."""
 
 import math
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from torch import Tensor, nn
 from convai.backends.steps.rescorer import UNKNOWN
 
 NOT_A_TARGET = -1
-NOT_THERE = -1e4  # logit
+MASKED = -1e4  # logit
 
 
 @dataclass(frozen=True)
 class RescorerConfig:
     """
-    vocabulary : words and marks that are predicted
-    frequent, common : so many of them are in the first class, and in the first and second
+    Attributes
+    ----------
+    vocabulary : words and marks that are predicted, sorted by frequency
+    frequent, common : words of the first class, and of the first and second
     buckets : inputs that all other words share
-    tail_widths : what a word of the second class is known by, and one of the third
+    tail_widths : of the output embeddings of the second class, and of the third
     """
 
     vocabulary: int = 32_000
@@ -35,14 +37,14 @@ class RescorerConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences, each with the passage it is about or all with none.
+    """Sentences, all with passages or all without.
 
     Attributes
     ----------
     words : int64, shape = (sentences, longest + 1): END, then the sentence
     is_in_passage : int64 0 or 1, same shape
     targets : same shape: the sentence, then END; NOT_A_TARGET for padding
-    costs : float32, same shape: nats for spelling
+    costs : float32, same shape: nats for spelling a rare word
     passages : int64, shape = (passages, longest passage), or None
     is_passage : bool, same shape
     owners : int64, shape = (sentences,): the row of each one's passage
@@ -81,30 +83,30 @@ class Rescorer(nn.Module):
             nn.init.normal_(table.weight, std=0.05)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Natural logarithm of the probability of every target: float32, shape = (targets that are none of padding,)"""
+        """Natural logarithm of the probability of every target but padding: float32, shape = (targets,)."""
         inputs = self.dropout(self.embedding(batch.words) + self.membership(batch.is_in_passage))
         hidden = self.dropout(self.projection(self.dropout(self.lstm(inputs)[0])))
         is_target = batch.targets != NOT_A_TARGET
         pointed = None
         if batch.passages is not None:
-            pointed, hidden = self._pointed(batch, hidden, is_target)
-        log_probs = self._predicted(hidden[is_target], batch.targets[is_target]) - batch.costs[is_target]
+            pointed, hidden = self._point(batch, hidden, is_target)
+        log_probs = self._predict(hidden[is_target], batch.targets[is_target]) - batch.costs[is_target]
         return log_probs if pointed is None else torch.logaddexp(log_probs + pointed[0], pointed[1])
 
-    def _pointed(self, batch: Batch, hidden: Tensor, is_target: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    def _point(self, batch: Batch, hidden: Tensor, is_target: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
         assert batch.passages is not None and batch.is_passage is not None and batch.owners is not None
         words = self.embedding(batch.passages)
         before = F.pad(words, (0, 0, 2, 0))
         keys = self.key(torch.cat([words, before[:, 1:-1], before[:, :-2]], dim=2))[batch.owners]
         logits = self.query(hidden) @ keys.transpose(1, 2) / math.sqrt(self.config.width)
-        attention = logits.masked_fill(~batch.is_passage[batch.owners][:, None], NOT_THERE).log_softmax(dim=2)
+        attention = logits.masked_fill(~batch.is_passage[batch.owners][:, None], MASKED).log_softmax(dim=2)
         seen = attention.exp() @ words[batch.owners]
         gate = self.gate(torch.cat([hidden, seen], dim=2))[is_target][:, 0]
         is_other = batch.passages[batch.owners][:, None] != batch.targets[..., None]
-        at_target = attention.masked_fill(is_other, NOT_THERE).logsumexp(dim=2)[is_target]
+        at_target = attention.masked_fill(is_other, MASKED).logsumexp(dim=2)[is_target]
         return (F.logsigmoid(-gate), at_target + F.logsigmoid(gate)), hidden + self.mix(seen)
 
-    def _predicted(self, hidden: Tensor, targets: Tensor) -> Tensor:
+    def _predict(self, hidden: Tensor, targets: Tensor) -> Tensor:
         targets = torch.where(targets < self.config.vocabulary, targets, UNKNOWN)
         frequent, common = self.config.frequent, self.config.common
         head = F.linear(hidden, self.embedding.weight[:frequent], self.bias[:frequent])
@@ -119,6 +121,6 @@ class Rescorer(nn.Module):
         return log_probs
 
 
-def kept_in_int8(network: Rescorer) -> list[str]:
-    """Names of the matrices that are exported in INT8: all but those of a row or two."""
+def names_of_int8_matrices(network: Rescorer) -> list[str]:
+    """Matrices that are exported in INT8: all with more than two rows."""
     return [name for name, tensor in network.state_dict().items() if tensor.dim() == 2 and len(tensor) > 2]

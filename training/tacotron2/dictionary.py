@@ -1,15 +1,15 @@
-"""Write down how the teacher says words: python -m training.tacotron2.dictionary --texts FILES --out FILE
+"""Writes a pronunciation dictionary of the teacher's words.
 
-The file has CMUdict's format, gzipped; serving reads it as the parameter pronunciations_file of text_encoder. A word
-gets the pronunciation it most often has in running text ("the" is "DH AH0"), a word not met there the one it has alone.
-Package: hibari-tts.
+    python -m training.tacotron2.dictionary --texts FILES --out FILE
+
+The file has CMUdict's format, gzipped; text_encoder reads it as the parameter pronunciations_file. A word gets its most
+frequent pronunciation in sentences ("the" is "DH AH0"), or its pronunciation in isolation. Package: hibari-tts.
 """
 
-import argparse
-import gzip
 import random
 import re
 import sys
+from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,64 +19,55 @@ from tqdm import tqdm
 from convai.backends.steps.pronunciations import WORD
 from convai.backends.steps.text_normalizer import normalize
 from convai.program import run_program
-from training.tacotron2.phonemes import arpabet
-from training.tacotron2.texts import draw_texts, read_texts
+from training.common.run import make_parser
+from training.common.texts import draw_texts, read_texts, write_gzip
+from training.tacotron2.teacher import to_arpabet
+
+SENTENCES, MAX_WORDS = 20_000, 40  # read for pronunciations in sentences
+MIN_COUNT = 2  # of a word that the lexicon lacks
 
 _word = re.compile(WORD)
 HEADER = "# How the package hibari-tts (Apache-2.0; its lexicon is misaki's, Apache-2.0) reads these words."
 
 
-def words_of(files: list[Path], min_count: int) -> list[str]:
-    """Words that occur at least so often."""
+def read_frequent_words(files: list[Path]) -> list[str]:
+    """Words that occur at least MIN_COUNT times."""
     counts = Counter()
     for file in files:
         for texts in read_texts(file).values():
             for text in texts:
                 counts.update(_word.findall(text.lower().replace("’", "'")))
-    return [word for word, count in counts.items() if count >= min_count]
+    return [word for word, count in counts.items() if count >= MIN_COUNT]
 
 
-def words_of_lexicon() -> set[str]:
-    """Words that somebody wrote a pronunciation down for."""
+def read_lexicon_words() -> set[str]:
+    """Words of the teacher's own lexicon."""
     from hibari.g2p import _load_json  # pyright: ignore[reportPrivateUsage] # no other way to its words
 
     entries = [word.lower() for part in ("gold", "silver") for word in _load_json(f"lexicon_us_{part}.json.gz")]
     return {word for word in entries if _word.fullmatch(word)}
 
 
-def in_running_text(g2p, texts: Iterable[str]) -> dict[str, str]:
-    """The most frequent pronunciation of every word in normalised texts."""
-    heard = defaultdict(Counter)
+def pronounce_in_sentences(g2p, texts: Iterable[str]) -> dict[str, str]:
+    """The most frequent pronunciation of each word of normalised texts."""
+    pronunciations = defaultdict(Counter)
     for text in texts:
         for token in g2p.phonemize_tokens(g2p.tokenize(text)):
-            if _word.fullmatch(token.text) and (pronunciation := arpabet(token.phonemes or "")):
-                heard[token.text][pronunciation] += 1
-    return {word: counts.most_common(1)[0][0] for word, counts in heard.items()}
+            if _word.fullmatch(token.text) and (pronunciation := to_arpabet(token.phonemes or "")):
+                pronunciations[token.text][pronunciation] += 1
+    return {word: counts.most_common(1)[0][0] for word, counts in pronunciations.items()}
 
 
-def alone(g2p, words: Iterable[str]) -> dict[str, str]:
-    """The pronunciation of each word by itself; words with sounds that ARPAbet lacks are left out."""
-    spoken = ((word, arpabet(g2p(word, normalize_text=False))) for word in words)
+def pronounce_alone(g2p, words: Iterable[str]) -> dict[str, str]:
+    """The pronunciation of each word in isolation; words with sounds that ARPAbet lacks are left out."""
+    spoken = ((word, to_arpabet(g2p(word, normalize_text=False))) for word in words)
     return {word: pronunciation for word, pronunciation in spoken if pronunciation}
 
 
-def write(file: Path, lines: Iterable[str]) -> None:
-    """Write the dictionary, gzipped; the same words make the same bytes."""
-    with open(file, "wb") as binary, gzip.GzipFile("", "wb", 9, binary, mtime=0) as packed:
-        packed.write("\n".join([HEADER, *lines, ""]).encode())
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def build_parser() -> ArgumentParser:
+    parser = make_parser("training.tacotron2.dictionary", __doc__)
     parser.add_argument(
         "--texts", type=Path, nargs="+", required=True, help="text files or SQuAD files (.json, .json.gz)"
-    )
-    parser.add_argument("--sentences", type=int, default=20_000, help="how many to read for words in running text")
-    parser.add_argument(
-        "--min-count",
-        type=int,
-        default=2,
-        help="leave out words that are rarer than this in the texts and stand in no lexicon",
     )
     parser.add_argument("--out", type=Path, required=True, help="gzipped file to write")
     return parser
@@ -86,17 +77,18 @@ def main(argv: list[str] | None = None) -> int:
     return run_program(build_parser(), run, argv)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: Namespace) -> None:
     from hibari.g2p import G2P
 
     g2p = G2P()
-    sentences = draw_texts(args.texts, args.sentences, 40, random.Random(0))
-    pronunciations = in_running_text(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
-    words = words_of_lexicon().union(words_of(args.texts, args.min_count))
+    sentences = draw_texts(args.texts, SENTENCES, MAX_WORDS, random.Random(0))
+    pronunciations = pronounce_in_sentences(g2p, tqdm(map(normalize, sentences), total=len(sentences), mininterval=10))
+    words = read_lexicon_words().union(read_frequent_words(args.texts))
     rest = sorted(words - pronunciations.keys())
-    pronunciations |= alone(g2p, tqdm(rest, mininterval=10))
+    pronunciations |= pronounce_alone(g2p, tqdm(rest, mininterval=10))
     lines = [f"{word}  {pronunciation}" for word, pronunciation in sorted(pronunciations.items())]
-    write(args.out, lines)
+    with write_gzip(args.out) as stream:
+        stream.write("\n".join([HEADER, *lines, ""]))
     print(f"{len(lines)} words written to {args.out}")
 
 

@@ -1,4 +1,8 @@
-"""The teacher: hibari's voice, which says exactly the symbols it is given and tells when it says each of them."""
+"""The teacher: hibari's voice, which speaks given symbols and returns the time of each.
+
+Its phonemes (one character each, misaki's alphabet) distinguish the same sounds as ARPAbet, except the flap in `water`,
+which ARPAbet writes T; `flap` restores it.
+"""
 
 import re
 from collections.abc import Callable
@@ -9,29 +13,66 @@ import numpy as np
 import soxr
 
 from convai.backends.steps.audio_trimmer import bring_peak_between
-from convai.backends.steps.symbols import PUNCTUATION
+from convai.backends.steps.symbols import PUNCTUATION, STRESSES
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
-from training.tacotron2.phonemes import TEACHER_SPELLINGS, flapped
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400
-GAIN = 1.5  # the teacher is quiet: brings most peaks to -7 to -1 dBFS
-PEAK_DBFS = -1.0  # that the loudest sentences are turned down to
+GAIN = 1.5  # the teacher is quiet: this brings most peaks to -7 to -1 dBFS
+PEAK_DBFS = -1.0  # of the loudest sentences
 SILENCE = 6e-4  # after the gain; between breath and the digital silence around a sentence
 MARGIN_SECONDS = 0.05  # kept of the silence around a sentence
 
+VOWELS = {
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "W", "AY": "I", "EH": "ɛ", "ER": "ɜɹ",
+    "EY": "A", "IH": "ɪ", "IY": "i", "OW": "O", "OY": "Y", "UH": "ʊ", "UW": "u",
+}  # fmt: skip
+CONSONANTS = {
+    "B": "b", "CH": "ʧ", "D": "d", "DH": "ð", "F": "f", "G": "ɡ", "HH": "h", "JH": "ʤ", "K": "k", "L": "l", "M": "m",
+    "N": "n", "NG": "ŋ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ", "V": "v", "W": "w", "Y": "j",
+    "Z": "z", "ZH": "ʒ",
+}  # fmt: skip
+REDUCED = {"AH0": "ə", "AH": "ᵊ", "IH": "ᵻ", "ER0": "əɹ"}  # vowels that the teacher distinguishes from their full forms
+OTHER_SPELLINGS = {"ɐ": "AH0", "T": "T", "ˈə": "AH1", "ˌə": "AH2", "ˈəɹ": "ER1", "ˌəɹ": "ER2"}
+STRESS_MARKS = dict(zip(STRESSES, ("", "", "ˈ", "ˌ"), strict=True))
+
+TEACHER_SPELLINGS = (
+    {vowel + stress: mark + sound for vowel, sound in VOWELS.items() for stress, mark in STRESS_MARKS.items()}
+    | CONSONANTS
+    | REDUCED
+)
+_arpabet_symbols = (
+    {mark + sound: vowel + (stress or "0") for vowel, sound in VOWELS.items() for stress, mark in STRESS_MARKS.items()}
+    | {sound: vowel + "0" for vowel, sound in VOWELS.items()}
+    | {sound: consonant for consonant, sound in CONSONANTS.items()}
+    | {sound: vowel for vowel, sound in REDUCED.items()}
+    | OTHER_SPELLINGS
+)
+_sound = re.compile("|".join(sorted(map(re.escape, _arpabet_symbols), key=len, reverse=True)))
+_flapped = re.compile("(?<=[AIOWYiuæɑɔəɛɪɹʊʌ])t(?=[AIOWYiuæɑəɛɜɪʊʌᵊᵻ])")
 _part = re.compile(r"\{([^{}]*)\}|([a-z]+(?:'[a-z]+)*)|(.)")
+
+
+def to_arpabet(teacher_word: str) -> str | None:
+    """Convert a word of the teacher's phonemes, such as to "HH AH0 L OW1"; None if it has a sound English lacks."""
+    if not teacher_word or _sound.sub("", teacher_word):
+        return None
+    return " ".join(_arpabet_symbols[sound] for sound in _sound.findall(teacher_word))
+
+
+def flap(teacher_text: str) -> str:
+    """Flap each t between a vowel and an unstressed one, as Americans do; the number of characters stays."""
+    return _flapped.sub("T", teacher_text)
 
 
 @dataclass(frozen=True)
 class Speech:
-    """What was said.
-
+    """
     Attributes
     ----------
     audio : float32, shape = (samples,), 22,050 Hz
-    ends : seconds at which each symbol ends, as many as there are symbols
+    ends : second at which each symbol ends
     """
 
     audio: np.ndarray
@@ -42,17 +83,17 @@ class Speech:
         return len(self.audio) / VOICE_SAMPLE_RATE_HERTZ
 
 
-def teacher_spellings(spoken: str, read_word: Callable[[str], str]) -> list[tuple[int, str]]:
+def spell_for_teacher(spoken: str, read_word: Callable[[str], str]) -> list[tuple[int, str]]:
     """Pair our symbols with the teacher's.
 
     Parameters
     ----------
-    spoken : a text as `TextEncoder.spoken` gives it, phonemes in braces
-    read_word : the teacher's own reading of a word that is written in letters
+    spoken : a text as text_encoder prepares it, phonemes in braces
+    read_word : returns the teacher's phonemes of a word written in letters
 
     Returns
     -------
-    list of (how many of our symbols, the characters the teacher says for them)
+    list of (number of our symbols, the teacher's characters for them)
     """
     pairs = []
     for phonemes, word, other in _part.findall(spoken):
@@ -65,8 +106,8 @@ def teacher_spellings(spoken: str, read_word: Callable[[str], str]) -> list[tupl
     return pairs
 
 
-def symbol_ends(pairs: list[tuple[int, str]], durations: np.ndarray) -> list[float]:
-    """Seconds at which each of our symbols ends; what the teacher says for several is shared out evenly.
+def compute_symbol_ends(pairs: list[tuple[int, str]], durations: np.ndarray) -> list[float]:
+    """Seconds at which each of our symbols ends; several symbols of one pair share its time evenly.
 
     Parameters
     ----------
@@ -82,11 +123,11 @@ def symbol_ends(pairs: list[tuple[int, str]], durations: np.ndarray) -> list[flo
     return [end * SECONDS_PER_DURATION for end in ends]
 
 
-def trimmed(audio: np.ndarray, ends: list[float]) -> Speech:
-    """Cut the silence around the sentence to a margin, and move the ends accordingly."""
+def trim_silence(audio: np.ndarray, ends: list[float]) -> Speech:
+    """Cut the silence around the sentence to a margin, and shift the ends accordingly."""
     audible = np.flatnonzero(np.abs(audio) > SILENCE)
     if not len(audible):
-        raise InvalidArgument(f"got {len(audio)} samples of silence; allowed is audible speech")
+        raise InvalidArgument(f"expected audible speech, got {len(audio)} samples of silence")
     margin = round(MARGIN_SECONDS * VOICE_SAMPLE_RATE_HERTZ)
     start, stop = max(0, audible[0] - margin), min(len(audio), audible[-1] + margin)
     seconds = (stop - start) / VOICE_SAMPLE_RATE_HERTZ
@@ -96,7 +137,7 @@ def trimmed(audio: np.ndarray, ends: list[float]) -> Speech:
 
 
 class Teacher:
-    """Package: hibari-tts, whose wheel carries the voice."""
+    """Needs the package hibari-tts, whose wheel contains the voice."""
 
     def __init__(self):
         import onnx
@@ -106,7 +147,7 @@ class Teacher:
         self.hibari = Hibari()
         self.words: dict[str, str] = {}
         graph = onnx.load(self.hibari.model_path)
-        # The frames of each phoneme are found as what is summed up to tell where each one starts.
+        # The durations of the phonemes are the input of the sum that computes their starts.
         durations = next(node for node in graph.graph.node if node.op_type == "CumSum").input[0]
         graph.graph.output.append(onnx.helper.make_empty_tensor_value_info(durations))
         options = onnxruntime.SessionOptions()
@@ -115,21 +156,21 @@ class Teacher:
 
     def read_word(self, word: str) -> str:
         if word not in self.words:
-            reading = self.hibari.g2p(word, normalize_text=False)
-            self.words[word] = "".join(character for character in reading if character in self.hibari.vocab)
+            phonemes = self.hibari.g2p(word, normalize_text=False)
+            self.words[word] = "".join(character for character in phonemes if character in self.hibari.vocab)
         return self.words[word]
 
     def say(self, spoken: str, seed: int = 0) -> Speech:
-        """Say a text as `TextEncoder.spoken` gives it. Raises InvalidArgument if it is too long to be said at once."""
+        """Say a text as text_encoder prepares it. Raises InvalidArgument if it is too long to be said at once."""
         from hibari import dsp
 
-        pairs = teacher_spellings(spoken, self.read_word)
-        characters = flapped("".join(characters for _, characters in pairs))
+        pairs = spell_for_teacher(spoken, self.read_word)
+        characters = flap("".join(characters for _, characters in pairs))
         if len(characters) > MAX_TEACHER_SYMBOLS:
-            raise InvalidArgument(f"got {len(characters)} phonemes; allowed are at most {MAX_TEACHER_SYMBOLS} at once")
+            raise InvalidArgument(f"expected at most {MAX_TEACHER_SYMBOLS} phonemes at once, got {len(characters)}")
         ids = np.array([self.hibari.ids(characters)], np.int64)
         *spectra, durations = self.session.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
         harmonic, theta, noise, free, phase, pitch = (spectrum[0] for spectrum in spectra)
         audio = dsp.synth(harmonic, theta, noise, free, phase, pitch, np.random.default_rng(seed))
         audio = soxr.resample(audio * np.float32(GAIN), dsp.SR, VOICE_SAMPLE_RATE_HERTZ)
-        return trimmed(bring_peak_between(audio, None, PEAK_DBFS), symbol_ends(pairs, durations))
+        return trim_silence(bring_peak_between(audio, None, PEAK_DBFS), compute_symbol_ends(pairs, durations))

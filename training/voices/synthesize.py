@@ -1,13 +1,15 @@
-"""Make training speech: python -m training.voices.synthesize --texts FILE --voice flite:slt --out DIR
+"""Makes training speech.
+
+    python -m training.voices.synthesize --texts FILE --voice flite:slt --out DIR
 
 Writes FLAC files of 16 kHz and a manifest.jsonl with one line per clip: audio, text, speaker, seconds, sample_rate.
 """
 
-import argparse
 import json
 import random
 import subprocess
 import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from tqdm import tqdm
 from convai.backends.steps.transcripts import speakable, transcript
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 from convai.program import run_program
-from training.language_model.sentences import read_sentences
+from training.common.run import make_parser
+from training.common.texts import read_sentences
 from training.voices.voices import speak
 
 PEAK = 0.7
@@ -26,8 +29,8 @@ TEMPO_RANGE = (0.85, 1.25)
 SCALE_RANGE = (0.86, 1.16)  # of pitch and formants together: a smaller or a larger speaker
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def build_parser() -> ArgumentParser:
+    parser = make_parser("training.voices.synthesize", __doc__)
     parser.add_argument("--texts", type=Path, nargs="+", required=True, help="text or SQuAD (.json, .json.gz) files")
     parser.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice; clips rotate over them")
     parser.add_argument("--clips", type=int, default=1000, help="how many clips to make")
@@ -39,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def choose_sentences(files: list[Path], count: int, longest: int, rng: random.Random) -> list[str]:
-    """Draw `count` sentences, from every file as many; `longest` is in characters of the spoken form."""
+    """Draw `count` sentences, equally many from each file; `longest` is in characters of the spoken form."""
     chosen = []
     for file in files:
         usable = [text for line in read_sentences(file) if 0 < len(text := speakable(line)) <= longest]
@@ -50,20 +53,20 @@ def choose_sentences(files: list[Path], count: int, longest: int, rng: random.Ra
 
 
 def speak_varied(voice: str, sentence: str, rng: random.Random) -> np.ndarray:
-    """Say the sentence at 16 kHz with a random tempo, and pitch and formants moved by resampling."""
+    """Say a sentence at 16 kHz with a random tempo, and pitch and formants changed by resampling."""
     scale = rng.uniform(*SCALE_RANGE)
     audio, sample_rate_hertz = speak(voice, sentence, rng.uniform(*TEMPO_RANGE) / scale)
     return soxr.resample(audio, sample_rate_hertz * scale, SAMPLE_RATE_HERTZ)
 
 
 def speak_plain(voice: str, sentence: str) -> np.ndarray:
-    """Say the sentence at 16 kHz as the voice says it by itself."""
+    """Say a sentence at 16 kHz with the voice's own tempo and pitch."""
     audio, sample_rate_hertz = speak(voice, sentence)
     return soxr.resample(audio, sample_rate_hertz, SAMPLE_RATE_HERTZ)
 
 
 def save_clip(folder: Path, name: str, audio: np.ndarray, sentence: str, voice: str) -> dict:
-    """Write one FLAC file; its manifest line."""
+    """Write one FLAC file, and return its line of the manifest."""
     audio = audio * (PEAK / max(np.abs(audio).max(), 1e-3))
     soundfile.write(folder / name, audio, SAMPLE_RATE_HERTZ, subtype="PCM_16")
     return {
@@ -79,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     return run_program(build_parser(), run, argv)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: Namespace) -> None:
     rng = random.Random(args.seed)
     sentences = choose_sentences(args.texts, args.clips, args.longest, rng)
     args.out.mkdir(parents=True, exist_ok=True)

