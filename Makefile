@@ -23,7 +23,7 @@ demo: setup export ## ask the example question: starts the server, writes answer
 	$(CONVAI) demo
 
 test: export .venv/test-installed ## run every test against a real Triton server
-	$(MAKE) --no-print-directory --jobs 2 --output-sync test-browser test-no-server
+	$(MAKE) --no-print-directory --jobs 2 --output-sync test-browser test-no-server test-page
 	$(PYTEST_SERVER) tests/server
 
 test-browser:
@@ -31,6 +31,11 @@ test-browser:
 
 test-no-server:
 	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/deploy tests/unit tests/training
+
+test-page: ## run the tests of the page's scripts, which need Node 20 or later and nothing else
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; \
+	then node --test tests/page/*.test.js; \
+	else echo "Node 20 or later is not installed; the tests of the page's scripts are skipped"; fi
 
 test-fast: .venv/test-installed ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
@@ -77,16 +82,21 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
 	$(CONVAI) demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
-lint: .venv/dev-installed ## ruff (rules and format) and pyright
+lint: .venv/dev-installed lint-page ## ruff (rules and format) and pyright; biome for the page
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
+
+lint-page:
+	@if command -v npm >/dev/null; \
+	then $(MAKE) --silent --no-print-directory node_modules/.package-lock.json && node_modules/.bin/biome check --error-on-warnings; \
+	else echo "npm is not installed; biome does not check the page's scripts and styles"; fi
 
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove the environment and the exports
-	rm -rf .venv build site answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
+	rm -rf .venv node_modules build site answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error convai needs Python 3.11, 3.12 or 3.13 with its module venv, and found none on the PATH (on Debian and Ubuntu, python3-venv installs it)))
@@ -103,4 +113,8 @@ clean: ## remove the environment and the exports
 	$(INSTALL) '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test test-browser test-no-server test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel error
+	touch $@
+
+.PHONY: help setup demo test test-browser test-no-server test-page test-fast export serve ask talk generate check bench overload chaos full-size lint lint-page docs clean

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
 from convai.backends.management.watchdog import Watchdog
+from convai.client import AsyncConvaiClient
 from convai.client.connection import Connection
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.errors import InvalidArgument
@@ -40,10 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
     parser.add_argument("--port", type=int, default=8080, help="of page and API (default %(default)s); 0 picks one")
-    parser.add_argument("--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300")
+    parser.add_argument(
+        "--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300"
+    )
     key_help = f"key that callers have to send; better set as {KEY_VARIABLE}, which process lists do not show"
     parser.add_argument("--api-key", default=os.environ.get(KEY_VARIABLE), metavar="KEY", help=key_help)
-    parser.add_argument("--max-upload", type=float, default=25.0, metavar="MIB", help="per request (default %(default)g)")
+    parser.add_argument(
+        "--max-upload", type=float, default=25.0, metavar="MIB", help="per request (default %(default)g)"
+    )
     limit_help = "requests and listening pages at once (default %(default)s)"
     parser.add_argument("--max-concurrent", type=int, default=32, metavar="N", help=limit_help)
 
@@ -89,14 +94,15 @@ async def serve(
     """Serve until a signal, or until the server has ended."""
     from convai.talk.app import make_app
 
-    app = make_app(address, settings, is_local=is_local(args.host))
-    web = make_web_server(app)
-    async with serve_wyoming(args, settings, address, app.state.limit):
-        print(list_addresses(args, listening), flush=True)
-        watching = asyncio.create_task(watch(server, web))
-        await web.serve(sockets=[listening])
-        watching.cancel()
-        await watching
+    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
+        app = make_app(client, settings, is_local=is_local(args.host))
+        web = make_web_server(app)
+        async with serve_wyoming(args, client, app.state.limit):
+            print(list_addresses(args, listening), flush=True)
+            watching = asyncio.create_task(watch(server, web))
+            await web.serve(sockets=[listening])
+            watching.cancel()
+            await watching
 
 
 def make_web_server(app: "FastAPI") -> "uvicorn.Server":
@@ -115,19 +121,17 @@ def make_web_server(app: "FastAPI") -> "uvicorn.Server":
 
 @asynccontextmanager
 async def serve_wyoming(
-    args: argparse.Namespace, settings: Settings, address: str, limit: "ConcurrencyLimit"
+    args: argparse.Namespace, client: AsyncConvaiClient, limit: "ConcurrencyLimit"
 ) -> AsyncGenerator[None]:
     """Serve Wyoming inside the block if --wyoming-port is given."""
     if args.wyoming_port is None:
         yield
         return
-    from convai.client import AsyncConvaiClient
     from convai.talk.wyoming_server import start_wyoming
 
-    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
-        server = await start_wyoming(args.host, args.wyoming_port, client, limit)
-        yield
-        await server.stop()
+    server = await start_wyoming(args.host, args.wyoming_port, client, limit)
+    yield
+    await server.stop()
 
 
 async def watch(server: Server | None, web: "uvicorn.Server") -> None:

@@ -1,4 +1,4 @@
-"""Every failure as the JSON that OpenAI's clients read: {"error": {"message", "type", "param", "code"}}."""
+"""Turns every failure into the JSON that OpenAI's clients read: {"error": {"message", "type", "param", "code"}}."""
 
 from typing import cast
 
@@ -14,13 +14,13 @@ STATUS = {InvalidInput: 400, Overloaded: 503, ServerUnreachable: 503, TimedOut: 
 FAILED_UPSTREAM = 502
 RETRY_SECONDS = 1
 SENTENCES = {
-    404: "there is nothing at {path}; /docs lists what there is",
-    405: "{method} is not what {path} takes; /docs tells what it does",
+    404: "There is nothing at {path}; see /docs.",
+    405: "Method {method} is not allowed for {path}; see /docs.",
 }
 
 
 class BadRequest(InvalidInput):
-    """The caller's mistake, found here; `param` names the field."""
+    """A request that the web process refuses; `param` names the field."""
 
     def __init__(self, message: str, param: str | None = None):
         super().__init__(message)
@@ -36,45 +36,37 @@ def error_response(status: int, message: str, param: str | None = None, code: st
 
 
 def too_large(max_bytes: int) -> JSONResponse:
-    return error_response(413, f"the request is larger than {max_bytes:,} bytes, which is what this server takes")
+    return error_response(413, f"The request is larger than the limit of {max_bytes:,} bytes.")
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    # Each handler is given errors of the class that it stands beside, which Starlette's types do not tell.
-    app.add_exception_handler(BadRequest, cast(ExceptionHandler, _bad_request))
-    app.add_exception_handler(ConvaiError, cast(ExceptionHandler, _convai_error))
-    app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _invalid))
-    app.add_exception_handler(HTTPException, cast(ExceptionHandler, _http_error))
-    app.add_exception_handler(Exception, _bug)
+    # Starlette's types expect handlers of any Exception; each of these gets only errors of the class before it.
+    app.add_exception_handler(ConvaiError, cast(ExceptionHandler, _handle_convai_error))
+    app.add_exception_handler(RequestValidationError, cast(ExceptionHandler, _handle_validation_error))
+    app.add_exception_handler(HTTPException, cast(ExceptionHandler, _handle_http_error))
+    app.add_exception_handler(Exception, _handle_bug)
 
 
-def status_of(error: ConvaiError) -> int:
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED_UPSTREAM)
+def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED_UPSTREAM)
+    return error_response(status, str(error), error.param if isinstance(error, BadRequest) else None)
 
 
-def _bad_request(request: Request, error: BadRequest) -> JSONResponse:
-    return error_response(400, str(error), error.param)
-
-
-def _convai_error(request: Request, error: ConvaiError) -> JSONResponse:
-    return error_response(status_of(error), str(error))
-
-
-def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    """What FastAPI found wrong with the request's form or JSON, in words; the first of several."""
+def _handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Report the first thing that FastAPI found wrong with the form or the JSON."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part not in ("body", "query")]
     name = ".".join(place) or "the request's body"
     return error_response(400, f"{name}: {first['msg']}", place[0] if place else None)
 
 
-def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+def _handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == 413:
         return too_large(request.app.state.settings.max_upload_bytes)
     sentence = SENTENCES.get(error.status_code, "{detail}")
-    known = {"method": request.method, "path": request.url.path, "detail": error.detail}
-    return error_response(error.status_code, sentence.format(**known))
+    values = {"method": request.method, "path": request.url.path, "detail": error.detail}
+    return error_response(error.status_code, sentence.format(**values))
 
 
-def _bug(request: Request, error: Exception) -> JSONResponse:
+def _handle_bug(request: Request, error: Exception) -> JSONResponse:
     return error_response(500, "the web process failed on this request; its log says why")

@@ -1,6 +1,6 @@
 """OpenAI's speech interfaces: POST /v1/audio/transcriptions and POST /v1/audio/speech.
 
-The names of models and voices that clients send are taken and not looked at: there is one of each.
+`model` and `voice` are accepted and ignored; there is only one of each.
 """
 
 import asyncio
@@ -13,14 +13,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
 from convai.arrays import Array
-from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.talk.audio_formats import ENCODINGS, AudioFormat, decode_audio, encode_audio, encode_pcm_stream
 from convai.talk.errors import BadRequest
-from convai.talk.sounds import decoded, encoded, media_type, pcm_pieces
-from convai.talk.speech import speech as speech_of
+from convai.talk.speech import stream_speech
 
 router = APIRouter(tags=["OpenAI"])
-AudioFormat = Literal["wav", "pcm", "flac", "opus", "mp3"]
-MAX_SPOKEN_CHARACTERS = 4096  # as at OpenAI
+MAX_SPEECH_CHARACTERS = 4096  # OpenAI's limit
 
 
 class Transcription(BaseModel):
@@ -41,32 +39,33 @@ class VerboseTranscription(Transcription):
     segments: list[Segment] = Field(description="one: the whole recording")
 
 
-class Speech(BaseModel):
-    input: str = Field(description="the text to speak, in English", max_length=MAX_SPOKEN_CHARACTERS)
-    model: str = "text_to_speech"
-    voice: str | dict[str, Any] = "convai"
+class SpeechRequest(BaseModel):
+    input: str = Field(description="the text to speak, in English", max_length=MAX_SPEECH_CHARACTERS)
+    model: str = Field("text_to_speech", description="ignored")
+    voice: str | dict[str, Any] = Field("convai", description="ignored")
     response_format: AudioFormat = "mp3"
-    speed: float = Field(1.0, description="1 is the only one there is")
-    instructions: str | None = Field(None, description="not followed: the voice has one manner")
+    speed: float = Field(1.0, description="only 1 is supported")
+    instructions: str | None = Field(None, description="ignored")
     stream_format: Literal["audio"] = "audio"
 
 
 @router.post("/v1/audio/transcriptions", response_model=VerboseTranscription | Transcription)
-async def transcriptions(
+async def transcribe(
     request: Request,
-    file: Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3 and what else libsndfile reads, up to 30 s")],
-    model: Annotated[str, Form()] = "speech_to_text",
-    language: Annotated[str, Form(description="en is the only one there is")] = "en",
-    prompt: Annotated[str, Form(description="not used")] = "",
+    file: Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3 and other formats of libsndfile, up to 30 s")],
+    model: Annotated[str, Form(description="ignored")] = "speech_to_text",
+    language: Annotated[str, Form(description="only en is supported")] = "en",
+    prompt: Annotated[str, Form(description="ignored")] = "",
     response_format: Annotated[Literal["json", "text", "verbose_json"], Form()] = "json",
-    temperature: Annotated[float, Form(description="not used: the words heard do not depend on chance")] = 0.0,
-    stream: Annotated[bool, Form(description="false is the only one there is")] = False,
+    temperature: Annotated[float, Form(description="ignored: recognition does not sample")] = 0.0,
+    stream: Annotated[bool, Form(description="only false is supported")] = False,
 ) -> Response:
-    """The words of a recording in English, in lower case, without punctuation."""
-    check_language(language)
+    """Transcribe a recording in English: lower case, no punctuation."""
+    if language.lower().split("-")[0] not in ("en", "english"):
+        raise BadRequest(f"language: expected en, the only one that is recognised, got {language!r}", "language")
     if stream:
-        raise BadRequest("stream is true; a transcript comes in one piece here, leave it out", "stream")
-    audio, sample_rate = await asyncio.to_thread(decoded, await file.read(), "file")
+        raise BadRequest("stream: expected false, got true; a transcript comes in one piece", "stream")
+    audio, sample_rate = await asyncio.to_thread(decode_audio, await file.read(), "file")
     text = await request.app.state.client.transcribe(audio, sample_rate=sample_rate)
     if response_format == "text":
         return PlainTextResponse(text + "\n")
@@ -78,29 +77,24 @@ async def transcriptions(
 
 
 @router.post("/v1/audio/speech", response_class=Response)
-async def speech(request: Request, wanted: Speech) -> Response:
-    """A text read aloud, at 22,050 Hz. `pcm` is 16 bit, little-endian, mono at 24 kHz, as OpenAI's; so is Opus.
+async def speak(request: Request, body: SpeechRequest) -> Response:
+    """Speak a text, at 22,050 Hz; `opus` and `pcm` at 24 kHz.
 
-    `pcm` comes chunk by chunk, while the rest is spoken.
+    `pcm` is 16 bit, little-endian, mono, as OpenAI's, and is sent chunk by chunk while the rest is synthesised.
     """
-    if wanted.speed != 1.0:
-        raise BadRequest(f"speed is {wanted.speed:g}; the voice speaks at 1 alone", "speed")
-    form = wanted.response_format
-    pieces = speech_of(request.app.state.client, wanted.input, is_urgent=form == "pcm")
-    first = await anext(pieces)  # what is wrong is told with a status, before anything is sent
-    if form == "pcm":
-        return StreamingResponse(pcm_pieces(followed(first, pieces)), media_type=media_type(form))
+    if body.speed != 1.0:
+        raise BadRequest(f"speed: expected 1, the only one that is supported, got {body.speed:g}", "speed")
+    audio_format = body.response_format
+    media_type = ENCODINGS[audio_format].media_type
+    pieces = stream_speech(request.app.state.client, body.input, is_urgent=audio_format == "pcm")
+    first = await anext(pieces)  # a request that fails at once gets an error status
+    if audio_format == "pcm":
+        return StreamingResponse(encode_pcm_stream(prepend(first, pieces)), media_type=media_type)
     audio = np.concatenate([first, *[piece async for piece in pieces]])
-    content = await asyncio.to_thread(encoded, audio, VOICE_SAMPLE_RATE_HERTZ, form)
-    return Response(content, media_type=media_type(form))
+    return Response(await asyncio.to_thread(encode_audio, audio, audio_format), media_type=media_type)
 
 
-async def followed(first: Array, pieces: AsyncIterator[Array]) -> AsyncIterator[Array]:
+async def prepend(first: Array, pieces: AsyncIterator[Array]) -> AsyncIterator[Array]:
     yield first
     async for piece in pieces:
         yield piece
-
-
-def check_language(language: str) -> None:
-    if language.lower().split("-")[0] not in ("en", "english"):
-        raise BadRequest(f"language is {language!r}; the recogniser knows English, en, alone", "language")

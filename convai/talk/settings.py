@@ -1,4 +1,4 @@
-"""What the web process allows."""
+"""Limits of the web process."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Settings:
 
     Attributes
     ----------
-    api_key : what callers of /v1 have to show; None lets everyone in
+    api_key : the key that callers of /v1 have to send; None admits everyone
     max_upload_bytes : of one request's body
     max_concurrent : requests and listening pages served at once
     timeout_seconds : how long the server may take for one answer
@@ -24,7 +24,7 @@ class Settings:
 
     def __post_init__(self):
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.strip() == self.api_key != ""):
-            raise InvalidArgument("--api-key must be ASCII text without spaces around it, and not empty")
+            raise InvalidArgument("api_key: expected ASCII text without spaces around it, got something else")
         for name in ("max_upload_bytes", "max_concurrent", "timeout_seconds"):
             if not getattr(self, name) > 0:
-                raise InvalidArgument(f"{name} is {getattr(self, name)}; it must be above 0")
+                raise InvalidArgument(f"{name}: expected a number above 0, got {getattr(self, name)}")

@@ -1,4 +1,4 @@
-"""Texts read aloud for other tools: whole if they are short enough for that, or else chunk by chunk."""
+"""What the interfaces ask of the server: which models it has, and speech whole or chunk by chunk."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,24 +10,24 @@ STREAM = "text_to_speech_stream"
 
 
 async def has_model(client: AsyncConvaiClient, name: str) -> bool:
-    """Whether the server serves this model; older ones lack those that stream."""
+    """Whether the server serves this model. Servers before 0.2.0 lack those that stream."""
     with client.connection.translate_errors():
         return await client.triton.is_model_ready(name, client_timeout=client.connection.timeout_seconds)
 
 
-async def speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool = False) -> AsyncGenerator[Array]:
-    """`text` aloud, as float32 in [-1, 1], shape = (samples,), at the voice's rate; in pieces to be joined.
+async def stream_speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool = False) -> AsyncGenerator[Array]:
+    """Yield `text` as speech, float32 in [-1, 1], shape = (samples,), 22,050 Hz, in one or several pieces.
 
-    Whole, it takes one call; in chunks, it begins sooner. So those come of what is too long to be spoken whole, or
-    `is_urgent`. A server without the streaming model speaks whole, or says that the text is too long.
+    One call for the whole takes less time in total; chunks begin sooner. So chunks come if `is_urgent`, or if the
+    text is too long for one call. A server without the streaming model synthesises whole, or refuses a long text.
     """
     if not is_urgent or not await has_model(client, STREAM):
         try:
-            spoken = (await client.speak(text)).answer_audio
-            assert spoken is not None  # `speak` asks for it
-            yield spoken
+            audio = (await client.speak(text)).answer_audio
+            assert audio is not None  # `speak` requests it
+            yield audio
             return
-        except InvalidInput:  # too long, or else the stream refuses it too
+        except InvalidInput:  # the text may be too long for one call; if it is wrong, the stream refuses it too
             if not await has_model(client, STREAM):
                 raise
     async with aclosing(client.speak_stream(text)) as chunks:

@@ -1,7 +1,6 @@
 """Speech to text and text to speech for Home Assistant, over the Wyoming protocol."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -16,50 +15,49 @@ from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.tts import Synthesize
 
 from convai.arrays import Array
-from convai.client import AsyncConvaiClient
-from convai.client.errors import ConvaiError, InvalidInput, Overloaded
+from convai.client import AsyncConvaiClient, ConvaiError, InvalidInput
+from convai.client.steps import recogniser_of
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
-from convai.talk.gate import Places
-from convai.talk.sounds import check_format, samples_of
-from convai.talk.speech import speech
+from convai.talk.access import ConcurrencyLimit
+from convai.talk.audio_formats import check_format, to_pcm
+from convai.talk.speech import stream_speech
 
 MAX_EVENT_BYTES = 1024 * 1024
 SAMPLE_BYTES = 2
-SPOKEN_SAMPLES_PER_EVENT = 4096
-NAMED: dict[str, Any] = {
+SAMPLES_PER_EVENT = 4096
+SPEECH_FORMAT = {"rate": VOICE_SAMPLE_RATE_HERTZ, "width": SAMPLE_BYTES, "channels": 1}
+IDENTITY: dict[str, Any] = {
     "name": "convai",
     "attribution": Attribution(name="convai", url=""),
     "installed": True,
     "version": None,
 }
-INFO = Info(
-    asr=[
-        AsrProgram(
-            description="Jasper",
-            models=[AsrModel(description="English, lower case", languages=["en"], **NAMED)],
-            **NAMED,
-        )
-    ],
-    tts=[
-        TtsProgram(
-            description="Tacotron 2 and WaveGlow",
-            voices=[TtsVoice(description="English", languages=["en"], **NAMED)],
-            **NAMED,
-        )
-    ],
-)
 
 
-async def start_wyoming(host: str, port: int, client: AsyncConvaiClient, places: Places) -> AsyncServer:
+async def start_wyoming(host: str, port: int, client: AsyncConvaiClient, limit: ConcurrencyLimit) -> AsyncServer:
     """Listen on `host`:`port` until the returned server is stopped."""
     server = AsyncServer.from_uri(f"tcp://{host}:{port}")
-    await server.start(lambda reader, writer: Handler(client, places, BoundedReader(reader), writer))
+    await server.start(lambda reader, writer: Handler(client, limit, BoundedReader(reader), writer))
     return server
 
 
+async def describe(client: AsyncConvaiClient) -> Info:
+    """Describe recogniser and voice, as Home Assistant shows them."""
+    try:
+        recogniser_name = recogniser_of(await client.read_counters()).name.capitalize()
+    except ConvaiError:  # the server may be restarting; the description is not worth a failure
+        recogniser_name = "unknown"
+    recogniser = AsrModel(description="English, lower case", languages=["en"], **IDENTITY)
+    voice = TtsVoice(description="English", languages=["en"], **IDENTITY)
+    return Info(
+        asr=[AsrProgram(description=recogniser_name, models=[recogniser], **IDENTITY)],
+        tts=[TtsProgram(description="Tacotron 2 and WaveGlow", voices=[voice], **IDENTITY)],
+    )
+
+
 class BoundedReader:
-    """A stream that refuses events longer than audio ever needs; the package then ends the connection."""
+    """A stream that refuses events longer than audio needs; the package then closes the connection."""
 
     def __init__(self, reader: asyncio.StreamReader):
         self.readline = reader.readline
@@ -68,18 +66,20 @@ class BoundedReader:
 
     async def readexactly(self, size: int) -> bytes:
         if size > MAX_EVENT_BYTES:
-            raise ValueError(f"an event of {size} bytes; allowed are {MAX_EVENT_BYTES}")
+            raise InvalidInput(f"event: expected at most {MAX_EVENT_BYTES} bytes, got {size}")
         return await self._readexactly(size)
 
 
 class Handler(AsyncEventHandler):
-    """One connection. What goes wrong is told as an `error` event, and the connection goes on."""
+    """One connection. It reports a failure as an `error` event, and stays open."""
 
-    def __init__(self, client: AsyncConvaiClient, places: Places, reader: BoundedReader, writer: asyncio.StreamWriter):
-        super().__init__(cast(asyncio.StreamReader, reader), writer)  # as much of one as the package reads
+    def __init__(
+        self, client: AsyncConvaiClient, limit: ConcurrencyLimit, reader: BoundedReader, writer: asyncio.StreamWriter
+    ):
+        super().__init__(cast(asyncio.StreamReader, reader), writer)  # it has the methods that the package calls
         self.client = client
-        self.places = places
-        self.recording: Recording | None = Recording()  # None once it was refused, until the next begins
+        self.limit = limit
+        self.recording: Recording | None = Recording()  # None from its refusal to the start of the next
 
     async def handle_event(self, event: Event) -> bool:
         try:
@@ -88,13 +88,13 @@ class Handler(AsyncEventHandler):
             self.recording = None
             await self.write_event(Error(text=str(error), code=type(error).__name__).event())
         except (KeyError, TypeError, ValueError) as error:
-            what = f"a {event.type} event that is not as Wyoming has it: {error!r}"
-            await self.write_event(Error(text=what, code="InvalidInput").event())
+            message = f"{event.type}: expected an event of the Wyoming protocol, got {error!r}"
+            await self.write_event(Error(text=message, code="InvalidInput").event())
         return True
 
     async def _handle(self, event: Event) -> None:
         if Describe.is_type(event.type):
-            await self.write_event(INFO.event())
+            await self.write_event((await describe(self.client)).event())
         elif Ping.is_type(event.type):
             await self.write_event(Pong(text=Ping.from_event(event).text).event())
         elif Transcribe.is_type(event.type) or AudioStart.is_type(event.type):
@@ -102,35 +102,28 @@ class Handler(AsyncEventHandler):
         elif AudioChunk.is_type(event.type) and self.recording is not None:
             self.recording.add(AudioChunk.from_event(event))
         elif AudioStop.is_type(event.type) and self.recording is not None:
-            await self._in_a_place(self._transcribe())
+            with self.limit.hold():
+                await self._transcribe(self.recording)
         elif Synthesize.is_type(event.type):
-            await self._in_a_place(self._speak(Synthesize.from_event(event).text))
+            with self.limit.hold():
+                await self._speak(Synthesize.from_event(event).text)
 
-    async def _in_a_place(self, work: Coroutine[None, None, None]) -> None:
-        with self.places.take() as is_free:
-            if not is_free:
-                work.close()
-                raise Overloaded(self.places.refusal)
-            await work
-
-    async def _transcribe(self) -> None:
-        assert self.recording is not None
-        audio, sample_rate = self.recording.samples()
+    async def _transcribe(self, recording: "Recording") -> None:
+        audio, sample_rate = recording.read()
         text = await self.client.transcribe(audio, sample_rate=sample_rate)
         self.recording = Recording()
         await self.write_event(Transcript(text=text, language="en").event())
 
     async def _speak(self, text: str) -> None:
-        audio_format = {"rate": VOICE_SAMPLE_RATE_HERTZ, "width": SAMPLE_BYTES, "channels": 1}
         has_begun = False
-        async with aclosing(speech(self.client, text)) as pieces:
+        async with aclosing(stream_speech(self.client, text)) as pieces:
             async for piece in pieces:
                 if not has_begun:
-                    await self.write_event(AudioStart(**audio_format).event())
+                    await self.write_event(AudioStart(**SPEECH_FORMAT).event())
                     has_begun = True
-                for start in range(0, len(piece), SPOKEN_SAMPLES_PER_EVENT):
-                    part = samples_of(piece[start : start + SPOKEN_SAMPLES_PER_EVENT])
-                    await self.write_event(AudioChunk(audio=part, **audio_format).event())
+                for start in range(0, len(piece), SAMPLES_PER_EVENT):
+                    samples = to_pcm(piece[start : start + SAMPLES_PER_EVENT])
+                    await self.write_event(AudioChunk(audio=samples, **SPEECH_FORMAT).event())
         await self.write_event(AudioStop().event())
 
 
@@ -146,19 +139,19 @@ class Recording:
         self.format = self.format or (chunk.rate, chunk.channels)
         if (chunk.rate, chunk.channels) != self.format or chunk.width != SAMPLE_BYTES:
             raise InvalidInput(
-                f"a chunk of {chunk.rate} Hz, {8 * chunk.width} bit, {chunk.channels} channels; "
-                "allowed is 16 bit, and one rate and number of channels in a recording"
+                "chunk: expected 16 bit, and the rate and channels of the chunk before, "
+                f"got {chunk.rate} Hz, {8 * chunk.width} bit, {chunk.channels} channels"
             )
-        check_format(chunk.rate, chunk.channels, "the recording")
+        check_format(chunk.rate, chunk.channels, "recording")
         self.seconds += len(chunk.audio) / (SAMPLE_BYTES * chunk.channels * chunk.rate)
         if self.seconds > MAX_QUESTION_SECONDS:
-            raise InvalidInput(f"the recording is longer than {MAX_QUESTION_SECONDS:g} s, which is what is allowed")
+            raise InvalidInput(f"recording: expected at most {MAX_QUESTION_SECONDS:g} s, got more")
         self.chunks.append(chunk.audio)
 
-    def samples(self) -> tuple[Array, int]:
-        """Channels averaged: float32, shape = (samples,), and the rate in Hertz."""
+    def read(self) -> tuple[Array, int]:
+        """Return the channels' mean, float32, shape = (samples,), and the rate in Hertz."""
         if self.format is None:
-            raise InvalidInput("no audio was sent before audio-stop")
+            raise InvalidInput("recording: expected audio before audio-stop, got none")
         rate, channels = self.format
         data = b"".join(self.chunks)
         frames = np.frombuffer(data, "<i2", len(data) // (SAMPLE_BYTES * channels) * channels).reshape(-1, channels)

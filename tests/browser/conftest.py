@@ -1,18 +1,17 @@
 """A real browser with a microphone that plays a recording, at the page of a real `convai talk`."""
 
 import shutil
-import tempfile
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 import soundfile
 from support.browser_steps import MICROPHONE_RATE, WAIT_MILLISECONDS, until
-from support.places import EXAMPLES
 from support.talk_process import TalkProcess
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
+    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -34,43 +33,27 @@ def talk(server):
 @pytest.fixture(scope="session")
 def playwright():
     if CHROMIUM is None:
-        pytest.skip("no Chromium; `apt-get install chromium` brings it")
+        pytest.skip("Chromium is not installed; `apt-get install chromium` installs it")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
-def examples():
-    return EXAMPLES
-
-
 @contextmanager
-def browsers(playwright):
-    """Opens browsers whose microphone plays the given sounds once and then is silent."""
-    with tempfile.TemporaryDirectory() as folder:
-        opened = []
-
-        def open_browser(*sounds, is_allowed=True):
-            file = f"{folder}/{len(opened)}.wav"
-            soundfile.write(file, np.concatenate(sounds), MICROPHONE_RATE, subtype="PCM_16")
-            permission = ["--use-fake-ui-for-media-stream"] if is_allowed else ["--deny-permission-prompts"]
-            microphone = f"--use-file-for-fake-audio-capture={file}%noloop"
-            browser = playwright.chromium.launch(
-                executable_path=CHROMIUM, args=["--headless=new", *OPTIONS, *permission, microphone]
-            )
-            opened.append(browser)
-            return browser
-
-        yield open_browser
-        for browser in opened:
-            browser.close()
+def browser_with(playwright, file, sounds, is_allowed):
+    """A browser whose microphone plays `sounds` once, from `file`, and then silence."""
+    soundfile.write(file, np.concatenate(sounds), MICROPHONE_RATE, subtype="PCM_16")
+    permission = "--use-fake-ui-for-media-stream" if is_allowed else "--deny-permission-prompts"
+    microphone = f"--use-file-for-fake-audio-capture={file}%noloop"
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, permission, microphone])
+    yield browser
+    browser.close()
 
 
 @contextmanager
 def page_in(browser, url):
-    """The page, which must ask nothing of any other host and raise nothing."""
+    """The page, which must load nothing from other hosts and raise nothing."""
     context = browser.new_context()
     context.set_default_timeout(WAIT_MILLISECONDS)
     page = context.new_page()
@@ -85,36 +68,30 @@ def page_in(browser, url):
 
 
 @contextmanager
-def pages(playwright, talk):
-    """Opens the page in a browser of its own that hears the given sounds."""
-    with browsers(playwright) as open_browser, ExitStack() as stack:
+def opener(playwright, talk, folder):
+    """A function that opens pages in a browser of their own, each in its own context, and returns them."""
+    with ExitStack() as stack:
 
-        def open_page(*sounds, url=talk.url, is_allowed=True):
-            return stack.enter_context(page_in(open_browser(*sounds, is_allowed=is_allowed), url))
+        def open_pages(*sounds, number=1, url=talk.url, is_allowed=True):
+            browser = stack.enter_context(browser_with(playwright, folder / "microphone.wav", sounds, is_allowed))
+            return [stack.enter_context(page_in(browser, url)) for _ in range(number)]
 
-        yield open_page
+        yield open_pages
 
 
 @pytest.fixture
-def open_page(playwright, talk):
-    with pages(playwright, talk) as open_page:
-        yield open_page
+def open_pages(playwright, talk, tmp_path):
+    with opener(playwright, talk, tmp_path) as open_pages:
+        yield open_pages
+
+
+@pytest.fixture
+def open_page(open_pages):
+    return lambda *sounds, **options: open_pages(*sounds, **options)[0]
 
 
 @pytest.fixture(scope="module")
-def open_pages(playwright, talk):
+def open_shared_page(playwright, talk, tmp_path_factory):
     """As `open_page`, for a page that several tests look at."""
-    with pages(playwright, talk) as open_page:
-        yield open_page
-
-
-@pytest.fixture
-def open_pages_together(playwright, talk):
-    """Opens pages in one browser, each in a context of its own: people who share nothing but the server."""
-    with browsers(playwright) as open_browser, ExitStack() as stack:
-
-        def open_pages(*sounds, number):
-            browser = open_browser(*sounds)
-            return [stack.enter_context(page_in(browser, talk.url)) for _ in range(number)]
-
-        yield open_pages
+    with opener(playwright, talk, tmp_path_factory.mktemp("microphone")) as open_pages:
+        yield lambda *sounds: open_pages(*sounds)[0]

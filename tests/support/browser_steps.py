@@ -1,4 +1,4 @@
-"""What the tests at the page say and do: sounds for the microphone, and things that take several clicks."""
+"""Steps of the tests at the page: sounds for the microphone, and actions that take several clicks."""
 
 import io
 import time
@@ -13,7 +13,7 @@ MICROPHONE_RATE = 48_000  # what browsers give
 WAIT_MILLISECONDS = 60_000
 
 
-def spoken(name):
+def read_question(name="question.wav"):
     """An example question at the microphone's rate."""
     audio, rate = soundfile.read(EXAMPLES / name, dtype="float32")
     return soxr.resample(audio, rate, MICROPHONE_RATE)
@@ -23,8 +23,13 @@ def silence(seconds):
     return np.zeros(int(seconds * MICROPHONE_RATE), np.float32)
 
 
-def choose_example(page, question):
-    page.locator("#examples").select_option(label=question)
+def switch_hands_free(page):
+    """Only a click: `check` would fail if the page switches it off again."""
+    page.get_by_role("switch", name="Hands-free").click()
+
+
+def upload(page, file=EXAMPLES / "question.wav"):
+    page.locator("#recording-file").set_input_files(file)
 
 
 def until(page, condition):
@@ -35,14 +40,18 @@ def until(page, condition):
         page.wait_for_timeout(20)
 
 
-def until_it_was_said(page):
-    """Wait until words are shown, and then until the microphone hears nothing more."""
+def wait_for_end_of_speech(page):
+    """Wait until words are shown, and then until the microphone is silent."""
     until(page, "caption.textContent !== ''")
     until(page, "level.style.transform === 'scaleX(0)'")
 
 
-def saved(page, name):
-    """A recording of the conversation, as its link downloads it: float32 samples and their rate."""
+def wait_for_alarm(page, words):
+    page.get_by_role("alert").filter(has_text=words).wait_for()
+
+
+def save(page, name):
+    """Download a recording of the conversation by its link: float32 samples and their rate."""
     with page.expect_download() as download:
         page.get_by_role("link", name=name).click()
     return soundfile.read(io.BytesIO(download.value.path().read_bytes()), dtype="float32")

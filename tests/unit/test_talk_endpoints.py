@@ -9,18 +9,17 @@ from fastapi.testclient import TestClient
 from support.fake_client import ANSWER, CHUNKS, STREAMS, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
+from convai.errors import InvalidArgument
 from convai.talk.app import make_app
 from convai.talk.settings import Settings
 
 TRANSCRIPTIONS, SPEECH, ASK = "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/ask"
-NO_SERVER = "127.0.0.1:1"
 
 
 @contextmanager
 def web(fake=None, **settings):
-    app = make_app(NO_SERVER, Settings(**settings))
+    app = make_app(fake or FakeClient(), Settings(**settings))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as http:
-        app.state.client = fake or FakeClient()
         yield http
 
 
@@ -55,17 +54,12 @@ def test_a_transcript_comes_as_json_text_or_in_full(http):
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3", "OGG"])
-def test_recordings_of_every_kind_are_heard(http, form):
-    heard = http.post(TRANSCRIPTIONS, files={"file": recording(2, form=form)}).json()["text"]
-    assert float(heard.split()[0]) == pytest.approx(2, abs=0.1)
-
-
-def test_the_channels_of_a_recording_are_averaged():
+def test_a_recording_of_every_format_is_decoded_to_one_channel(form):
     fake = FakeClient()
     with web(fake) as http:
-        http.post(TRANSCRIPTIONS, files={"file": recording(channels=2)})
+        http.post(TRANSCRIPTIONS, files={"file": recording(2, channels=2, form=form)})
     ((_, audio),) = fake.asked
-    assert audio.shape == (16_000,)
+    assert audio.shape == (pytest.approx(32_000, abs=1600),)
 
 
 @pytest.mark.parametrize(("form", "rate"), [("wav", 22_050), ("flac", 22_050), ("mp3", 22_050), ("opus", 24_000)])
@@ -126,68 +120,55 @@ def test_asking_gives_words_and_sound(context):
     assert fake.asked[0][1][2] == "A text."
 
 
-def test_asking_can_give_the_sound_as_a_part_of_its_own(http):
-    from email import message_from_bytes
-
-    response = http.post(ASK, files={"audio": recording()}, data={"context": "A text.", "response_format": "multipart"})
-    head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
-    words, sound = message_from_bytes(head + response.content).get_payload()
-    assert words.get_content_type() == "application/json" and '"answer": "a test"' in words.get_payload()
-    assert sound.get_filename() == "answer.wav"
-    assert soundfile.info(io.BytesIO(sound.get_payload(decode=True))).samplerate == 22_050
-
-
 @pytest.mark.parametrize(
     ("files", "data", "message"),
     [
         ({}, {}, "file: Field required"),
-        ({"file": b"not audio"}, {}, "file is not audio that is known here"),
-        ({"file": b""}, {}, "file is not audio that is known here"),
-        ({"file": recording(31)}, {}, "file is longer than 30 s"),
-        ({"file": recording(channels=12)}, {}, "file has 12 channels at 16000 Hz; allowed are 1 to 8"),
+        ({"file": b"not audio"}, {}, "file: expected audio"),
+        ({"file": b""}, {}, "file: expected audio"),
+        ({"file": recording(31)}, {}, "file: expected at most 30 s"),
+        ({"file": recording(channels=12)}, {}, "got 12 channels at 16000 Hz"),
         (
             {"file": recording(rate=192_000)},
             {},
-            "1 channels at 192000 Hz; allowed are 1 to 8 channels at 8000 to 48000",
+            "expected 1 to 8 channels at 8000 to 48000 Hz, got 1 channels",
         ),
         ({"file": recording()}, {"response_format": "srt"}, "response_format: Input should be 'json', 'text' or"),
-        ({"file": recording()}, {"language": "fr"}, "language is 'fr'; the recogniser knows English"),
-        ({"file": recording()}, {"stream": "true"}, "stream is true; a transcript comes in one piece"),
+        ({"file": recording()}, {"language": "fr"}, "language: expected en"),
+        ({"file": recording()}, {"stream": "true"}, "stream: expected false"),
         ({"file": recording()}, {"temperature": "hot"}, "temperature: Input should be a valid number"),
     ],
 )
-def test_a_wrong_transcription_is_told_what_is_wrong(http, files, data, message):
+def test_an_invalid_transcription_request_is_explained(http, files, data, message):
     assert message in message_of(http.post(TRANSCRIPTIONS, files=files, data=data), 400)
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "input: Field required"),
-        ({"input": 3}, "input: Input should be a valid string"),
-        ({"input": 5000 * "a"}, "input: String should have at most 4096 characters"),
-        ({"input": "Hello", "response_format": "aac"}, "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
-        ({"input": "Hello", "speed": 2}, "speed is 2; the voice speaks at 1 alone"),
-        ([], "the request's body"),
+        ("{}", "input: Field required"),
+        ('{"input": 3}', "input: Input should be a valid string"),
+        (f'{{"input": "{5000 * "a"}"}}', "input: String should have at most 4096 characters"),
+        ('{"input": "Hi", "response_format": "aac"}', "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
+        ('{"input": "Hi", "speed": 2}', "speed: expected 1, the only one that is supported, got 2"),
+        ("[]", "the request's body"),
+        ("{", "JSON decode error"),
     ],
 )
-def test_a_wrong_text_to_speak_is_told_what_is_wrong(http, body, message):
-    assert message in message_of(http.post(SPEECH, json=body), 400)
+def test_an_invalid_speech_request_is_explained(http, body, message):
+    response = http.post(SPEECH, content=body, headers={"content-type": "application/json"})
+    assert message in message_of(response, 400)
 
 
-def test_json_that_is_none_is_a_mistake_of_the_caller(http):
-    message_of(http.post(SPEECH, content=b"{", headers={"content-type": "application/json"}), 400)
-
-
-def test_a_context_that_is_no_text_is_a_mistake_of_the_caller(http):
+def test_a_context_that_is_not_utf_8_is_refused(http):
     files = {"audio": recording(), "context": ("text.txt", b"\xff\xfe")}
-    assert "context is not UTF-8 text" in message_of(http.post(ASK, files=files), 400)
+    assert "context: expected UTF-8, got invalid start byte at byte 0" in message_of(http.post(ASK, files=files), 400)
 
 
-def test_hours_in_a_small_file_are_not_unpacked(http):
+def test_hours_in_a_small_file_are_not_decoded(http):
     hours = recording(3600, rate=8_000, form="FLAC")
     assert len(hours) < 1_000_000
-    assert "longer than 30 s" in message_of(http.post(TRANSCRIPTIONS, files={"file": hours}), 400)
+    assert "expected at most 30 s" in message_of(http.post(TRANSCRIPTIONS, files={"file": hours}), 400)
 
 
 @pytest.mark.parametrize(
@@ -200,54 +181,42 @@ def test_hours_in_a_small_file_are_not_unpacked(http):
         (ConvaiError("broken"), 502),
     ],
 )
-def test_what_the_server_says_keeps_its_meaning(error, status):
+def test_each_kind_of_server_error_has_a_status(error, status):
     with web(FakeClient(error)) as http:
         response = http.post(TRANSCRIPTIONS, files={"file": recording()})
     assert message_of(response, status) == str(error)
     assert ("retry-after" in response.headers) == (status == 503)
 
 
-def test_a_failure_of_our_own_is_not_laid_open():
+def test_the_details_of_a_bug_are_not_shown():
     with web(FakeClient(RuntimeError("secret"))) as http:
         assert "secret" not in message_of(http.post(TRANSCRIPTIONS, files={"file": recording()}), 500)
-
-
-def test_with_a_key_only_who_shows_it_is_let_in():
-    with web(api_key="open sesame") as http:
-
-        def status(authorization):
-            headers = {} if authorization is None else {"Authorization": authorization}
-            return http.post(SPEECH, json={"input": "Hello"}, headers=headers).status_code
-
-        assert status("Bearer open sesame") == 200
-        assert {status(wrong) for wrong in (None, "", "Bearer", "Bearer no", "Basic b3Blbg==", b"Bearer \xe9")} == {401}
-        assert http.get("/").status_code == 200
 
 
 def test_a_body_beyond_the_limit_is_refused():
     with web(max_upload_bytes=10_000) as http:
         response = http.post(TRANSCRIPTIONS, files={"file": recording(1)})
-        assert "larger than 10,000 bytes" in message_of(response, 413)
+        assert "limit of 10,000 bytes" in message_of(response, 413)
 
         def endless():
             for _ in range(100):
                 yield bytes(1000)
 
         response = http.post(SPEECH, content=endless(), headers={"content-type": "application/json"})
-        assert "larger than 10,000 bytes" in message_of(response, 413)
+        assert "limit of 10,000 bytes" in message_of(response, 413)
 
 
-def test_what_does_not_exist_is_told_so(http):
-    assert "there is nothing at /v2/none" in message_of(http.get("/v2/none"), 404)
-    assert "GET is not what /v1/ask takes" in message_of(http.get(ASK), 405)
+def test_an_unknown_path_or_method_is_explained(http):
+    assert "There is nothing at /v2/none" in message_of(http.get("/v2/none"), 404)
+    assert "Method GET is not allowed for /v1/ask" in message_of(http.get(ASK), 405)
 
 
-def test_a_page_of_another_name_is_refused(http):
-    """Or any site could give itself this machine's address and ask."""
+def test_another_host_name_is_refused(http):
+    """Any site can point its own name at this machine's address."""
     assert http.get("/", headers={"Host": "evil.example"}).status_code == 400
 
 
-def test_the_api_is_described_without_help_from_elsewhere(http):
+def test_the_description_of_the_api_loads_nothing_from_other_hosts(http):
     assert {TRANSCRIPTIONS, SPEECH, ASK} <= set(http.get("/openapi.json").json()["paths"])
     assert "https://" not in http.get("/docs").text
 
@@ -259,6 +228,6 @@ def test_the_page_gets_its_examples_and_limits(http):
 
 
 @pytest.mark.parametrize("settings", [{"api_key": ""}, {"api_key": " a"}, {"api_key": "ä"}, {"max_concurrent": 0}])
-def test_settings_that_cannot_be_meant_are_refused(settings):
-    with pytest.raises(ValueError, match="must be"):
+def test_invalid_settings_are_refused(settings):
+    with pytest.raises(InvalidArgument, match="expected"):
         Settings(**settings)

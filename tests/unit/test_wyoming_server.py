@@ -12,8 +12,9 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize
 
-from convai.client import InvalidInput, Overloaded
-from convai.talk.gate import Places
+from convai.client import InvalidInput, Overloaded, ServerUnreachable
+from convai.description.recognisers import RECOGNISERS
+from convai.talk.access import ConcurrencyLimit
 from convai.talk.wyoming_server import start_wyoming
 
 FORMAT = {"rate": 16_000, "width": 2, "channels": 1}
@@ -32,7 +33,7 @@ async def fake():
 @pytest.fixture
 async def client(fake):
     port = free_port()
-    server = await start_wyoming("127.0.0.1", port, fake, Places(2))
+    server = await start_wyoming("127.0.0.1", port, fake, ConcurrencyLimit(2))
     async with AsyncTcpClient("127.0.0.1", port) as client:
         yield client
     await server.stop()
@@ -48,27 +49,39 @@ async def send_recording(client, seconds=1.0, **audio_format):
     await client.write_event(AudioStop().event())
 
 
-async def test_it_says_that_it_hears_and_speaks_english(client):
+async def receive_info(client):
     await client.write_event(Describe().event())
-    info = Info.from_event(await client.read_event())
+    return Info.from_event(await client.read_event())
+
+
+async def test_it_transcribes_and_speaks_english(client):
+    info = await receive_info(client)
     assert info.asr[0].models[0].languages == info.tts[0].voices[0].languages == ["en"]
     assert info.asr[0].installed and info.tts[0].installed
 
 
-@pytest.mark.parametrize("audio_format", [{}, {"rate": 48_000}, {"channels": 2}])
-async def test_a_recording_becomes_words(client, audio_format):
-    await send_recording(client, 1.5, **audio_format)
-    assert Transcript.from_event(await client.read_event()).text == "1.50 s"
+@pytest.mark.parametrize("recogniser", RECOGNISERS.values(), ids=RECOGNISERS)
+async def test_it_names_the_recogniser_of_the_server(client, fake, recogniser):
+    fake.steps = [step.name for step in recogniser.steps]
+    assert (await receive_info(client)).asr[0].description.lower() == recogniser.name
 
 
-async def test_a_second_recording_starts_anew(client):
-    for _ in range(2):
-        await send_recording(client)
-        assert Transcript.from_event(await client.read_event()).text == "1.00 s"
+async def test_a_server_that_does_not_answer_has_a_description(client, fake):
+    async def refuse():
+        raise ServerUnreachable("gone")
+
+    fake.read_counters = refuse
+    assert (await receive_info(client)).asr[0].description == "unknown"
+
+
+async def test_recordings_are_transcribed_one_after_the_other(client):
+    for audio_format in ({}, {"rate": 48_000}, {"channels": 2}):
+        await send_recording(client, 1.5, **audio_format)
+        assert Transcript.from_event(await client.read_event()).text == "1.50 s"
 
 
 @pytest.mark.parametrize("is_too_long", [False, True])
-async def test_a_text_becomes_sound(client, fake, is_too_long):
+async def test_a_text_is_spoken(client, fake, is_too_long):
     """One that is too long to be spoken whole comes in chunks."""
     fake.whole_error = InvalidInput("too long") if is_too_long else None
     await client.write_event(Synthesize(text="Hello").event())
@@ -81,7 +94,7 @@ async def test_a_text_becomes_sound(client, fake, is_too_long):
     assert [kind for kind, _ in fake.asked] == (["speak", "speak_stream"] if is_too_long else ["speak"])
 
 
-async def test_speech_that_breaks_off_is_told_after_what_was_spoken(client, fake):
+async def test_speech_that_breaks_off_ends_with_an_error(client, fake):
     fake.whole_error, fake.stream_error, fake.streamed = InvalidInput("too long"), Overloaded("busy"), CHUNKS[:1]
     await client.write_event(Synthesize(text="Hello").event())
     kinds = [(await client.read_event()).type for _ in range(4)]
@@ -93,45 +106,42 @@ async def test_a_ping_is_answered(client):
     assert Pong.from_event(await client.read_event()).text == "there?"
 
 
-async def error_of(client):
+async def receive_error(client):
     return Error.from_event(await client.read_event())
 
 
 async def test_too_long_a_recording_is_refused_and_forgotten(client):
     await send_recording(client, 30.1)
-    assert "longer than 30 s" in (await error_of(client)).text
+    assert "expected at most 30 s" in (await receive_error(client)).text
     await send_recording(client)
     assert Transcript.from_event(await client.read_event()).text == "1.00 s"
 
 
-async def test_a_recording_of_nothing_is_told(client):
-    await client.write_event(AudioStop().event())
-    assert "no audio was sent" in (await error_of(client)).text
+@pytest.mark.parametrize(
+    ("seconds", "audio_format", "message"),
+    [
+        (0, {}, "expected audio before audio-stop, got none"),
+        (0.1, {"width": 3}, "24 bit"),
+        (0.1, {"rate": 1_000_000}, "at 1000000 Hz"),  # seconds of it could be gigabytes
+    ],
+)
+async def test_an_invalid_recording_is_refused(client, seconds, audio_format, message):
+    await send_recording(client, seconds, **audio_format)
+    assert message in (await receive_error(client)).text
 
 
-async def test_24_bit_samples_are_refused(client):
-    await send_recording(client, 0.1, width=3)
-    assert "24 bit" in (await error_of(client)).text
-
-
-async def test_a_rate_that_no_microphone_has_is_refused(client):
-    """Or seconds of it could be gigabytes."""
-    await send_recording(client, 0.1, rate=1_000_000)
-    assert "at 1000000 Hz; allowed are" in (await error_of(client)).text
-
-
-async def test_a_busy_server_is_told_and_the_connection_goes_on(client, fake):
+async def test_a_busy_server_is_reported_and_the_connection_goes_on(client, fake):
     fake.error = Overloaded("busy")
     await send_recording(client)
-    assert await error_of(client) == Error("busy", "Overloaded")
+    assert await receive_error(client) == Error("busy", "Overloaded")
     fake.error = None
     await send_recording(client)
     assert Transcript.from_event(await client.read_event()).text == "1.00 s"
 
 
-async def test_an_event_without_its_fields_is_told(client):
+async def test_an_event_without_its_fields_is_reported(client):
     await client.write_event(Event("synthesize", {}))
-    assert "synthesize" in (await error_of(client)).text
+    assert "synthesize" in (await receive_error(client)).text
 
 
 async def test_an_event_that_claims_gigabytes_ends_the_connection(client):

@@ -1,98 +1,113 @@
 // The latest answer: words, score, sound, pictures and times.
-import { Chunks } from "./chunks.js";
+import { ChunkPlayer } from "./chunks.js";
+import { byId, element } from "./dom.js";
 import { drawMel, drawWave } from "./pictures.js";
+import { concatenate } from "./sound.js";
+import { WORDS } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
+const REDRAW_MILLISECONDS = 100; // after the last change of the window's size
 
 export class AnswerPanel {
-  #shown = null;
-  #sounding = null; // what is shown, until it is hushed
-  #chunks = new Chunks();
-  #player = $("player");
+  #shown = null; // an exchange
+  #playing = null; // the same until it is stopped
+  #chunks = new ChunkPlayer();
+  #player = byId("player");
+  #redrawing = null;
 
   constructor() {
     this.#chunks.onChange = () => this.#showPlayer();
-    $("stop").addEventListener("click", () => this.hush());
-    $("details").addEventListener("toggle", () => this.#draw());
-    addEventListener("resize", () => this.#draw());
+    byId("stop").addEventListener("click", () => this.stop());
+    byId("details").addEventListener("toggle", () => this.#draw());
+    addEventListener("resize", () => this.#drawSoon());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
   }
 
-  /** `exchange` is a question and its answer, as main.js puts them together; its sound is still to come. */
+  /** `exchange` is a question and its answer, as main.js makes them; its sound is still to come. */
   show(exchange, isQuiet) {
-    this.hush();
+    this.stop();
     this.#player.removeAttribute("src");
     this.#shown = exchange;
-    this.#sounding = isQuiet ? null : exchange;
-    $("answer-panel").hidden = false;
-    $("question").textContent = exchange.question ? `“${exchange.question}”` : "No words were heard.";
-    $("answer").textContent = exchange.answer || "The text has no answer to this.";
-    $("answer").classList.toggle("none", !exchange.answer);
-    $("score").textContent = exchange.answer ? `score ${exchange.score.toFixed(2)}` : "";
-    $("steps").hidden = true;
+    this.#playing = isQuiet ? null : exchange;
+    byId("answer-panel").hidden = false;
+    byId("question").textContent = exchange.question ? WORDS.quoted(exchange.question) : WORDS.noWords;
+    byId("answer").textContent = exchange.answer || WORDS.noAnswerInText;
+    byId("answer").classList.toggle("none", !exchange.answer);
+    byId("score").textContent = exchange.answer ? WORDS.score(exchange.score) : "";
+    byId("steps").hidden = true;
   }
 
-  /** A chunk of an answer that has several. */
-  hear(exchange, samples) {
+  /** Play a chunk of an answer that has several. */
+  playChunk(exchange, samples) {
     exchange.hasChunks = true;
-    if (exchange === this.#sounding) this.#chunks.play(samples, exchange.answerRate);
+    if (exchange === this.#playing) this.#chunks.play(samples, exchange.answerRate);
     if (exchange === this.#shown) this.#draw();
   }
 
-  /** No more of it comes: it can be played from its beginning. */
+  /** All of its sound is there, so it can be played from its beginning. */
   complete(exchange) {
     if (exchange !== this.#shown) return;
     this.#draw();
     this.#player.src = exchange.answerAddress;
-    if (exchange.hasChunks) this.#chunks.stopIfStuck();
-    // A browser that plays nothing by itself leaves that to the controls.
-    else if (exchange === this.#sounding) this.#player.play().catch(() => {});
+    if (exchange.hasChunks) this.#chunks.stopIfBlocked();
+    else if (exchange === this.#playing) this.#play();
   }
 
   replay(address) {
-    this.hush();
+    this.stop();
     this.#player.src = address;
-    this.#player.play().catch(() => {});
+    this.#play();
   }
 
-  hush() {
-    this.#sounding = null;
+  stop() {
+    this.#playing = null;
     this.#chunks.stop();
     this.#player.pause();
   }
 
+  showSteps(steps) {
+    const isMean = steps.some(({ requests }) => requests > 1);
+    const sumSeconds = (step) => step.queue_seconds + step.input_seconds + step.infer_seconds + step.output_seconds;
+    const longest = Math.max(...steps.map(sumSeconds));
+    const rows = steps.map((step) => makeRow(step.step.replaceAll("_", " "), sumSeconds(step), longest));
+    byId("steps").caption.textContent = isMean ? WORDS.meanStepTimes : WORDS.stepTimes;
+    byId("steps").tBodies[0].replaceChildren(...rows);
+    byId("steps").hidden = !steps.length;
+  }
+
+  /** If the browser forbids playing by itself, the user starts it with the controls. */
+  #play() {
+    this.#player.play().catch(() => {});
+  }
+
   /** Chunks have no controls but the button that stops them. */
   #showPlayer() {
-    $("stop").hidden = !this.#chunks.isPlaying;
+    byId("stop").hidden = !this.#chunks.isPlaying;
     this.#player.hidden = this.#chunks.isPlaying;
   }
 
-  showSteps(steps) {
-    const several = steps.some(({ requests }) => requests > 1);
-    $("steps").caption.textContent = `Time of each step in the server${several ? ", on average" : ""}`;
-    const total = (step) => step.queue_seconds + step.input_seconds + step.infer_seconds + step.output_seconds;
-    const longest = Math.max(...steps.map(total));
-    $("steps").tBodies[0].replaceChildren(...steps.map((step) => row(step.step, total(step), longest)));
-    $("steps").hidden = !steps.length;
+  #drawSoon() {
+    clearTimeout(this.#redrawing);
+    this.#redrawing = setTimeout(() => this.#draw(), REDRAW_MILLISECONDS);
   }
 
   #draw() {
-    if (!this.#shown || !$("details").open) return;
-    const { questionSamples, questionRate, answerSamples, answerRate, mel } = this.#shown;
-    drawWave($("question-wave"), questionSamples, questionRate, "the question");
-    drawMel($("mel"), mel);
-    drawWave($("answer-wave"), answerSamples, answerRate, "the answer");
+    if (!this.#shown || !byId("details").open) return;
+    const { questionSamples, questionRate, answerChunks, answerRate, melChunks } = this.#shown;
+    const answerSamples = concatenate(answerChunks);
+    drawWave(byId("question-wave"), questionSamples, WORDS.questionWave(questionSamples.length / questionRate));
+    drawMel(byId("mel"), concatenate(melChunks), WORDS.mel);
+    drawWave(byId("answer-wave"), answerSamples, WORDS.answerWave(answerSamples.length / answerRate));
   }
 }
 
-function row(name, seconds, longest) {
-  const line = document.createElement("tr");
-  const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name.replaceAll("_", " ") });
-  const bar = Object.assign(document.createElement("div"), { className: "bar" });
+function makeRow(name, seconds, longest) {
+  const bar = element("div", { className: "bar" });
   bar.style.width = `${(100 * seconds) / longest}%`;
-  const [drawn, written] = [document.createElement("td"), document.createElement("td")];
-  drawn.append(bar);
-  written.textContent = (1000 * seconds).toFixed(1);
-  line.append(head, drawn, written);
-  return line;
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row", textContent: name }),
+    element("td", {}, bar),
+    element("td", { textContent: (1000 * seconds).toFixed(1) }),
+  );
 }

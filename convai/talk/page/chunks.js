@@ -1,8 +1,8 @@
-// Plays an answer while it is still being made: chunk after chunk by the clock of Web Audio, without a gap.
-const LEAD_SECONDS = 0.02; // what begins at once would begin late, and the next chunk over its end
+// Plays an answer while the rest is synthesised: chunk after chunk by the clock of Web Audio, without a gap.
+const LEAD_SECONDS = 0.02; // a chunk due at once would start late, and overlap the next
 const START_MILLISECONDS = 1000;
 
-export class Chunks {
+export class ChunkPlayer {
   onChange = () => {};
   #context = null;
   #sources = new Set(); // from now to the last chunk
@@ -12,12 +12,13 @@ export class Chunks {
     return this.#sources.size > 0;
   }
 
-  /** 16-bit samples, after what still plays. */
+  /** Play 16-bit samples after those that still play. */
   play(samples, rate) {
     this.#context ??= new AudioContext({ sampleRate: rate });
     this.#context.resume();
     const buffer = this.#context.createBuffer(1, samples.length, rate);
-    buffer.copyToChannel(Float32Array.from(samples, (value) => value / 32767), 0);
+    const floats = Float32Array.from(samples, (value) => value / 32767);
+    buffer.copyToChannel(floats, 0);
     const source = new AudioBufferSourceNode(this.#context, { buffer });
     const start = Math.max(this.#end, this.#context.currentTime + LEAD_SECONDS);
     source.connect(this.#context.destination);
@@ -36,9 +37,11 @@ export class Chunks {
     this.#end = 0;
   }
 
-  /** A browser that plays nothing by itself leaves that to whatever is there instead. */
-  stopIfStuck() {
-    setTimeout(() => this.#context?.state !== "running" && this.stop(), START_MILLISECONDS);
+  /** A browser that forbids playing by itself keeps the context suspended: leave it to the player's controls. */
+  stopIfBlocked() {
+    setTimeout(() => {
+      if (this.#context?.state !== "running") this.stop();
+    }, START_MILLISECONDS);
   }
 
   #forget(source) {

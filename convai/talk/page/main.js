@@ -1,70 +1,106 @@
-// The page: what the controls do, and what becomes of the events of a listening.
+// The page: connects the controls, and shows the events of a listening.
 import { AnswerPanel } from "./answer.js";
+import { byId } from "./dom.js";
 import { addToHistory } from "./history.js";
 import { Listening } from "./listening.js";
 import { Microphone } from "./microphone.js";
-import { joined, samplesOf, wavAddress } from "./sound.js";
+import { concatenate, decodeFile, makeWav } from "./sound.js";
 import { TextPanel } from "./text.js";
-import { WORDS } from "./words.js";
+import { describeError, describeFailure, WORDS } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const RESTART_MILLISECONDS = 500; // after the last change of the text
 const UPLOAD_SAMPLES = 8000; // per message
 
 const text = new TextPanel();
 const answers = new AnswerPanel();
 const microphone = new Microphone();
-const listenings = new Set(); // that are not over
-let current = null; // the one that hears the microphone
-let isSpeaking = false;
-let isHeld = false;
+const handsFree = byId("hands-free");
+const listenings = new Set(); // those that are not over
+let current = null; // the listening that the microphone feeds
+let attempts = 0; // at opening one
+let restarting = null; // a timer
+let isSpeaking = false; // the user, into the current listening
+let isHeld = false; // the button or the space bar
+let maxQuestionSeconds = null;
 
 start();
 
 async function start() {
-  text.onTrouble = (message) => say(message, true);
+  text.onError = showAlarm;
   connectControls();
   try {
     const settings = await (await fetch("/page.json")).json();
-    $("key-row").hidden = !settings.needs_key;
+    maxQuestionSeconds = settings.max_question_seconds;
+    byId("key-row").hidden = !settings.needs_key;
     text.start(settings);
   } catch {
-    say(WORDS.noPage, true);
+    showAlarm(WORDS.noPage);
   }
 }
 
+// Controls
+
 function connectControls() {
-  $("talk").addEventListener("pointerdown", hold);
+  byId("talk").addEventListener("pointerdown", hold);
+  byId("talk").addEventListener("click", onTalkClick);
   addEventListener("pointerup", release);
   addEventListener("pointercancel", release);
-  // A click without a pointer comes from a keyboard or a screen reader: the first begins, the second ends.
-  $("talk").addEventListener("click", ({ detail }) => detail === 0 && (isHeld ? release() : hold()));
   addEventListener("keydown", onKeyDown);
-  addEventListener("keyup", (event) => event.code === "Space" && isHeld && (event.preventDefault(), release()));
+  addEventListener("keyup", onKeyUp);
   addEventListener("blur", release);
-  document.addEventListener("visibilitychange", () => document.hidden && current === null && microphone.close());
-  $("hands-free").addEventListener("change", ({ target }) => (target.checked ? beginHandsFree() : endHandsFree()));
-  $("pause").addEventListener("input", ({ target }) => {
-    $("pause-shown").textContent = `${Number(target.value).toFixed(1)} s`;
-    restartSoon();
-  });
+  document.addEventListener("visibilitychange", onVisibilityChange);
+  handsFree.addEventListener("change", onHandsFreeChange);
+  byId("pause").addEventListener("input", onPauseInput);
+  byId("open-recording").addEventListener("click", () => byId("recording-file").click());
+  byId("recording-file").addEventListener("change", onRecordingChosen);
   text.onChange = restartSoon;
-  $("open-recording").addEventListener("click", () => $("recording-file").click());
-  $("recording-file").addEventListener("change", ({ target }) => upload(target));
 }
 
-/** The space bar talks unless it means something else where the focus is. */
+/** A click without a pointer comes from a keyboard or a screen reader: the first begins, the second ends. */
+function onTalkClick({ detail }) {
+  if (detail !== 0) return;
+  if (isHeld) release();
+  else hold();
+}
+
+/** The space bar talks unless the focused element uses it. */
 function onKeyDown(event) {
-  const isTaken = event.target.closest("textarea, input, select, summary, a, audio, button:not(#talk)");
-  if (event.code !== "Space" || isTaken || $("hands-free").checked) return;
+  const usesSpace = event.target.closest("textarea, input, select, summary, a, audio, button:not(#talk)");
+  if (event.code !== "Space" || usesSpace || handsFree.checked) return;
   event.preventDefault(); // no scrolling, no click of the button
   if (!event.repeat) hold();
+}
+
+function onKeyUp(event) {
+  if (event.code !== "Space" || !isHeld) return;
+  event.preventDefault();
+  release();
+}
+
+function onVisibilityChange() {
+  if (document.hidden && !current) microphone.close();
+}
+
+function onHandsFreeChange() {
+  if (handsFree.checked) beginHandsFree();
+  else endHandsFree();
+}
+
+function onPauseInput({ target }) {
+  byId("pause-shown").textContent = WORDS.seconds(Number(target.value));
+  restartSoon();
+}
+
+function onRecordingChosen({ target }) {
+  const [file] = target.files;
+  target.value = ""; // so that the same file can be chosen again
+  if (file) upload(file);
 }
 
 // Push-to-talk
 
 async function hold() {
-  if (isHeld || $("hands-free").checked) return;
+  if (isHeld || handsFree.checked) return;
   isHeld = true;
   interrupt();
   await beginListening(null);
@@ -79,196 +115,224 @@ function release() {
 // Hands-free
 
 async function beginHandsFree() {
-  $("pause-row").hidden = false;
-  $("talk").disabled = true;
-  $("talk-hint").textContent = "a pause ends your question";
-  await beginListening(Number($("pause").value));
+  byId("pause-row").hidden = false;
+  byId("talk").disabled = true;
+  byId("talk-hint").textContent = WORDS.pauseHint;
+  await beginListening(Number(byId("pause").value));
 }
 
 function endHandsFree() {
-  $("hands-free").checked = false;
-  $("pause-row").hidden = true;
-  $("talk").disabled = false;
-  $("talk-hint").textContent = "or hold the space bar";
+  handsFree.checked = false;
+  byId("pause-row").hidden = true;
+  byId("talk").disabled = false;
+  byId("talk-hint").textContent = WORDS.spaceHint;
   endListening();
 }
 
-let restarting = null;
-
-/** A listening keeps its text and pause; after a change of them another takes over. */
+/** A listening keeps its text and pause; after a change of either, a new one replaces it. */
 function restartSoon() {
   clearTimeout(restarting);
   restarting = setTimeout(async () => {
-    if (!$("hands-free").checked) return;
+    if (!handsFree.checked) return;
     endListening();
-    await beginListening(Number($("pause").value));
+    await beginListening(Number(byId("pause").value));
   }, RESTART_MILLISECONDS);
 }
 
 // Listening
 
-let attempts = 0;
-
+/** `pauseSeconds` ends a question; null means that letting go does. */
 async function beginListening(pauseSeconds) {
   const attempt = ++attempts;
   try {
     text.check();
-    say("");
+    showStatus("");
     const rate = await microphone.open();
     if (attempt !== attempts) return; // another began while the microphone opened
-    if (pauseSeconds === null ? !isHeld : !$("hands-free").checked) {
-      say(WORDS.ready); // let go while the microphone opened, perhaps to allow it
-      return microphone.rest();
+    const isWanted = pauseSeconds === null ? isHeld : handsFree.checked;
+    if (!isWanted) {
+      showStatus(WORDS.microphoneReady); // the user let go, perhaps to allow the microphone
+      microphone.pause();
+      return;
     }
-    current = newListening(rate, pauseSeconds);
+    current = openListening(rate, pauseSeconds);
   } catch (error) {
     isHeld = false;
-    say(error.message, true);
-    if ($("hands-free").checked) endHandsFree();
+    showAlarm(describeError(error));
+    if (handsFree.checked) endHandsFree();
     return;
   }
-  showState();
+  showTalkButton();
   microphone.onSamples = (samples) => {
     showLevel(samples);
-    current.hear(samples);
+    current.send(samples);
   };
 }
 
 function endListening() {
-  microphone.rest();
+  microphone.pause();
   current?.end();
   current = null;
   isSpeaking = false;
-  showState();
+  showTalkButton();
 }
 
-/** A listening whose events know which text they are about. */
-function newListening(rate, pauseSeconds) {
-  const about = { text: text.value, question: null, exchange: null };
-  const start = { sample_rate: rate, context: about.text, pause_seconds: pauseSeconds, key: $("key").value || null };
-  const listening = new Listening(start, (event) => take(event, about, listening));
+/** Open a listening; its `turn` holds the text, and the question and answer that its events are about. */
+function openListening(rate, pauseSeconds) {
+  const turn = { text: text.value, question: null, exchange: null };
+  const start = { sample_rate: rate, context: turn.text, pause_seconds: pauseSeconds, key: byId("key").value || null };
+  const listening = new Listening(start, (event) => handleEvent(event, turn, listening));
   listenings.add(listening);
   return listening;
 }
 
-/** Somebody asks anew, and wants to hear no more of an answer. */
+/** Before a new question: stop playing, and cancel the rest of an answer. */
 function interrupt() {
-  answers.hush();
-  for (const listening of listenings) if (listening !== current && listening.isAnswering) listening.leave();
+  answers.stop();
+  for (const listening of listenings) {
+    if (listening !== current && listening.isAnswering) listening.cancel();
+  }
 }
 
-function take(event, about, listening) {
+async function upload(file) {
+  interrupt();
+  try {
+    text.check();
+    showStatus(WORDS.listeningToRecording);
+    const { samples, rate } = await decodeFile(file);
+    const listening = openListening(rate, null);
+    for (let from = 0; from < samples.length; from += UPLOAD_SAMPLES) {
+      listening.send(samples.slice(from, from + UPLOAD_SAMPLES));
+    }
+    listening.end();
+  } catch (error) {
+    showAlarm(describeError(error));
+  }
+}
+
+// Events
+
+function handleEvent(event, turn, listening) {
   const isCurrent = listening === current;
   switch (event.type) {
     case "speech_started":
       isSpeaking = isCurrent;
-      answers.hush();
-      endAnswer(about);
-      $("caption").textContent = "";
-      return say("");
+      answers.stop();
+      completeAnswer(turn);
+      byId("caption").textContent = "";
+      showStatus("");
+      break;
     case "caption":
-      $("caption").textContent = event.text;
-      return;
+      byId("caption").textContent = event.text;
+      break;
     case "speech_ended":
       isSpeaking = false;
-      about.question = event;
-      return say("Looking for the answer …");
+      turn.question = event;
+      showStatus(WORDS.searching);
+      break;
     case "nothing_asked":
-      return say(event.reason === "too long" ? WORDS.tooLong : WORDS.noSpeech, true);
+      showAlarm(event.reason === "too long" ? WORDS.tooLong(maxQuestionSeconds) : WORDS.noSpeech);
+      break;
     case "answered":
-      showAnswer(event, about);
-      return addChunk(event, about);
+      showAnswer(event, turn);
+      addChunk(event, turn);
+      break;
     case "chunk":
-      return addChunk(event, about);
+      addChunk(event, turn);
+      break;
     case "steps_timed":
-      return answers.showSteps(event.steps);
+      answers.showSteps(event.steps);
+      break;
     case "failed":
-      return say(endAnswer(about) ? `${WORDS.brokenOff} ${event.message}` : event.message, true);
+      showFailure(event, turn);
+      break;
     case "over":
       listenings.delete(listening);
-      endAnswer(about);
-      if (isCurrent) lostListening();
+      completeAnswer(turn);
+      if (isCurrent) stopTalking();
+      break;
   }
 }
 
-/** The web process ended what should go on. */
-function lostListening() {
+function showFailure(event, turn) {
+  console.warn(event.message);
+  const isBrokenOff = turn.exchange !== null;
+  completeAnswer(turn);
+  const failure = describeFailure(event);
+  showAlarm(isBrokenOff ? `${WORDS.brokenOff} ${failure}` : failure);
+}
+
+/** The web process has ended the listening that the microphone feeds. */
+function stopTalking() {
   isHeld = false;
-  if ($("hands-free").checked) endHandsFree();
+  if (handsFree.checked) endHandsFree();
   else endListening();
 }
 
-function showAnswer(event, about) {
-  about.exchange = {
+function showAnswer(event, turn) {
+  const { audio, sample_rate } = turn.question;
+  turn.exchange = {
     question: event.question,
     answer: event.answer,
     score: event.answer_score,
-    questionSamples: about.question.audio,
-    questionRate: about.question.sample_rate,
-    questionAddress: wavAddress(about.question.audio, about.question.sample_rate),
-    answerSamples: new Int16Array(),
+    questionSamples: audio,
+    questionRate: sample_rate,
+    questionAddress: URL.createObjectURL(makeWav(audio, sample_rate)),
+    answerChunks: [],
     answerRate: event.sample_rate,
-    mel: new Uint8Array(),
+    melChunks: [],
   };
-  $("caption").textContent = "";
-  say("");
-  text.mark(event.answer_span, about.text);
-  answers.show(about.exchange, isSpeaking || isHeld);
+  byId("caption").textContent = "";
+  showStatus("");
+  text.mark(event.answer_span, turn.text);
+  answers.show(turn.exchange, isSpeaking || isHeld);
 }
 
-function addChunk(event, about) {
-  const { exchange } = about;
-  exchange.answerSamples = joined(exchange.answerSamples, event.audio);
-  exchange.mel = joined(exchange.mel, event.mel);
+function addChunk(event, turn) {
+  const { exchange } = turn;
+  exchange.answerChunks.push(event.audio);
+  exchange.melChunks.push(event.mel);
   const isWhole = event.type === "answered" && event.is_last;
-  if (!isWhole) answers.hear(exchange, event.audio);
-  if (event.is_last) endAnswer(about);
+  if (!isWhole) answers.playChunk(exchange, event.audio);
+  if (event.is_last) completeAnswer(turn);
 }
 
-/** Whether there was one whose chunks were still coming. */
-function endAnswer(about) {
-  const { exchange } = about;
-  if (!exchange) return false;
-  about.exchange = null;
-  exchange.answerAddress = wavAddress(exchange.answerSamples, exchange.answerRate);
+/** No more chunks of the turn's answer come, if it has one. */
+function completeAnswer(turn) {
+  const { exchange } = turn;
+  if (!exchange) return;
+  turn.exchange = null;
+  const wav = makeWav(concatenate(exchange.answerChunks), exchange.answerRate);
+  exchange.answerAddress = URL.createObjectURL(wav);
   answers.complete(exchange);
   addToHistory(exchange, (address) => answers.replay(address));
-  return true;
-}
-
-async function upload(input) {
-  const [file] = input.files;
-  input.value = ""; // so that the same file can be chosen again
-  if (!file) return;
-  interrupt();
-  try {
-    text.check();
-    say("Listening to the recording …");
-    const { samples, rate } = await samplesOf(file);
-    const listening = newListening(rate, null);
-    for (let at = 0; at < samples.length; at += UPLOAD_SAMPLES) listening.hear(samples.slice(at, at + UPLOAD_SAMPLES));
-    listening.end();
-  } catch (error) {
-    say(error.message, true);
-  }
 }
 
 // What is shown
 
-function showState() {
-  $("talk").classList.toggle("on", current !== null);
-  $("talk").setAttribute("aria-pressed", current !== null);
-  const whenOn = $("hands-free").checked ? "Listening: just speak" : "Listening: release to ask";
-  $("talk-label").textContent = current ? whenOn : $("hands-free").checked ? "Opening the microphone …" : "Hold to talk";
-  if (!current) $("level").style.transform = "";
+function showTalkButton() {
+  byId("talk").classList.toggle("on", current !== null);
+  byId("talk").setAttribute("aria-pressed", current !== null);
+  byId("talk-label").textContent = talkLabel();
+  if (!current) byId("level").style.transform = "";
+}
+
+function talkLabel() {
+  if (current) return handsFree.checked ? WORDS.listeningHandsFree : WORDS.listening;
+  return handsFree.checked ? WORDS.opening : WORDS.holdToTalk;
 }
 
 function showLevel(samples) {
   const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 32767;
-  $("level").style.transform = `scaleX(${Math.sqrt(peak).toFixed(3)})`;
+  byId("level").style.transform = `scaleX(${Math.sqrt(peak).toFixed(3)})`;
 }
 
-function say(message, isAlarm = false) {
-  $("status").textContent = message;
-  $("status").classList.toggle("alarm", isAlarm);
+function showStatus(message) {
+  byId("status").textContent = message;
+  byId("alarm").textContent = "";
+}
+
+function showAlarm(message) {
+  byId("status").textContent = "";
+  byId("alarm").textContent = message;
 }

@@ -1,9 +1,10 @@
-// The microphone: opened when first needed, closed when it was not used for a while or the page is hidden.
-import { Trouble } from "./words.js";
+// The microphone: opened when first needed, closed when unused for a while or when the page is hidden.
+import { PageError } from "./words.js";
 
 const IDLE_MILLISECONDS = 30_000;
-// Echo cancellation keeps the answer out of the next question. The recogniser learnt from unprocessed speech.
-const WANTED = { echoCancellation: true, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+// Echo cancellation keeps the answer out of the next question. The recogniser was trained on unprocessed speech.
+const CONSTRAINTS = { echoCancellation: true, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
+const REFUSALS = { NotAllowedError: "microphoneBlocked", NotFoundError: "noMicrophone" };
 
 export class Microphone {
   onSamples = () => {};
@@ -13,7 +14,7 @@ export class Microphone {
   /** Resolves to the sample rate in Hertz once samples flow to `onSamples`. */
   async open() {
     clearTimeout(this.#idle);
-    this.#opened ??= this.#start();
+    this.#opened ??= start((samples) => this.onSamples(samples));
     try {
       const { context } = await this.#opened;
       await context.resume();
@@ -24,8 +25,8 @@ export class Microphone {
     }
   }
 
-  /** Not needed now. */
-  rest() {
+  /** No samples are needed now. */
+  pause() {
     this.onSamples = () => {};
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.close(), IDLE_MILLISECONDS);
@@ -36,26 +37,30 @@ export class Microphone {
     this.#opened = null;
     if (!opened) return;
     const { stream, context } = await opened;
-    stream.getTracks().forEach((track) => track.stop());
+    for (const track of stream.getTracks()) track.stop();
     await context.close();
-  }
-
-  async #start() {
-    const stream = await permitted();
-    const context = new AudioContext();
-    await context.audioWorklet.addModule("/page/recorder.js");
-    const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
-    recorder.port.onmessage = ({ data }) => this.onSamples(data);
-    context.createMediaStreamSource(stream).connect(recorder);
-    return { stream, context };
   }
 }
 
-async function permitted() {
-  if (!navigator.mediaDevices) throw new Trouble("insecure");
+async function start(onSamples) {
+  const stream = await requestStream();
+  const context = new AudioContext();
   try {
-    return await navigator.mediaDevices.getUserMedia({ audio: WANTED });
+    await context.audioWorklet.addModule("/page/recorder.js");
+  } catch {
+    throw new PageError("noPage"); // which serves this file
+  }
+  const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
+  recorder.port.onmessage = ({ data }) => onSamples(data);
+  context.createMediaStreamSource(stream).connect(recorder);
+  return { stream, context };
+}
+
+async function requestStream() {
+  if (!navigator.mediaDevices) throw new PageError("insecure");
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: CONSTRAINTS });
   } catch (error) {
-    throw new Trouble({ NotAllowedError: "refused", NotFoundError: "noMicrophone" }[error.name] ?? "brokenMicrophone");
+    throw new PageError(REFUSALS[error.name] ?? "brokenMicrophone");
   }
 }

@@ -1,4 +1,4 @@
-// Runs beside the page: gathers the microphone's samples into messages of 20 ms, as 16-bit integers.
+// An audio worklet: gathers the microphone's samples into messages of 20 ms, as 16-bit integers.
 const MESSAGE_SECONDS = 0.02;
 
 class Recorder extends AudioWorkletProcessor {

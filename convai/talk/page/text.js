@@ -1,55 +1,65 @@
-// The text to ask about: typed, chosen, opened or dropped; counted, and marked where the answer stands.
-import { Trouble, WORDS } from "./words.js";
+// The text to ask about: typed, chosen, opened or dropped; measured, and marked where the answer stands.
+import { byId } from "./dom.js";
+import { PageError, WORDS } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const encoder = new TextEncoder();
+
+/** The text before, in and after a span, which counts characters as Python does, not UTF-16 units. */
+export function splitAtSpan(text, [start, end]) {
+  const characters = [...text];
+  const join = (from, to) => characters.slice(from, to).join("");
+  return [join(0, start), join(start, end), join(end)];
+}
 
 export class TextPanel {
   onChange = () => {};
-  onTrouble = () => {};
-  #area = $("text");
-  #backdrop = $("backdrop");
-  #maxBytes = Infinity;
+  onError = () => {};
+  #area = byId("text");
+  #backdrop = byId("backdrop");
+  #maxBytes = Number.POSITIVE_INFINITY;
 
   constructor() {
-    this.#area.addEventListener("input", () => this.#changed());
-    this.#area.addEventListener("scroll", () => (this.#backdrop.scrollTop = this.#area.scrollTop));
-    $("open-text").addEventListener("click", () => $("text-file").click());
-    $("text-file").addEventListener("change", ({ target }) => this.#open(target.files[0]));
-    this.#takeDrops($("text-panel"));
+    this.#area.addEventListener("input", () => this.#update());
+    this.#area.addEventListener("scroll", () => this.#scrollBackdrop());
+    byId("open-text").addEventListener("click", () => byId("text-file").click());
+    byId("text-file").addEventListener("change", ({ target }) => this.#open(target.files[0]));
+    this.#acceptDrops(byId("text-panel"));
   }
 
   /** `settings` are those of /page.json. */
   start({ examples, max_context_bytes }) {
+    const select = byId("examples");
     this.#maxBytes = max_context_bytes;
-    for (const { question, context } of examples) $("examples").add(new Option(question, context));
-    $("examples").addEventListener("change", ({ target }) => this.#choose(target));
-    if (!this.#area.value && examples.length) {
-      $("examples").selectedIndex = 1;
-      this.#choose($("examples"));
-    } else this.#changed();
+    for (const { question, context } of examples) select.add(new Option(question, context));
+    select.addEventListener("change", () => this.#choose(select));
+    if (!this.value && examples.length) {
+      select.selectedIndex = 1;
+      this.#choose(select);
+    } else {
+      this.#update();
+    }
   }
 
   get value() {
     return this.#area.value;
   }
 
-  /** Throws what is wrong with the text, if anything. */
+  /** Throw a `PageError` if the text cannot be asked about. */
   check() {
-    if (!this.value.trim()) throw new Trouble("noText");
-    if (this.#bytes > this.#maxBytes) throw new Trouble("tooMuchText");
+    if (!this.value.trim()) throw new PageError("noText");
+    if (this.#bytes > this.#maxBytes) throw new PageError("tooMuchText");
   }
 
-  /** Mark the answer; its span counts characters as Python does, not UTF-16 units. */
-  mark([start, end], text) {
+  /** Mark the answer's span, unless the text has changed from `text` since. */
+  mark(span, text) {
     this.unmark();
-    if (start < 0 || text !== this.value) return;
-    const letters = [...this.value];
+    if (span[0] < 0 || text !== this.value) return;
+    const [before, answer, after] = splitAtSpan(text, span);
     const mark = document.createElement("mark");
-    mark.textContent = letters.slice(start, end).join("");
-    this.#backdrop.replaceChildren(letters.slice(0, start).join(""), mark, letters.slice(end).join("") + "\n");
+    mark.textContent = answer;
+    this.#backdrop.replaceChildren(before, mark, `${after}\n`);
     this.#area.scrollTop = mark.offsetTop - this.#area.clientHeight / 2;
-    this.#backdrop.scrollTop = this.#area.scrollTop;
+    this.#scrollBackdrop();
   }
 
   unmark() {
@@ -60,37 +70,42 @@ export class TextPanel {
     return encoder.encode(this.value).length;
   }
 
-  #changed() {
+  #scrollBackdrop() {
+    this.#backdrop.scrollTop = this.#area.scrollTop;
+  }
+
+  #update() {
     this.unmark();
-    $("counter").textContent = `${this.#bytes.toLocaleString("en")} of ${this.#maxBytes.toLocaleString("en")} bytes`;
-    $("counter").classList.toggle("too-much", this.#bytes > this.#maxBytes);
-    this.#area.setAttribute("aria-invalid", this.#bytes > this.#maxBytes);
+    const bytes = this.#bytes;
+    const isTooMuch = bytes > this.#maxBytes;
+    byId("counter").textContent = WORDS.counter(bytes, this.#maxBytes);
+    byId("counter").classList.toggle("too-much", isTooMuch);
+    this.#area.setAttribute("aria-invalid", isTooMuch);
     this.onChange();
   }
 
   #set(text, hint = "") {
     this.#area.value = text;
     this.#area.scrollTop = 0;
-    $("hint").textContent = hint;
-    this.#changed();
+    byId("hint").textContent = hint;
+    this.#update();
   }
 
   #choose(select) {
-    if (!select.value) return;
-    this.#set(select.value, `Ask: “${select.selectedOptions[0].text}”`);
+    if (select.value) this.#set(select.value, WORDS.exampleHint(select.selectedOptions[0].text));
   }
 
   async #open(file) {
     if (!file) return;
     try {
       this.#set(new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()));
-      $("examples").selectedIndex = 0;
+      byId("examples").selectedIndex = 0;
     } catch {
-      this.onTrouble(WORDS.notText);
+      this.onError(WORDS.notText);
     }
   }
 
-  #takeDrops(panel) {
+  #acceptDrops(panel) {
     panel.addEventListener("dragover", (event) => {
       event.preventDefault();
       panel.classList.add("dropping");

@@ -1,0 +1,97 @@
+"""Decodes uploaded recordings, and encodes answers in the formats of OpenAI's interface."""
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from convai.arrays import Array
+from convai.description.limits import MAX_QUESTION_SECONDS, MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
+from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.talk.errors import BadRequest
+
+MAX_CHANNELS = 8
+PCM_RATE = 24_000  # of OpenAI's raw PCM; its clients play it at this rate
+AudioFormat = Literal["wav", "pcm", "flac", "opus", "mp3"]
+
+
+class Encoding(NamedTuple):
+    media_type: str
+    options: dict[str, Any]  # of libsndfile
+    sample_rate: int = VOICE_SAMPLE_RATE_HERTZ
+
+
+ENCODINGS: dict[AudioFormat, Encoding] = {
+    "wav": Encoding("audio/wav", {"format": "WAV", "subtype": "PCM_16"}),
+    "flac": Encoding("audio/flac", {"format": "FLAC", "subtype": "PCM_16"}),
+    "mp3": Encoding("audio/mpeg", {"format": "MP3"}),
+    "opus": Encoding("audio/ogg", {"format": "OGG", "subtype": "OPUS"}, 24_000),  # Opus has no 22,050 Hz
+    "pcm": Encoding("audio/pcm", {"format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}, PCM_RATE),
+}
+
+
+def decode_audio(data: bytes, param: str) -> tuple[Array, int]:
+    """Decode a recording and average its channels.
+
+    A few megabytes of compressed audio can hold hours, so it decodes no more than the longest question.
+
+    Parameters
+    ----------
+    data : the file's bytes, in any format of libsndfile
+    param : the field's name, for errors
+
+    Returns
+    -------
+    The samples, float32, shape = (samples,), and their rate in Hertz.
+
+    Raises
+    ------
+    BadRequest : the bytes are not audio, or are longer or of another format than a question may be
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            check_format(file.samplerate, file.channels, param)
+            max_samples = int(MAX_QUESTION_SECONDS * file.samplerate)
+            audio = file.read(max_samples + 1, dtype="float32", always_2d=True)
+            sample_rate = file.samplerate
+    except soundfile.SoundFileError as error:
+        raise BadRequest(f"{param}: expected audio (WAV, FLAC, Ogg, MP3 and more), got other data", param) from error
+    if len(audio) > max_samples:
+        raise BadRequest(f"{param}: expected at most {MAX_QUESTION_SECONDS:g} s of audio, got more", param)
+    return audio.mean(axis=1), sample_rate
+
+
+def check_format(sample_rate: int, channels: int, param: str) -> None:
+    """Raise `BadRequest` unless rate and channels are in range; together they bound the memory that 30 s take."""
+    if not MIN_SAMPLE_RATE_HERTZ <= sample_rate <= MAX_SAMPLE_RATE_HERTZ or not 1 <= channels <= MAX_CHANNELS:
+        raise BadRequest(
+            f"{param}: expected 1 to {MAX_CHANNELS} channels at {MIN_SAMPLE_RATE_HERTZ} to {MAX_SAMPLE_RATE_HERTZ} Hz, "
+            f"got {channels} channels at {sample_rate} Hz",
+            param,
+        )
+
+
+def encode_audio(audio: Array, audio_format: AudioFormat) -> bytes:
+    """Encode the voice's `audio`, float32 in [-1, 1], shape = (samples,), 22,050 Hz, as a file."""
+    _, options, sample_rate = ENCODINGS[audio_format]
+    if sample_rate != VOICE_SAMPLE_RATE_HERTZ:
+        audio = soxr.resample(audio, VOICE_SAMPLE_RATE_HERTZ, sample_rate)
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(audio, -1, 1), sample_rate, **options)
+    return file.getvalue()
+
+
+async def encode_pcm_stream(pieces: AsyncIterator[Array]) -> AsyncIterator[bytes]:
+    """Encode pieces of the voice's audio, as `encode_audio` takes it whole, as `pcm`, each when it arrives."""
+    resampler = soxr.ResampleStream(VOICE_SAMPLE_RATE_HERTZ, PCM_RATE, 1, dtype="float32")
+    async for piece in pieces:
+        yield to_pcm(resampler.resample_chunk(piece))
+    yield to_pcm(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+
+
+def to_pcm(audio: Array) -> bytes:
+    """Convert `audio`, float32 in [-1, 1], to 16-bit little-endian samples."""
+    return (np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()
