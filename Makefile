@@ -51,16 +51,21 @@ generate: setup ## write the configurations of every profile from the pipeline's
 check: setup ## check that the configurations are up to date and wired correctly
 	$(CONVAI) generate --check --profile all
 
-bench: setup export ## measure speed beside the floor and the way of 2020: build/speed.json and .png, minutes
-	mkdir -p build
+bench: setup export ## measure processor time per answer, throughput and latency: build/speed.json and .png, minutes
 	.venv/bin/python -m benchmarks.speed.bench --json build/speed.json --plot build/speed.png
 
-overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
-	mkdir -p build
+overload: setup export ## 64 requests in flight for a minute: answers, rejections, memory, recovery
 	.venv/bin/python -m benchmarks.speed.overload --json build/overload.json
 
-chaos: setup export ## break three servers in turn under a load: what is lost, minutes
+chaos: setup export ## break three servers in turn under a load, and count lost requests, minutes
 	.venv/bin/python -m benchmarks.speed.chaos
+
+evaluate: .venv/test-installed ## measure the running server: make evaluate SQUAD=dev-v1.1.json MANIFEST=manifest.jsonl (either or both)
+ifeq ($(SQUAD)$(MANIFEST),)
+	@echo "make evaluate SQUAD=file MANIFEST=file: exact match and F1 of text questions, word error rate of recordings"
+endif
+	$(if $(SQUAD),.venv/bin/python -m benchmarks.quality.evaluate text --squad $(SQUAD))
+	$(if $(MANIFEST),.venv/bin/python -m benchmarks.quality.evaluate speech --manifest $(MANIFEST))
 
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)
@@ -99,4 +104,4 @@ clean: ## remove the environment and the exports
 	$(INSTALL) '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test test-browser test-no-server test-fast export serve ask talk generate check bench overload chaos full-size lint docs clean
+.PHONY: help setup demo test test-browser test-no-server test-fast export serve ask talk generate check bench overload chaos evaluate full-size lint docs clean

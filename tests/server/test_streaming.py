@@ -10,7 +10,7 @@ import soundfile
 import tritonclient.grpc as triton
 from support.sounds import chirp
 
-from benchmarks.speed.in_process import network, python_step
+from benchmarks.speed.in_process import load_network, load_python_step
 from convai.__main__ import main
 from convai.backends.steps.mel_splitter import MelSplitter
 from convai.client import AsyncConvaiClient, InvalidInput
@@ -70,8 +70,8 @@ def test_the_first_chunk_is_there_before_the_others_are_made(client):
 
 
 def test_pieces_joined_are_the_sound_of_the_phrase_spoken_in_one(model_repository):
-    steps = {name: python_step(name, model_repository, "cpu") for name in ("text_encoder", "audio_trimmer")}
-    networks = {name: network(name, model_repository, "cpu", 2) for name in ("tacotron2", "waveglow")}
+    steps = {name: load_python_step(name, model_repository, "cpu") for name in ("text_encoder", "audio_trimmer")}
+    networks = {name: load_network(name, model_repository, "cpu", 2) for name in ("tacotron2", "waveglow")}
     text = {"text": np.array([[b"the rainforest covers most of the basin, and nine countries share it."]], np.object_)}
     mel = networks["tacotron2"](steps["text_encoder"](text))
 

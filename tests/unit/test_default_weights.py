@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality.question_answering import AskedQuestion, reply
+from benchmarks.quality.question_answering import AskedQuestion, answer_question
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.generator.targets import Buckets
 from convai.networks.bert.model import CONFIGS, Bert
@@ -35,7 +35,7 @@ def answer():
     def run(*windows: np.ndarray):
         return [logits[0].numpy() for logits in network(*(torch.from_numpy(array)[None] for array in windows))]
 
-    return lambda question: reply(tokenizer, run, AskedQuestion(question, CONTEXT, ()))
+    return lambda question: answer_question(tokenizer, run, AskedQuestion(question, CONTEXT, ()))
 
 
 @pytest.mark.parametrize("file", WEIGHTS, ids=lambda file: file.stem)

@@ -37,10 +37,10 @@ def test_the_client_and_its_command_import_only_what_the_bare_package_brings():
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_benchmarks_of_speed_import_nothing_that_only_rivals_or_quality_take():
+def test_benchmarks_of_speed_import_nothing_that_only_baselines_or_quality_need():
     others = sorted({"fastapi", "uvicorn", "msgpack", "urllib3", "ray", "playwright", "jiwer", "librosa"})
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({others}))\n"
-        "from benchmarks.speed import bench, chaos, load_plot, opened_paths, overload"
+        "from benchmarks.speed import bench, chaos, overload, plot, step_overhead, streaming, talk"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

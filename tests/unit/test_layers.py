@@ -5,7 +5,7 @@ import ast
 import pytest
 from support.places import ROOT
 
-SHARED = ("convai/errors", "convai/program", "convai/package_data", "convai/arrays")
+SHARED = ("convai/errors", "convai/program", "convai/package_data", "convai/arrays", "convai/tables")
 DESCRIBED = {*SHARED, "convai/description", "convai/audio"}
 COMMANDS = ("convai/__main__", "convai/demo", "convai/init")
 # Each part, and what it may import besides itself.
