@@ -43,7 +43,9 @@ def test_text_questions_are_scored_and_mismatched_ones_refused():
 def test_recognition_errors_cost_the_difference_between_spoken_and_text_questions(tmp_path):
     soundfile.write(tmp_path / "who.wav", np.zeros(800, np.float32), 8000)
     recordings = [
-        Recording(tmp_path / "who.wav", f"who is {name.lower()}", question="Who?", context=f"{name} did", accepted=(name,))
+        Recording(
+            tmp_path / "who.wav", f"who is {name.lower()}", question="Who?", context=f"{name} did", accepted=(name,)
+        )
         for name in ("Anna", "Bert")
     ]
     figures = read_figures(measure_spoken_questions(FakeClient(), recordings))
