@@ -85,11 +85,10 @@ lint: .venv/dev-installed ## ruff (rules and format) and pyright
 	.venv/bin/pyright
 
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
-	$(CONVAI) generate --graph docs/pipeline.svg
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove the environment and the exports
-	rm -rf .venv build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
+	rm -rf .venv build site answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

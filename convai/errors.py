@@ -1,4 +1,4 @@
-"""Whose mistake it is: what a caller can put right has a class of its own; whatever else is raised is a bug of ours."""
+"""The error class for invalid requests and arguments. Any other exception is a bug in convai."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -6,31 +6,31 @@ from pathlib import Path
 
 
 class InvalidArgument(ValueError):
-    """What was asked, given or configured is not allowed; the message names what was got and what is allowed.
+    """A request, an argument or a configuration is invalid; the message says what was expected and what was got.
 
-    The caller is whoever sent the request to a step, called the function, or typed the command, and reads the message
-    as it is; hence it tells nothing that is only ours.
+    The message is shown to the caller as it is: the client of a step, the user of a function, or the person who typed
+    the command. It holds nothing internal, such as a path of the server.
 
-    A ValueError, because that is what Python's own functions raise then, and what programs that call ours catch.
-    The other way round does not hold: NumPy raises ValueErrors too, so nothing of ours may take one for a mistake.
+    It is a ValueError, so programs that use convai as a library can catch the standard class. Code in convai must catch
+    InvalidArgument, because NumPy and others raise ValueError for bugs of ours.
     """
 
 
 @contextmanager
 def reading(file: Path, kind: str) -> Generator[None]:
-    """Around the reading of a file that the caller names: whatever shows that it is no `kind` is the caller's mistake.
+    """Convert any error while the body reads `file` into InvalidArgument: the file is not a valid `kind`.
 
-    Only the reading belongs inside, or a bug would be blamed on the file. A missing file stays an OSError.
+    Only the reading belongs inside, or a bug would be blamed on the file. OSError passes: its message is clear.
     """
     try:
         yield
     except (InvalidArgument, OSError):
         raise
-    except Exception as error:  # every format has errors of its own, and many a library raises whatever it trips over
-        raise InvalidArgument(f"{file} is no {kind}: {type(error).__name__}: {error}") from error
+    except Exception as error:  # each file format has its own errors, and many libraries raise unrelated ones
+        raise InvalidArgument(f"{file} is not a valid {kind}: {type(error).__name__}: {error}") from error
 
 
 def refuse_folder_in_use(folder: Path) -> None:
-    """Raise InvalidArgument unless `folder` can be made, or is there and empty."""
+    """Raise InvalidArgument if `folder` exists and is not an empty folder."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InvalidArgument(f"{folder} exists and is not empty; name another folder, or remove it")

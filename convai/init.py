@@ -1,4 +1,4 @@
-"""Make a model repository that can be served: the pipeline's configurations and files, and the default networks.
+"""Create a model repository that can be served: configurations of every profile, files of the steps, default networks.
 
 convai init          into ./model_repository, where `convai serve` looks
 convai init FOLDER
@@ -23,21 +23,21 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__", ".deploy-*", ".export-*")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path("model_repository"), help="to make (default: %(default)s)"
+        "folder", nargs="?", type=Path, default=Path("model_repository"), help="to create, default %(default)s"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     make_repository(args.folder)
-    print(f"{args.folder} is ready: convai serve --model-repository {args.folder}")
+    print(f"{args.folder} is ready; serve it with: convai serve --model-repository {args.folder}")
 
 
 def make_repository(folder: Path) -> None:
-    """Make the model repository at `folder`, whole or not at all; raise InvalidArgument if something is there."""
+    """Create the model repository at `folder`, completely or not at all; InvalidArgument if `folder` is in use."""
     refuse_folder_in_use(folder)
     place = folder.resolve().parent
     place.mkdir(parents=True, exist_ok=True)
-    # In the same place, for only within one file system is a rename atomic.
+    # Beside the result, because a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix=".init-", dir=place) as scratch:
         draft = Path(scratch) / folder.name
         shutil.copytree(packaged("model_repository"), draft, ignore=NOT_COPIED, copy_function=shutil.copyfile)
@@ -47,7 +47,7 @@ def make_repository(folder: Path) -> None:
 
 
 def export_networks(model_repository: Path) -> None:
-    """Export the default networks, apart from those that were copied and are up to date."""
+    """Export the default networks; those that were copied and are up to date are skipped."""
     jobs = [
         Job(network, find_weights(network, packaged("weights"), None, seed=0), network.formats[0])
         for network in NETWORKS.values()

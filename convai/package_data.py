@@ -1,7 +1,8 @@
-"""Where the files are that travel with the package: weights, model repository, examples."""
+"""The distribution and the files that it carries: weights, model repository, examples."""
 
 from pathlib import Path
 
+DISTRIBUTION = "convai-triton"  # on PyPI, `convai` is an unrelated project
 PACKAGE = Path(__file__).parent
 
 
@@ -13,3 +14,8 @@ def packaged(*names: str) -> Path:
     """
     inside = PACKAGE.joinpath(*names)
     return inside if inside.exists() else PACKAGE.parent.joinpath(*names)
+
+
+def install_hint(extra: str) -> str:
+    """How to install an extra of pyproject.toml, for an error message."""
+    return f"install convai's extra {extra!r}: pip install '.[{extra}]' in a clone of convai"

@@ -1,4 +1,4 @@
-"""How every program of the project ends: a caller's mistake is told in one line, a bug of ours as what it is.
+"""Runs a command-line program and reports errors: an invalid argument in one line, a bug as a bug.
 
 A program is a parser and a function of the parsed options: `sys.exit(run_program(build_parser(), run))`.
 """
@@ -17,21 +17,25 @@ INTERRUPTED = 130  # what a shell reports after Ctrl-C
 def run_program(
     parser: ArgumentParser, run: Callable[[Namespace], int | None], argv: Sequence[str] | None = None
 ) -> int:
-    """Parse the options, --debug among them, run, and return the status for the shell.
+    """Parse the options, add --debug to them, and run the program.
 
     Parameters
     ----------
     parser : its `prog` begins every message on standard error
     run : the program; None stands for status 0
-    argv : options as they were typed; None means those of this process
+    argv : the options; default those of this process
+
+    Returns
+    -------
+    The exit status for the shell.
     """
-    parser.add_argument("--debug", action="store_true", help="show the traceback of whatever goes wrong")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     args = parser.parse_args(argv)
-    return exit_status(parser.prog, lambda: run(args), args.debug)
+    return run_reporting_errors(parser.prog, lambda: run(args), args.debug)
 
 
-def exit_status(program: str, work: Callable[[], int | None], debug: bool = False) -> int:
-    """The status for the shell after `work`; whatever that raises is told on standard error."""
+def run_reporting_errors(program: str, work: Callable[[], int | None], debug: bool = False) -> int:
+    """Run `work`, print any error on standard error, and return the exit status."""
     try:
         return work() or 0
     except KeyboardInterrupt:
@@ -39,15 +43,15 @@ def exit_status(program: str, work: Callable[[], int | None], debug: bool = Fals
     except Exception as error:
         if debug:
             traceback.print_exception(error)
-        print(f"{program}: {reason(error, debug)}", file=sys.stderr)
+        print(f"{program}: {explain(error, debug)}", file=sys.stderr)
         return FAILED
 
 
-def reason(error: Exception, debug: bool) -> str:
-    # A file, an address or a server that does not work is told by the system's own message.
+def explain(error: Exception, debug: bool) -> str:
+    """The message for the user: an error of their own as it is, anything else as a bug."""
     if isinstance(error, (InvalidArgument, OSError)):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("convai"):
-        return f"the Python package {error.name} is not installed; convai's extras bring what its commands need"
-    advice = "the traceback above belongs" if debug else "--debug shows the traceback, which belongs"
-    return f"{type(error).__name__}: {error}\nThis is a bug of convai, not a mistake of yours; {advice} into a report."
+        return f"the Python package {error.name} is not installed; convai's extras install what its commands need"
+    advice = "report it with the traceback above" if debug else "report it; run again with --debug for the traceback"
+    return f"{type(error).__name__}: {error}\nThis is a bug in convai. Please {advice}."

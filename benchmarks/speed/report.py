@@ -20,7 +20,7 @@ HEADERS = (
     *("path", "in flight", "CPU/answer [ms]", "answers/s", "p50 [ms]", "p90 [ms]", "p99 [ms]"),
     *("answers", "wrong", "PSS [MB]"),
 )
-PACKAGES = ("convai", "nvidia-pytriton", "onnxruntime", "openvino", "tritonclient", "fastapi", "uvicorn", "ray")
+PACKAGES = ("convai-triton", "nvidia-pytriton", "onnxruntime", "openvino", "tritonclient", "fastapi", "uvicorn", "ray")
 
 
 @dataclass(frozen=True)

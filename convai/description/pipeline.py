@@ -1,33 +1,33 @@
 """The pipeline as data: every step, its tensors, and the ensembles that chain them.
 
-Tensor names, dtypes and dims stand here and nowhere else; configs, exporters, steps and client read them.
+This is the only place that defines tensor names, dtypes and dims; configurations, exports, steps and clients read it.
 """
 
 from dataclasses import dataclass, field, replace
 
-SAMPLE_RATE_HERTZ = 16_000  # what the speech recognition hears
-VOICE_SAMPLE_RATE_HERTZ = 22_050  # what the speech synthesis speaks
-VOICE_HOP_LENGTH = 256  # samples of the voice per frame of its mel
+SAMPLE_RATE_HERTZ = 16_000  # of speech recognition
+VOICE_SAMPLE_RATE_HERTZ = 22_050  # of speech synthesis
+VOICE_HOP_LENGTH = 256  # samples of synthesised speech per mel frame
 NUM_FEATURES = 64
 NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
-STREAM_TICKET = "stream_ticket"  # whoever takes this tensor tells the step that made it when its row is done
-CHUNK_INDEX = "chunk_index"  # place of a response among all that the caller of a stream gets
-# Written by `convai export` beside the steps that read them:
-LOG_MEL_FILE = "jasper_log_mel.json"  # of speech_features: how the features differ that Jasper was trained with
-SYMBOLS_FILE = "tacotron2_symbols.json"  # of text_encoder: the symbols that Tacotron 2 reads
-VOCODER_BIAS_FILE = "waveglow_bias.npy"  # of audio_trimmer: `convai export` measures it, the denoiser takes it off
+STREAM_TICKET = "stream_ticket"  # flow control: a later step acknowledges a chunk to the splitter that sent it
+CHUNK_INDEX = "chunk_index"  # position of a response in its stream
+# `convai export` writes these files beside the steps that read them:
+LOG_MEL_FILE = "jasper_log_mel.json"  # speech_features: how Jasper's training features differ from the default
+SYMBOLS_FILE = "tacotron2_symbols.json"  # text_encoder: the symbols that Tacotron 2 reads
+VOCODER_BIAS_FILE = "waveglow_bias.npy"  # audio_trimmer: the noise spectrum that the denoiser subtracts
 
-# Names of the KServe v2 protocol. The pipeline itself needs FP32, INT32, INT64 and BYTES; deployed models the rest.
+# Names of the KServe v2 protocol. The pipeline uses BOOL, FP32, INT32, INT64 and BYTES; deployed models use the rest.
 DTYPES = ("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES")
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One named tensor of a step. `dims` leave out the batch axis; -1 marks an axis of variable length.
+    """One named tensor of a step.
 
-    A caller may leave out an input that is `optional`.
+    `dims` excludes the batch axis; -1 is an axis of variable length. A caller may omit an `optional` input.
     """
 
     name: str
@@ -37,27 +37,27 @@ class Tensor:
 
     def __post_init__(self):
         if self.dtype not in DTYPES:
-            raise ValueError(f"tensor {self.name}: dtype {self.dtype!r} is unknown; allowed are {', '.join(DTYPES)}")
+            raise ValueError(f"tensor {self.name}: dtype: expected one of {', '.join(DTYPES)}, got {self.dtype!r}")
         if any(size == 0 or size < -1 for size in self.dims):
-            raise ValueError(f"tensor {self.name}: dims {self.dims} must be positive, or -1 for a variable length")
+            raise ValueError(f"tensor {self.name}: dims: expected positive sizes or -1, got {self.dims}")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One Triton model. A network runs on an engine that its profile chooses; anything else is a Python step."""
+    """One Triton model: a network, which runs on the engine that the profile selects, or a Python step."""
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     is_network: bool = False
-    is_decoupled: bool = False  # Triton's word for a model that answers one request with any number of responses
+    is_decoupled: bool = False  # it may send any number of responses to one request
 
 
 @dataclass(frozen=True)
 class Call:
-    """One step inside an ensemble: for each of the step's tensors, the ensemble tensor it is wired to.
+    """One step of an ensemble: maps the step's tensors to tensors of the ensemble.
 
-    A tensor left out is wired to the ensemble tensor of its own name; an optional input only if there is one.
+    A tensor that is not listed maps to the ensemble tensor of the same name; an optional input only if that exists.
     """
 
     step: str
@@ -67,7 +67,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Steps chained into one Triton model; `inputs` and `outputs` name the ensemble tensors a caller sees."""
+    """Steps chained into one Triton model; `inputs` and `outputs` are the tensors that a caller sees."""
 
     name: str
     inputs: tuple[str, ...]
@@ -75,8 +75,8 @@ class Ensemble:
     calls: tuple[Call, ...]
 
 
-# What the caller of a stream gets with the first chunk.
-FOUND = (
+# The text outputs of a stream, sent with its first chunk.
+TEXT_OUTPUTS = (
     Tensor("question", "BYTES", (1,)),
     Tensor("answer", "BYTES", (1,)),
     Tensor("answer_score", "FP32", (1,)),
@@ -100,11 +100,11 @@ STEPS = (
         inputs=(
             Tensor("log_probs", "FP32", (-1, NUM_LABELS)),
             Tensor("log_probs_length", "INT32", (1,)),
-            # Optional, because speech_to_text has none. Triton does not join requests with and without it into one
-            # batch, which costs nothing in a step that treats them one by one.
+            # Biases the search; optional because speech_to_text has no context. Triton does not batch requests with
+            # and without an optional input together, which costs nothing here: the step decodes them one by one.
             Tensor("context", "BYTES", (1,), optional=True),
         ),
-        # Twice the same text: Triton cannot return a subset of outputs if an exposed tensor is also consumed.
+        # The same text twice: Triton cannot return a subset of outputs if a later step consumes an exposed tensor.
         outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
     ),
     Step(
@@ -144,11 +144,11 @@ STEPS = (
     ),
     Step(
         "phrase_splitter",
-        # Triton joins nothing that went through a decoupled step with anything that did not, so whatever the caller
-        # of a stream gets passes through here and through mel_splitter; a text to speak comes without a question.
+        # No step may combine a tensor that passed a decoupled step with one that did not, so the text outputs pass
+        # through both splitters. They are optional: text_to_speech_stream has none.
         inputs=(
             Tensor("text", "BYTES", (1,)),
-            *(replace(tensor, optional=True) for tensor in FOUND),
+            *(replace(tensor, optional=True) for tensor in TEXT_OUTPUTS),
         ),
         outputs=(
             Tensor("phrase", "BYTES", (1,)),
@@ -156,7 +156,7 @@ STEPS = (
             Tensor(STREAM_TICKET, "INT64", (2,)),
             Tensor("phrase_index", "INT32", (1,)),
             Tensor("is_last_phrase", "BOOL", (1,)),
-            *FOUND,
+            *TEXT_OUTPUTS,
         ),
         is_decoupled=True,
     ),
@@ -189,7 +189,7 @@ STEPS = (
             Tensor(STREAM_TICKET, "INT64", (2,)),
             Tensor("phrase_index", "INT32", (1,)),
             Tensor("is_last_phrase", "BOOL", (1,)),
-            *FOUND,
+            *TEXT_OUTPUTS,
         ),
         outputs=(
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
@@ -202,7 +202,7 @@ STEPS = (
             Tensor(STREAM_TICKET, "INT64", (2,)),
             Tensor(CHUNK_INDEX, "INT32", (1,)),
             Tensor("is_last", "BOOL", (1,)),
-            *FOUND,
+            *TEXT_OUTPUTS,
         ),
         is_decoupled=True,
     ),
@@ -218,7 +218,7 @@ STEPS = (
             Tensor("audio", "FP32", (-1,)),
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
             Tensor("mel_length", "INT32", (1,)),
-            # Of a piece that others precede and follow.
+            # Only in streams, where a mel is vocoded in pieces.
             Tensor("kept_frames", "INT32", (2,), optional=True),
             Tensor("fades", "BOOL", (2,), optional=True),
             Tensor("gain", "FP32", (1,), optional=True),
@@ -231,21 +231,22 @@ STEPS = (
 
 TRANSCRIBE = (Call("speech_features"), Call("jasper"), Call("ctc_decoder"))
 ANSWER = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
-ANSWER_THE_TRANSCRIPT = (Call("qa_tokenizer", inputs={"question": "transcript"}), *ANSWER[1:])
+ANSWER_TRANSCRIPT = (Call("qa_tokenizer", inputs={"question": "transcript"}), *ANSWER[1:])
 SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
-SPEAK_THE_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
+SPEAK_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
 
-# The answer as it is found goes through both splitters, the second of which gives the caller's tensors their names.
-TRANSCRIBE_TO_STREAM = (*TRANSCRIBE[:-1], replace(TRANSCRIBE[-1], outputs={"question": "heard_question"}))
-AS_FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
-ANSWER_TO_STREAM = (*ANSWER_THE_TRANSCRIPT[:-1], replace(ANSWER[-1], outputs=AS_FOUND))
-OF_PHRASES = {name: f"phrase_{name}" for name in ("pause_seconds", STREAM_TICKET, *(tensor.name for tensor in FOUND))}
-SPLIT = Call("phrase_splitter", outputs=OF_PHRASES)
-SPLIT_THE_SENTENCE = (replace(SPLIT, inputs={"text": "sentence", "question": "transcript", **AS_FOUND}),)
-SPEAK_IN_PIECES = (
+# In streams every text output has three names: its own at the caller, `phrase_*` between the splitters, and before them
+# `found_*` (`heard_question` for the question).
+FOUND = {name: f"found_{name}" for name in ("answer", "answer_score", "answer_span")}
+PHRASE = {name: f"phrase_{name}" for name in ("pause_seconds", STREAM_TICKET, *(one.name for one in TEXT_OUTPUTS))}
+TRANSCRIBE_FOR_STREAM = (*TRANSCRIBE[:-1], replace(TRANSCRIBE[-1], outputs={"question": "heard_question"}))
+ANSWER_FOR_STREAM = (*ANSWER_TRANSCRIPT[:-1], replace(ANSWER[-1], outputs=FOUND))
+SPLIT_TEXT = Call("phrase_splitter", outputs=PHRASE)
+SPLIT_SENTENCE = replace(SPLIT_TEXT, inputs={"text": "sentence", "question": "transcript", **FOUND})
+SPEAK_PHRASES = (
     Call("text_encoder", inputs={"text": "phrase"}),
     Call("tacotron2"),
-    Call("mel_splitter", inputs=OF_PHRASES),
+    Call("mel_splitter", inputs=PHRASE),
     Call("waveglow"),
     Call("audio_trimmer", inputs={"mel_length": "piece_length"}),
 )
@@ -255,7 +256,7 @@ ENSEMBLES = (
         "convai_ensemble",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=("question", "answer", "answer_score", "answer_span", "answer_audio", "mel"),
-        calls=TRANSCRIBE + ANSWER_THE_TRANSCRIPT + SPEAK_THE_SENTENCE,
+        calls=TRANSCRIBE + ANSWER_TRANSCRIPT + SPEAK_SENTENCE,
     ),
     Ensemble("speech_to_text", inputs=("question_audio", "sample_rate"), outputs=("question",), calls=TRANSCRIBE),
     Ensemble(
@@ -269,13 +270,13 @@ ENSEMBLES = (
         "convai_ensemble_stream",
         inputs=("question_audio", "sample_rate", "context"),
         outputs=(CHUNK_INDEX, "is_last", "question", "answer", "answer_score", "answer_span", "answer_audio"),
-        calls=TRANSCRIBE_TO_STREAM + ANSWER_TO_STREAM + SPLIT_THE_SENTENCE + SPEAK_IN_PIECES,
+        calls=(*TRANSCRIBE_FOR_STREAM, *ANSWER_FOR_STREAM, SPLIT_SENTENCE, *SPEAK_PHRASES),
     ),
     Ensemble(
         "text_to_speech_stream",
         inputs=("text",),
         outputs=(CHUNK_INDEX, "is_last", "answer_audio"),
-        calls=(SPLIT, *SPEAK_IN_PIECES),
+        calls=(SPLIT_TEXT, *SPEAK_PHRASES),
     ),
 )
 

@@ -1,7 +1,7 @@
-"""Recognisers that the pipeline can hear with: each turns the audio of a question into what was said.
+"""Speech recognisers that can stand at the head of the pipeline.
 
-Whatever takes `question_audio`, `sample_rate` and, where there is one, `context`, and makes `question` and
-`transcript`, twice the same text, may stand at the head of the ensembles. The rest of the pipeline stays as it is.
+A recogniser takes `question_audio`, `sample_rate` and, where there is one, `context`, and returns `question` and
+`transcript`, which hold the same text. The rest of the pipeline does not change.
 """
 
 from dataclasses import dataclass, replace
@@ -11,16 +11,16 @@ from convai.description.pipeline import ENSEMBLES, STEPS, TRANSCRIBE, Call, Ense
 
 @dataclass(frozen=True)
 class Recogniser:
-    """One recogniser: its own steps, and how they are chained."""
+    """A speech recogniser: its own steps, and how they are chained."""
 
     name: str
     steps: tuple[Step, ...]
     calls: tuple[Call, ...]
 
 
-_RECOGNITION_STEPS = tuple(call.step for call in TRANSCRIBE)
+_JASPER_STEPS = tuple(call.step for call in TRANSCRIBE)
 
-JASPER = Recogniser("jasper", steps=tuple(step for step in STEPS if step.name in _RECOGNITION_STEPS), calls=TRANSCRIBE)
+JASPER = Recogniser("jasper", steps=tuple(step for step in STEPS if step.name in _JASPER_STEPS), calls=TRANSCRIBE)
 
 MOONSHINE = Recogniser(
     "moonshine",
@@ -30,7 +30,7 @@ MOONSHINE = Recogniser(
             inputs=(
                 Tensor("question_audio", "FP32", (-1,)),
                 Tensor("sample_rate", "INT32", (1,)),
-                Tensor("context", "BYTES", (1,), optional=True),  # not listened to; see `check_inputs_are_needed`
+                Tensor("context", "BYTES", (1,), optional=True),  # unused; see `check_inputs_are_needed`
             ),
             outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
         ),
@@ -40,25 +40,25 @@ MOONSHINE = Recogniser(
 
 RECOGNISERS = {recogniser.name: recogniser for recogniser in (JASPER, MOONSHINE)}
 
-# A model repository holds the steps of every recogniser, but a server loads only those of one.
+# A model repository holds the steps of every recogniser; a server loads those of one.
 RECOGNISER_STEP_NAMES = tuple(step.name for recogniser in RECOGNISERS.values() for step in recogniser.steps)
-ALL_STEPS = (*STEPS, *(step for recogniser in RECOGNISERS.values() for step in recogniser.steps if step not in STEPS))
+ALL_STEPS = (*STEPS, *(step for one in RECOGNISERS.values() for step in one.steps if step not in STEPS))
 ALL_MODEL_NAMES = tuple(model.name for model in (*ALL_STEPS, *ENSEMBLES))
 
 
 def steps_with(recogniser: Recogniser) -> tuple[Step, ...]:
-    """The pipeline's steps when it hears with these recogniser."""
-    return (*recogniser.steps, *(step for step in STEPS if step.name not in _RECOGNITION_STEPS))
+    """The steps of the pipeline with this recogniser."""
+    return (*recogniser.steps, *(step for step in STEPS if step.name not in _JASPER_STEPS))
 
 
 def ensembles_with(recogniser: Recogniser) -> tuple[Ensemble, ...]:
-    """The pipeline's ensembles when they hear with these recogniser."""
-    return tuple(_with_recogniser(ensemble, recogniser) for ensemble in ENSEMBLES)
+    """The ensembles of the pipeline with this recogniser."""
+    return tuple(_replace_recogniser(ensemble, recogniser) for ensemble in ENSEMBLES)
 
 
-def _with_recogniser(ensemble: Ensemble, recogniser: Recogniser) -> Ensemble:
-    hearing, others = ensemble.calls[: len(TRANSCRIBE)], ensemble.calls[len(TRANSCRIBE) :]
-    if tuple(call.step for call in hearing) != _RECOGNITION_STEPS:
+def _replace_recogniser(ensemble: Ensemble, recogniser: Recogniser) -> Ensemble:
+    first, others = ensemble.calls[: len(TRANSCRIBE)], ensemble.calls[len(TRANSCRIBE) :]
+    if tuple(call.step for call in first) != _JASPER_STEPS:
         return ensemble
-    last = replace(recogniser.calls[-1], outputs=hearing[-1].outputs)  # under the names that the ensemble gives to them
+    last = replace(recogniser.calls[-1], outputs=first[-1].outputs)  # keeps the ensemble's names of the outputs
     return replace(ensemble, calls=(*recogniser.calls[:-1], last, *others))

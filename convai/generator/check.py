@@ -1,7 +1,8 @@
-"""Checks the configuration files of a model repository as Triton would read them, and their wiring beyond that."""
+"""Checks the configurations of a model repository: parsed as Triton parses them, then the wiring of the ensembles."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -10,7 +11,7 @@ from convai.description.pipeline import ENSEMBLES, Call, Ensemble, Step, Tensor
 from convai.description.recognisers import steps_with
 from convai.description.wiring import Wiring, WiringError, check_every_output_is_used, wire
 from convai.errors import InvalidArgument
-from convai.generator.model_config import DataType, ModelConfig, TensorConfig, empty_config
+from convai.generator.model_config import DataType, ModelConfig, empty_config
 from convai.generator.profiles import Profile
 from convai.generator.render import DATA_TYPES
 
@@ -18,10 +19,10 @@ DTYPE_OF = {data_type: dtype for dtype, data_type in DATA_TYPES.items()}
 
 
 def check_repository(model_repository: Path, profile: Profile) -> dict[str, ModelConfig]:
-    """Parse every model's file for a profile and check the pipeline's together; returns the parsed configurations.
+    """Parse the configurations of a profile, check the wiring of the pipeline, and return all by model name.
 
-    Models beside the pipeline, such as deployed ones, need only be what Triton can read.
-    Raises InvalidArgument (WiringError for wiring) naming the model and tensor that is wrong.
+    Other models, such as deployed ones, are only parsed.
+    Raises InvalidArgument, or WiringError for wiring, which names the model and the tensor.
     """
     configs = {name: parse(model_repository / name / profile.config_file) for name in _names(profile)}
     check_configs(configs)
@@ -31,14 +32,14 @@ def check_repository(model_repository: Path, profile: Profile) -> dict[str, Mode
 
 
 def parse(path: Path) -> ModelConfig:
-    """Read one config.pbtxt; its `name` must be its folder's, or Triton refuses it."""
+    """Parse one configuration. Its `name` must equal the model's folder, or Triton refuses it."""
     if not path.exists():
-        # With a profile chosen, Triton would fall back to config.pbtxt without a word.
+        # Triton would silently fall back to config.pbtxt.
         raise InvalidArgument(f"{path} is missing; `convai generate --profile {profile_of(path)}` writes it")
     try:
         config = text_format.Parse(path.read_text(), empty_config())
     except text_format.ParseError as error:
-        raise InvalidArgument(f"{path} is no Triton model configuration: {error}") from error
+        raise InvalidArgument(f"{path} is not a valid Triton model configuration: {error}") from error
     folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name
     if config.name != folder:
         raise InvalidArgument(f"{path}: name is {config.name!r}, but its folder is {folder!r}")
@@ -46,7 +47,7 @@ def parse(path: Path) -> ModelConfig:
 
 
 def check_configs(configs: Mapping[str, ModelConfig]) -> None:
-    """Check that the ensembles among these configurations are wired to the steps among them without a fault."""
+    """Raise WiringError if an ensemble is wired wrongly to the steps among these configurations."""
     steps = {name: _step(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
     wirings = []
     for config in configs.values():
@@ -60,11 +61,11 @@ def check_configs(configs: Mapping[str, ModelConfig]) -> None:
 
 
 def check_all(model_repository: Path, profiles: Iterable[Profile]) -> list[str]:
-    """Check the files of these profiles; returns one line per profile that says what was checked."""
+    """Check the configurations of these profiles. Returns one line per profile that says what was checked."""
     lines: list[str] = []
     for profile in profiles:
         others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
-        beside = f"; beside them {', '.join(others)}" if others else ""
+        beside = f"; other models: {', '.join(others)}" if others else ""
         steps = len(steps_with(profile.recogniser))
         lines.append(f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
     return lines
@@ -74,7 +75,7 @@ def _names(profile: Profile) -> list[str]:
     return [model.name for model in (*steps_with(profile.recogniser), *ENSEMBLES)]
 
 
-def _tensor(io: TensorConfig) -> Tensor:
+def _tensor(io: Any) -> Tensor:
     name = DataType.Name(io.data_type)
     if name not in DTYPE_OF:
         raise InvalidArgument(f"tensor {io.name}: data type {name} is not used in this pipeline")

@@ -1,34 +1,29 @@
-"""Draws an ensemble: Mermaid text for the README, or a picture."""
-
-from typing import TYPE_CHECKING, Any
+"""Draws an ensemble as a Mermaid flowchart."""
 
 from convai.description.pipeline import NETWORK_NAMES
 from convai.description.wiring import Wiring
-
-if TYPE_CHECKING:  # drawing is rare, and matplotlib takes longer to import than the rest together
-    from matplotlib.axes import Axes
 
 CALLER = "caller"
 ANSWER = "answer"
 
 
 def edges(wiring: Wiring) -> list[tuple[str, str, list[str]]]:
-    """Every pair of neighbours with the tensors that pass between them, in pipeline order.
+    """Return (producer, consumer, tensors) for every pair of neighbours, in the order of the pipeline.
 
-    The caller stands at both ends: as `caller` before the first step and `answer` after the last.
+    The caller appears twice: as `caller` before the first step and as `answer` after the last.
     """
-    maker = {edge: call.step for call in wiring.calls for edge in call.outputs.values()}
+    producers = {edge: call.step for call in wiring.calls for edge in call.outputs.values()}
     passed: dict[tuple[str, str], list[str]] = {}
     for call in wiring.calls:
         for edge in call.inputs.values():
-            passed.setdefault((maker.get(edge, CALLER), call.step), []).append(edge)
+            passed.setdefault((producers.get(edge, CALLER), call.step), []).append(edge)
     for tensor in wiring.outputs:
-        passed.setdefault((maker[tensor.name], ANSWER), []).append(tensor.name)
+        passed.setdefault((producers[tensor.name], ANSWER), []).append(tensor.name)
     return [(source, target, tensors) for (source, target), tensors in passed.items()]
 
 
 def mermaid(wiring: Wiring) -> str:
-    """Flowchart in Mermaid's language; networks are rounded, Python steps square."""
+    """Return the flowchart as Mermaid text: networks are rounded, Python steps square."""
     lines = ["flowchart LR", f"    {CALLER}([the caller])", f"    {ANSWER}([the answer])"]
     for call in wiring.calls:
         shape = f"({call.step})" if call.step in NETWORK_NAMES else f"[{call.step}]"
@@ -36,45 +31,3 @@ def mermaid(wiring: Wiring) -> str:
     for source, target, tensors in edges(wiring):
         lines.append(f"    {source} -- {'<br>'.join(tensors)} --> {target}")
     return "\n".join(lines) + "\n"
-
-
-def draw(wiring: Wiring, path: str) -> None:
-    """Draw the ensemble into a picture; the suffix of `path` (.svg, .png, .pdf) says which kind.
-
-    The layout is the N-squared chart of systems engineering: steps down the diagonal, and the tensors that pass from
-    one to another where the row of the maker meets the column of the consumer. Lines never run into a box that way.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = [CALLER, *(call.step for call in wiring.calls), ANSWER]
-    place = {name: i for i, name in enumerate(names)}
-    figure, axes = pyplot.subplots(figsize=(1.45 * len(names), 0.75 * len(names)))
-    for source, target, tensors in edges(wiring):
-        _draw_edge(axes, place[source], place[target], tensors)
-    for name, i in place.items():
-        axes.text(i, -i, name, ha="center", va="center", fontsize=10, bbox=_box(name), zorder=3)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_ylim(0.6 - len(names), 0.6)
-    axes.axis("off")
-    axes.set_title(f"{wiring.name}: rows make, columns consume; networks in blue", loc="left")
-    figure.savefig(path, bbox_inches="tight", dpi=100)
-    pyplot.close(figure)
-
-
-def _box(name: str) -> dict[str, str]:
-    is_network = name in NETWORK_NAMES
-    shape = "round" if is_network or name in (CALLER, ANSWER) else "square"
-    colour = "#cfe3ff" if is_network else "white" if name in (CALLER, ANSWER) else "#eeeeee"
-    return {"boxstyle": f"{shape},pad=0.5", "facecolor": colour, "edgecolor": "#444444"}
-
-
-def _draw_edge(axes: "Axes", maker: int, consumer: int, tensors: list[str]) -> None:
-    axes.plot([maker, consumer], [-maker, -maker], color="#999999", linewidth=1, zorder=1)
-    arrow = {"arrowstyle": "->", "color": "#999999", "shrinkB": 14}
-    axes.annotate("", xy=(consumer, -consumer), xytext=(consumer, -maker), arrowprops=arrow, zorder=1)
-    label = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": "#1a4d8f", "bbox": label}
-    axes.text(consumer, -maker, "\n".join(tensors), zorder=2, **text)

@@ -1,4 +1,4 @@
-"""The shapes that each network must take: they follow from the bucket sizes of a machine and from the weights."""
+"""The shapes that each network must accept, derived from the bucket sizes of the target and from the weights."""
 
 from bisect import bisect_left
 
@@ -6,28 +6,28 @@ from convai.description.pipeline import NUM_FEATURES, NUM_MELS, VOICE_HOP_LENGTH
 from convai.generator.settings import ShapeRange
 from convai.generator.targets import Buckets, Sizes
 
-# What a plan is tuned for: a question of 5 s, one full window of context, an answer of 3 s.
+# TensorRT plans are optimised for a question of 5 s, one full window of context and an answer of 3 s.
 USUAL_FRAMES = 500
 USUAL_SYMBOLS = 48
 USUAL_MEL_FRAMES = 3 * VOICE_SAMPLE_RATE_HERTZ // VOICE_HOP_LENGTH
 
 ONE = ShapeRange((1,), (1,), (1,))
 
-# Up to which a network is run before it counts as ready: questions of 10 s, answers of 4 s. Only every fourth size is:
-# all of them took seven seconds of processor time more, to save each process 10 to 40 ms once for each of the others.
+# Warm-up covers questions up to 10 s and answers up to 4 s, every fourth size: all sizes would take 7 s more processor
+# time to save each process 10 to 40 ms once per remaining size.
 WARM_FRAMES = 1024
 WARM_MEL_FRAMES = 384
 WARM_STRIDE = 4
 
-ItemSizes = dict[str, list[list[int]]]  # by input: sizes of items, without the axes that count them
+ItemSizes = dict[str, list[list[int]]]  # by input: sizes without the batch axes
 
 
 def network_shapes(buckets: Buckets, n_group: int, receptive_field_frames: int) -> dict[str, dict[str, ShapeRange]]:
-    """Smallest, usual and largest dims, per network and input.
+    """The smallest, usual and largest dims by network and input.
 
     Parameters
     ----------
-    n_group, receptive_field_frames : samples that WaveGlow makes at once, and its padding
+    n_group, receptive_field_frames : samples that WaveGlow generates at once, and its padding
     """
     smallest, largest = buckets.tokens[0], buckets.tokens[-1]
     windows = ShapeRange((1, smallest), (1, largest), (buckets.windows[-1], largest))
@@ -50,7 +50,7 @@ def network_shapes(buckets: Buckets, n_group: int, receptive_field_frames: int) 
 
 
 def warm_sizes(buckets: Buckets, n_group: int) -> dict[str, ItemSizes]:
-    """The usual sizes of one question, window and answer, per network."""
+    """The sizes to warm up by network and input."""
     frames = _warm(buckets.frames, WARM_FRAMES)
     mel_frames = _warm(buckets.mel_frames, WARM_MEL_FRAMES)
     tokens = [[size] for size in _warm(buckets.tokens, buckets.tokens[-1])]
@@ -65,10 +65,10 @@ def warm_sizes(buckets: Buckets, n_group: int) -> dict[str, ItemSizes]:
 
 
 def _warm(sizes: Sizes, largest: int) -> list[int]:
-    """Every so many sizes, the largest among them, for its memory then serves the others."""
+    """Every fourth size up to `largest`, beginning with the largest, whose memory the others reuse."""
     return [size for size in sizes if size <= largest][::-WARM_STRIDE]
 
 
 def _range(sizes: Sizes, usual: int) -> tuple[int, int, int]:
-    """The smallest bucket, the one that holds what is usual, and the largest."""
+    """The smallest bucket, the one that holds `usual`, and the largest."""
     return sizes[0], sizes[min(bisect_left(sizes, usual), len(sizes) - 1)], sizes[-1]

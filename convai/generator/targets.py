@@ -1,4 +1,4 @@
-"""Kinds of machine, and how each step runs there whatever its weights: engine, threads, processes, queues, buckets."""
+"""Deployment targets: how each step runs on a kind of machine (engine, threads, processes, queues, bucket sizes)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,14 +14,14 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Buckets:
-    """Sizes that requests are padded to, so that some of different length can share a batch.
+    """Sizes that requests are padded to, so that requests of different length can share a batch.
 
     Attributes
     ----------
     frames : of a question, 10 ms each
-    windows, tokens : of a context; tokens are those of one window, and the windows of a context are equally long
+    windows, tokens : of a context: the number of windows, and the tokens of each
     symbols : of a text to speak
-    mel_frames : of an answer, 11.6 ms each, with the padding of the vocoder
+    mel_frames : of an answer, 11.6 ms each, including the padding for the vocoder
     """
 
     frames: Sizes = (128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3008)  # 1.28 s to 30.08 s
@@ -33,14 +33,14 @@ class Buckets:
     def __post_init__(self):
         for name, sizes in ((one.name, getattr(self, one.name)) for one in fields(self)):
             if not sizes or sizes[0] < 1 or any(low >= high for low, high in pairwise(sizes)):
-                raise ValueError(f"{name} must be whole numbers from 1 in strictly rising order, got {sizes}")
+                raise ValueError(f"{name}: expected whole numbers from 1 in strictly ascending order, got {sizes}")
 
     def finer(self, *names: str) -> "Buckets":
-        """Up to four times as many sizes of each kind named."""
+        """Return these buckets with up to four times as many sizes of each kind in `names`."""
         return replace(self, **{name: _finer(getattr(self, name)) for name in names})
 
     def parameters_of(self, step: str) -> dict[str, Any]:
-        """The sizes that a Python step pads to, as its parameters."""
+        """The parameters of a Python step that hold its bucket sizes."""
         by_step = {
             "speech_features": {"buckets": self.frames},
             "qa_tokenizer": {"window_buckets": self.windows, "token_buckets": self.tokens},
@@ -58,12 +58,12 @@ def _finer(sizes: Sizes) -> Sizes:
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of machine.
+    """A kind of machine, and how the steps run there.
 
     Attributes
     ----------
-    kind : where Triton puts the networks; Python steps always run on the processor
-    steps : how each network runs, and those Python steps that do not run by the defaults of `Settings`
+    kind : where Triton runs the networks; Python steps always run on the CPU
+    steps : settings of every network, and of Python steps that differ from the defaults of `Settings`
     """
 
     name: str
@@ -73,13 +73,11 @@ class Target:
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f"machine {self.name}: kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+            raise ValueError(f"target {self.name}: kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
         if unknown := self.steps.keys() - {step.name for step in ALL_STEPS}:
-            raise ValueError(f"machine {self.name}: steps must be of the pipeline, got {', '.join(sorted(unknown))}")
+            raise ValueError(f"target {self.name}: steps: {', '.join(sorted(unknown))} are not steps of the pipeline")
         if missing := set(NETWORK_NAMES) - self.steps.keys():
-            raise ValueError(
-                f"machine {self.name}: steps must hold every network, got none for {', '.join(sorted(missing))}"
-            )
+            raise ValueError(f"target {self.name}: steps: no settings for {', '.join(sorted(missing))}")
 
     def settings_of(self, step: str) -> Settings:
         return self.steps.get(step, Settings())
@@ -95,23 +93,21 @@ def _network(
     return Settings(engine, parameters=parameters, **settings)
 
 
-EACH_ALONE = {"max_elements_per_run": 1}  # requests of a batch run one after another
+UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a batch one by one
 
-# On a CPU padding costs time, and joining requests saves next to none: no window is added to fill up a size, and none
-# waits for company. Those that have to wait for a process are joined all the same.
+# On a CPU padding costs time and batching saves almost none, so every number of windows is a bucket of its own and
+# there is no batching delay. Requests that queue for a process are batched.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
-# Where all steps share the processors, those nearer to the answer go first, or else an overload piles up before
-# WaveGlow, and whoever is refused there has waited and worked for nothing. So it piles up before Jasper, where short
-# queues refuse at once: the wait of those accepted stays bounded too. While both want the processors, Jasper must get
-# less of them than its work is of BERT's, a third: at 5 it got half as much as BERT, and under an overload an answer
-# took twice as long as at 10, when it gets a sixth.
-# What takes longest runs twice, or a processor would idle while requests wait for one process: eight questions at once
-# are answered a fifth faster. So does Jasper, which gives way to all others: eight are answered 2 to 10 % faster.
-# Two threads each: one alone would answer a single question a third later, and eight at once no sooner.
+# Later steps get higher priority, so under overload the queue forms at the recogniser, which is short and rejects
+# immediately; a request rejected at WaveGlow would have wasted the work of every earlier step. Niceness 10 keeps Jasper
+# below its fair share of processor time; at 5, latency under overload doubled.
+# The slowest networks run in two processes, or a core idles while requests queue for one: 20 % more throughput with
+# eight requests in flight; for Jasper 2 to 10 %.
+# Two threads each: with one, a single request takes 33 % longer, and throughput with eight in flight does not rise.
 _ON_CPU = {
     "speech_features": Settings(max_queue_size=16),
-    # It hears one question after another, so that a batch would keep one process busy and the other idle.
+    # It transcribes one by one, so a batch would keep one process busy while the other idles.
     "moonshine": Settings(
         instances=2,
         preferred_batch_size=1,
@@ -123,8 +119,8 @@ _TACOTRON2 = _network("onnxruntime", 1, niceness=1)
 
 
 def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:
-    """A network in BF16."""
-    limits = {"HINT_BF16": "YES"} | EACH_ALONE | ({"item_axes": item_axes} if item_axes > 1 else {})
+    """A network that runs in BF16 where the processor has it."""
+    limits = {"HINT_BF16": "YES"} | UNBATCHED | ({"item_axes": item_axes} if item_axes > 1 else {})
     return _network("openvino", threads, niceness, limits, **settings)
 
 
@@ -135,15 +131,15 @@ CPU = Target(
     steps={
         **_ON_CPU,
         "jasper": _on_openvino(2, niceness=10, max_queue_size=16, instances=2),
-        "bert": _on_openvino(2, niceness=2, item_axes=2, instances=2),  # an item is a window
-        # Rows of one run differ in their last bits from rows alone, which WaveGlow in BF16 makes audible.
-        "tacotron2": replace(_TACOTRON2, parameters={**_TACOTRON2.parameters, **EACH_ALONE}),
+        "bert": _on_openvino(2, niceness=2, item_axes=2, instances=2),  # its independent items are windows
+        # In a batch the last bits of a mel differ from those computed alone, and WaveGlow in BF16 makes that audible.
+        "tacotron2": replace(_TACOTRON2, parameters={**_TACOTRON2.parameters, **UNBATCHED}),
         "waveglow": _on_openvino(2, instances=2),
     },
 )
 
-# As `CPU`, but in FP32 throughout, and without OpenVINO.
-# Memory is kept for questions of 10 s, contexts of four windows and answers of 6 s.
+# As `CPU`, but in FP32 on ONNX Runtime. It keeps memory for questions of 10 s, contexts of four windows and answers of
+# 6 s.
 CPU_ONNX = Target(
     "cpu-onnx",
     "KIND_CPU",
@@ -158,7 +154,7 @@ CPU_ONNX = Target(
             2,
             niceness=2,
             instances=2,
-            # Attention needs some 30 MB per window, so a run joins requests only up to 16 windows.
+            # Attention takes about 30 MB per window, so a run takes at most 16 windows.
             limits={
                 "kept_elements": 4 * CPU_BUCKETS.tokens[-1],
                 "max_elements_per_run": 16 * CPU_BUCKETS.tokens[-1],
@@ -171,8 +167,8 @@ CPU_ONNX = Target(
 
 _ON_TENSORRT = Settings("tensorrt", max_queue_delay_microseconds=2000)
 _ON_ONNXRUNTIME = replace(_ON_TENSORRT, engine="onnxruntime", accelerator="tensorrt")
-# The first step waits longest for company; later ones receive what it made together, one after another.
-# Tacotron 2's loop runs until the stop token, which a TensorRT plan cannot express.
+# The first step has the longest batching delay; later steps receive the requests of its batch close together.
+# Tacotron 2 runs on LibTorch: its loop ends at the stop token, which a TensorRT plan cannot express.
 _AROUND_PLANS = {
     "speech_features": Settings(max_queue_delay_microseconds=1000),
     "tacotron2": _network("pytorch", 1, max_queue_delay_microseconds=250),
@@ -181,5 +177,5 @@ _PLANNED = ("jasper", "bert", "waveglow")
 
 GPU = Target("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))
 
-# As `GPU`, but ONNX files that the server itself turns into TensorRT engines: tied to no GPU, slow to warm up.
+# As `GPU`, but the server builds the TensorRT engines from ONNX files: the files fit any GPU, the first start is slow.
 GPU_ONNX = Target("gpu-onnx", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_ONNXRUNTIME))

@@ -64,7 +64,7 @@ def test_each_question_goes_to_the_server_with_the_fewest_in_flight():
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_a_baseline_that_is_not_installed_names_the_extra(baseline, monkeypatch):
     monkeypatch.setattr(client, "find_spec", lambda package: None)
-    with pytest.raises(InvalidArgument, match=rf"{PACKAGES[baseline][0]} is not installed.*convai\[baselines\]"):
+    with pytest.raises(InvalidArgument, match=rf"{PACKAGES[baseline][0]} is not installed.*\.\[baselines\]"):
         open_baseline(baseline, BaselineSetup("", "")).__enter__()
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from support.places import ROOT
 
-from convai.__main__ import COMMANDS, OTHER_EXTRAS, Command, main
+from convai.__main__ import COMMANDS, OPTION_EXTRAS, Command, main
 
-FOLDERS = ("pipeline", "generator", "client", "backends", "networks", "benchmarks")
+FOLDERS = ("convai", "training", "benchmarks")
 
 
 def test_help_lists_every_command_without_importing_any():
@@ -31,7 +31,7 @@ def test_an_unknown_command_gets_the_usage_and_status_2(capsys):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_explains_itself(name, capsys):
+def test_each_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as exit:
         main([name, "--help"])
     assert exit.value.code == 0
@@ -51,21 +51,26 @@ def without(monkeypatch):
     return remove
 
 
-def test_a_command_whose_package_is_missing_tells_the_extra(without, capsys):
+def test_a_missing_package_of_a_command_is_reported_with_its_extra(without, capsys):
     without("jinja2", "convai.generator.generate", "convai.generator.render")
     assert main(["generate", "--check"]) == 1
-    assert capsys.readouterr().err == "convai generate: jinja2 is not installed: pip install 'convai[server]'\n"
+    assert capsys.readouterr().err == (
+        "convai generate: the Python package jinja2 is missing; "
+        "install convai's extra 'server': pip install '.[server]' in a clone of convai\n"
+    )
 
 
-def test_a_missing_package_of_an_option_is_told_before_anything_is_asked(without, capsys):
+def test_a_missing_package_of_an_option_is_reported_before_anything_is_asked(without, capsys):
     without("matplotlib")
     assert main(["ask", "question.wav", "--context", "text.txt", "--plot", "answer.png"]) == 1
-    assert capsys.readouterr().err == "convai ask: matplotlib is not installed: pip install 'convai[plot]'\n"
+    assert (
+        "convai ask: the Python package matplotlib is missing; install convai's extra 'plot'" in capsys.readouterr().err
+    )
 
 
 def test_every_extra_that_a_command_names_exists():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {command.extra for command in COMMANDS.values()} - {None} | set(OTHER_EXTRAS.values()) <= set(extras)
+    assert {command.extra for command in COMMANDS.values()} - {None} | set(OPTION_EXTRAS.values()) <= set(extras)
 
 
 def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):
@@ -80,7 +85,7 @@ def test_ctrl_c_ends_a_command_quietly(tmp_path, monkeypatch, capsys):
 ASK = ["ask", "question.wav", "--context", "context.txt"]
 
 
-def test_a_mistake_of_the_caller_is_one_line_and_a_bug_says_that_it_is_one(monkeypatch, capsys):
+def test_an_invalid_argument_is_one_line_and_a_bug_is_reported_as_one(monkeypatch, capsys):
     def add_unequal_shapes(args):
         return np.zeros(2) + np.zeros(3)
 
@@ -89,29 +94,29 @@ def test_a_mistake_of_the_caller_is_one_line_and_a_bug_says_that_it_is_one(monke
 
     monkeypatch.setattr("convai.client.ask.run", add_unequal_shapes)
     assert main(ASK) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("convai ask: ValueError: operands could not be broadcast")
-    assert "a bug of convai" in told and "--debug shows the traceback" in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("convai ask: ValueError: operands could not be broadcast")
+    assert "This is a bug in convai. Please report it; run again with --debug for the traceback." in printed
+    assert "Traceback" not in printed
 
 
-def test_debug_shows_the_traceback_of_whatever_goes_wrong(monkeypatch, capsys):
+def test_debug_shows_the_traceback_of_an_error(monkeypatch, capsys):
     assert main([*ASK, "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
     monkeypatch.setattr("convai.client.ask.run", lambda args: {}["missing"])
     assert main([*ASK, "--debug"]) == 1
-    told = capsys.readouterr().err
-    assert "Traceback" in told and "KeyError: 'missing'" in told and "a bug of convai" in told
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed and "KeyError: 'missing'" in printed and "a bug in convai" in printed
 
 
-def test_a_command_that_cannot_even_be_imported_is_told_too(monkeypatch, capsys):
+def test_a_command_that_cannot_be_imported_is_reported(monkeypatch, capsys):
     monkeypatch.setitem(COMMANDS, "ask", Command("convai.no_such_module", "never"))
     assert main(ASK) == 1
     assert "ModuleNotFoundError: No module named 'convai.no_such_module'" in capsys.readouterr().err
 
 
-def test_a_package_that_is_not_installed_is_no_bug(monkeypatch, capsys):
+def test_a_package_that_is_not_installed_is_not_a_bug(monkeypatch, capsys):
     monkeypatch.setattr("convai.client.ask.run", lambda args: import_module("no_such_package"))
     assert main(ASK) == 1
     assert capsys.readouterr().err.startswith("convai ask: the Python package no_such_package is not installed")
@@ -121,7 +126,7 @@ def programs():
     """The modules that are run by `python -m`."""
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     modules = [file.relative_to(ROOT).with_suffix("") for file in files if "__main__" in file.read_text()]
-    return sorted(".".join(("convai", *module.parts)).replace("convai.convai", "convai") for module in modules)
+    return sorted(".".join(module.parts) for module in modules)
 
 
 def test_programs_are_found():

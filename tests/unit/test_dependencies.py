@@ -22,7 +22,7 @@ PINNED = {
 def test_every_package_is_constrained_to_a_version_within_its_range(extra):
     requirements = [Requirement(text) for text in EXTRAS.get(extra, PROJECT["dependencies"])]
     for requirement in requirements:
-        if requirement.name == "convai":
+        if requirement.name == PROJECT["name"]:
             assert requirement.extras <= set(EXTRAS)
         else:
             assert requirement.specifier.contains(PINNED[canonicalize_name(requirement.name)]), requirement

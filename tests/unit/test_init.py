@@ -1,8 +1,10 @@
 import pytest
-from support.places import ROOT
 
 from convai.__main__ import main
 from convai.backends.management.repository import models_in
+from convai.description.config_files import profiles_of
+from convai.description.recognisers import ALL_MODEL_NAMES
+from convai.generator.profiles import PROFILES
 from convai.package_data import packaged
 
 
@@ -12,17 +14,18 @@ def no_exports(monkeypatch):
     monkeypatch.setattr("convai.init.export_networks", lambda folder: None)
 
 
-def test_it_makes_a_repository_with_every_model_and_what_their_steps_read(no_exports, tmp_path, capsys):
+def test_it_creates_a_repository_with_every_model_and_profile(no_exports, tmp_path, capsys):
     folder = tmp_path / "new" / "models"
     assert main(["init", str(folder)]) == 0
-    assert models_in(folder) == models_in(ROOT / "model_repository")
+    assert set(models_in(folder)) == {*ALL_MODEL_NAMES}
+    assert profiles_of(folder / "bert") == set(PROFILES)
     assert (folder / "convai_ensemble" / "1").is_dir()  # or Triton finds no version of it
     assert (folder / "text_encoder" / "1" / "pronunciations.txt.gz").is_file()
     assert f"convai serve --model-repository {folder}" in capsys.readouterr().out
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_it_touches_no_folder_that_holds_something(no_exports, tmp_path, capsys):
+def test_a_folder_in_use_is_refused_and_left_as_it_is(no_exports, tmp_path, capsys):
     (tmp_path / "notes.txt").touch()
     assert main(["init", str(tmp_path)]) == 1
     assert (
@@ -32,7 +35,7 @@ def test_it_touches_no_folder_that_holds_something(no_exports, tmp_path, capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_one_that_fails_leaves_nothing(monkeypatch, tmp_path, capsys):
+def test_a_failure_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
     def fail(folder):
         raise OSError("the disk is full")
 

@@ -36,7 +36,7 @@ def open_baseline(name: str, setup: BaselineSetup) -> Iterator[AnswerPath]:
     """Start a baseline and yield the path to it. Raises InvalidArgument if a package is missing."""
     for package in PACKAGES[name]:
         if find_spec(package) is None:
-            raise InvalidArgument(f"{package} is not installed; run pip install 'convai[baselines]'")
+            raise InvalidArgument(f"{package} is not installed; run pip install '.[baselines]' in a clone")
     with ExitStack() as stack:
         count = setup.cores if name == "fastapi" else 1  # the others start their own replicas
         servers = [stack.enter_context(closing(BaselineServer(name, setup))) for _ in range(count)]

@@ -9,14 +9,16 @@ from training.language_model.sentences import read_sentences
 from training.tacotron2.texts import read_texts
 
 
-def test_a_file_that_is_something_else_is_the_callers_mistake_and_named():
-    with pytest.raises(InvalidArgument, match=r"^sizes.json is no JSON: JSONDecodeError: Expecting value") as caught:
-        with reading(Path("sizes.json"), "JSON"):
+def test_a_file_of_another_kind_is_an_invalid_argument_that_names_it():
+    with pytest.raises(
+        InvalidArgument, match=r"^sizes.json is not a valid JSON file: JSONDecodeError: Expecting value"
+    ) as caught:
+        with reading(Path("sizes.json"), "JSON file"):
             json.loads("no JSON")
     assert isinstance(caught.value.__cause__, json.JSONDecodeError)
 
 
-def test_what_the_reader_itself_says_about_a_file_stays_as_it_is(tmp_path):
+def test_an_error_of_the_reader_itself_is_not_converted(tmp_path):
     with pytest.raises(InvalidArgument, match="^it lacks a name$"), reading(tmp_path, "folder"):
         raise InvalidArgument("it lacks a name")
     with pytest.raises(FileNotFoundError), reading(tmp_path / "gone", "text"):
@@ -33,7 +35,7 @@ def test_what_the_reader_itself_says_about_a_file_stays_as_it_is(tmp_path):
         (read_checkpoint, "garbage.pt"),
     ],
 )
-def test_readers_of_files_blame_the_file_by_name(reader, name, tmp_path):
+def test_readers_of_files_name_the_file(reader, name, tmp_path):
     file = tmp_path / name
     file.write_bytes(b"garbage, caf\xe9\n")
     with pytest.raises(InvalidArgument, match=name):
