@@ -60,10 +60,8 @@ overload: setup export ## 64 requests in flight for a minute: answers, rejection
 chaos: setup export ## break three servers in turn under a load, and count lost requests, minutes
 	.venv/bin/python -m benchmarks.speed.chaos
 
-evaluate: .venv/test-installed ## measure the running server: make evaluate SQUAD=dev-v1.1.json MANIFEST=manifest.jsonl (either or both)
-ifeq ($(SQUAD)$(MANIFEST),)
-	@echo "make evaluate SQUAD=file MANIFEST=file: exact match and F1 of text questions, word error rate of recordings"
-endif
+evaluate: .venv/test-installed ## measure quality of the running server: SQUAD=questions.json, MANIFEST=recordings.jsonl, or both
+	$(if $(SQUAD)$(MANIFEST),,$(error usage: make evaluate SQUAD=dev-v1.1.json MANIFEST=recordings/manifest.jsonl))
 	$(if $(SQUAD),.venv/bin/python -m benchmarks.quality.evaluate text --squad $(SQUAD))
 	$(if $(MANIFEST),.venv/bin/python -m benchmarks.quality.evaluate speech --manifest $(MANIFEST))
 

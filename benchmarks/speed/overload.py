@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,8 +97,7 @@ def compute_percentile(attempts: Sequence[Attempt], rank: float) -> float | None
     return float(np.percentile([attempt.seconds for attempt in attempts], rank)) if attempts else None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One requirement, what was measured, and whether the requirement is met."""
 
     requirement: str
@@ -129,7 +128,7 @@ class OverloadReport:
         p50_before, p50_after = (compute_percentile(phase.answered, 50) for phase in (self.before, self.after))
         recovery = p50_after / p50_before if p50_after and p50_before else float("inf")
         memory = f"{early / MEGABYTE:.0f} MB, then {late / MEGABYTE:.0f} MB"
-        rows = (
+        verdicts = (
             ("no process dies", "all live" if self.same_processes else "some were replaced", self.same_processes),
             (f"memory grows at most {GROWTH_RATIO:g} times in the second half", memory, late <= GROWTH_RATIO * early),
             ("every answer equals the answer without load", f"{wrong} differ", wrong == 0),
@@ -138,7 +137,7 @@ class OverloadReport:
             (f"at most {MOST_INSIDE} questions inside: they queue up front", f"{inside:.0f}", inside <= MOST_INSIDE),
             (f"p50 grows at most {RECOVERY_RATIO:g} times", f"{recovery:.2f} times", recovery <= RECOVERY_RATIO),
         )
-        return [Verdict(*row) for row in rows]
+        return [Verdict(*verdict) for verdict in verdicts]
 
     def format(self) -> str:
         errors = Counter(attempt.error for attempt in self.flood.attempts if attempt.error)
@@ -153,7 +152,7 @@ class OverloadReport:
     def record(self) -> dict[str, Any]:
         return {
             "phases": [phase.figures() for phase in self.phases],
-            "verdicts": [asdict(verdict) for verdict in self.judge()],
+            "verdicts": [verdict._asdict() for verdict in self.judge()],
         }
 
 

@@ -11,8 +11,7 @@ The steps take turns, so that other programs disturb all alike.
 import argparse
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,9 +21,8 @@ import psutil
 import tritonclient.grpc as triton
 
 from benchmarks.options import build_program_parser
-from benchmarks.speed.measured_server import list_process_tree, read_processor_seconds
+from benchmarks.speed.measured_server import MeasuredServer, open_server, read_processor_seconds
 from convai.arrays import Array
-from convai.backends.management.launcher import Server
 from convai.errors import InvalidArgument
 from convai.program import run_program
 from convai.tables import format_table
@@ -128,29 +126,21 @@ def write_repository(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def open_server() -> Generator[tuple[Server, triton.InferenceServerClient]]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Server(write_repository(Path(folder))) as server,
-        triton.InferenceServerClient(server.grpc_address) as client,
-    ):
-        yield server, client
-
-
 class Meter:
     """Sends requests to a step and to its ensemble, and reads the processor time they take."""
 
-    def __init__(self, server: Server, client: triton.InferenceServerClient, step: str, floats: int):
+    def __init__(self, server: MeasuredServer, client: triton.InferenceServerClient, step: str, floats: int):
         self.client, self.step, self.floats = client, step, floats
+        server_pid, *stubs = server.processes()
         # A stub's arguments include the instance's name, <model>_<group>_<index>.
-        stubs = [
-            pid for pid in list_process_tree(server.process.pid)[1:] if f"{step}_0_0" in psutil.Process(pid).cmdline()
-        ]
-        self.pids = [server.process.pid, *stubs]
+        self.pids = [server_pid, *(pid for pid in stubs if f"{step}_0_0" in psutil.Process(pid).cmdline())]
 
-    def measure_call(self, model: str, name: str, requests: int) -> Array:
-        """Return the seconds of the server and of the step's process per request."""
+    def measure_overhead(self, requests: int) -> Overhead:
+        ensemble = self._measure_call(f"{self.step}_ensemble", "x0", requests)
+        return Overhead(*(1e6 * (ensemble - self._measure_call(self.step, "x", requests)) / (CALLS - 1)))
+
+    def _measure_call(self, model: str, name: str, requests: int) -> Array:
+        """Return the processor seconds of the server and of the step's process per request."""
         tensor = triton.InferInput(name, [1, self.floats], "FP32")
         tensor.set_data_from_numpy(np.ones((1, self.floats), np.float32))
         before = np.array([read_processor_seconds([pid]) for pid in self.pids])
@@ -158,14 +148,14 @@ class Meter:
             self.client.infer(model, [tensor])
         return (np.array([read_processor_seconds([pid]) for pid in self.pids]) - before) / requests
 
-    def measure_overhead(self, requests: int) -> Overhead:
-        ensemble = self.measure_call(f"{self.step}_ensemble", "x0", requests)
-        return Overhead(*(1e6 * (ensemble - self.measure_call(self.step, "x", requests)) / (CALLS - 1)))
-
 
 def measure(floats: int, requests: int, rounds: int) -> dict[str, list[Overhead]]:
     overheads: dict[str, list[Overhead]] = {step: [] for step in STEPS}
-    with open_server() as (server, client):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_server(None, write_repository(Path(folder)), "cpu") as server,
+        triton.InferenceServerClient(server.address) as client,
+    ):
         meters = {step: Meter(server, client, step, floats) for step in STEPS}
         for meter in meters.values():
             meter.measure_overhead(requests=20)  # the first requests take longer
