@@ -19,7 +19,7 @@ class Measurement:
         if self.count < 1:
             raise InvalidArgument(f"{self.name}: expected at least 1 item to measure, got {self.count}")
 
-    def record(self) -> dict[str, str | float]:
+    def build_record(self) -> dict[str, str | float]:
         return {"name": self.name, "n": self.count, **self.figures}
 
 

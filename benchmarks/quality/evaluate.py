@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write_measurements(args: argparse.Namespace, measurements: list[Measurement]) -> None:
-    write_json(args.json, [measurement.record() for measurement in measurements])
+    write_json(args.json, [measurement.build_record() for measurement in measurements])
 
 
 def evaluate_text(args: argparse.Namespace) -> list[Measurement]:

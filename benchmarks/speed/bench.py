@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
             raise InvalidArgument(f"--{name.replace('_', '-')}: expected at least 1, got {getattr(args, name)}")
     report = measure(args, read_questions(args.manifest, args.limit))
     print(report.format())
-    write_json(args.json, report.record())
+    write_json(args.json, report.build_record())
     if args.plot:
         from benchmarks.speed.plot import plot_loads  # needs matplotlib
 

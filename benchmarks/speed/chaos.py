@@ -77,7 +77,7 @@ def inject_faults(
         expected = [(ask, ask(client)) for ask in questions.asks]
         with keep_load(client, expected, load) as log:
             time.sleep(SETTLE_SECONDS)
-        return [inject_fault(name, stage, client, expected, load, log.sorted_seconds()[-1]) for name in faults]
+        return [inject_fault(name, stage, client, expected, load, log.sort_seconds()[-1]) for name in faults]
 
 
 def start_servers(servers: Sequence[ChaosServer], stack: ExitStack) -> None:
@@ -104,7 +104,7 @@ def inject_fault(
         finding = FAULTS[name].inject(stage, log)
     left_behind = sum(server.left_behind for server in stage.servers) - before
     result = FaultResult(name, log, left_behind, finding, FAULTS[name].limit_seconds)
-    line = ", ".join(f"{header} {cell}" for header, cell in zip(HEADERS, result.cells(), strict=True))
+    line = ", ".join(f"{header} {cell}" for header, cell in zip(HEADERS, result.format_cells(), strict=True))
     print(line, file=sys.stderr, flush=True)
     return result
 

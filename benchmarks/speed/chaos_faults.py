@@ -54,7 +54,7 @@ def freeze_one(stage: Stage, log: Log) -> Finding:
     start = time.monotonic()
     server.freeze()
     time.sleep(AWAY_SECONDS)
-    later = log.sorted_seconds(start + AVOIDED_SECONDS)
+    later = log.sort_seconds(start + AVOIDED_SECONDS)
     server.resume()
     time.sleep(SETTLE_SECONDS)
     server.wait_until_answering(stage.ensemble)  # its watchdog restarts it

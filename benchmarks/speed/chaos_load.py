@@ -83,7 +83,7 @@ class Log:
     usual_seconds: float = 0.0
     attempts: list[Attempt] = field(default_factory=list)
 
-    def sorted_seconds(self, since: float = 0.0) -> list[float]:
+    def sort_seconds(self, since: float = 0.0) -> list[float]:
         """Return the durations of the requests that were sent at `since` or later, shortest first."""
         return sorted(attempt.seconds for attempt in self.attempts if attempt.sent >= since)
 
@@ -116,14 +116,14 @@ class FaultResult:
 
     @property
     def delay_seconds(self) -> float:
-        return self.log.sorted_seconds()[-1] - self.log.usual_seconds
+        return self.log.sort_seconds()[-1] - self.log.usual_seconds
 
     @property
     def is_harmless(self) -> bool:
         is_in_time = self.delay_seconds < self.limit_seconds
         return self.finding.is_good and is_in_time and not (self.lost or self.wrong or self.left_behind)
 
-    def cells(self) -> list[str]:
+    def format_cells(self) -> list[str]:
         counts = (len(self.log.attempts), self.lost, self.wrong)
         verdict = "met" if self.is_harmless else "missed"
         return [self.fault, *map(str, counts), f"{self.delay_seconds:+.1f} s", str(self.left_behind), verdict]
@@ -133,7 +133,7 @@ def format_results(results: Sequence[FaultResult]) -> str:
     attempts = [(result.fault, attempt) for result in results for attempt in result.log.attempts]
     errors = Counter(attempt.error for _, attempt in attempts if attempt.error)
     lines = [
-        format_table(HEADERS, [result.cells() for result in results]),
+        format_table(HEADERS, [result.format_cells() for result in results]),
         f"usual: the slowest answer takes {results[0].log.usual_seconds:.1f} s",
         *(f"{result.fault}: {result.finding.text}" for result in results if result.finding.text),
         *(f"lost {count}: {error}" for error, count in errors.most_common(5)),

@@ -46,9 +46,9 @@ def measure_load(
     name: str, path: AnswerPath, questions: Sequence[Question], load: Load
 ) -> tuple[LoadFigures, LoadOutcome[Reply]]:
     """Run a load on a path; return its figures, without `wrong` and `steps`, and its replies."""
-    before = read_processor_seconds(path.processes())
+    before = read_processor_seconds(path.list_processes())
     outcome = run_load(path.ask, questions, load)
-    processes = path.processes()
+    processes = path.list_processes()
     spent = read_processor_seconds(processes) - before if processes else None
     return build_figures(name, load.in_flight, outcome, spent, measure_pss(processes)), outcome
 

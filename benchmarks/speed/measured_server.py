@@ -27,7 +27,7 @@ class MeasuredServer:
     pid: int | None
     ready_seconds: float | None = None
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         """Return the process ids of tritonserver and its stubs; none on another machine."""
         return list_process_tree(self.pid) if self.pid else []
 

@@ -76,7 +76,7 @@ class Phase:
         """Mean number of accepted questions in the server, by Little's law: rate times time."""
         return sum(attempt.seconds for attempt in self.answered) / self.seconds
 
-    def figures(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "sent": len(self.attempts),
@@ -149,15 +149,15 @@ class OverloadReport:
         ]
         return "\n\n".join(part for part in parts if part)
 
-    def record(self) -> dict[str, Any]:
+    def build_record(self) -> dict[str, Any]:
         return {
-            "phases": [phase.figures() for phase in self.phases],
+            "phases": [phase.summarise() for phase in self.phases],
             "verdicts": [verdict._asdict() for verdict in self.judge()],
         }
 
 
 def _format_cells(phase: Phase) -> list[str]:
-    figures = phase.figures().values()
+    figures = phase.summarise().values()
     return [f"{figure:.2f}" if isinstance(figure, float) else str(figure or 0) for figure in figures]
 
 
@@ -176,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
     with open_server(args.server, args.model_repository, args.profile) as server:
         report = overload(server, read_questions(None), load, args.timeout)
     print(report.format())
-    write_json(args.json, report.record())
+    write_json(args.json, report.build_record())
     return 0 if all(verdict.is_met for verdict in report.judge()) else 1
 
 
@@ -209,13 +209,13 @@ def overload(
         path = EnsemblePath(client)
         for index in indices[:2]:
             ask(index)  # the first requests pay for initialisation
-        processes = server.processes()
+        processes = server.list_processes()
         before = run_phase("alone, before", lambda: list(map(ask, indices)), server)
         flood = run_phase(
             f"{load.in_flight} in flight", lambda: run_load(ask_and_pause, indices, load).all_replies, server
         )
         after = run_phase("alone, after", lambda: list(map(ask, indices)), server)
-        return OverloadReport(before, flood, after, same_processes=processes == server.processes())
+        return OverloadReport(before, flood, after, same_processes=processes == server.list_processes())
 
 
 def run_phase(name: str, work: Callable[[], Sequence[Attempt]], server: MeasuredServer) -> Phase:
@@ -233,7 +233,7 @@ def sample_memory(server: MeasuredServer) -> Iterator[list[float]]:
 
     def keep_sampling() -> None:
         while not is_over.wait(SAMPLE_SECONDS):
-            if pss_bytes := measure_pss(server.processes()):
+            if pss_bytes := measure_pss(server.list_processes()):
                 samples.append(pss_bytes)
 
     thread = Thread(target=keep_sampling, daemon=True)

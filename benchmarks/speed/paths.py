@@ -63,16 +63,16 @@ class AnswerPath(Protocol):
 
     def ask(self, question: Question) -> Reply: ...
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         """Return the ids of all processes that do the work; none if they run on another machine."""
         ...
 
 
 class EnsemblePath:
-    def __init__(self, client: ConvaiClient, processes: Callable[[], list[int]] = list):
+    def __init__(self, client: ConvaiClient, list_processes: Callable[[], list[int]] = list):
         self.client = client
         self.statistics: ConvaiClient | None = client
-        self.processes = processes
+        self.list_processes = list_processes
 
     def ask(self, question: Question) -> Reply:
         start = time.perf_counter()
@@ -92,9 +92,9 @@ class StepByStepPath:
         run = self.pipeline.run(build_request(question))
         return Reply(run.answer, run.seconds, run.step_seconds)
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         """Return the server's processes and this one, which runs the Python steps."""
-        return [*self.server.processes(), os.getpid()]
+        return [*self.server.list_processes(), os.getpid()]
 
     def _infer(self, network: str, inputs: Arrays) -> Arrays:
         names = self.wire_names[network]
@@ -113,7 +113,7 @@ class InProcessPath:
         run = self.process.run(build_request(question))
         return Reply(run.answer, run.seconds, run.step_seconds)
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         return [self.process.pid]
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ def open_paths(
         client = stack.enter_context(ConvaiClient(server.address, timeout_seconds=timeout_seconds))
         if name == "step-by-step":
             return StepByStepPath(client, server, model_repository, profile)
-        return EnsemblePath(client, server.processes)
+        return EnsemblePath(client, server.list_processes)
 
     with ExitStack() as stack:
         yield {name: open_path(name) for name in names}

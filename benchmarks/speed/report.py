@@ -61,7 +61,7 @@ class BenchReport:
         ]
         return "\n\n".join(part for part in parts if part)
 
-    def record(self) -> dict[str, Any]:
+    def build_record(self) -> dict[str, Any]:
         packages = {name: found for name in PACKAGES if (found := _find_version(name))}
         return {
             "title": self.title,

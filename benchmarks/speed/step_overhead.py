@@ -131,7 +131,7 @@ class Meter:
 
     def __init__(self, server: MeasuredServer, client: triton.InferenceServerClient, step: str, floats: int):
         self.client, self.step, self.floats = client, step, floats
-        server_pid, *stubs = server.processes()
+        server_pid, *stubs = server.list_processes()
         # A stub's arguments include the instance's name, <model>_<group>_<index>.
         self.pids = [server_pid, *(pid for pid in stubs if f"{step}_0_0" in psutil.Process(pid).cmdline())]
 

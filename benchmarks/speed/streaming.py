@@ -143,14 +143,14 @@ def time_first_chunk(chunks: Iterator[AnswerChunk]) -> tuple[float, AnswerChunk]
 
 def measure_long_text(client: ConvaiClient, server: MeasuredServer, characters: int) -> dict[str, Any]:
     """Stream a long text; sample the server's memory before, after a tenth of the text, and at its end."""
-    samples = [measure_pss(server.processes())]
+    samples = [measure_pss(server.list_processes())]
     speech_seconds, start = 0.0, time.perf_counter()
     for chunk in client.speak_stream(take_prose(characters)):
         speech_seconds += chunk.seconds
         if len(samples) == 1 and speech_seconds > characters / 10 / CHARACTERS_PER_SECOND:
-            samples.append(measure_pss(server.processes()))
+            samples.append(measure_pss(server.list_processes()))
     seconds = time.perf_counter() - start
-    samples.append(measure_pss(server.processes()))
+    samples.append(measure_pss(server.list_processes()))
     return {
         "characters": characters,
         "speech_seconds": round(speech_seconds, 1),

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -42,29 +41,6 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-@dataclass(frozen=True)
-class TalkFigures:
-    """
-    Attributes
-    ----------
-    page_seconds : from the page's notice of the end of speech to the first byte of the answer's audio
-    grpc_seconds : of the same request by gRPC
-    caption_age_seconds : greatest age of the newest caption during the question
-    """
-
-    page_seconds: list[float]
-    grpc_seconds: list[float]
-    caption_age_seconds: list[float]
-
-    def format(self) -> str:
-        page, grpc, age = map(median, (self.page_seconds, self.grpc_seconds, self.caption_age_seconds))
-        return (
-            f"medians over {len(self.page_seconds)} questions\n"
-            f"end of speech to the answer's audio   {1000 * page:6.0f} ms at the page, {1000 * grpc:.0f} ms by gRPC\n"
-            f"greatest age of the newest caption    {1000 * age:6.0f} ms"
-        )
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = build_program_parser("benchmarks.speed.talk", __doc__)
     parser.add_argument("--questions", type=int, default=7, help="number of questions, default %(default)s")
@@ -76,28 +52,32 @@ def build_parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     with open_server(args.server, args.model_repository, args.profile) as server:
         figures = measure(server.address, args.questions)
-    print(figures.format())
-    write_json(args.json, asdict(figures))
+    page, grpc, age = (1000 * median(seconds) for seconds in figures.values())
+    print(f"medians over {args.questions} questions")
+    print(f"end of speech to the answer's audio   {page:6.0f} ms at the page, {grpc:.0f} ms by gRPC")
+    print(f"greatest age of the newest caption    {age:6.0f} ms")
+    write_json(args.json, figures)
 
 
 def main(argv: list[str] | None = None) -> int:
     return run_program(build_parser(), run, argv)
 
 
-def measure(address: str, questions: int) -> TalkFigures:
-    figures = TalkFigures([], [], [])
+def measure(address: str, questions: int) -> dict[str, list[float]]:
+    """Return for each question the seconds at the page, by gRPC, and the greatest age of the newest caption."""
+    figures: dict[str, list[float]] = {"page_seconds": [], "grpc_seconds": [], "caption_age_seconds": []}
     with open_page(address, repeat_question(questions)) as page, ConvaiClient(address) as client:
         context = page.locator("#text").input_value()
         page.locator("#hands-free").check()
         for number in range(1, questions + 1):
             page.locator("#history > li").nth(number - 1).wait_for(timeout=60_000)
             timeline = page.evaluate("timeline")
-            figures.page_seconds.append(compute_answer_seconds(timeline))
-            figures.caption_age_seconds.append(compute_caption_age_seconds(timeline))
+            figures["page_seconds"].append(compute_answer_seconds(timeline))
+            figures["caption_age_seconds"].append(compute_caption_age_seconds(timeline))
             audio, sample_rate = download_question(page, number)
             start = time.perf_counter()
             client.ask(audio, sample_rate=sample_rate, context=context)
-            figures.grpc_seconds.append(time.perf_counter() - start)
+            figures["grpc_seconds"].append(time.perf_counter() - start)
     return figures
 
 

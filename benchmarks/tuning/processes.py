@@ -86,7 +86,7 @@ def measure_variant(
         open_server(None, model_repository, profile) as server,
         ConvaiClient(server.address, timeout_seconds=600) as client,
     ):
-        path = EnsemblePath(client, server.processes)
+        path = EnsemblePath(client, server.list_processes)
         for question in questions[:WARM_UP_QUESTIONS]:
             path.ask(question)
         return [(load, measure_load(variant, path, questions, load)[0]) for load in loads]

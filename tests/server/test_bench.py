@@ -72,7 +72,7 @@ def test_a_baseline_that_does_not_start_shows_its_log(tmp_path):
     with pytest.raises(OSError, match=str(tmp_path)):
         baseline.wait_until_ready()
     baseline.close()
-    assert baseline.processes() == []
+    assert baseline.list_processes() == []
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_report_names_the_processor_and_shows_processor_time_first(monkeypat
     assert headers.split()[3] == "CPU/answer"
     assert ensemble.split()[:3] == ["ensemble", "1", "700"]
     assert in_process.split()[:3] == ["in-process", "1", "500"]
-    assert report.record()["environment"]["processor"] == "AMD EPYC 7763"
+    assert report.build_record()["environment"]["processor"] == "AMD EPYC 7763"
 
 
 def test_the_first_path_is_divided_by_each_other_path_round_by_round():

@@ -76,7 +76,7 @@ def test_a_fault_is_harmless_if_nothing_is_left_in_time_and_as_required(
     result = FaultResult("one killed", Log(1.0, ATTEMPTS), left_behind, finding, limit_seconds)
     assert result.is_harmless == is_harmless
     verdict = "met" if is_harmless else "missed"
-    assert result.cells() == ["one killed", "2", "0", "0", "+2.5 s", str(left_behind), verdict]
+    assert result.format_cells() == ["one killed", "2", "0", "0", "+2.5 s", str(left_behind), verdict]
     assert finding.text in format_results([result])
 
 

@@ -45,7 +45,7 @@ def open_baseline(name: str, setup: BaselineSetup) -> Iterator[AnswerPath]:
         if name == "pytriton":
             address = f"{HOST}:{servers[0].port}"
             client = stack.enter_context(ConvaiClient(address, timeout_seconds=TIMEOUT_SECONDS))
-            path = EnsemblePath(client, servers[0].processes)
+            path = EnsemblePath(client, servers[0].list_processes)
             path.statistics = None  # PyTriton does not expose them
             yield path
         else:
@@ -90,12 +90,12 @@ class BaselineServer:
             self.log.seek(0)
             raise OSError(f"{self.baseline} did not start:\n{self.log.read()[-2000:]}")
 
-    def processes(self) -> list[int]:
+    def list_processes(self) -> list[int]:
         return list_process_tree(self.process.pid)
 
     def close(self) -> None:
         """Stop it and everything it started, after STOP_SECONDS by force."""
-        processes = self.processes()
+        processes = self.list_processes()
         with suppress(subprocess.TimeoutExpired):
             self.process.communicate(timeout=STOP_SECONDS)  # closes its input
         for process in processes:
@@ -135,5 +135,5 @@ class HttpPath:
             with self.lock:
                 self.in_flight[port] -= 1
 
-    def processes(self) -> list[int]:
-        return [process for server in self.servers for process in server.processes()]
+    def list_processes(self) -> list[int]:
+        return [process for server in self.servers for process in server.list_processes()]
