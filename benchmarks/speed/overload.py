@@ -158,7 +158,7 @@ class OverloadReport:
 
 def _format_cells(phase: Phase) -> list[str]:
     figures = phase.summarise().values()
-    return [f"{figure:.2f}" if isinstance(figure, float) else str(figure or 0) for figure in figures]
+    return ["" if one is None else f"{one:.2f}" if isinstance(one, float) else str(one) for one in figures]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -207,8 +207,8 @@ def overload(
     indices = range(len(questions))
     with ConvaiClient(server.address, timeout_seconds=timeout_seconds) as client:
         path = EnsemblePath(client)
-        for index in indices[:2]:
-            ask(index)  # the first requests pay for initialisation
+        for question in questions[:2]:
+            path.ask(question)  # the first requests pay for initialisation
         processes = server.list_processes()
         before = run_phase("alone, before", lambda: list(map(ask, indices)), server)
         flood = run_phase(
