@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+# The first Python on the PATH that convai runs on; `make PYTHON=...` selects another one.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
 PROFILE := cpu
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
-INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
+INSTALL := $(PIP_INSTALL) --editable
 EXAMPLE := convai/client/examples
 # One file after another in each process, in this order: the wheel, which takes longest, must not come last.
 # Nicer than the browser beside it, whose tests wait for what is said aloud.
@@ -27,7 +30,7 @@ test-browser:
 	.venv/bin/python -m pytest tests/browser
 
 test-no-server:
-	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/unit tests/training
+	$(PYTEST_SIDE_BY_SIDE) tests/wheel tests/deploy tests/unit tests/training
 
 test-fast: .venv/test-installed ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
@@ -48,8 +51,8 @@ talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts t
 generate: setup ## write the configurations of every profile from the pipeline's description
 	$(CONVAI) generate --profile all
 
-check: setup ## check that the configurations are up to date and wired correctly
-	$(CONVAI) generate --check --profile all
+check: setup ## check that the committed configurations are up to date and wired correctly
+	$(CONVAI) generate --check
 
 bench: setup export ## measure processor time per answer, throughput and latency: build/speed.json and .png, minutes
 	.venv/bin/python -m benchmarks.speed.bench --json build/speed.json --plot build/speed.png
@@ -89,8 +92,10 @@ clean: ## remove the environment and the exports
 	rm -rf .venv build site answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
+	$(if $(PYTHON),,$(error convai needs Python 3.11, 3.12 or 3.13 with its module venv, and found none on the PATH (on Debian and Ubuntu, python3-venv installs it)))
 	$(PYTHON) -m venv .venv
 	$(INSTALL) '.[cpu,moonshine,plot,talk]'
+	$(PIP_INSTALL) --no-deps "nvidia-pytriton; python_version >= '3.13'" # see pyproject.toml
 	touch $@
 
 .venv/test-installed: .venv/installed

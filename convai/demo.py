@@ -1,4 +1,4 @@
-"""The whole pipeline once: start the server, ask the example question, write answer.wav and answer.png, stop.
+"""Run the whole pipeline once: start the server, ask the example question, write answer.wav and answer.png, stop.
 
 convai demo
 convai demo --model-repository build/full_size --profile cpu-nvidia --timeout 900
@@ -13,7 +13,7 @@ import platformdirs
 
 from convai.__main__ import main as convai
 from convai.backends.management.launcher import Server
-from convai.backends.management.warm_up import warm_up
+from convai.backends.management.serve import warm_up
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.generator.profiles import PROFILES
 from convai.package_data import packaged
@@ -24,23 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model-repository",
         type=Path,
         metavar="FOLDER",
-        help="default: ./model_repository if it is there, otherwise one made in the user's cache",
+        help="default: ./model_repository if it exists, otherwise one made in the user's cache folder",
     )
     parser.add_argument("--profile", default=DEFAULT_PROFILE, choices=PROFILES, help="default %(default)s")
     parser.add_argument("--timeout", default="60", metavar="SECONDS", help="for the answer, default %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
-    repository = args.model_repository or found_or_made_repository()
+    repository = args.model_repository or find_or_make_repository()
     print("starting the server ...", flush=True)
     with Server(repository, profile=args.profile) as server:
         if args.profile == DEFAULT_PROFILE:  # networks of NVIDIA's sizes would take minutes
             warm_up(server.control)
-        return convai([*question(server.grpc_address, args.timeout), *(["--debug"] if args.debug else [])])
+        return convai([*ask_command(server.grpc_address, args.timeout), *(["--debug"] if args.debug else [])])
 
 
-def found_or_made_repository() -> Path:
-    """The model repository of the current folder; where there is none, that of this version in the user's cache."""
+def find_or_make_repository() -> Path:
+    """The model repository in the current folder, or else this version's in the user's cache folder."""
     here = Path("model_repository")
     if here.is_dir():
         return here
@@ -53,9 +53,9 @@ def found_or_made_repository() -> Path:
     return cached
 
 
-def question(address: str, timeout: str) -> list[str]:
-    """The command that asks the example question, and draws the answer if there is what that takes."""
+def ask_command(address: str, timeout: str) -> list[str]:
+    """The command that asks the example question; it draws the answer if matplotlib is installed."""
     examples = packaged("client", "examples")
-    asked = ["ask", str(examples / "question.wav"), "--context", str(examples / "context.txt"), "--out=answer.wav"]
-    drawn = ["--plot=answer.png"] if find_spec("matplotlib") else []
-    return [*asked, *drawn, "--steps", "--server", address, "--timeout", timeout]
+    question = ["ask", str(examples / "question.wav"), "--context", str(examples / "context.txt"), "--out=answer.wav"]
+    plot = ["--plot=answer.png"] if find_spec("matplotlib") else []
+    return [*question, *plot, "--steps", "--server", address, "--timeout", timeout]

@@ -15,7 +15,7 @@ from convai.description.pipeline import NETWORK_NAMES
 
 @pytest.fixture(scope="session")
 def model_repository(tmp_path_factory):
-    """A copy of the model repository with the default networks, so that tests may break it."""
+    """A copy of the model repository with the default networks, which tests may change."""
     copy = tmp_path_factory.mktemp("served") / "model_repository"
     shutil.copytree(ROOT / "model_repository", copy)
     missing = [name for name in NETWORK_NAMES if not list((copy / name).glob("1/model.*"))]
@@ -43,7 +43,7 @@ def client(server):
 
 @pytest.fixture(scope="session")
 def example_question():
-    """The example question: float32 samples and their rate in Hertz."""
+    """The example question: float32 samples and their rate in hertz."""
     samples, rate = soundfile.read(EXAMPLES / "question.wav", dtype="float32")
     return samples, rate
 

@@ -27,7 +27,7 @@ from benchmarks.speed.chaos_load import (
     keep_load,
 )
 from benchmarks.speed.chaos_server import ChaosServer, write_subset
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
 from convai.generator.profiles import PROFILES

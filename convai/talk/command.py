@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convai.backends.management.launcher import Server, ServerNotRunning
-from convai.backends.management.serve import CHECK_SECONDS, Interrupt
-from convai.backends.management.warm_up import warm_up
+from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.client.connection import Connection
 from convai.description.config_files import DEFAULT_PROFILE

@@ -1,18 +1,22 @@
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 import tritonclient.grpc as triton
 import trustme
+from support.convai_process import is_gone, wait_until
 from support.tiny_repository import write_repository
 from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.control import ADMIN_HEADER, ControlClient, ControlError
 from convai.backends.management.launcher import Server, ServerNotRunning, ServerTls
-from convai.backends.management.processes import SHARED_MEMORY, is_zombie, process_ids, regions_of, status_of, stubs_of
+from convai.backends.management.processes import SHARED_MEMORY, command_line, regions_of, stubs_of
+from convai.backends.management.runtime_directory import SECONDS_TO_LOCK, RuntimeDirectory, clear_abandoned
 
 
 @pytest.fixture
@@ -26,28 +30,8 @@ def server(tmp_path_factory):
         yield server
 
 
-def is_gone(server_pid, regions):
-    """Whether neither processes nor shared memory are left of a server; the kernel may need a moment."""
-    for _ in range(50):
-        processes = [pid for pid in process_ids() if group_of(pid) == server_pid and not is_zombie(pid)]
-        files = [name for name in regions if (SHARED_MEMORY / name).exists()]
-        if not processes and not files:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def group_of(pid):
-    return int((status_of(pid) or [0, 0, 0])[2])
-
-
 def test_only_the_chosen_models_are_loaded(server):
     assert server.control.models() == {"amplifier": "READY"}
-
-
-def test_metrics_are_served_where_the_server_says(server):
-    with urllib.request.urlopen(server.metrics_url, timeout=10) as answer:
-        assert b"nv_inference_count" in answer.read()
 
 
 def test_control_needs_the_key_over_http(server):
@@ -70,20 +54,11 @@ def test_restricted_protocols_need_the_key_over_grpc(server, call):
             call(client)
 
 
-def test_the_key_opens_restricted_protocols_over_grpc(server):
+def test_over_grpc_the_key_opens_restricted_protocols_and_statistics_need_none(server):
     headers = {f"triton-grpc-protocol-{ADMIN_HEADER}": server.control.admin_key}
     with triton.InferenceServerClient(server.grpc_address) as client:
         assert client.get_model_repository_index(headers=headers).models
-
-
-def test_statistics_are_open_to_all(server):
-    with triton.InferenceServerClient(server.grpc_address) as client:
         assert client.get_inference_statistics("amplifier").model_stats
-
-
-def test_a_taken_port_is_refused_before_anything_starts(server):
-    with pytest.raises(OSError, match=f"127.0.0.1:{server.grpc_port} is not available.*--grpc-port"):
-        Server(server.model_repository, grpc_port=server.grpc_port)
 
 
 def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path, monkeypatch):
@@ -108,17 +83,10 @@ def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path,
                     client.is_server_ready(client_timeout=5)
 
 
-def test_a_missing_tls_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="key.pem does not exist"):
-        ServerTls(Path(__file__), tmp_path / "key.pem")
-
-
 def test_a_missing_network_is_named_with_the_command_that_makes_it(repository):
     (repository / "lookup" / "1" / "model.onnx").unlink()
 
-    with pytest.raises(
-        ServerNotRunning, match="lookup/1/model.onnx is missing from the model repository; `convai export`"
-    ):
+    with pytest.raises(ServerNotRunning, match="lookup/1/model.onnx is missing from the model repository; `convai "):
         Server(repository, models=["lookup"]).start()
 
 
@@ -126,17 +94,8 @@ def test_a_wrong_parameter_is_named_with_its_step(repository):
     config = repository / "amplifier" / "config.pbtxt"
     config.write_text(config.read_text().replace('key: "gain"', 'key: "gian"'))
 
-    with pytest.raises(ServerNotRunning, match="amplifier: parameter gian is unknown; allowed are gain"):
+    with pytest.raises(ServerNotRunning, match="amplifier: .*gian"):
         Server(repository, models=["amplifier"]).start()
-
-
-def test_a_profile_that_some_model_lacks_is_refused_with_those_that_all_have(repository):
-    for model in ("amplifier", "lookup", "halver"):
-        (repository / model / "configs").mkdir()
-        (repository / model / "configs" / "gpu.pbtxt").write_text((repository / model / "config.pbtxt").read_text())
-
-    with pytest.raises(ValueError, match="profile 'gpu' has no configuration for chain; .* every model has: cpu"):
-        Server(repository, profile="gpu")
 
 
 def test_a_profile_replaces_the_configuration(repository):
@@ -150,17 +109,12 @@ def test_a_profile_replaces_the_configuration(repository):
         assert len(stubs_of(server.process.pid)) == 3
 
 
-def test_an_absent_repository_is_refused_with_the_flag_that_names_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="--model-repository"):
-        Server(tmp_path / "nowhere")
-
-
 def test_stopping_leaves_nothing_even_after_a_stub_was_killed(repository):
-    with Server(repository, models=["amplifier"]) as server:
+    with Server(repository, models=["amplifier", "lookup"]) as server:
         pid, regions = server.process.pid, regions_of(server.process.pid)
         os.kill(stubs_of(pid)[0].pid, signal.SIGKILL)
 
-    assert len(regions) == 2  # one for each instance
+    assert len(regions) == 3  # two instances and one
     assert is_gone(pid, regions)
 
 
@@ -173,3 +127,37 @@ def test_a_killed_server_is_noticed_and_leaves_nothing(repository):
             server.check_running()
 
     assert is_gone(pid, regions)
+
+
+@pytest.fixture
+def directory(tmp_path, monkeypatch):
+    """A server's runtime directory, old enough to be abandoned, that records one shared memory file."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    directory = RuntimeDirectory()
+    region = f"triton_python_backend_shm_region_of-a-test-{os.getpid()}"
+    (SHARED_MEMORY / region).touch()
+    directory.record_regions({region})
+    old = time.time() - 2 * SECONDS_TO_LOCK
+    os.utime(directory.path, (old, old))
+    yield directory
+    directory.remove()
+    assert not (SHARED_MEMORY / region).exists()
+
+
+def test_what_a_launcher_and_its_reaper_left_is_cleared_by_the_next_launcher(directory):
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)", f"--backend-directory={directory.backends}"]
+    server = subprocess.Popen(sleep)
+    wait_until(lambda: command_line(server.pid))  # for a moment a new process has no arguments yet
+    directory._lock.close()  # as the kernel does when a process dies
+    clear_abandoned()
+
+    assert server.wait(5) == -9
+    assert not directory.path.exists()
+    assert not any((SHARED_MEMORY / region).exists() for region in directory.regions)
+
+
+def test_the_directory_of_a_living_launcher_is_left_alone(directory):
+    clear_abandoned()
+
+    assert directory.path.exists()
+    assert all((SHARED_MEMORY / region).exists() for region in directory.regions)

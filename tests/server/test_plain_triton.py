@@ -1,18 +1,15 @@
-"""Triton without the launcher: the command that `convai backends` prints is pasted into a shell, and answers."""
+"""Triton without the launcher: the command that `convai backends` prints, pasted into a shell, serves the pipeline."""
 
 import shlex
-import signal
 import subprocess
-import time
 
 import pytest
+from support.convai_process import wait_until
 
 from convai.__main__ import main
 from convai.backends.management.control import ControlClient
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.client import ConvaiClient
-
-READY_SECONDS = 120
 
 
 @pytest.fixture
@@ -20,13 +17,13 @@ def backends(tmp_path):
     return tmp_path / "backends"
 
 
-def printed_by(capsys, *words):
+def print_command(capsys, *words):
     assert main(["backends", *map(str, words)]) == 0
     return capsys.readouterr().out
 
 
 class PastedCommand:
-    """A shell that runs the printed text, with ports of its own at the end as a person would add them."""
+    """A shell that runs the printed text, with free ports appended as a user would append them."""
 
     def __init__(self, text, log_file):
         self.grpc_port, self.http_port, metrics_port = resolve_ports("127.0.0.1", dict.fromkeys("abc", 0))
@@ -34,7 +31,7 @@ class PastedCommand:
         self.log_file = log_file
         self.process = subprocess.Popen(
             ["sh", "-c", f"exec {text.strip()} {ports}"],
-            env={"PATH": "/usr/bin:/bin"},  # what it needs beyond that, the command says
+            env={"PATH": "/usr/bin:/bin"},  # the command itself sets what else it needs
             cwd=log_file.parent,
             stdout=log_file.open("w"),
             stderr=subprocess.STDOUT,
@@ -42,14 +39,12 @@ class PastedCommand:
 
     def __enter__(self):
         control = ControlClient(f"127.0.0.1:{self.http_port}", admin_key="")
-        deadline = time.monotonic() + READY_SECONDS
-        while not control.is_ready():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log_file.read_text()[-3000:]
-            time.sleep(0.2)
+        wait_until(lambda: control.is_ready() or self.process.poll() is not None, seconds=120)
+        assert self.process.poll() is None, self.log_file.read_text()[-3000:]
         return self
 
     def __exit__(self, *exception):
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             self.process.wait(40)
         finally:
@@ -60,10 +55,10 @@ class PastedCommand:
 def test_the_printed_command_serves_the_pipeline(
     model_repository, backends, tmp_path, capsys, example_question, example_context
 ):
-    text = printed_by(capsys, backends, "--model-repository", model_repository)
+    text = print_command(capsys, backends, "--model-repository", model_repository)
     audio, sample_rate = example_question
-    with PastedCommand(text, tmp_path / "triton.log") as served:
-        with ConvaiClient(f"127.0.0.1:{served.grpc_port}") as client:
+    with PastedCommand(text, tmp_path / "triton.log") as triton:
+        with ConvaiClient(f"127.0.0.1:{triton.grpc_port}") as client:
             answer = client.ask(audio, sample_rate=sample_rate, context=example_context)
     assert answer.answer and answer.answer in example_context
     assert answer.answer_audio.size > 1000
@@ -71,7 +66,7 @@ def test_the_printed_command_serves_the_pipeline(
 
 def test_the_command_names_the_profile_the_address_and_this_pythons_packages(model_repository, backends, capsys):
     options = ["--model-repository", model_repository, "--profile", "gpu", "--host", "0.0.0.0"]
-    words = shlex.split(printed_by(capsys, backends, *options))
+    words = shlex.split(print_command(capsys, backends, *options))
     assert words[0] == "env"
     assert {"--model-config-name=gpu", "--grpc-address=0.0.0.0", f"--backend-directory={backends}"} <= set(words)
     assert {path.name for path in backends.iterdir()} >= {"python", "onnxruntime", "pytorch"}
@@ -84,19 +79,19 @@ def test_the_command_names_the_profile_the_address_and_this_pythons_packages(mod
         (["--profile", "gpus"], "profile 'gpus' has no configuration for"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_and_nothing_is_made(model_repository, backends, capsys, options, message):
-    given = [] if "--model-repository" in options else ["--model-repository", str(model_repository)]
-    assert main(["backends", str(backends), *given, *options]) == 1
+def test_a_wrong_option_is_refused_and_nothing_is_made(model_repository, backends, capsys, options, message):
+    folder = [] if "--model-repository" in options else ["--model-repository", str(model_repository)]
+    assert main(["backends", str(backends), *folder, *options]) == 1
     assert capsys.readouterr().err.startswith(f"convai backends: {message}")
     assert not backends.exists()
 
 
-def test_a_place_that_tritons_shell_would_misread_is_refused(model_repository, tmp_path, capsys):
-    assert main(["backends", str(tmp_path / "two words"), "--model-repository", str(model_repository)]) == 1
-    assert f"through a shell, which misreads {tmp_path}/two words" in capsys.readouterr().err
-
-
-def test_a_folder_in_use_is_left_alone(model_repository, tmp_path, capsys):
-    (tmp_path / "notes.txt").touch()
-    assert main(["backends", str(tmp_path), "--model-repository", str(model_repository)]) == 1
-    assert "is not empty; name another folder" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [("two words", "/two words to a shell without quotes"), ("used", "is not empty; name another folder")],
+)
+def test_a_folder_in_use_or_with_a_space_is_refused(model_repository, tmp_path, capsys, folder, message):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes.txt").touch()
+    assert main(["backends", str(tmp_path / folder), "--model-repository", str(model_repository)]) == 1
+    assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The probes of deploy/kubernetes tell a server that answers from one that does not."""
+"""The probes of deploy/kubernetes succeed while the server answers, and fail when it does not."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra test")
 SERVING = b"\x08\x01"  # HealthCheckResponse, status 1
 
 
-def test_kubernetes_own_grpc_probe_is_answered(server):
+def test_the_grpc_probe_of_kubernetes_is_answered(server):
     with grpc.insecure_channel(server.grpc_address) as channel:
-        check = channel.unary_unary("/grpc.health.v1.Health/Check", lambda request: request, lambda answer: answer)
+        check = channel.unary_unary("/grpc.health.v1.Health/Check", lambda request: request, lambda response: response)
         assert check(b"", timeout=10) == SERVING
 
 
@@ -31,7 +31,7 @@ def tls(tmp_path):
     return ServerTls(tmp_path / "tls.crt", tmp_path / "tls.key")
 
 
-def test_the_probe_over_tls_succeeds_as_long_as_the_server_answers(model_repository, tls, tmp_path):
+def test_the_probe_over_tls_succeeds_while_the_server_answers(model_repository, tls, tmp_path):
     patch = yaml.safe_load((ROOT / "deploy/kubernetes/components/tls/deployment.yaml").read_text())
     (container,) = patch["spec"]["template"]["spec"]["containers"]
     program, option, code = container["readinessProbe"]["exec"]["command"]

@@ -1,4 +1,4 @@
-"""A gRPC server that speaks Triton's protocol and does as it is told, for what a healthy Triton seldom does."""
+"""A gRPC server with Triton's protocol that delays, fails and streams responses on demand."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +19,14 @@ from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.max_connection_age_ms", 1000),  # soon enough for a test that waits for clients to look around
+    ("grpc.max_connection_age_ms", 1000),  # short, for tests in which clients reconnect
 ]
 
 
 class FakeTriton(GRPCInferenceServiceServicer):
-    """Answers every request with `outputs`, after `delay_seconds`, or fails it with `error` (status, details).
+    """Answers every request with `outputs` after `delay_seconds`, or fails it with `error` (status, details).
 
-    A stream brings each of `streamed`, outputs by name, before its error; `is_cancelled` is set when it is over.
+    A stream sends each of `streamed`, outputs by name, before its error; `is_cancelled` is set when it is over.
     """
 
     def __init__(self, outputs=None, error=None, delay_seconds=0.0, streamed=()):
@@ -45,7 +45,7 @@ class FakeTriton(GRPCInferenceServiceServicer):
 
     def ModelInfer(self, request, context):
         self.requests.append(request)
-        is_over = threading.Event()  # also when the caller has gone or the server stops: no test waits for a delay
+        is_over = threading.Event()  # set also when the caller leaves or the server stops, so no test waits for a delay
         context.add_callback(is_over.set)
         is_over.wait(self.delay_seconds)
         if self.error:
@@ -78,7 +78,7 @@ def raw_bytes(array: np.ndarray) -> bytes:
 
 @contextmanager
 def serving(fake: FakeTriton, credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0"):
-    """The address of `fake` while it serves; over TLS with `credentials`."""
+    """Serve `fake`, over TLS with `credentials`; yields its address."""
     server = grpc.server(ThreadPoolExecutor(2), options=OPTIONS)
     add_GRPCInferenceServiceServicer_to_server(fake, server)
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)

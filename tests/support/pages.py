@@ -1,4 +1,4 @@
-"""The pages that people read, and the code on them."""
+"""The pages that people read, and the code and tables on them."""
 
 import re
 import shlex
@@ -8,21 +8,23 @@ from textwrap import dedent
 
 from support.places import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^( *)```(\w*)(?: title=\"(.*?)\")?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+README = ROOT / "README.md"
+GUIDES = [ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", ROOT / "training/README.md"]
+PAGES = [README, *GUIDES, *sorted((ROOT / "docs").glob("*.md"))]
+CARDS = sorted((ROOT / "weights").glob("*.md"))
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page; `title` names the file that it is, if it is one."""
+    """A fenced block of a page."""
 
     language: str
-    title: str | None
     text: str
 
 
 def find_blocks(text: str) -> list[Block]:
-    return [Block(language, title or None, dedent(code)) for _, language, title, code in FENCE.findall(text)]
+    return [Block(language, dedent(code)) for _, language, code in FENCE.findall(text)]
 
 
 def blocks(language: str, page: str | None = None) -> list[Block]:
@@ -32,15 +34,11 @@ def blocks(language: str, page: str | None = None) -> list[Block]:
 
 
 def commands() -> list[list[str]]:
-    """Every command in a bash block, as words; those joined by && or | apart."""
+    """Every command in a bash block, as words without leading NAME=VALUE; commands joined by && or | are separate."""
     lines = (line for block in blocks("bash") for line in block.text.replace("\\\n", " ").splitlines())
     words = (shlex.split(part, comments=True) for line in lines for part in re.split(r"&&|\|", line))
-    return [each for each in map(_without_settings, words) if each]
-
-
-def _without_settings(words: list[str]) -> list[str]:
-    """The command behind any NAME=VALUE."""
-    return list(dropwhile(lambda word: re.fullmatch(r"[A-Z_]+=.*", word), words))
+    stripped = (list(dropwhile(lambda word: re.fullmatch(r"[A-Z_]+=.*", word), each)) for each in words)
+    return [each for each in stripped if each]
 
 
 def convai_commands(name: str | None = None) -> list[list[str]]:
@@ -49,7 +47,8 @@ def convai_commands(name: str | None = None) -> list[list[str]]:
     return [words for words in found if name in (None, words[0])]
 
 
-def section(page: str, heading: str) -> str:
-    """The text of a page between a heading of the second level and the next."""
-    (path,) = [path for path in PAGES if path.name == page]
-    return path.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+def table_rows(text: str) -> list[dict[str, str]]:
+    """The rows of every table, each as its cells by the heading of their column."""
+    tables = re.findall(r"^\|.*\n\|[-|]+\n(?:\|.*\n)+", text, re.MULTILINE)
+    cells = [[re.split(r"\s*\|\s*", line.strip("| ")) for line in table.splitlines()] for table in tables]
+    return [dict(zip(heading, row, strict=False)) for heading, _, *rows in cells for row in rows]

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-EXAMPLES = ROOT / "client" / "examples"
+EXAMPLES = ROOT / "convai" / "client" / "examples"
 
 
 def root_folders() -> set[str]:

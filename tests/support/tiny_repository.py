@@ -1,4 +1,4 @@
-"""A model repository small enough to start in a second: a Python step, an ONNX and a TorchScript network, ensembles."""
+"""A model repository that starts in a second: a Python step, an ONNX network, a TorchScript network and an ensemble."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Amplifier(PythonStep):
 
     def __call__(self, *, x, note, seed):
         if np.isnan(x).any():
-            raise InvalidArgument(f"x holds NaN, says {__file__}; allowed are finite numbers")
+            raise InvalidArgument(f"x: expected finite numbers, got NaN, says {__file__}")
         if note == "fail":
             raise KeyError(__file__)
         if note == "broadcast":
@@ -78,7 +78,7 @@ CONFIGS = {
         }
         """,
 }
-TABLE = (0.0, 5.0, 10.0, 1e-39)  # `lookup` gives twice the value at an index; the last is a denormal number
+TABLE = (0.0, 5.0, 10.0, 1e-39)  # `lookup` returns twice the value at an index; the last is a denormal number
 
 
 class Halver(torch.nn.Module):

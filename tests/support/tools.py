@@ -1,4 +1,4 @@
-"""Programs that pip cannot install but some tests run; without one they are skipped, and say where it comes from."""
+"""Programs that pip cannot install: tests that need one are skipped without it."""
 
 import re
 import shutil
@@ -7,28 +7,24 @@ from pathlib import Path
 
 import pytest
 
-KUBECTL = "https://kubernetes.io/docs/tasks/tools (1.27 or later; Debian's is older)"
-
 
 def kustomize(folder: Path) -> str:
-    """What the real `kubectl kustomize` makes of the folder, as YAML."""
-    if shutil.which("kubectl") is None or kubectl_version() < (1, 27):
-        pytest.skip(f"kubectl renders the manifests: {KUBECTL}")
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def kubectl_version() -> tuple[int, int]:
-    told = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=60).stdout
-    found = re.search(r"v?(\d+)\.(\d+)", told)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    """Render a folder with `kubectl kustomize`, as YAML."""
+    reason = "kubectl 1.27 or later renders the manifests: https://kubernetes.io/docs/tasks/tools"
+    version = re.search(r"v(\d+)\.(\d+)", run("kubectl", "version", "--client", reason=reason))
+    if not version or (int(version[1]), int(version[2])) < (1, 27):
+        pytest.skip(reason)
+    return run("kubectl", "kustomize", folder, reason=reason)
 
 
 def promtool(*words: str | Path) -> str:
-    """What promtool prints; it has to succeed."""
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool checks the rules: Debian's package prometheus has it")
-    done = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=120)
+    return run("promtool", *words, reason="promtool checks the rules; Debian's package prometheus has it")
+
+
+def run(program: str, *words: str | Path, reason: str) -> str:
+    """Return what the program prints; it must succeed."""
+    if shutil.which(program) is None:
+        pytest.skip(reason)
+    done = subprocess.run([program, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

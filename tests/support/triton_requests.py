@@ -1,4 +1,4 @@
-"""Send requests to a Triton server, one or several at once."""
+"""Send requests to a Triton server, one by one or at the same time."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,19 +15,19 @@ TRITON_TYPES = {
 
 
 def infer(client, model, outputs=None, parameters=None, **inputs):
-    """Outputs by name for one request; inputs are rows without their batch axis, or arrays of several rows."""
+    """Outputs of one request by name; `inputs` are rows without their batch axis, or arrays of several rows."""
     tensors = []
     for name, value in inputs.items():
         array = np.array([[value]], dtype=np.object_) if isinstance(value, bytes) else np.atleast_2d(value)
         tensors.append(triton.InferInput(name, array.shape, TRITON_TYPES[array.dtype]))
         tensors[-1].set_data_from_numpy(array)
-    wanted = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
-    answer = client.infer(model, tensors, outputs=wanted, parameters=parameters, client_timeout=30)
-    return {output.name: answer.as_numpy(output.name) for output in answer.get_response().outputs}
+    requested = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
+    response = client.infer(model, tensors, outputs=requested, parameters=parameters, client_timeout=30)
+    return {output.name: response.as_numpy(output.name) for output in response.get_response().outputs}
 
 
 def infer_together(client, model, requests):
-    """The outputs of each request or the exception it met, all sent at once."""
+    """Send all requests at the same time; the result holds the outputs or the exception of each."""
 
     def answer(inputs):
         try:
@@ -39,13 +39,13 @@ def infer_together(client, model, requests):
         return list(pool.map(answer, requests))
 
 
-def infer_joined(client, model, requests, fewest, most_tries=20):
-    """Likewise, of the first time that at least so many have shared a batch; on a busy machine they arrive apart."""
-    for _ in range(most_tries):
+def infer_batched(client, model, requests, min_batch_size, max_tries=20):
+    """Likewise, repeated until a batch of that size was formed, because on a busy machine requests arrive apart."""
+    for _ in range(max_tries):
         answers = infer_together(client, model, requests)
-        if largest_batch(client, model) >= fewest:
+        if largest_batch(client, model) >= min_batch_size:
             return answers
-    raise AssertionError(f"no {fewest} of {len(requests)} requests to {model} shared a batch in {most_tries} tries")
+    raise AssertionError(f"{model} formed no batch of {min_batch_size} requests in {max_tries} tries")
 
 
 def largest_batch(client, model):

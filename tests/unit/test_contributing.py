@@ -1,76 +1,48 @@
-"""What CONTRIBUTING.md tells a stranger to do is done in a copy of the repository, to the letter."""
+"""A step is added by describing it: what CONTRIBUTING lists is enough for the generator."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
+from dataclasses import replace
 
 import pytest
-from support.pages import find_blocks, section
-from support.places import ROOT, root_folders
 
-NOT_NEEDED = shutil.ignore_patterns("__pycache__", "*.safetensors", "*.gz", "model.onnx", "model.pt", "model.plan")
+from convai.description import recognisers
+from convai.description.pipeline import ENSEMBLES, STEPS, Call, Step, Tensor
+from convai.description.wiring import WiringError
+from convai.generator.profiles import profile
+from convai.generator.render import render
+from convai.generator.targets import CPU
+from convai.generator.weight_sets import DEFAULT_WEIGHTS
+
+TRANSLATOR = Step(
+    "translator",
+    inputs=(Tensor("sentence", "BYTES", (1,)),),
+    outputs=(Tensor("translation", "BYTES", (1,)),),
+)
+
+
+def add_translator(ensemble, tensor):
+    """The ensemble with the step before `text_encoder`, which reads the named tensor instead of the sentence."""
+    old = Call("text_encoder", inputs={"text": "sentence"})
+    new = (Call("translator"), Call("text_encoder", inputs={"text": tensor}))
+    calls = [call for each in ensemble.calls for call in (new if each == old else (each,))]
+    return replace(ensemble, calls=tuple(calls))
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """The repository's folders without their large files."""
-    for folder in root_folders() - {"tests"}:
-        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True, ignore=NOT_NEEDED)
-    return tmp_path
+def render_with_translator(monkeypatch):
+    def render_default_profile(tensor):
+        monkeypatch.setattr(recognisers, "STEPS", (*STEPS, TRANSLATOR))
+        monkeypatch.setattr(recognisers, "ENSEMBLES", [add_translator(ensemble, tensor) for ensemble in ENSEMBLES])
+        return render([profile("cpu", CPU, DEFAULT_WEIGHTS)])
+
+    return render_default_profile
 
 
-def run(copy, *words):
-    """What a Python program prints that imports the package from the copy."""
-    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, *words]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def test_a_described_step_is_configured_and_wired(render_with_translator):
+    files = render_with_translator("translation")
+    assert 'name: "translation"' in files["translator/config.pbtxt"]
+    assert 'model_name: "translator"' in files["convai_ensemble/config.pbtxt"]
 
 
-def follow(copy, heading):
-    """Apply the diffs of a section and write its files; returns the files that a contributor touches by hand."""
-    touched = set()
-    for block in find_blocks(section("CONTRIBUTING.md", heading)):
-        if block.language == "diff":
-            apply = ["git", "apply", "--recount", "-"]
-            done = subprocess.run(apply, cwd=copy, input=block.text, capture_output=True, text=True)
-            assert done.returncode == 0, f"{done.stderr}\n{block.text}"
-            touched |= set(re.findall(r"^\+\+\+ b/(.*)$", block.text, re.MULTILINE))
-        elif block.language == "python":
-            file = copy / block.title
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text)
-            touched.add(block.title)
-    return touched
-
-
-def test_adding_a_step_as_written_gives_a_step_that_is_wired_configured_and_works(copy):
-    touched = follow(copy, "Add a step")
-    (test,) = [name for name in touched if name.startswith("tests/")]
-    assert len(touched - {test}) == 3
-    assert "wrote model_repository/translator/config.pbtxt" in run(copy, "-m", "convai", "generate")
-    run(copy, "-m", "convai", "generate", "--check")
-    assert 'model_name: "translator"' in (copy / "model_repository/convai_ensemble/config.pbtxt").read_text()
-    assert "2 passed" in run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", test)
-
-
-def test_changing_a_bucket_as_written_changes_the_configurations_that_are_listed(copy):
-    assert len(follow(copy, "Change a bucket")) == 1
-    (expected,) = [
-        block.text for block in find_blocks(section("CONTRIBUTING.md", "Change a bucket")) if block.language == "text"
-    ]
-    written = [line for line in run(copy, "-m", "convai", "generate").splitlines() if line.startswith("wrote")]
-    assert sorted(written) == sorted(expected.splitlines())
-    changed = {name.removeprefix("wrote "): (copy / name.removeprefix("wrote ")).read_text() for name in written}
-    assert all(text != (ROOT / name).read_text() and "48" in text for name, text in changed.items())
-
-
-def test_a_wire_that_leads_nowhere_is_told_by_its_name(copy):
-    follow(copy, "Add a step")
-    description = copy / "convai/description/pipeline.py"
-    description.write_text(description.read_text().replace('{"text": "translation"}', '{"text": "translated"}'))
-    with pytest.raises(AssertionError, match=r"convai_ensemble: .*text_encoder.* translated"):
-        run(copy, "-m", "convai", "generate")
+def test_a_wrong_wire_names_ensemble_step_and_tensor(render_with_translator):
+    with pytest.raises(WiringError, match=r"convai_ensemble: .*text_encoder.* translated"):
+        render_with_translator("translated")

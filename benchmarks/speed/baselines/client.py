@@ -19,7 +19,7 @@ from benchmarks.speed.baselines.wire import pack_question, unpack_answer
 from benchmarks.speed.measured_server import list_process_tree
 from benchmarks.speed.paths import AnswerPath, EnsemblePath, Reply
 from benchmarks.speed.question_set import Question
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.backends.management.tritonserver import server_environment
 from convai.client.client import ConvaiClient
 from convai.errors import InvalidArgument

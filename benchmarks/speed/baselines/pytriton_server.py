@@ -19,7 +19,7 @@ from benchmarks.speed.baselines.server import HOST, serve_until_stdin_closes
 from benchmarks.speed.in_process import Arrays, PipelineProcess
 from benchmarks.speed.paths import OUTPUTS, build_request
 from benchmarks.speed.question_set import read_questions
-from convai.backends.management.ports import resolve_ports
+from convai.backends.management.launcher import resolve_ports
 from convai.client.requests import Request
 from convai.description import pipeline as description
 from convai.description.wiring import wiring_of

@@ -1,1 +1,1 @@
-"""What runs the server from outside: launcher, watchdog, warm-up, control."""
+"""What starts, watches and stops tritonserver."""

@@ -1,49 +1,48 @@
-"""Start a Triton server over a model repository, wait until it answers, and stop it cleanly.
+"""Start a Triton server over a model repository, wait until it is ready, and stop it.
 
 with Server(Path("model_repository"), grpc_port=0) as server:
     tritonclient.grpc.InferenceServerClient(server.grpc_address)
 """
 
+import random
 import secrets
-import signal
+import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
-from convai.backends.management.ports import resolve_ports
 from convai.backends.management.processes import regions_of
 from convai.backends.management.repository import models_of
-from convai.backends.management.run_folder import RunFolder, remove_abandoned
-from convai.backends.management.server_log import networks, reasons
-from convai.backends.management.tritonserver import check_stub, find_triton, prepare_backends, server_environment
+from convai.backends.management.runtime_directory import RuntimeDirectory, clear_abandoned
+from convai.backends.management.tritonserver import (
+    check_stub,
+    find_errors,
+    find_networks,
+    find_triton,
+    model_options,
+    prepare_backends,
+    server_environment,
+)
 from convai.description.config_files import DEFAULT_PROFILE
+from convai.errors import InvalidArgument
 
 POLL_SECONDS = 0.1
-IN_FLIGHT_SECONDS = 8  # how long Triton lets running steps finish when told to stop; Docker kills after 10 s
-STOP_SECONDS = 12
-# Runs in the new process before tritonserver takes its place: the kernel stops it when the launcher dies.
-DIE_WITH_LAUNCHER = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
-)
-MAX_CONNECTION_AGE_SECONDS = 5  # then gRPC asks a client to connect anew, here or to another server
-BALANCING_OPTIONS = (
-    f"--grpc-max-connection-age={1000 * MAX_CONNECTION_AGE_SECONDS}",
-    "--grpc-http2-min-recv-ping-interval-without-data=1000",  # clients look often whether a server is frozen
-)
+STOP_SECONDS = 12  # within which tritonserver ends after SIGTERM; more than its EXIT_TIMEOUT_SECONDS
+PORTS = range(2**16)
+PORTS_TO_PICK_FROM = range(20_000, 32_000)  # below the ports that Linux gives to outgoing connections
 
 
 class ServerNotRunning(OSError):
-    """The server did not start or ended by itself; the message holds the lines of its log that say why."""
+    """The server did not start or ended by itself; the message holds the errors of its log."""
 
 
 @dataclass(frozen=True)
 class ServerTls:
-    """Files that turn on TLS for gRPC; with `root_cert` clients must show a certificate signed by it."""
+    """PEM files that turn on TLS for gRPC; with `root_cert`, clients must show a certificate signed by it."""
 
     cert: Path
     key: Path
@@ -64,10 +63,10 @@ class ServerTls:
 class Server:
     """A tritonserver process, running from `start` (or `with`) to `stop`.
 
-    Ports of 0 are picked. `models` defaults to all of the repository. With `tls`, gRPC is encrypted and HTTP, which
-    Triton cannot encrypt, stays on the local address. Without `log_file` the log is kept only while the server runs.
-    Model control, shared memory, traces and logging need a key that is made up here; other users of this machine can
-    read it in the list of processes. The thread that calls `start` has to live on: the server ends with it.
+    A port of 0 picks a free one. `models` defaults to all models of the profile. With `tls`, gRPC is encrypted and
+    HTTP, which Triton cannot encrypt, listens on the local address only. Without `log_file` the log is deleted when the
+    server stops. Model control, shared memory, traces and logging need a random key; other users of this machine can
+    read it in the list of processes.
     """
 
     def __init__(
@@ -91,16 +90,16 @@ class Server:
         self.models = list(models or of_profile)
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
-        remove_abandoned()  # it may hold the ports
-        wanted = {"--grpc-port": grpc_port, "--http-port": http_port, "--metrics-port": metrics_port}
-        self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, wanted)
+        clear_abandoned()  # such a server may still hold the ports
+        ports = {"--grpc-port": grpc_port, "--http-port": http_port, "--metrics-port": metrics_port}
+        self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, ports)
         self.tls = tls
         self.extra_args = list(extra_args)
         self.log_file = self._own_log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
-        self.control = ControlClient(f"{reachable(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
+        self.control = ControlClient(f"{reachable_host(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: RunFolder | None = None
+        self._directory: RuntimeDirectory | None = None
         self._log_start = 0
         self._lock = threading.RLock()  # held while the process starts or stops
         self._stopping = threading.Event()
@@ -114,13 +113,13 @@ class Server:
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The server's; there is one from `start` on, and still after `stop`."""
+        """The process of the server, from `start` on, and still after `stop`."""
         assert self._process is not None, "the server was never started"
         return self._process
 
     @property
     def grpc_address(self) -> str:
-        return f"{reachable(self.host)}:{self.grpc_port}"
+        return f"{reachable_host(self.host)}:{self.grpc_port}"
 
     @property
     def http_address(self) -> str:
@@ -128,7 +127,7 @@ class Server:
 
     @property
     def metrics_url(self) -> str:
-        return f"http://{reachable(self.host)}:{self.metrics_port}/metrics"
+        return f"http://{reachable_host(self.host)}:{self.metrics_port}/metrics"
 
     def start(self) -> None:
         """Start the server and return when all its models are ready; raise ServerNotRunning if that fails."""
@@ -137,84 +136,84 @@ class Server:
             self._start()
 
     def restart(self) -> None:
-        """Start anew on the same ports, dropping the requests in flight; for a server that no longer works."""
+        """Kill the server, dropping the requests in flight, and start it on the same ports."""
         with self._lock:
             self.process.kill()
             self._stop()
             self._start()
 
     def stop(self) -> None:
-        """Stop the server; whatever happened before, nothing of it is left.
+        """Stop the server and remove everything that it leaves, even if it has crashed or never got ready.
 
-        Steps that are running finish, but Triton lets no ensemble begin its next one: such a request is refused.
+        Running steps finish, but Triton lets no ensemble begin its next step: such a request fails.
         """
         self._stopping.set()
         with self._lock:
             self._stop()
 
     def networks(self) -> list[str]:
-        """What its networks run on and in which precision, as far as their engines tell the log."""
-        return networks(self._log() or "")
+        """Engine and precision of each network, as its engine has logged it."""
+        return find_networks(self._read_log() or "")
 
-    def note_regions(self) -> None:
-        """Note the shared memory in use now; `stop` will remove it even if the server gets killed."""
-        if self._folder is not None:
-            self._folder.note_regions(regions_of(self.process.pid))
+    def record_regions(self) -> None:
+        """Record the shared memory in use now; `stop` removes it even if the server gets killed."""
+        if self._directory is not None:
+            self._directory.record_regions(regions_of(self.process.pid))
 
     @property
     def has_crashed(self) -> bool:
-        """Whether a signal ended the server; one that ends in order, or cannot start, has a status of its own."""
+        """Whether a signal ended the server. One that exits, or cannot start, has a status of its own."""
         return (self.process.poll() or 0) < 0
 
     def check_running(self) -> None:
         """Raise ServerNotRunning if the server has ended by itself."""
         with self._lock:
             if self.process.poll() is not None:
-                raise ServerNotRunning(f"tritonserver ended with status {self.process.returncode}:\n{self._reasons()}")
+                raise ServerNotRunning(f"tritonserver ended with status {self.process.returncode}:\n{self._errors()}")
 
     def _start(self) -> None:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
-        self._folder = folder = RunFolder()
+        self._directory = directory = RuntimeDirectory()
         try:
-            prepare_backends(triton, folder.backends)
-            self._launch(folder, [str(triton.binary), f"--cache-directory={triton.home / 'caches'}"], environment)
+            prepare_backends(triton, directory.backends)
+            self._launch(directory, triton.command(), environment)
             self._wait_until_ready()
         except BaseException:
             self._stop()
             raise
 
     def _stop(self) -> None:
-        if self._folder is None:
+        if self._directory is None:
             return
         if self._process is not None:
-            self.note_regions()
+            self.record_regions()
             self._end_process()
-        self._folder.remove()
-        self._folder = None
+        self._directory.remove()
+        self._directory = None
 
-    def _launch(self, folder: RunFolder, command: list[str], environment: dict[str, str]) -> None:
-        self.log_file = self._own_log_file or folder.log_file
+    def _launch(self, directory: RuntimeDirectory, command: list[str], environment: dict[str, str]) -> None:
+        self.log_file = self._own_log_file or directory.log_file
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-ISc", DIE_WITH_LAUNCHER, *command, *self._options(folder)],
+                [*command, *self._options(directory)],
                 env=environment,
-                cwd=folder.path,  # an empty place, since stubs import from where they are
+                cwd=directory.path,  # without modules, because stubs import from their working directory
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal reaches the launcher alone, which stops in order
+                start_new_session=True,  # Ctrl-C in the terminal reaches only the launcher, which then stops the server
             )
 
-    def _options(self, folder: RunFolder) -> list[str]:
+    def _options(self, directory: RuntimeDirectory) -> list[str]:
         restricted = f"{RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}"
         return [
-            *pipeline_options(self.model_repository, folder.backends, self.profile, self.models),
+            *model_options(self.model_repository, directory.backends, self.profile, self.models),
             f"--grpc-address={self.host}",
             f"--grpc-port={self.grpc_port}",
-            "--reuse-grpc-port=true",  # `retire` needs that
+            "--reuse-grpc-port=true",  # the graceful shutdown binds a socket beside Triton's
             f"--grpc-restricted-protocol={restricted}",
             f"--http-address={self.http_host}",
             f"--http-port={self.http_port}",
@@ -233,24 +232,24 @@ class Server:
             if self._stopping.is_set():
                 raise ServerNotRunning("the server was stopped before it was ready")
             if time.monotonic() > deadline:
-                raise ServerNotRunning(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._reasons()}")
+                raise ServerNotRunning(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._errors()}")
             time.sleep(POLL_SECONDS)
-        self.note_regions()
+        self.record_regions()
 
     def _end_process(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
-    def _reasons(self) -> str:
-        log = self._log()
-        return "see above" if log is None else reasons(log)
+    def _errors(self) -> str:
+        log = self._read_log()
+        return "see above" if log is None else find_errors(log)
 
-    def _log(self) -> str | None:
-        """What the server has logged since it started; None if the log went with its folder, or is a terminal."""
+    def _read_log(self) -> str | None:
+        """The log since the server started; None if it was deleted with its directory, or is a terminal."""
         if self.log_file is None or not self.log_file.is_file():
             return None
         with open(self.log_file, "rb") as log:
@@ -258,21 +257,42 @@ class Server:
             return log.read().decode(errors="replace")
 
 
-def pipeline_options(model_repository: Path, backends: Path, profile: str, models: Sequence[str]) -> list[str]:
-    """What tritonserver must be told to serve the models of a profile, whoever starts it and wherever it listens."""
-    return [
-        f"--model-repository={model_repository}",
-        f"--backend-directory={backends}",
-        "--model-control-mode=explicit",  # or it would load the steps of every recogniser
-        *[f"--load-model={model}" for model in models],
-        "--disable-auto-complete-config",  # it would start every stub twice
-        *([] if profile == DEFAULT_PROFILE else [f"--model-config-name={profile}"]),
-        f"--exit-timeout-secs={IN_FLIGHT_SECONDS}",
-        *BALANCING_OPTIONS,
-        "--metrics-config=summary_latencies=true",  # latency quantiles, at no cost that could be measured
-    ]
-
-
-def reachable(host: str) -> str:
-    """The address under which this machine reaches a server that listens on `host`."""
+def reachable_host(host: str) -> str:
+    """The address at which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host == "0.0.0.0" else host
+
+
+def resolve_ports(host: str, ports: Mapping[str, int]) -> list[int]:
+    """Check that the ports, by the options that set them, are free on `host`, and pick a free one for each 0."""
+    check_host(host)
+    taken: set[int] = set()
+    for option, port in ports.items():
+        if port not in PORTS:
+            raise InvalidArgument(f"{option}: expected 0 (picks a free port) to {PORTS[-1]}, got {port}")
+        if port in taken or (port and not is_free(host, port)):
+            raise OSError(f"{host}:{port} is not available; choose another port with {option} (0 picks a free one)")
+        taken |= {port} - {0}
+    candidates = random.sample(PORTS_TO_PICK_FROM, len(PORTS_TO_PICK_FROM))
+    free = (port for port in candidates if port not in taken and is_free(host, port))
+    return [port or next(free) for port in ports.values()]
+
+
+def check_host(host: str) -> None:
+    """Raise OSError unless a server can listen on the address."""
+    with socket.socket() as listener:
+        try:
+            listener.bind((host, 0))
+        except OSError as error:
+            raise OSError(
+                f"{host} is not available ({error.strerror}); choose an IPv4 address of this machine with --host"
+            ) from error
+
+
+def is_free(host: str, port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+        return True

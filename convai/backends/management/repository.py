@@ -1,4 +1,4 @@
-"""What a model repository holds: its models, and whether each has a configuration for the chosen profile."""
+"""The models of a model repository, and those that a server loads under a profile."""
 
 from pathlib import Path
 
@@ -15,14 +15,14 @@ def models_in(repository: Path) -> list[str]:
         )
     names = sorted(folder.name for folder in repository.iterdir() if profiles_of(folder))
     if not names:
-        raise FileNotFoundError(f"{repository} holds no model: no folder in it has a config.pbtxt")
+        raise FileNotFoundError(f"{repository} holds no model: none of its folders has a config.pbtxt")
     return names
 
 
 def models_of(repository: Path, profile: str) -> list[str]:
-    """Names of the models that a server of this profile loads, sorted: all but the steps of other recognisers.
+    """Names of the models that a server of this profile loads, sorted: all except the steps of other recognisers.
 
-    Raises InvalidArgument if another one lacks the profile; Triton itself would silently serve config.pbtxt in its place.
+    Raises InvalidArgument if a model lacks the profile, because Triton would silently serve its config.pbtxt instead.
     """
     profiles = {name: profiles_of(repository / name) for name in models_in(repository)}
     having = {name for name, its_profiles in profiles.items() if profile in its_profiles}
@@ -30,12 +30,12 @@ def models_of(repository: Path, profile: str) -> list[str]:
     if lacking := sorted(needed - having):
         common = set.intersection(*(profiles[name] for name in needed))
         raise InvalidArgument(
-            f"profile {profile!r} has no configuration for {', '.join(lacking)};"
+            f"profile {profile!r} has no configuration for {', '.join(lacking) if having else 'any model'};"
             f" profiles that every model has: {', '.join(sorted(common)) or 'none'};"
-            f" `convai generate --profile {profile}` writes what is missing"
+            f" `convai generate --profile {profile}` writes the missing ones"
         )
     steps = {name: [step.name for step in recogniser.steps] for name, recogniser in RECOGNISERS.items()}
     if needed != profiles.keys() and not any(having.issuperset(names) for names in steps.values()):
-        allowed = " or ".join(f"{', '.join(names)}" for names in steps.values())
-        raise InvalidArgument(f"profile {profile!r} has no configuration for a whole recogniser: {allowed}")
+        expected = " or ".join(", ".join(names) for names in steps.values())
+        raise InvalidArgument(f"profile {profile!r} has no configuration for a whole recogniser: {expected}")
     return sorted(having)

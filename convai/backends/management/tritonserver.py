@@ -1,8 +1,8 @@
-"""Find Triton's own files (binary, Python backend, stub, libraries) and lay out a backend directory from them.
+"""Triton's own files, the backend directory made of them, and tritonserver's environment, options and log.
 
-NVIDIA's container keeps them in /opt/tritonserver, anywhere else they come with the nvidia-pytriton wheel. Backends
-that Triton brings itself (LibTorch, ONNX Runtime, TensorRT in the container) are used as they are; where one is
-missing, the engine of the same name from `convai.backends.engines` takes its place.
+NVIDIA's container keeps Triton in /opt/tritonserver; elsewhere it comes with the nvidia-pytriton wheel. Backends that
+Triton brings (LibTorch, ONNX Runtime and TensorRT in the container) are used as they are; the engines of
+`convai.backends.engines` replace the missing ones.
 """
 
 import importlib.util
@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convai.description.config_files import DEFAULT_PROFILE
 from convai.package_data import packaged
 
 CONTAINER_HOME = Path("/opt/tritonserver")
@@ -23,10 +25,23 @@ WHEEL_RELEASE = "2.51.0"  # of Triton, in nvidia-pytriton 0.7.0
 ENGINES = packaged("backends", "engines")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+EXIT_TIMEOUT_SECONDS = 8  # within which running steps finish after SIGTERM; Docker kills after 10 s
+MAX_CONNECTION_AGE_SECONDS = 5  # then gRPC asks a client to reconnect, to this or another server
+
+# 'E1122 18:47:12.58 13900 model_lifecycle.cc:642] "failed to load ..."', or 'error: creating server: ...' at the end;
+# not what our steps log about a single request, from adapter.py.
+ERROR = re.compile(
+    r'^E\d{4} (?![^\]]*adapter\.py:)[^\]]*\] "?(?P<logged>.*?)"?$|^error: (?P<printed>.*)$', re.MULTILINE
+)
+NETWORK = re.compile(r"^network (.+)$", re.MULTILINE)  # the line that an engine logs
+TRACEBACK = r"\n\nAt:"  # the log escapes line breaks
+HARMLESS = ("CudaDriverHelper", "unable to create stream")  # logged on any machine without a GPU
+MAX_ERRORS = 10
+
 
 @dataclass(frozen=True)
 class TritonFiles:
-    """Where one installation of Triton keeps what the launcher needs."""
+    """The files of one installation of Triton that the launcher needs."""
 
     home: Path
     stub: Path
@@ -44,16 +59,23 @@ class TritonFiles:
     def python_backend(self) -> Path:
         return self.home / "backends" / "python"
 
+    def command(self) -> list[str]:
+        """The start of tritonserver's command line."""
+        return [str(self.binary), f"--cache-directory={self.home / 'caches'}"]
+
 
 def find_triton(container: Path = CONTAINER_HOME) -> TritonFiles:
-    """Triton's files in NVIDIA's container if we run there, otherwise in the nvidia-pytriton wheel."""
+    """Triton's files: those of NVIDIA's container if it exists, otherwise those of the nvidia-pytriton wheel."""
     wheel = find_wheel()
     if not container.is_dir():
         if wheel is None:
-            raise FileNotFoundError(f"there is no Triton: neither {container} nor nvidia-pytriton; install convai[cpu]")
+            raise FileNotFoundError(
+                f"Triton is not installed: found neither {container} nor the package nvidia-pytriton;"
+                " install convai with its extra `cpu`"
+            )
         return TritonFiles(wheel, stub_of_wheel(wheel))
-    # The container has a stub for its own Python alone. The wheel has one for each, but server and stub understand
-    # each other only within one release.
+    # The container has a stub for its own Python only; the wheel has one for each version. But server and stub
+    # understand each other only within one release.
     release = (container / "TRITON_VERSION").read_text().strip()
     if wheel is not None and release == WHEEL_RELEASE:
         return TritonFiles(container, stub_of_wheel(wheel))
@@ -71,12 +93,12 @@ def stub_of_wheel(wheel: Path) -> Path:
 
 
 def prepare_backends(triton: TritonFiles, directory: Path) -> None:
-    """Fill the empty folder `directory` so that it serves as tritonserver's --backend-directory."""
+    """Fill the empty `directory` so that it serves as tritonserver's --backend-directory."""
     python = directory / "python"
     python.mkdir(parents=True)
-    # Triton refuses a libtriton_python.so that points outside the backend directory; the other files may, and the
-    # stub must: it finds its libraries relative to where it really is.
-    link_or_copy(triton.python_backend / "libtriton_python.so", python / "libtriton_python.so")
+    # Triton refuses a libtriton_python.so that points outside the backend directory. The other files may be links, and
+    # the stub must be one: it finds its libraries relative to its real path.
+    shutil.copy(triton.python_backend / "libtriton_python.so", python / "libtriton_python.so")
     (python / STUB).symlink_to(triton.stub)
     (python / "triton_python_backend_utils.py").symlink_to(triton.python_backend / "triton_python_backend_utils.py")
     for backend in (triton.home / "backends").iterdir():
@@ -88,54 +110,82 @@ def prepare_backends(triton: TritonFiles, directory: Path) -> None:
             (directory / engine.name / "model.py").symlink_to(engine / "model.py")
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or hard links are forbidden
-        shutil.copy2(source, target)
-
-
 def server_environment() -> dict[str, str]:
-    """The environment in which stubs start this very Python with its packages."""
+    """The environment in which stubs run this Python with its packages."""
     return {**os.environ, **server_variables()}
 
 
 def server_variables() -> dict[str, str]:
-    """What of it differs from the environment of anything else."""
+    """The variables that tritonserver needs in addition to an ordinary environment."""
     # A stub runs the first python3 on PATH, and needs the system's tools to find it.
     programs = [f"{sys.prefix}/bin", os.environ.get("PATH", ""), "/usr/bin", "/bin"]
-    # The directory of libpython, which interpreters outside the system's own keep to themselves.
+    # The directory of libpython, which only the system's own interpreter has on the default path.
     libraries = [os.environ.get("LD_LIBRARY_PATH"), sysconfig.get_config_var("LIBDIR")]
-    changeable = {
+    defaults = {
         # NumPy's threads wait for each other by spinning, which took the Python steps longer than the products.
         "OPENBLAS_NUM_THREADS": "1",
-        # Each step keeps up to 64 MB of what it freed: its next request needs that, and the system is slow to give it.
+        # Each step keeps up to 64 MB of freed memory for its next request, because the system is slow to give it again.
         "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
     }
     return {
         "PATH": os.pathsep.join(filter(None, programs)),
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
-        **{name: os.environ.get(name, value) for name, value in changeable.items()},
+        **{name: os.environ.get(name, default) for name, default in defaults.items()},
     }
 
 
 def check_stub(stub: Path, environment: dict[str, str]) -> None:
-    """Raise if the stub cannot start: tritonserver would then hang without a word."""
+    """Raise OSError if the stub cannot start, because tritonserver would then hang without a message."""
     report = subprocess.run(["ldd", stub], env=environment, capture_output=True, text=True, timeout=30)
     if report.returncode != 0:
-        raise OSError(f"Triton's Python stub {stub} is not a program for this machine: {report.stderr.strip()}")
-    missing = [line.split()[0] for line in report.stdout.splitlines() if "not found" in line]
+        raise OSError(f"Triton's Python stub {stub} does not run on this machine: {report.stderr.strip()}")
+    check_libraries(stub, report.stdout)
+
+
+def check_libraries(stub: Path, libraries: str) -> None:
+    """Raise OSError if, according to the output of `ldd`, a library is missing or belongs to another Python."""
+    missing = [line.split()[0] for line in libraries.splitlines() if "not found" in line]
     if any(name.startswith("libpython") for name in missing):
         raise FileNotFoundError(
             f"Triton's Python stub needs {', '.join(missing)}: install your system's package libpython{PYTHON_VERSION}"
             " or a Python built with --enable-shared"
         )
     if missing:
-        raise FileNotFoundError(f"Triton's Python stub {stub} needs {', '.join(missing)}, found nowhere")
-    versions = set(re.findall(r"libpython(\d\.\d+)\.so", report.stdout))
+        raise FileNotFoundError(f"Triton's Python stub {stub} needs {', '.join(missing)}: not found")
+    versions = set(re.findall(r"libpython(\d\.\d+)\.so", libraries))
     if versions - {PYTHON_VERSION}:
         raise OSError(
             f"Triton's Python stub {stub} runs Python {', '.join(versions)} but convai is installed for"
             f" {PYTHON_VERSION}: use Triton {WHEEL_RELEASE}, or build its stub for Python {PYTHON_VERSION}"
         )
+
+
+def model_options(model_repository: Path, backends: Path, profile: str, models: Sequence[str]) -> list[str]:
+    """The options with which tritonserver serves the models of a profile, on any address."""
+    return [
+        f"--model-repository={model_repository}",
+        f"--backend-directory={backends}",
+        "--model-control-mode=explicit",  # otherwise Triton would load the steps of every recogniser
+        *[f"--load-model={model}" for model in models],
+        "--disable-auto-complete-config",  # auto-completion would start every stub twice
+        *([] if profile == DEFAULT_PROFILE else [f"--model-config-name={profile}"]),
+        f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
+        f"--grpc-max-connection-age={1000 * MAX_CONNECTION_AGE_SECONDS}",
+        "--grpc-http2-min-recv-ping-interval-without-data=1000",  # clients ping often to notice a frozen server
+        "--metrics-config=summary_latencies=true",  # latency quantiles, at no measurable cost
+    ]
+
+
+def find_errors(log: str) -> str:
+    """The errors in the log, one a line; only those about models if there are any, since the rest follow from them."""
+    errors = [match["logged"] or match["printed"] for match in ERROR.finditer(log)]
+    errors = [error.partition(TRACEBACK)[0] for error in errors if not any(text in error for text in HARMLESS)]
+    of_models = [error for error in errors if error.startswith(("failed to load", "Poll failed"))]
+    return "\n".join(list(dict.fromkeys(of_models or errors))[-MAX_ERRORS:]) or "its log holds no error"
+
+
+def find_networks(log: str) -> list[str]:
+    """Engine and precision of each network according to the log, one line per network, not per process."""
+    logged = {line.partition(":")[0]: line.partition("; ")[0] for line in NETWORK.findall(log)}
+    return [logged[name] for name in sorted(logged)]
