@@ -1,15 +1,13 @@
 """The pipeline without a server: its steps are called directly, configured as the model repository configures them."""
 
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -76,25 +74,39 @@ class PipelineProcess:
     """
 
     def __init__(self, model_repository: Path, profile: str, threads: int | None = None):
-        self.arguments = (model_repository, profile, threads)
-        self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        self.pid = self.pool.submit(os.getpid).result()
+        spawn = multiprocessing.get_context("spawn")
+        self.connection, far_end = spawn.Pipe()
+        self.process = spawn.Process(target=_serve, args=(far_end, model_repository, profile, threads), daemon=True)
+        self.process.start()
+        far_end.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None  # the constructor started it
+        return self.process.pid
 
     def run(self, request: Request) -> PipelineRun:
-        return self.pool.submit(_run_in_child, self.arguments, request).result()
+        self.connection.send(request)
+        result = self.connection.recv()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def close(self) -> None:
-        self.pool.shutdown()
+        self.connection.close()
+        self.process.join()
 
 
-def _run_in_child(arguments: tuple[Path, str, int | None], request: Request) -> PipelineRun:
-    with redirect_stdout(sys.stderr):  # engines print; stdout belongs to the benchmark
-        return _load_once(*arguments).run(request)
-
-
-@cache
-def _load_once(model_repository: Path, profile: str, threads: int | None) -> InProcessPipeline:
-    return load_pipeline(model_repository, profile, threads)
+def _serve(connection: Connection, model_repository: Path, profile: str, threads: int | None) -> None:
+    """Run requests until the other end is closed or its process has died."""
+    pipeline = None
+    with suppress(EOFError), redirect_stdout(sys.stderr):  # engines print; stdout belongs to the benchmark
+        while request := connection.recv():
+            try:
+                pipeline = pipeline or load_pipeline(model_repository, profile, threads)
+                connection.send(pipeline.run(request))
+            except (InvalidArgument, OSError) as error:
+                connection.send(error)
 
 
 def load_pipeline(model_repository: Path, profile: str, threads: int | None = None) -> InProcessPipeline:
