@@ -59,16 +59,19 @@ generate: setup ## write the configurations of every profile from the pipeline's
 check: setup ## check that the committed configurations are up to date and wired correctly
 	$(CONVAI) generate --check
 
-bench: setup export ## measure speed beside the floor and the way of 2020: build/speed.json and .png, minutes
-	mkdir -p build
+bench: setup export ## measure processor time per answer, throughput and latency: build/speed.json and .png, minutes
 	.venv/bin/python -m benchmarks.speed.bench --json build/speed.json --plot build/speed.png
 
-overload: setup export ## 64 requests at once for a minute: answers, refusals, memory, recovery
-	mkdir -p build
+overload: setup export ## 64 requests in flight for a minute: answers, rejections, memory, recovery
 	.venv/bin/python -m benchmarks.speed.overload --json build/overload.json
 
-chaos: setup export ## break three servers in turn under a load: what is lost, minutes
+chaos: setup export ## break three servers in turn under a load, and count lost requests, minutes
 	.venv/bin/python -m benchmarks.speed.chaos
+
+evaluate: .venv/test-installed ## measure quality of the running server: SQUAD=questions.json, MANIFEST=recordings.jsonl, or both
+	$(if $(SQUAD)$(MANIFEST),,$(error usage: make evaluate SQUAD=dev-v1.1.json MANIFEST=recordings/manifest.jsonl))
+	$(if $(SQUAD),.venv/bin/python -m benchmarks.quality.evaluate text --squad $(SQUAD))
+	$(if $(MANIFEST),.venv/bin/python -m benchmarks.quality.evaluate speech --manifest $(MANIFEST))
 
 FULL_SIZE := build/full_size
 EXPORT_FULL_SIZE := $(CONVAI) export --weights-folder $(FULL_SIZE)/no_weights --model-repository $(FULL_SIZE)
@@ -117,4 +120,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel error
 	touch $@
 
-.PHONY: help setup demo test test-browser test-no-server test-page test-fast export serve ask talk generate check bench overload chaos full-size lint lint-page docs clean
+.PHONY: help setup demo test test-browser test-no-server test-page test-fast export serve ask talk generate check bench overload chaos evaluate full-size lint lint-page docs clean

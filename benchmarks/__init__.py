@@ -1,1 +1,1 @@
-"""What is measured and how."""
+"""Measurements of speed and quality, outside the package; README.md lists the programs."""

@@ -16,7 +16,7 @@ from convai.backends.management.launcher import Server
 from convai.backends.management.serve import warm_up
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.generator.profiles import PROFILES
-from convai.package_data import packaged
+from convai.package_data import DISTRIBUTION, packaged
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def find_or_make_repository() -> Path:
     here = Path("model_repository")
     if here.is_dir():
         return here
-    cached = platformdirs.user_cache_path("convai") / version("convai") / "model_repository"
+    cached = platformdirs.user_cache_path("convai") / version(DISTRIBUTION) / "model_repository"
     if not cached.is_dir():
         from convai.init import make_repository  # torch takes seconds to import
 

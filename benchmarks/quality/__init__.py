@@ -1,1 +1,1 @@
-"""What is heard, answered and spoken, and how rightly."""
+"""The quality of recognition, answers and speech."""

@@ -1,4 +1,4 @@
-"""Makes a set of spoken questions from a SQuAD-format file with a chosen synthesiser."""
+"""Makes spoken questions from a SQuAD-format file with a synthesiser: recordings and their manifest."""
 
 import json
 import subprocess
@@ -7,29 +7,30 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from benchmarks.quality.question_answering import AskedQuestion, read_questions
-from benchmarks.quality.question_answering import sample as drawn
+from benchmarks.quality.question_answering import AskedQuestion, draw_items, read_questions
 from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 from training.voices.voices import speak
 
-MAX_LETTERS = 200  # some 14 seconds of speech
-PEAK = 0.7
+MAX_LETTERS = 200  # about 14 s of speech
+PEAK = 0.7  # of full scale
 
 
 def make_spoken_questions(squad_file: Path, count: int, voices: list[str], folder: Path, seed: int = 0) -> Path:
-    """Speak `count` questions, taking turns among `voices`; write FLAC files and their manifest.
+    """Speak `count` questions with `voices` in turn; write FLAC files and their manifest, and return its path.
 
-    Raises InvalidArgument if the file holds no answerable question short enough, or a voice cannot speak.
+    Raises InvalidArgument if the file has no answerable question that is short enough, or if a voice fails.
     """
     usable = [asked for asked in read_questions(squad_file) if asked.accepted and is_short(asked)]
     if not usable:
-        raise InvalidArgument(f"{squad_file} holds no answerable question of at most {MAX_LETTERS} letters")
+        raise InvalidArgument(f"{squad_file}: expected answerable questions of at most {MAX_LETTERS} letters, got none")
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "manifest.jsonl"
     with open(manifest, "w", encoding="utf-8") as lines:
-        for index, asked in enumerate(tqdm(drawn(usable, count, seed), desc="speaking", mininterval=2, disable=None)):
-            entry = spoken_question(asked, voices[index % len(voices)], folder / f"{index:05}.flac")
+        for index, asked in enumerate(
+            tqdm(draw_items(usable, count, seed), desc="speaking", mininterval=2, disable=None)
+        ):
+            entry = speak_question(asked, voices[index % len(voices)], folder / f"{index:05}.flac")
             print(json.dumps(entry, ensure_ascii=False), file=lines)
     return manifest
 
@@ -38,8 +39,8 @@ def is_short(asked: AskedQuestion) -> bool:
     return 0 < len(spoken_form(asked.question)) <= MAX_LETTERS
 
 
-def spoken_question(asked: AskedQuestion, voice: str, file: Path) -> dict:
-    """Speak one question; return its line of the manifest."""
+def speak_question(asked: AskedQuestion, voice: str, file: Path) -> dict:
+    """Speak one question into `file`; return its line of the manifest."""
     text = spoken_form(asked.question)
     try:
         audio, sample_rate_hertz = speak(voice, text)

@@ -1,4 +1,4 @@
-"""What can happen to a server among several. A fault returns when the servers are whole again, with what was seen."""
+"""The faults of `chaos`. Each returns its finding once all servers are whole again."""
 
 import asyncio
 import time
@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from benchmarks.speed.chaos_load import Finding, Log, wait_until
-from benchmarks.speed.chaos_network import Cable
-from benchmarks.speed.chaos_questions import QUESTION
+from benchmarks.speed.chaos_load import QUESTION, Finding, Log, wait_until
 from benchmarks.speed.chaos_server import ChaosServer
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.errors import Overloaded, TimedOut
 
 AWAY_SECONDS = 20.0
-AVOIDED_SECONDS = 5.0  # after which no request waits for a server that is away
-AVOIDED_DELAY_SECONDS = 3.0  # over the usual: so long at most takes what is asked then
+AVOIDED_SECONDS = 5.0  # after which no request may wait for a server that does not answer
+AVOIDED_DELAY_SECONDS = 3.0  # above the usual: the limit for requests that are sent from then on
 KILLED_DELAY_SECONDS = 3.0
-SHARE_SECONDS = 10.0  # within which a new server takes its share
-LEAST_SHARE = 0.2  # of all; a third would be exact
+SHARE_SECONDS = 10.0  # within which a new server gets its share
+LEAST_SHARE = 0.2  # of all requests; an exact third is not required
 SETTLE_SECONDS = 5.0
 OVERLOAD_SECONDS = 10.0
 OVERLOAD_IN_FLIGHT = 160  # more than the queues of BERT and of the steps before it hold
@@ -27,19 +25,13 @@ CONTEXT = "He is often called the father of rain. "
 
 @dataclass(frozen=True)
 class Stage:
-    """Where faults happen: three servers, the last at the far end of the cable if there is one."""
+    """Three servers, and the ensemble that the load asks."""
 
     servers: Sequence[ChaosServer]
     ensemble: str
-    cable: Cable | None = None
 
 
-def nothing(stage: Stage, log: Log) -> Finding:
-    time.sleep(SETTLE_SECONDS)
-    return Finding()
-
-
-def rolling_restart(stage: Stage, log: Log) -> Finding:
+def restart_in_turn(stage: Stage, log: Log) -> Finding:
     stops = []
     for server in stage.servers:
         start = time.monotonic()
@@ -49,98 +41,83 @@ def rolling_restart(stage: Stage, log: Log) -> Finding:
     return Finding(f"stopping took {', '.join(stops)}")
 
 
-def killed(stage: Stage, log: Log) -> Finding:
+def kill_one(stage: Stage, log: Log) -> Finding:
     stage.servers[0].kill()
     time.sleep(SETTLE_SECONDS)
     stage.servers[0].start()
     return Finding()
 
 
-def frozen(stage: Stage, log: Log) -> Finding:
+def freeze_one(stage: Stage, log: Log) -> Finding:
+    """Stop a server's processes for AWAY_SECONDS: its connections stay open, but nothing answers."""
     server = stage.servers[1]
-    finding = away(log, server.freeze, server.thaw)
-    server.await_return(stage.ensemble)  # its watchdog starts it anew
-    return finding
-
-
-def cut_off(stage: Stage, log: Log) -> Finding:
-    assert stage.cable is not None, "the program was to leave this fault out, or to begin anew"
-    return away(log, stage.cable.unplug, stage.cable.plug_in)
-
-
-def away(log: Log, leave: Callable[[], None], come_back: Callable[[], None]) -> Finding:
-    """A server that nobody can reach, though its connections are open, for AWAY_SECONDS."""
     start = time.monotonic()
-    leave()
+    server.freeze()
     time.sleep(AWAY_SECONDS)
-    later = log.seconds(start + AVOIDED_SECONDS)
-    come_back()
-    if not later:
-        return Finding(
-            f"nothing that was asked {AVOIDED_SECONDS:g} s after it began was answered before it ended", False
-        )
+    later = log.sort_seconds(start + AVOIDED_SECONDS)
+    server.resume()
     time.sleep(SETTLE_SECONDS)
+    server.wait_until_answering(stage.ensemble)  # its watchdog restarts it
+    if not later:
+        return Finding(f"no request sent after {AVOIDED_SECONDS:g} s was answered before the fault ended", False)
     median, slowest = later[len(later) // 2], later[-1]
-    text = (
-        f"of {len(later)} answered that were asked {AVOIDED_SECONDS:g} s and more after it began, the median took"
-        f" {median:.1f} s and the slowest {slowest:.1f} s"
-    )
+    text = f"{len(later)} requests sent after {AVOIDED_SECONDS:g} s: median {median:.1f} s, slowest {slowest:.1f} s"
     return Finding(text, slowest < log.usual_seconds + AVOIDED_DELAY_SECONDS)
 
 
-def overloaded(stage: Stage, log: Log) -> Finding:
-    answered, refused = asyncio.run(flood(stage.servers[1].address))
-    return Finding(f"the other caller got {answered} answers and {refused} refusals", refused > 0)
+def overload_one(stage: Stage, log: Log) -> Finding:
+    answered, rejected = asyncio.run(_flood(stage.servers[1].address))
+    return Finding(f"the second client got {answered} answers and {rejected} rejections", rejected > 0)
 
 
-async def flood(address: str) -> tuple[int, int]:
-    """Answers and refusals of a caller who asks one server far more than it can answer."""
+async def _flood(address: str) -> tuple[int, int]:
+    """Send one server far more than it can answer; return the numbers of answers and rejections."""
     deadline = time.monotonic() + OVERLOAD_SECONDS
-    answered = refused = 0
+    answered = rejected = 0
 
     async def keep_asking(client: AsyncConvaiClient) -> None:
-        nonlocal answered, refused
+        nonlocal answered, rejected
         while time.monotonic() < deadline:
             try:
                 await client.answer_text(QUESTION, CONTEXT)
                 answered += 1
             except (Overloaded, TimedOut):
-                refused += 1
+                rejected += 1
                 await asyncio.sleep(0.2)
 
     async with AsyncConvaiClient(address) as client:
         await asyncio.gather(*(keep_asking(client) for _ in range(OVERLOAD_IN_FLIGHT)))
-    return answered, refused
+    return answered, rejected
 
 
-def joined(stage: Stage, log: Log) -> Finding:
+def add_one(stage: Stage, log: Log) -> Finding:
     new = stage.servers[2]
     new.stop()
     time.sleep(SETTLE_SECONDS)
     new.start()
     start = time.monotonic()
-    if not wait_until(lambda: new.answers(stage.ensemble) > 0, 30):
+    if not wait_until(lambda: new.count_answers(stage.ensemble) > 0, 30):
         return Finding("the new server got no request within 30 s", is_good=False)
     seconds = time.monotonic() - start
-    before, all_before = new.answers(stage.ensemble), len(log.asked)
+    before, all_before = new.count_answers(stage.ensemble), len(log.attempts)
     time.sleep(SETTLE_SECONDS)
-    share = (new.answers(stage.ensemble) - before) / max(1, len(log.asked) - all_before)
+    share = (new.count_answers(stage.ensemble) - before) / max(1, len(log.attempts) - all_before)
     text = f"first answer of the new server {seconds:.1f} s after it was ready, then {share:.0%} of all"
     return Finding(text, seconds + SETTLE_SECONDS <= SHARE_SECONDS and share > LEAST_SHARE)
 
 
 @dataclass(frozen=True)
 class Fault:
-    happen: Callable[[Stage, Log], Finding]
-    allowed_delay_seconds: float = inf  # of the slowest answer, over the usual
+    """`limit_seconds` is for the slowest request, above the usual."""
+
+    inject: Callable[[Stage, Log], Finding]
+    limit_seconds: float = inf
 
 
-CUT_OFF = "one cut off"
 FAULTS = {
-    "rolling restart": Fault(rolling_restart),
-    "one killed": Fault(killed, KILLED_DELAY_SECONDS),
-    "one frozen": Fault(frozen),
-    CUT_OFF: Fault(cut_off),
-    "one overloaded": Fault(overloaded),
-    "one joins": Fault(joined),
+    "rolling restart": Fault(restart_in_turn),
+    "one killed": Fault(kill_one, KILLED_DELAY_SECONDS),
+    "one frozen": Fault(freeze_one),
+    "one overloaded": Fault(overload_one),
+    "one joins": Fault(add_one),
 }

@@ -1,116 +1,106 @@
-"""A `convai serve` of its own, with an address of its own on this machine, that may be stopped, killed and frozen."""
+"""A `convai serve` on an address of its own that can be stopped, killed and frozen."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from convai.backends.management.processes import (
-    SHARED_MEMORY,
-    command_line,
-    regions_of,
-    stubs_of,
-)
-from convai.backends.management.runtime_directory import processes_of
+from benchmarks.speed.measured_server import list_process_tree
 from convai.client.client import ConvaiClient
 from convai.client.errors import ConvaiError
 from convai.description.wiring import wiring_of
 
 READY_SECONDS = 180
 STOP_SECONDS = 60
-CLEAR_SECONDS = 1.0  # within which nothing of a killed server may be left
+CLEANUP_SECONDS = 1.0  # after which nothing of a killed server may be left
 POLL_SECONDS = 0.05
+SHARED_MEMORY = "/dev/shm/triton_"
 
 
 class ChaosServer:
-    """One of several servers over the same model repository; all have the same port.
+    """One of several servers over the same model repository, all with the same port."""
 
-    `before` is what the command to start it begins with.
-    """
-
-    def __init__(self, model_repository: Path, profile: str, host: str, port: int, before: Sequence[str] = ()) -> None:
+    def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
         options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
         options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
+        words = [str(word) for option in options.items() for word in option]
         self.address = f"{host}:{port}"
-        self.left_behind = 0  # processes and shared memory that outlasted a launcher
-        self._command = [
-            *before,
-            sys.executable,
-            "-m",
-            "convai",
-            "serve",
-            *(str(word) for pair in options.items() for word in pair),
-        ]
-        self._signs = {f"--grpc-address={host}", f"--grpc-port={port}"}
+        self.left_behind = 0  # processes and files that outlived a launcher
+        self._command = [sys.executable, "-m", "convai", "serve", *words]
+        self._marks = {f"--grpc-address={host}", f"--grpc-port={port}"}
 
     def start(self) -> None:
-        """Start it and return when it is ready."""
+        """Start the server and return when it is ready."""
         self.launcher = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
         if not any(line.startswith("ready") for line in self.launcher.stdout or ()):
             raise OSError(f"the server at {self.address} did not start: status {self.launcher.wait()}")
-        self._look_up()
+        self._find_parts()
 
-    def _look_up(self) -> None:
-        self.pid = next(pid for pid in psutil.pids() if self._signs <= set(command_line(pid)))
-        (backends,) = (word for word in command_line(self.pid) if word.startswith("--backend-directory="))
+    def _find_parts(self) -> None:
+        """Note the server's process, its runtime directory and its shared memory."""
+        commands = {process.pid: process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])}
+        self.pid = next(pid for pid, words in commands.items() if self._marks <= set(words))
+        (backends,) = (word for word in commands[self.pid] if word.startswith("--backend-directory="))
         self.folder = Path(backends.partition("=")[2]).parent
-        self.regions = regions_of(self.pid)
+        maps = [item.path for item in psutil.Process(self.pid).memory_maps()]
+        self.shared_memory = {Path(path) for path in maps if path.startswith(SHARED_MEMORY)}
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Stop the server gracefully."""
         self.launcher.send_signal(signal.SIGTERM)
         self.launcher.wait(STOP_SECONDS)
-        self.count_left()
+        self._count_left_behind()
 
     def kill(self) -> None:
         """Kill launcher and server together."""
-        for pid in (self.launcher.pid, self.pid):
-            os.kill(pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL, [self.launcher.pid, self.pid])
         self.launcher.wait()
-        self.count_left()
+        self._count_left_behind()
 
     def freeze(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP, [self.launcher.pid, *list_process_tree(self.pid)])
 
-    def thaw(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT, [self.launcher.pid, *list_process_tree(self.pid)])
 
-    def await_return(self, ensemble: str) -> None:
-        """Return when it answers again, perhaps as another process."""
+    def _signal(self, number: signal.Signals, pids: Iterable[int]) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def wait_until_answering(self, ensemble: str) -> None:
+        """Return when the server answers again, possibly as a new process."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                self.answers(ensemble)
-                return self._look_up()
+                self.count_answers(ensemble)
+                return self._find_parts()
             except (ConvaiError, StopIteration):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS)
 
-    def _pids(self) -> list[int]:
-        return [self.launcher.pid, self.pid, *(stub.pid for stub in stubs_of(self.pid))]
-
-    def answers(self, ensemble: str) -> int:
-        """How many requests to the ensemble this server has answered."""
+    def count_answers(self, ensemble: str) -> int:
+        """Return the number of requests to the ensemble that this server has answered."""
         with ConvaiClient(self.address, timeout_seconds=10.0) as client:
             return client.read_counters()[ensemble].requests
 
-    def count_left(self) -> None:
-        deadline = time.monotonic() + CLEAR_SECONDS
-        while (left := self._left()) and time.monotonic() < deadline:
+    def _count_left_behind(self) -> None:
+        deadline = time.monotonic() + CLEANUP_SECONDS
+        while (left := self._count_parts()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         self.left_behind += left
 
-    def _left(self) -> int:
-        files = [*(SHARED_MEMORY / region for region in self.regions), self.folder]
-        return len(processes_of(self.folder)) + sum(file.exists() for file in files)
+    def _count_parts(self) -> int:
+        commands = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+        processes = sum(any(str(self.folder) in word for word in words) for words in commands)
+        return processes + sum(file.exists() for file in (*self.shared_memory, self.folder))
 
 
 def write_subset(model_repository: Path, ensembles: Iterable[str], folder: Path) -> None:

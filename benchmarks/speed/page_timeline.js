@@ -1,4 +1,4 @@
-// Put into the page before its own scripts: notes when messages of a listening leave and arrive.
+// Runs in the page before its own scripts: records when the messages of a session are sent and received.
 window.timeline = [];
 
 window.WebSocket = class extends WebSocket {

@@ -1,4 +1,4 @@
-"""The spoken questions of a benchmark: those of a manifest, or by default a set made of the example."""
+"""The spoken questions that benchmarks ask: those of a manifest, or 24 that are made from the example."""
 
 from dataclasses import dataclass
 from itertools import chain
@@ -12,11 +12,12 @@ from convai.package_data import packaged
 from training.common.recordings import Recording, read_manifest
 
 EXAMPLE = packaged("client", "examples", "question.wav")
-CONTEXTS = packaged("benchmarks", "speed", "contexts.txt")
+CONTEXTS = Path(__file__).with_name("contexts.txt")
 QUESTIONS = 24
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 8.0
 PAUSE_SECONDS = 0.25  # between two repetitions of the recording
-STRIDES = 7, 5  # share no factor with 24: in the one lengths meet contexts, in the other questions are asked
+# Both are coprime to 24: the first pairs lengths with contexts, the second orders the questions.
+LENGTH_STRIDE, ORDER_STRIDE = 7, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Question:
     Attributes
     ----------
     audio : float32 in [-1, 1], shape = (samples,)
-    sample_rate : Hertz
+    sample_rate : Hz
     """
 
     audio: np.ndarray
@@ -37,60 +38,59 @@ class Question:
         return len(self.audio) / self.sample_rate
 
 
-def asked_questions(manifest: Path | None, limit: int | None) -> list[Question]:
-    """What a benchmark asks: the recordings of a manifest, or else the default questions."""
-    return manifest_questions(manifest, limit) if manifest else default_questions()
+def read_questions(manifest: Path | None, limit: int | None = None) -> list[Question]:
+    """Return the first `limit` questions of a manifest; without one, 24 questions made from the example.
 
-
-def default_questions(recording: Path = EXAMPLE) -> list[Question]:
-    """24 questions of 1 to 8 s about contexts of one sentence to eight paragraphs.
-
-    Each is the example "What is he often called?", cut or repeated. Every context says what someone is often called,
-    so that answers are found and differ in length.
+    Raises InvalidArgument if a recording has no context to answer from.
     """
-    audio, sample_rate = read_mono(recording)
-    seconds = np.linspace(SHORTEST_SECONDS, LONGEST_SECONDS, QUESTIONS)
-    contexts = default_contexts()
-    questions = [
-        question_of(audio, sample_rate, seconds[index * STRIDES[0] % QUESTIONS], contexts[index])
-        for index in range(QUESTIONS)
-    ]
-    return [questions[index * STRIDES[1] % QUESTIONS] for index in range(QUESTIONS)]
-
-
-def question_of(audio: np.ndarray, sample_rate: int, seconds: float, context: str) -> Question:
-    pause = np.zeros(round(PAUSE_SECONDS * sample_rate), np.float32)
-    return Question(np.resize(np.concatenate([audio, pause]), round(seconds * sample_rate)), sample_rate, context)
-
-
-def default_contexts() -> list[str]:
-    """Four times each one sentence, three, a paragraph, two, four and all eight, another person's first."""
-    paragraphs = [paragraph.splitlines() for paragraph in CONTEXTS.read_text().strip().split("\n\n")]
-    return [cut(rotated(paragraphs, index), index // 4) for index in range(QUESTIONS)]
-
-
-def rotated(paragraphs: list[list[str]], index: int) -> list[list[str]]:
-    start = index % len(paragraphs)
-    return paragraphs[start:] + paragraphs[:start]
-
-
-def cut(paragraphs: list[list[str]], size: int) -> str:
-    """The beginning of a text, of one of six sizes."""
-    sentences = (paragraphs[0][:1], paragraphs[0][:3], *(chain(*paragraphs[:count]) for count in (1, 2, 4, 8)))
-    return " ".join(sentences[size])
-
-
-def manifest_questions(manifest: Path, limit: int | None) -> list[Question]:
-    """The first `limit` recordings of a manifest. Raises InvalidArgument if one has no context to answer from."""
+    if manifest is None:
+        return build_default_questions()
     recordings = read_manifest(manifest)[:limit]
     for recording in recordings:
         if not recording.context:
             raise InvalidArgument(f"{manifest}: {recording.audio.name} has no 'context'; every question needs one")
-    return [read_question(recording) for recording in recordings]
+    return [_read_question(recording) for recording in recordings]
 
 
-def read_question(recording: Recording) -> Question:
+def _read_question(recording: Recording) -> Question:
     try:
         return Question(*read_mono(recording.audio), recording.context)
     except InvalidArgument as error:
         raise InvalidArgument(f"{recording.audio} {error}") from error
+
+
+def build_default_questions() -> list[Question]:
+    """Return 24 questions of 1 to 8 s about contexts of one sentence to eight paragraphs.
+
+    Each is the example "What is he often called?", cut or repeated. Every context says what a person is often called,
+    so every question has an answer, and the answers differ in length.
+    """
+    audio, sample_rate = read_mono(EXAMPLE)
+    pause = np.zeros(round(PAUSE_SECONDS * sample_rate), np.float32)
+    repeated = np.concatenate([audio, pause])
+    seconds = np.linspace(SHORTEST_SECONDS, LONGEST_SECONDS, QUESTIONS)
+    contexts = build_default_contexts()
+    questions = [
+        Question(
+            np.resize(repeated, round(seconds[index * LENGTH_STRIDE % QUESTIONS] * sample_rate)),
+            sample_rate,
+            contexts[index],
+        )
+        for index in range(QUESTIONS)
+    ]
+    return [questions[index * ORDER_STRIDE % QUESTIONS] for index in range(QUESTIONS)]
+
+
+def build_default_contexts() -> list[str]:
+    """Return four contexts of each size: one sentence, three, and one, two, four and all eight paragraphs.
+
+    The four of one size begin with different paragraphs.
+    """
+    paragraphs = [paragraph.splitlines() for paragraph in CONTEXTS.read_text().strip().split("\n\n")]
+    contexts = []
+    for index in range(QUESTIONS):
+        start = index % len(paragraphs)
+        rotated = paragraphs[start:] + paragraphs[:start]
+        sizes = (rotated[0][:1], rotated[0][:3], *(chain(*rotated[:count]) for count in (1, 2, 4, 8)))
+        contexts.append(" ".join(sizes[index // 4]))
+    return contexts

@@ -1,1 +1,1 @@
-"""Numbers of the default weights that are chosen by measuring."""
+"""Choices that are made by measuring: score calibration, beam search weights, threads and processes."""

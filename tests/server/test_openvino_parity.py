@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.places import EXAMPLES
 
-from benchmarks.speed.in_process import network, plainly_named, python_steps, read_config
+from benchmarks.speed.in_process import load_network, read_config, use_plain_names
 from convai.backends.engines.openvino.network import OpenVinoNetwork
 from convai.client.audio_files import read_mono
 from convai.client.requests import audio_inputs, text_row
@@ -24,13 +24,13 @@ SENTENCES = ("England's national poet.", "Nineteen eighty-four, in the small tow
 
 @pytest.fixture(scope="module")
 def steps(model_repository):
-    return python_steps(model_repository, "cpu-onnx")
+    return load_python_steps(model_repository, "cpu-onnx")
 
 
 @pytest.fixture(scope="module")
 def requests(model_repository, steps):
     """The inputs of each network for the examples."""
-    tacotron2 = network("tacotron2", model_repository, "cpu-onnx")
+    tacotron2 = load_network("tacotron2", model_repository, "cpu-onnx")
     features = [steps["speech_features"](audio_inputs(*read_mono(EXAMPLES / name))) for name in SOUNDS]
     question = text_row("question", "what is it often called")
     windows = [
@@ -53,7 +53,7 @@ def load_on_openvino(name, model_repository, precision):
     config["parameters"]["HINT_BF16"]["string_value"] = "YES" if precision == "BF16" else "NO"
     del config["parameters"]["warm_up"]
     loaded = OpenVinoNetwork(model_repository / name / "1" / "model.onnx", config)
-    return lambda inputs: plainly_named(loaded.run(inputs))
+    return lambda inputs: use_plain_names(loaded.run(inputs))
 
 
 def scale(name, array):
@@ -64,7 +64,7 @@ def scale(name, array):
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("name", ["jasper", "bert", "waveglow"])
 def test_a_default_network_answers_as_on_onnx_runtime(model_repository, requests, name, precision):
-    reference = network(name, model_repository, "cpu-onnx")
+    reference = load_network(name, model_repository, "cpu-onnx")
     run = load_on_openvino(name, model_repository, precision)
     differences = []
     for inputs in requests[name]:

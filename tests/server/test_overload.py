@@ -7,11 +7,8 @@ from support.fake_triton import FakeTriton, serving
 
 from benchmarks.speed.closed_loop import Load
 from benchmarks.speed.measured_server import MeasuredServer
-from benchmarks.speed.overload import main
-from benchmarks.speed.overload_report import Attempt, OverloadReport, Phase
-from benchmarks.speed.overload_run import overload
+from benchmarks.speed.overload import Attempt, OverloadReport, Phase, main, overload
 from benchmarks.speed.question_set import Question
-from benchmarks.speed.server_memory import Memory
 
 QUESTIONS = [Question(np.full(1600, 0.1, np.float32), 16_000, context) for context in ("Ada wrote it.", "Bob did.")]
 OUTPUTS = {
@@ -23,17 +20,17 @@ OUTPUTS = {
 }
 
 
-def overloaded(fake, in_flight=4, seconds=0.3):
+def overload_fake(fake, in_flight=4, seconds=0.3):
     with serving(fake) as address:
-        return overload(MeasuredServer(address, None, None), QUESTIONS, Load(in_flight, seconds), 10)
+        return overload(MeasuredServer(address, None), QUESTIONS, Load(in_flight, seconds), 10)
 
 
-def unmet(report):
-    return [verdict.promise for verdict in report.verdicts if not verdict.is_met]
+def list_missed(report):
+    return [verdict.requirement for verdict in report.judge() if not verdict.is_met]
 
 
 class FullQueue(FakeTriton):
-    """Takes one request at a time and refuses another, as Triton does."""
+    """Takes one request at a time and rejects others, as Triton does."""
 
     running = 0
 
@@ -47,13 +44,12 @@ class FullQueue(FakeTriton):
             self.running -= 1
 
 
-def test_what_a_server_refuses_and_what_it_answers_is_told_apart():
-    report = overloaded(FullQueue(OUTPUTS, delay_seconds=0.1))
-    alone, flood, afterwards = report.phases
-    assert (len(alone.answered), len(afterwards.answered)) == (2, 2)
-    assert flood.answered and flood.refused and not flood.failed
-    assert "Exceeds maximum queue size" in report.text()
-    assert unmet(report) == []
+def test_rejections_are_counted_apart_from_answers():
+    report = overload_fake(FullQueue(OUTPUTS, delay_seconds=0.1))
+    assert (len(report.before.answered), len(report.after.answered)) == (2, 2)
+    assert report.flood.answered and report.flood.rejected and not report.flood.failed
+    assert "Exceeds maximum queue size" in report.format()
+    assert list_missed(report) == []
 
 
 class DyingStub(FakeTriton):
@@ -65,76 +61,61 @@ class DyingStub(FakeTriton):
         return super().ModelInfer(request, context)
 
 
-def test_an_error_other_than_a_refusal_is_a_failure():
-    assert "nothing fails but by refusal" in unmet(overloaded(DyingStub(OUTPUTS), 2, 0.05))
+def test_an_error_other_than_a_rejection_is_a_failure():
+    assert "no error but rejections" in list_missed(overload_fake(DyingStub(OUTPUTS), 2, 0.05))
 
 
-def test_a_server_that_answers_every_request_in_time_passes(server):
-    measured = MeasuredServer(server.grpc_address, server.process.pid, None)
+def test_a_real_server_answers_correctly_and_keeps_its_processes(server):
+    measured = MeasuredServer(server.grpc_address, server.process.pid)
     report = overload(measured, QUESTIONS, Load(3, 0.5), 60)
-    assert len(report.phases[1].answered) >= 3
-    assert "no process dies" not in unmet(report)
-    assert report.wrong == 0
+    assert len(report.flood.answered) >= 3
+    assert {"no process dies", "every answer equals the answer without load"}.isdisjoint(list_missed(report))
 
 
-def attempt(seconds=1.0, text=("who", "Ada"), **other):
-    return Attempt(0, seconds, text, **({"is_refused": False, "failure": None} | other))
-
-
-def refusal(seconds):
-    return attempt(seconds, None, is_refused=True, failure="full")
-
-
-def memory(*sizes):
-    return tuple(Memory(12, size, size) for size in sizes)
-
-
+ANSWERED = Attempt(0, 1.0, ("who", "Ada"))
+FAILED = Attempt(0, 1.0, error="gone")
 GOOD = OverloadReport(
-    4,
-    60.0,
-    (
-        Phase("before", 1.0, (attempt(),), memory(100)),
-        Phase("flood", 60.0, (attempt(9.0), refusal(0.1)), memory(100, 150, 150, 155)),
-        Phase("after", 1.0, (attempt(1.1),), memory(140)),
+    Phase("before", 1.0, [ANSWERED], [100e6]),
+    Phase(
+        "flood",
+        60.0,
+        [replace(ANSWERED, seconds=9.0), Attempt(0, 0.1, is_rejected=True, error="full")],
+        [100e6, 150e6, 150e6, 155e6],
     ),
+    Phase("after", 1.0, [replace(ANSWERED, seconds=1.1)], [140e6]),
     same_processes=True,
 )
 
 
-def with_phase(index, **changes):
-    phases = list(GOOD.phases)
-    phases[index] = replace(phases[index], **changes)
-    return replace(GOOD, phases=tuple(phases))
+def change_phase(name, **changes):
+    return replace(GOOD, **{name: replace(getattr(GOOD, name), **changes)})
 
 
-def test_a_good_run_meets_every_promise():
-    assert unmet(GOOD) == []
+def test_a_good_run_meets_every_requirement():
+    assert list_missed(GOOD) == []
+    assert GOOD.format().splitlines()[2].split() == "flood 2 1 1 0 0.02 9.00 9.00 0.10 0.10 155.00".split()
 
 
 @pytest.mark.parametrize(
-    ("report", "broken"),
+    ("report", "missed"),
     [
         (replace(GOOD, same_processes=False), "no process dies"),
-        (with_phase(1, memory=memory(100, 110, 120, 130)), "memory stays within"),
-        (with_phase(1, attempts=(attempt(text=("who", "Bob")),)), "every answer is that of the question asked alone"),
-        (with_phase(2, attempts=(attempt(text=("how", "Ada")),)), "every answer is that of the question asked alone"),
-        (with_phase(1, attempts=(attempt(text=None, failure="gone"),)), "nothing fails but by refusal"),
-        (with_phase(1, attempts=(refusal(1.5),)), "refusals within 1 s"),
-        (with_phase(1, attempts=(attempt(20.0),) * 150), "at most 40 questions inside"),
-        (with_phase(2, attempts=(attempt(1.3),)), "p50 afterwards"),
-        (with_phase(2, attempts=(attempt(text=None, failure="gone"),)), "p50 afterwards"),
+        (change_phase("flood", pss_bytes=[100e6, 110e6, 120e6, 130e6]), "memory grows"),
+        (change_phase("flood", attempts=[replace(ANSWERED, text=("who", "Bob"))]), "every answer equals"),
+        (change_phase("after", attempts=[replace(ANSWERED, text=("how", "Ada"))]), "every answer equals"),
+        (change_phase("flood", attempts=[FAILED]), "no error but rejections"),
+        (change_phase("flood", attempts=[Attempt(0, 1.5, is_rejected=True, error="full")]), "rejections take"),
+        (change_phase("flood", attempts=[replace(ANSWERED, seconds=20.0)] * 150), "at most 40 questions inside"),
+        (change_phase("after", attempts=[replace(ANSWERED, seconds=1.3)]), "p50 grows"),
+        (change_phase("after", attempts=[FAILED]), "p50 grows"),
     ],
 )
-def test_each_promise_can_be_broken(report, broken):
-    assert any(promise.startswith(broken) for promise in unmet(report))
-
-
-def test_the_table_has_a_line_for_each_phase():
-    lines = GOOD.text().splitlines()
-    assert lines[2].split() == "flood 2 1 1 0 0.02 9.00 9.00 0.10 0.10 0".split()
+def test_each_requirement_can_be_missed(report, missed):
+    assert any(requirement.startswith(missed) for requirement in list_missed(report))
 
 
 @pytest.mark.parametrize("option", ["--in-flight=0", "--seconds=0", "--server=127.0.0.1:1"])
-def test_mistakes_are_told_in_one_line(option, capsys):
+def test_an_invalid_argument_is_reported_in_one_line(option, capsys):
     assert main([option]) == 1
-    assert capsys.readouterr().err.startswith("overload: ")
+    printed = capsys.readouterr().err
+    assert printed.startswith("python -m benchmarks.speed.overload: ") and printed.count("\n") == 1

@@ -1,50 +1,53 @@
-import os
-from pathlib import Path
+"""Under overload, questions queue at the first steps, and networks nearer to the answer run first."""
 
+import os
+
+import psutil
 import pytest
 
-from convai.backends.management.processes import stubs_of
+from benchmarks.speed.measured_server import list_process_tree
 from convai.backends.runtime.parameters import read_whole_number
-from convai.description.pipeline import STEPS
-from convai.generator.check import parse
-from convai.generator.settings import Settings
+from convai.description.pipeline import NETWORK_NAMES
+from convai.errors import InvalidArgument
+from convai.generator.profiles import PROFILES
 from convai.generator.targets import CPU
 
-REPOSITORY = Path(__file__).parent.parent.parent / "model_repository"
-NETWORKS_NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]
+NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]
 
 
-def test_the_server_runs_networks_nearer_to_the_answer_first(server):
-    niceness = {stub.model: os.getpriority(os.PRIO_PROCESS, stub.pid) for stub in stubs_of(server.process.pid)}
-    ranks = [niceness[network] for network in NETWORKS_NEAREST_TO_THE_ANSWER_FIRST]
-    assert ranks == sorted(ranks)
-    assert ranks[0] == os.getpriority(os.PRIO_PROCESS, 0)
-    assert ranks[-1] == min(19, ranks[0] + CPU.steps["jasper"].parameters["niceness"])
+@pytest.fixture(scope="module")
+def stubs(server):
+    """The processes of each network. A stub's arguments include the instance's name, <model>_<group>_<index>."""
+    commands = {pid: psutil.Process(pid).cmdline() for pid in list_process_tree(server.process.pid)[1:]}
+    return {
+        name: [pid for pid, words in commands.items() if any(word.startswith(f"{name}_0_") for word in words)]
+        for name in NETWORK_NAMES
+    }
 
 
-def test_the_threads_of_a_network_are_as_nice_as_its_process(server):
-    processes = [stub.pid for stub in stubs_of(server.process.pid) if stub.model == "jasper"]
-    assert processes
-    for jasper in processes:
-        nicest = [os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{jasper}/task")]
-        assert nicest.count(os.getpriority(os.PRIO_PROCESS, jasper)) >= 2
+def test_networks_nearer_to_the_answer_have_priority(stubs):
+    niceness = [os.getpriority(os.PRIO_PROCESS, stubs[network][0]) for network in NEAREST_TO_THE_ANSWER_FIRST]
+    assert niceness == sorted(niceness)
+    assert niceness[0] == os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness[-1] == min(19, niceness[0] + CPU.steps["jasper"].parameters["niceness"])
 
 
-@pytest.mark.parametrize("profile", ["config.pbtxt", "configs/cpu-nvidia.pbtxt"])
+def test_the_threads_of_a_network_have_the_niceness_of_its_process(stubs):
+    assert stubs["jasper"]
+    for jasper in stubs["jasper"]:
+        niceness = [os.getpriority(os.PRIO_PROCESS, thread.id) for thread in psutil.Process(jasper).threads()]
+        assert niceness.count(os.getpriority(os.PRIO_PROCESS, jasper)) >= 2
+
+
+@pytest.mark.parametrize("profile", ["cpu", "cpu-nvidia"])
 def test_on_a_cpu_the_first_queues_are_the_shortest(profile):
-    sizes = [
-        parse(REPOSITORY / step.name / profile).dynamic_batching.default_queue_policy.max_queue_size for step in STEPS
-    ]
-    assert sizes == [16, 16] + [64] * 11
-
-
-def test_a_queue_that_holds_nothing_is_refused():
-    with pytest.raises(ValueError, match="max_queue_size must be at least 1, got 0"):
-        Settings(max_queue_size=0)
+    sizes = {name: settings.max_queue_size for name, settings in PROFILES[profile].settings.items()}
+    first = {sizes.pop("speech_features"), sizes.pop("jasper")}
+    assert max(first) < min(sizes.values())
 
 
 @pytest.mark.parametrize("text", ["-1", "2.5", "high"])
-def test_a_niceness_that_is_no_whole_number_is_refused_with_the_networks_name(text):
+def test_a_niceness_that_is_not_a_whole_number_is_refused_with_the_name_of_the_network(text):
     config = {"name": "jasper", "parameters": {"niceness": {"string_value": text}}}
-    with pytest.raises(ValueError, match=f"jasper: parameter niceness: expected a whole number from 0, got '{text}'"):
+    with pytest.raises(InvalidArgument, match="jasper.*niceness"):
         read_whole_number(config, "niceness", 0, lowest=0)

@@ -3,29 +3,37 @@
 import numpy as np
 import pytest
 
-from benchmarks.tuning.decoding import Heard, choose, decode, load, main, measure, save
+from benchmarks.tuning.decoding import (
+    Recognised,
+    choose_decoder,
+    decode,
+    load_recognised,
+    main,
+    measure,
+    save_recognised,
+)
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.description.pipeline import LABELS
 from training.language_model.language_model import write
 from training.language_model.ngrams import estimate
 
 
-def heard_as(path, text, group="clear", context=""):
+def recognise_as(path, text, group="clear", context=""):
     log_probs = np.full((len(path), len(LABELS) + 1), -9, np.float16)
     log_probs[np.arange(len(path)), [LABELS.index(letter) for letter in path]] = -0.2
-    return Heard(log_probs, text, group, seconds=len(path) / 50, context=context)
+    return Recognised(log_probs, text, group, seconds=len(path) / 50, context=context)
 
 
-HEARD = [
-    heard_as("who wrote it", "who wrote it"),
-    heard_as("where is it", "where is it"),
-    heard_as("wha wrote it", "who wrote it", "noisy"),
-    heard_as("whera is it", "where is it", "noisy", context="Here it is."),
+RECOGNISED = [
+    recognise_as("who wrote it", "who wrote it"),
+    recognise_as("where is it", "where is it"),
+    recognise_as("wha wrote it", "who wrote it", "noisy"),
+    recognise_as("whera is it", "where is it", "noisy", context="Here it is."),
 ]
 
 
 def test_word_errors_are_counted_over_all_and_by_group():
-    figures = measure("greedy", CtcDecoder(), HEARD).figures
+    figures = measure("greedy", CtcDecoder(), RECOGNISED).figures
     assert figures["WER"] == pytest.approx(100 * 2 / 12)
     assert figures["clear"] == 0
     assert figures["noisy"] == pytest.approx(100 * 2 / 6)
@@ -33,27 +41,27 @@ def test_word_errors_are_counted_over_all_and_by_group():
 
 
 def test_the_decoder_with_the_fewest_errors_is_chosen():
-    def mishearing(**_):
+    def misrecognise(**_):
         return {"question": "nothing"}
 
-    best, measurements = choose({"deaf": lambda: mishearing, "greedy": CtcDecoder}, HEARD)
+    best, measurements = choose_decoder({"bad": lambda: misrecognise, "greedy": CtcDecoder}, RECOGNISED)
     assert best == "greedy"
-    assert [one.name for one in measurements] == ["deaf", "greedy"]
+    assert [one.name for one in measurements] == ["bad", "greedy"]
 
 
 def test_log_probabilities_survive_saving(tmp_path):
-    save(HEARD, tmp_path / "heard.npz")
-    again = load(tmp_path / "heard.npz")
-    assert [decode(CtcDecoder(), one) for one in again] == [decode(CtcDecoder(), one) for one in HEARD]
+    save_recognised(RECOGNISED, tmp_path / "saved.npz")
+    again = load_recognised(tmp_path / "saved.npz")
+    assert [decode(CtcDecoder(), one) for one in again] == [decode(CtcDecoder(), one) for one in RECOGNISED]
     assert [(one.text, one.group, one.seconds, one.context) for one in again] == [
-        (one.text, one.group, one.seconds, one.context) for one in HEARD
+        (one.text, one.group, one.seconds, one.context) for one in RECOGNISED
     ]
 
 
 def test_the_command_reports_greedy_and_the_best_search(tmp_path, capsys):
-    save(HEARD, tmp_path / "heard.npz")
-    write(estimate([one.text.split() for one in HEARD], [1, 1]), tmp_path / "model.arpa.gz")
-    arguments = ["--log-probs", str(tmp_path / "heard.npz"), "--language-model", str(tmp_path / "model.arpa.gz")]
+    save_recognised(RECOGNISED, tmp_path / "saved.npz")
+    write(estimate([one.text.split() for one in RECOGNISED], [1, 1]), tmp_path / "model.arpa.gz")
+    arguments = ["--log-probs", str(tmp_path / "saved.npz"), "--language-model", str(tmp_path / "model.arpa.gz")]
     assert main([*arguments, "--language-model-weight", "0.5", "1", "--beam-width", "20"]) == 0
     chosen, others = capsys.readouterr().out.split("best: ")
     assert "greedy" in chosen and "beam 20, weight 1, bonus 0.5" in chosen

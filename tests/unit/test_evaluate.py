@@ -4,22 +4,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.quality import served as quality
-from benchmarks.quality.question_answering import AskedQuestion
+from benchmarks.measurements import Measurement, format_measurements
+from benchmarks.quality.answers import measure_spoken_questions, measure_text_questions
+from benchmarks.quality.evaluate import main
+from benchmarks.quality.question_answering import AskedQuestion, compute_f1, normalise_answer, score_answers
 from benchmarks.quality.spoken_questions import make_spoken_questions
-from benchmarks.tables import Measurement, as_json, measurements_table
 from convai.client.answer import Answer
+from convai.errors import InvalidArgument
 from training.common.recordings import Recording, read_manifest
 
 
-class Listener:
-    """Stands in for a client: hears the name of the tone's pitch, and answers with the name if the context has it."""
-
-    NAMES = {200: "who is anna", 400: "who is bert"}
-
-    def transcribe(self, audio, *, sample_rate):
-        pitch = np.abs(np.fft.rfft(audio)).argmax() * sample_rate / len(audio)
-        return self.NAMES[min(self.NAMES, key=lambda known: abs(known - pitch))]
+class FakeClient:
+    """Transcribes every recording as `who is anna`; answers with the name if the context has it."""
 
     def answer_text(self, question, context):
         name = question.strip("?").split()[-1].capitalize()
@@ -27,49 +23,46 @@ class Listener:
 
     def ask(self, audio, *, sample_rate, context, outputs):
         assert "answer_audio" not in outputs
-        return self.answer_text(self.transcribe(audio, sample_rate=sample_rate), context)
+        return self.answer_text("who is anna", context)
 
 
-def tone(folder, pitch: int):
-    file = folder / f"{pitch}.wav"
-    soundfile.write(file, 0.5 * np.sin(2 * np.pi * pitch * np.arange(4000) / 8000), 8000)
-    return file
-
-
-def figures(measurements):
+def read_figures(measurements):
     return {one.name: dict(one.figures) for one in measurements}
 
 
-def test_text_questions_are_marked_and_mismatched_ones_refused():
+def test_text_questions_are_scored_and_mismatched_ones_refused():
     questions = [
         AskedQuestion("Who is Anna?", "It is Anna", ("Anna",)),
         AskedQuestion("Who is Bert?", "It is Bert", ("Bert the Great",)),
     ]
-    measured = figures(quality.reading(Listener(), questions))
-    assert measured["written questions"] == {"EM": 50, "F1": pytest.approx(100 * (1 + 2 / 3) / 2), "refused": 0}
-    assert measured["context without the answer"] == {"refused": 100}
+    figures = read_figures(measure_text_questions(FakeClient(), questions))
+    assert figures["written questions"] == {"EM": 50, "F1": pytest.approx(100 * (1 + 2 / 3) / 2), "refused": 0}
+    assert figures["context without the answer"] == {"refused": 100}
 
 
-def test_mishearing_costs_what_lies_between_spoken_and_text_questions(tmp_path):
+def test_recognition_errors_cost_the_difference_between_spoken_and_text_questions(tmp_path):
+    soundfile.write(tmp_path / "who.wav", np.zeros(800, np.float32), 8000)
     recordings = [
-        Recording(tone(tmp_path, 200), "who is anna", question="Who is Anna?", context="Anna did", accepted=("Anna",)),
-        Recording(tone(tmp_path, 200), "who is bert", question="Who is Bert?", context="Bert did", accepted=("Bert",)),
+        Recording(
+            tmp_path / "who.wav", f"who is {name.lower()}", question="Who?", context=f"{name} did", accepted=(name,)
+        )
+        for name in ("Anna", "Bert")
     ]
-    measured = figures(quality.conversation(Listener(), recordings))
-    assert measured["spoken questions"] == {"WER": pytest.approx(100 / 6), "EM": 50, "F1": 50, "refused": 50}
-    assert measured["the same, heard perfectly"]["F1"] == 100
+    figures = read_figures(measure_spoken_questions(FakeClient(), recordings))
+    assert figures["spoken questions"] == {"WER": pytest.approx(100 / 6), "EM": 50, "F1": 50, "refused": 50}
+    assert figures["perfect transcripts"]["F1"] == 100
 
 
 def test_a_recording_without_a_context_cannot_be_asked(tmp_path):
-    with pytest.raises(ValueError, match="clip.wav and 0 more lack 'context' or 'answers'"):
-        quality.conversation(Listener(), [Recording(tmp_path / "clip.wav", "who")])
+    with pytest.raises(InvalidArgument, match="clip.wav and 0 more lack 'context' or 'answers'"):
+        measure_spoken_questions(FakeClient(), [Recording(tmp_path / "clip.wav", "who")])
 
 
-def test_spoken_questions_are_made_into_a_manifest_that_can_be_asked(tmp_path, monkeypatch):
-    said = []
+def test_spoken_questions_become_a_manifest(tmp_path, monkeypatch):
+    spoken = []
 
     def speak(voice, text):
-        said.append((voice, text))
+        spoken.append((voice, text))
         return np.sin(np.arange(800)).astype(np.float32), 8000
 
     monkeypatch.setattr("benchmarks.quality.spoken_questions.speak", speak)
@@ -77,29 +70,56 @@ def test_spoken_questions_are_made_into_a_manifest_that_can_be_asked(tmp_path, m
     squad = {"data": [{"paragraphs": [{"context": "Anna won", "qas": [entry]}]}]}
     (tmp_path / "squad.json").write_text(json.dumps(squad))
     (recording,) = read_manifest(make_spoken_questions(tmp_path / "squad.json", 5, ["a:b"], tmp_path / "out"))
-    assert said == [("a:b", "who won in nineteen ninety nine")]
+    assert spoken == [("a:b", "who won in nineteen ninety nine")]
     assert (recording.question, recording.context, recording.accepted) == ("Who won in 1999?", "Anna won", ("Anna",))
     assert soundfile.info(recording.audio).samplerate == 8000
 
 
-def test_a_table_has_a_line_per_measurement_and_leaves_missing_figures_blank():
+def test_case_articles_punctuation_and_spaces_do_not_count():
+    assert normalise_answer("The  U.S. Army, an army") == "us army army"
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "f1"),
+    [
+        ("in 1944", ["1944", "June 1944"], 2 / 3),  # the best accepted answer counts
+        ("blue blue sky", ["blue sky"], 0.8),  # a repeated word counts once per occurrence
+        ("", ["Denver"], 0),
+        ("", [""], 1),
+        ("the", ["a"], 1),  # no word is left of either
+    ],
+)
+def test_f1_is_that_of_squad(answer, accepted, f1):
+    assert compute_f1(answer, accepted) == pytest.approx(f1)
+
+
+def test_scores_are_averages_in_percent_and_need_an_answer():
+    assert score_answers(["the Denver.", ""], [["denver", "a town"], ["Santa Clara"]]) == (50, 50)
+    with pytest.raises(InvalidArgument, match="expected at least 1 answer"):
+        score_answers([], [])
+
+
+def test_a_table_has_a_row_per_measurement_and_leaves_missing_figures_blank():
     measurements = [Measurement("spoken", 2, {"WER": 12.34, "F1": 50.0}), Measurement("text", 10, {"F1": 75.0})]
-    header, spoken, text = measurements_table(measurements).splitlines()
+    header, spoken, text = format_measurements(measurements).splitlines()
     assert header.split() == ["n", "WER", "F1"]
     assert spoken.split() == ["spoken", "2", "12.3", "50.0"]
     assert text.split() == ["text", "10", "75.0"] and len(text) == len(spoken)
-    assert json.loads(as_json(measurements))[0] == {"name": "spoken", "n": 2, "WER": 12.34, "F1": 50.0}
-
-
-def test_measuring_nothing_is_refused():
-    with pytest.raises(ValueError, match="got 0 items"):
+    with pytest.raises(InvalidArgument, match="nobody: expected at least 1 item"):
         Measurement("nobody", 0, {})
 
 
-def test_the_command_says_what_is_wrong_without_a_traceback(tmp_path, capsys):
-    from convai.__main__ import main
-
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["text", "--squad", "other.json"], "other.json"),
+        (["text", "--squad", "other.json", "--questions", "0"], "--questions: expected at least 1, got 0"),
+        (["speech", "--manifest", "none.jsonl"], "none.jsonl"),
+    ],
+)
+def test_an_invalid_argument_is_reported_in_one_line(options, complaint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "other.json").write_text("{}")
-    assert main(["evaluate", "text", "--squad", str(tmp_path / "other.json")]) == 1
-    assert "other.json is no SQuAD file" in capsys.readouterr().err
-    assert main(["evaluate", "speech", "--manifest", str(tmp_path / "none.jsonl")]) == 1
+    assert main(options) == 1
+    printed = capsys.readouterr().err
+    assert complaint in printed and printed.count("\n") == 1

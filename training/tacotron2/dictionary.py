@@ -82,7 +82,8 @@ def run(args: Namespace) -> None:
 
     g2p = G2P()
     sentences = draw_texts(args.texts, SENTENCES, MAX_WORDS, random.Random(0))
-    pronunciations = pronounce_in_sentences(g2p, tqdm(map(normalise_text, sentences), total=len(sentences), mininterval=10))
+    normalised = tqdm(map(normalise_text, sentences), total=len(sentences), mininterval=10)
+    pronunciations = pronounce_in_sentences(g2p, normalised)
     words = read_lexicon_words().union(read_frequent_words(args.texts))
     rest = sorted(words - pronunciations.keys())
     pronunciations |= pronounce_alone(g2p, tqdm(rest, mininterval=10))

@@ -1,7 +1,7 @@
-"""FastAPI on uvicorn, one process per core: this is one of them.
+"""One of the FastAPI processes, of which there is one per core, on uvicorn.
 
-The pipeline is called in the event loop. One question after another is what a core can do best, so that a pool of
-threads would only add a way there and back; meanwhile the kernel keeps what else is sent.
+The pipeline runs in the event loop: a core does best with one question after another, a thread pool would only add
+hand-overs, and the kernel queues further requests.
 """
 
 import argparse
@@ -10,29 +10,33 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from benchmarks.speed.baselines.serving import HOST, serve_until_told, warm_pipeline
-from benchmarks.speed.baselines.wire import answered
-from benchmarks.speed.in_process import InProcess
+from benchmarks.speed.baselines.server import HOST, load_warm_pipeline, serve_until_stdin_closes
+from benchmarks.speed.baselines.wire import answer_body
+from benchmarks.speed.in_process import InProcessPipeline
 
-KEPT_ALIVE_SECONDS = 3600  # connections, while the other paths are measured
+KEEP_ALIVE_SECONDS = 3600  # the connection idles while the other paths are measured
 
 
-def application(pipeline: InProcess) -> FastAPI:
+def build_application(pipeline: InProcessPipeline) -> FastAPI:
     app = FastAPI()
 
     @app.post("/")
     async def ask(request: Request) -> Response:
-        return Response(answered(pipeline, await request.body()), media_type="application/msgpack")
+        return Response(answer_body(pipeline, await request.body()), media_type="application/msgpack")
 
     return app
 
 
 def serve(args: argparse.Namespace) -> None:
-    app = application(warm_pipeline(args))
     config = uvicorn.Config(
-        app, host=HOST, port=args.port, log_level="warning", access_log=False, timeout_keep_alive=KEPT_ALIVE_SECONDS
+        build_application(load_warm_pipeline(args)),
+        host=HOST,
+        port=args.port,
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     listener = config.bind_socket()
-    listener.listen()  # so that nobody is refused while uvicorn starts
+    listener.listen()  # so that no connection is refused while uvicorn starts
     Thread(target=uvicorn.Server(config).run, args=([listener],), daemon=True).start()
-    serve_until_told()
+    serve_until_stdin_closes()

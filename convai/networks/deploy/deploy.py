@@ -22,6 +22,7 @@ from convai.networks.deploy.user_code import build_module, explain_errors, summa
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.parity import ParityError, largest_difference
 from convai.networks.network import Interface, Runner, Tensors
+from convai.package_data import DISTRIBUTION
 
 
 def write_trace(_interface: Interface, module: nn.Module, inputs: Tensors, path: Path) -> None:
@@ -35,7 +36,7 @@ TARGETS = {
     "torchscript-script": FORMATS["torchscript"],
     "onnx": FORMATS["onnx"],
 }
-RECORDED_PACKAGES = ("convai", "torch", "onnx")
+RECORDED_PACKAGES = (DISTRIBUTION, "torch", "onnx")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.parity import CaseParity, ParityError, compare
 from convai.networks.network import PRECISIONS, Network, Tolerance
+from convai.package_data import DISTRIBUTION
 
-RECORDED_PACKAGES = ("convai", "torch", "onnx")
+RECORDED_PACKAGES = (DISTRIBUTION, "torch", "onnx")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.quality.voice import (
+    Vocoder,
+    compute_levels,
+    is_cut,
+    is_empty,
+    is_runaway,
+    load_tacotron2,
+    make_resynthesis,
+    measure_voice,
+)
+from convai.backends.steps.text_encoder import TextEncoder
+from convai.networks.checkpoints.quantised import save
+from convai.networks.tacotron2.model import CONFIGS, Tacotron2
+
+RATE = 22_050
+
+
+def tone(seconds: float, amplitude: float = 0.5, pause_seconds: float = 0.1) -> np.ndarray:
+    """A tone between two pauses."""
+    pause = np.zeros(round(pause_seconds * RATE), np.float32)
+    sounding = amplitude * np.sin(2 * np.pi * 300 * np.arange(round(seconds * RATE)) / RATE)
+    return np.concatenate((pause, sounding.astype(np.float32), pause))
+
+
+def test_speech_much_longer_than_the_teacher_is_a_runaway():
+    assert is_runaway(tone(6), tone(2))
+    assert not is_runaway(tone(3), tone(2))
+
+
+def test_speech_that_ends_too_early_or_inside_a_sound_is_cut():
+    assert is_cut(tone(1), tone(2))
+    assert is_cut(tone(2, pause_seconds=0), tone(2))
+    assert not is_cut(tone(2), tone(2))
+
+
+def test_silence_is_empty():
+    assert is_empty(tone(1, amplitude=0))
+    assert not is_empty(tone(1))
+
+
+def test_levels_are_in_decibels_of_full_scale():
+    np.testing.assert_allclose(compute_levels(tone(1)).max(), -9.03, atol=0.05)
+
+
+def test_a_voice_is_judged_by_its_transcripts():
+    spoken = [tone(1), tone(1)]
+    measured = measure_voice("a voice", ["In 1944.", "Anna"], spoken, spoken, ["in nineteen forty four", "hannah"])
+    assert measured.figures["WER"] == pytest.approx(100 / 5)
+    assert [measured.figures[name] for name in ("runaways", "cut", "empty")] == [0, 0, 0]
+    assert measured.figures["pauses [dBFS]"] < -100
+
+
+def test_networks_speak_between_the_steps_of_serving(tmp_path):
+    torch.manual_seed(0)
+    save(tmp_path / "tacotron2.safetensors", Tacotron2(CONFIGS["mini"]).state_dict(), metadata={"config": "mini"})
+    vocoder = Vocoder(None, "mel_consistent")
+    speak = load_tacotron2(tmp_path / "tacotron2.safetensors", TextEncoder(buckets=(32,)), vocoder)
+    for audio in (speak("Hi."), make_resynthesis(lambda text: tone(0.3), vocoder)("Hi.")):
+        assert len(audio) > 0 and len(audio) % 256 == 0
