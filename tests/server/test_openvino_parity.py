@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.places import EXAMPLES
 
-from benchmarks.speed.in_process import load_network, read_config, use_plain_names
+from benchmarks.speed.in_process import load_network, load_python_steps, read_config, use_plain_names
 from convai.backends.engines.openvino.network import OpenVinoNetwork
 from convai.client.audio_files import read_mono
 from convai.client.requests import audio_inputs, text_row
