@@ -96,10 +96,11 @@ lint-page:
 	else echo "npm is not installed; biome does not check the page's scripts and styles"; fi
 
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
+	$(CONVAI) generate --graph docs/pipeline.svg
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove the environment and the exports
-	rm -rf .venv node_modules build site answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
+	rm -rf .venv node_modules build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error convai needs Python 3.11, 3.12 or 3.13 with its module venv, and found none on the PATH (on Debian and Ubuntu, python3-venv installs it)))

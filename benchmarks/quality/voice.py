@@ -137,7 +137,7 @@ def load_teacher(encoder: TextEncoder) -> Voice:
     from training.tacotron2.teacher import Teacher
 
     teacher = Teacher()
-    return lambda text: teacher.say(encoder.spoken(text)).audio
+    return lambda text: teacher.say(encoder.spell_out(text)).audio
 
 
 class Vocoder:

@@ -5,6 +5,7 @@ convai generate --profile gpu        write configs/gpu.pbtxt of every model
 convai generate --profile all        write those of every profile
 convai generate --check              write nothing; fail if a file is stale or the wiring is wrong
 convai generate --graph              print the pipeline as a Mermaid flowchart
+convai generate --graph picture.svg  draw it instead
 """
 
 import argparse
@@ -31,16 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whose configurations, default %(default)s",
     )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or wrong")
-    parser.add_argument("--graph", action="store_true", help="print an ensemble as a Mermaid flowchart")
+    parser.add_argument("--graph", nargs="?", const="-", metavar="FILE", help="draw an ensemble: Mermaid, .svg or .png")
     parser.add_argument(
-        "--ensemble", default="convai_ensemble", help="the ensemble that --graph prints, default %(default)s"
+        "--ensemble", default="convai_ensemble", help="the ensemble that --graph draws, default %(default)s"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     profiles = list(PROFILES.values()) if args.profile == ALL else [PROFILES[args.profile]]
-    if args.graph:
+    if args.graph == "-":
         print(graph.mermaid(wiring_of(args.ensemble)), end="")
+    elif args.graph:
+        graph.draw(wiring_of(args.ensemble), args.graph)
     elif args.check:
         check_rendered(args.model_repository, profiles)
     else:

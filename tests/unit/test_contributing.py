@@ -7,10 +7,10 @@ import pytest
 from convai.description import recognisers
 from convai.description.pipeline import ENSEMBLES, STEPS, Call, Step, Tensor
 from convai.description.wiring import WiringError
-from convai.generator.profiles import profile
+from convai.generator.profiles import build_profile
 from convai.generator.render import render
 from convai.generator.targets import CPU
-from convai.generator.weight_sets import DEFAULT_WEIGHTS
+from convai.generator.weight_sets import read_weight_set
 
 TRANSLATOR = Step(
     "translator",
@@ -32,7 +32,7 @@ def render_with_translator(monkeypatch):
     def render_default_profile(tensor):
         monkeypatch.setattr(recognisers, "STEPS", (*STEPS, TRANSLATOR))
         monkeypatch.setattr(recognisers, "ENSEMBLES", [add_translator(ensemble, tensor) for ensemble in ENSEMBLES])
-        return render([profile("cpu", CPU, DEFAULT_WEIGHTS)])
+        return render([build_profile("cpu", CPU, read_weight_set("default"))])
 
     return render_default_profile
 
