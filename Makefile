@@ -2,7 +2,7 @@
 # The first Python on the PATH that convai runs on; `make PYTHON=...` selects another one.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
-PROFILE := cpu
+PROFILE_OPTION := $(if $(filter command,$(origin PROFILE)),--profile $(PROFILE)) # make talk PROFILE=..., not an environment variable
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
@@ -45,13 +45,13 @@ export: setup ## export the default networks into the model repository
 	$(CONVAI) export
 
 serve: setup export ## start the server in the foreground; Ctrl-C stops it
-	$(CONVAI) serve --profile $(PROFILE)
+	$(CONVAI) serve $(PROFILE_OPTION)
 
 ask: setup ## ask the running server the example question
 	$(CONVAI) ask $(EXAMPLE)/question.wav --context $(EXAMPLE)/context.txt --out answer.wav --plot answer.png
 
 talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
-	$(CONVAI) talk --profile $(PROFILE)
+	$(CONVAI) talk $(PROFILE_OPTION)
 
 generate: setup ## write the configurations of every profile from the pipeline's description
 	$(CONVAI) generate --profile all

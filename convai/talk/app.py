@@ -16,6 +16,7 @@ from convai.package_data import packaged
 from convai.talk import ask_endpoint, listening, openai_endpoints
 from convai.talk.access import AuthenticationMiddleware, ConcurrencyLimit
 from convai.talk.errors import add_error_handlers
+from convai.talk.recogniser import read_recogniser_name
 from convai.talk.settings import Settings
 
 PAGE = packaged("talk", "page")
@@ -40,7 +41,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     for endpoints in (openai_endpoints, ask_endpoint, listening):
         app.include_router(endpoints.router)
     add_error_handlers(app)
-    add_page(app, settings)
+    add_page(app, client, settings)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_upload_bytes)
     app.add_middleware(AuthenticationMiddleware, settings=settings, limit=app.state.limit)
     if is_local:
@@ -48,7 +49,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     return app
 
 
-def add_page(app: FastAPI, settings: Settings) -> None:
+def add_page(app: FastAPI, client: AsyncConvaiClient, settings: Settings) -> None:
     records = [json.loads(line) for line in EXAMPLES.read_text().splitlines()]
     page_settings = {
         "examples": [{"question": record["question"], "context": record["context"]} for record in records],
@@ -63,6 +64,6 @@ def add_page(app: FastAPI, settings: Settings) -> None:
 
     @app.get("/page.json", include_in_schema=False)
     async def get_page_settings() -> dict[str, Any]:
-        return page_settings
+        return {**page_settings, "recogniser": await read_recogniser_name(client)}
 
     app.mount("/page", StaticFiles(directory=PAGE), name="page")

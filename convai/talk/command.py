@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.client import AsyncConvaiClient
 from convai.client.connection import Connection
-from convai.description.config_files import DEFAULT_PROFILE
+from convai.description.config_files import DEFAULT_PROFILE, profiles_of
 from convai.errors import InvalidArgument
 from convai.talk.settings import Settings
 
@@ -32,13 +33,17 @@ if TYPE_CHECKING:  # importing them takes a second, which --help need not
     from convai.talk.access import ConcurrencyLimit
 
 KEY_VARIABLE = "CONVAI_API_KEY"
+MOONSHINE_PROFILE = "cpu-moonshine"
 MEBIBYTE = 1024 * 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server; default: start one")
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
-    parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
+    profile_help = (
+        f"of the server; default: {MOONSHINE_PROFILE} where moonshine-voice is installed, else {DEFAULT_PROFILE}"
+    )
+    parser.add_argument("--profile", help=profile_help)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
     parser.add_argument("--port", type=int, default=8080, help="of page and API (default %(default)s); 0 picks one")
     parser.add_argument(
@@ -83,9 +88,16 @@ def find_server(args: argparse.Namespace) -> Generator[tuple[str, Server | None]
         yield args.server, None
         return
     print("starting the server ...", flush=True)
-    with Server(args.model_repository, profile=args.profile) as server, Watchdog(server):
+    profile = args.profile or choose_profile(args.model_repository)
+    with Server(args.model_repository, profile=profile) as server, Watchdog(server):
         warm_up(server.control)
         yield server.grpc_address, server
+
+
+def choose_profile(model_repository: Path) -> str:
+    """Return the profile of the recogniser that understands strangers best, of those that can be served here."""
+    is_available = find_spec("moonshine_voice") and MOONSHINE_PROFILE in profiles_of(model_repository / "moonshine")
+    return MOONSHINE_PROFILE if is_available else DEFAULT_PROFILE
 
 
 async def serve(

@@ -16,11 +16,11 @@ from wyoming.tts import Synthesize
 
 from convai.arrays import Array
 from convai.client import AsyncConvaiClient, ConvaiError, InvalidInput
-from convai.client.steps import recogniser_of
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.audio_formats import check_format, to_pcm
+from convai.talk.recogniser import read_recogniser_name
 from convai.talk.speech import stream_speech
 
 MAX_EVENT_BYTES = 1024 * 1024
@@ -44,14 +44,10 @@ async def start_wyoming(host: str, port: int, client: AsyncConvaiClient, limit: 
 
 async def describe(client: AsyncConvaiClient) -> Info:
     """Describe recogniser and voice, as Home Assistant shows them."""
-    try:
-        recogniser_name = recogniser_of(await client.read_counters()).name.capitalize()
-    except ConvaiError:  # the server may be restarting; the description is not worth a failure
-        recogniser_name = "unknown"
     recogniser = AsrModel(description="English, lower case", languages=["en"], **IDENTITY)
     voice = TtsVoice(description="English", languages=["en"], **IDENTITY)
     return Info(
-        asr=[AsrProgram(description=recogniser_name, models=[recogniser], **IDENTITY)],
+        asr=[AsrProgram(description=await read_recogniser_name(client) or "unknown", models=[recogniser], **IDENTITY)],
         tts=[TtsProgram(description="Tacotron 2 and WaveGlow", voices=[voice], **IDENTITY)],
     )
 

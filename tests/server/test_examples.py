@@ -1,5 +1,6 @@
 """The examples agree with their manifest, and the default weights answer their written questions."""
 
+import numpy as np
 import pytest
 from support.places import EXAMPLES
 
@@ -24,3 +25,29 @@ def test_a_recording_is_a_short_question_with_its_text_and_answer(client, record
     assert 1 < len(audio) / sample_rate < 8
     assert abs(audio).max() > 0.1
     assert client.answer_text(recording.text, recording.context).answer in recording.accepted
+
+
+def add_silence(audio, sample_rate, kind, seconds, where):
+    """Put digital silence, noise of -60 dBFS or hum of -50 dBFS around the audio."""
+    num_samples = round(seconds * sample_rate)
+    quiet = {
+        "zeros": np.zeros(num_samples),
+        "noise": np.random.default_rng(0).normal(scale=10 ** (-60 / 20), size=num_samples),
+        "hum": np.sqrt(2) * 10 ** (-50 / 20) * np.sin(2 * np.pi * 50 / sample_rate * np.arange(num_samples)),
+    }[kind]
+    begin = {"before": num_samples, "behind": 0, "around": num_samples // 2}[where]
+    return np.concatenate([quiet[:begin], audio, quiet[begin:]]).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "noise", "hum"])
+@pytest.mark.parametrize("seconds", [0.5, 5, 20])
+def test_silence_does_not_change_what_is_recognised(client, kind, seconds):
+    recognised, expected = [], []
+    for recording in RECORDINGS:
+        audio, sample_rate = read_mono(recording.audio)
+        for where in ("before", "behind", "around"):
+            padded = add_silence(audio, sample_rate, kind, seconds, where)
+            answer = client.ask(padded, sample_rate=sample_rate, context=recording.context, outputs=["question"])
+            recognised.append(answer.question)
+            expected.append(recording.text)
+    assert recognised == expected

@@ -8,6 +8,7 @@ from librosa.filters import mel as mel_filterbank
 from convai.backends.steps.question_audio import resample
 from convai.backends.steps.speech_features import (
     SpeechFeatures,
+    find_speech,
     log_mel_spectrogram,
     normalise_features,
     raise_noise_floor,
@@ -137,3 +138,42 @@ def test_a_small_overshoot_of_full_scale_is_accepted():
 def test_a_wrong_parameter_is_named(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
         make_step(**wrong)
+
+
+def silence(kind, seconds):
+    """Digital silence, noise of -60 dBFS or hum of 50 Hz at -50 dBFS."""
+    num_samples = round(seconds * 16_000)
+    made = {
+        "zeros": np.zeros(num_samples),
+        "noise": np.random.default_rng(1).normal(scale=10 ** (-60 / 20), size=num_samples),
+        "hum": np.sqrt(2) * 10 ** (-50 / 20) * np.sin(2 * np.pi * 50 / 16_000 * np.arange(num_samples)),
+    }
+    return made[kind].astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "noise", "hum"])
+@pytest.mark.parametrize("seconds", [0.5, 2, 5, 20])
+def test_silence_around_speech_is_not_part_of_it(kind, seconds):
+    words = words_with_pauses(0)
+    quiet = silence(kind, seconds)
+    speech = find_speech(log_mel_spectrogram(np.concatenate([quiet, words, quiet])))
+    begin, num_words = round(seconds * 100), len(words) // 160
+    assert speech[begin : begin + num_words].all()
+    assert speech.sum() <= num_words + 2 * 73  # 0.7 s on each side, and the frames that overlap the words
+
+
+def test_more_silence_does_not_change_the_features_of_the_words():
+    words = words_with_pauses(0)
+
+    def features_of_words(seconds):
+        quiet = silence("noise", seconds)
+        features = run(np.concatenate([quiet, words, quiet]), noise_floor_decibels=-50.0)["features"]
+        return features[:, round(seconds * 100) :][:, : len(words) // 160]
+
+    np.testing.assert_allclose(features_of_words(10), features_of_words(1), atol=0.05)
+
+
+def test_pauses_between_words_and_audio_of_one_level_are_speech():
+    words = words_with_pauses(0)
+    assert find_speech(log_mel_spectrogram(np.concatenate([words, silence("zeros", 1), words]))).all()
+    assert find_speech(log_mel_spectrogram(silence("noise", 1))).all()

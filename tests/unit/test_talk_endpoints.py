@@ -225,6 +225,7 @@ def test_the_page_gets_its_examples_and_limits(http):
     described = http.get("/page.json").json()
     assert described["max_context_bytes"] == 32_768 and not described["needs_key"]
     assert any("Shakespeare" in example["context"] for example in described["examples"])
+    assert described["recogniser"] == "Jasper"
 
 
 @pytest.mark.parametrize("settings", [{"api_key": ""}, {"api_key": " a"}, {"api_key": "ä"}, {"max_concurrent": 0}])

@@ -24,6 +24,17 @@ FFT_LENGTH = 512
 FRAMES_PER_SECOND = SAMPLE_RATE_HERTZ // HOP_LENGTH
 PREEMPHASIS = 0.97
 STD_OFFSET = 1e-5
+
+# A frame is active if its power is within 50 dB of the loudest, and also 12 dB above the noise or within 20 dB of the
+# loudest. The noise is the level that the quietest tenth of the frames within 50 dB stays below.
+ACTIVE_DECIBELS = 50.0
+ABOVE_NOISE_DECIBELS = 12.0
+ALWAYS_ACTIVE_DECIBELS = 20.0
+NOISE_PERCENTILE = 10
+SMOOTHING_FRAMES = 5
+# Pauses up to twice this belong to the speech, as in the training. With 0.3 s the WER on speechocean762 rises by 0.8
+# points; with 1 s the hum around a question counts again.
+MARGIN_FRAMES = 70
 PADDINGS: Mapping[str, Literal["reflect", "constant"]] = {"reflect": "reflect", "zeros": "constant"}  # NumPy's names
 
 
@@ -74,21 +85,47 @@ def log_mel_spectrogram(audio: Array, options: LogMelOptions = NVIDIA_LOG_MEL) -
     return np.log(_filterbank() @ power.T + np.float32(options.log_offset))
 
 
-def normalise_features(log_mel: Array) -> Array:
-    """Give every feature zero mean and unit variance over its frames; float32, shape = (64, frames >= 2)."""
-    mean = log_mel.mean(axis=1, keepdims=True)
-    std = log_mel.std(axis=1, ddof=1, keepdims=True)
+def normalise_features(log_mel: Array, frames: Array | slice = slice(None)) -> Array:
+    """Give every feature zero mean and unit variance over the selected frames; float32, shape = (64, frames >= 2)."""
+    selected = log_mel[:, frames]
+    mean = selected.mean(axis=1, keepdims=True)
+    std = selected.std(axis=1, ddof=1, keepdims=True)
     return (log_mel - mean) / (std + np.float32(STD_OFFSET))
 
 
-def raise_noise_floor(log_mel: Array, decibels: float) -> Array:
-    """Add a constant power to every feature, in decibels relative to the mean power of all; same shape.
+def raise_noise_floor(log_mel: Array, decibels: float, frames: Array | slice = slice(None)) -> Array:
+    """Add a constant power to every feature, in decibels relative to the mean power of the frames; same shape.
 
     The pauses of synthetic speech are digital silence, those of recorded speech are not: without a common floor,
     normalisation makes different features of the same sounds. A relative floor keeps them independent of loudness.
     """
-    floor = np.log(np.exp(log_mel).mean()) + decibels * np.log(10) / 10
+    floor = np.log(np.exp(log_mel[:, frames]).mean()) + decibels * np.log(10) / 10
     return np.logaddexp(log_mel, floor, dtype=np.float32)
+
+
+def find_speech(log_mel: Array) -> Array:
+    """Select the frames within 0.7 s of an active one, so that silence around speech does not count as part of it.
+
+    Parameters
+    ----------
+    log_mel : float32, shape = (64, frames >= 2)
+
+    Returns
+    -------
+    bool, shape = (frames,), at least two of them True
+    """
+    power = np.pad(np.exp(log_mel).sum(axis=0, dtype=np.float64), SMOOTHING_FRAMES // 2, mode="edge")
+    smoothed = np.convolve(power, np.full(SMOOTHING_FRAMES, 1 / SMOOTHING_FRAMES), mode="valid")
+    decibels = 10 * np.log10(smoothed)
+    loudest = decibels.max()
+    audible = decibels >= loudest - ACTIVE_DECIBELS
+    noise = np.percentile(decibels[audible], NOISE_PERCENTILE)
+    above_noise = decibels >= min(noise + ABOVE_NOISE_DECIBELS, loudest - ALWAYS_ACTIVE_DECIBELS)
+    active = np.flatnonzero(audible & above_noise)
+    frames = np.arange(len(decibels))
+    before = active[np.searchsorted(active, frames, side="right") - 1]  # the last active frame up to each one, or any
+    after = active[np.minimum(np.searchsorted(active, frames), len(active) - 1)]
+    return np.minimum(np.abs(frames - before), np.abs(frames - after)) <= MARGIN_FRAMES
 
 
 @cache
@@ -152,7 +189,17 @@ class SpeechFeatures(RecogniserStep):
         return {"features": features, "features_length": np.array([num_valid], np.int32)}
 
     def normalise(self, log_mel: Array) -> Array:
-        """Raise the noise floor, if one is configured, and normalise; float32, shape = (64, frames >= 2)."""
-        if self.noise_floor_decibels is not None:
-            log_mel = raise_noise_floor(log_mel, self.noise_floor_decibels)
-        return normalise_features(log_mel)
+        """Normalise; with a noise floor, as the default weights were trained: over speech, and after raising the floor.
+
+        Parameters
+        ----------
+        log_mel : float32, shape = (64, frames >= 2)
+
+        Returns
+        -------
+        float32, same shape
+        """
+        if self.noise_floor_decibels is None:
+            return normalise_features(log_mel)
+        speech = find_speech(log_mel)
+        return normalise_features(raise_noise_floor(log_mel, self.noise_floor_decibels, speech), speech)

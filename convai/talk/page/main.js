@@ -32,6 +32,7 @@ async function start() {
     const settings = await (await fetch("/page.json")).json();
     maxQuestionSeconds = settings.max_question_seconds;
     byId("key-row").hidden = !settings.needs_key;
+    byId("recogniser").textContent = settings.recogniser ? WORDS.recogniser(settings.recogniser) : "";
     text.start(settings);
   } catch {
     showAlarm(WORDS.noPage);

@@ -46,6 +46,8 @@ export const WORDS = {
   answerWave: (seconds) => `Waveform of the answer, ${seconds.toFixed(1)} seconds`,
   mel: (frames, bands) => `Mel spectrogram of the answer, ${frames} frames of ${bands} bands`,
 
+  recogniser: (name) => `Speech recognition by ${name}`,
+
   // The conversation
   playQuestion: "Play question",
   saveQuestion: "Save question",
