@@ -41,7 +41,7 @@ def test_each_command_has_help(name, capsys):
 
 @pytest.fixture
 def without(monkeypatch):
-    """Make a package and whatever of ours imports it appear as not installed and not imported yet."""
+    """Make a package, and our modules that import it, appear as not installed and not imported yet."""
 
     def remove(package, *importers):
         monkeypatch.setitem(sys.modules, package, None)
