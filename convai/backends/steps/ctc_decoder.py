@@ -19,8 +19,8 @@ from convai.errors import InvalidArgument
 
 DECODERS = ("greedy", "beam_search")
 NO_BEAM_SEARCH = (
-    "ctc_decoder: flashlight-text is not installed (it has no wheels for Python 3.13), so decoding is greedy, with two to "
-    "three times as many wrong words; Python 3.11 and 3.12 have it, and the profile cpu-moonshine does not need it"
+    "ctc_decoder: flashlight-text is not installed (it has no wheels for Python 3.13), so decoding is greedy, with two "
+    "to three times as many wrong words; Python 3.11 and 3.12 have it, and the profile cpu-moonshine does not need it"
 )
 
 

@@ -19,6 +19,7 @@ from convai.backends.steps.checks import check_range, check_text_size
 from convai.backends.steps.question_audio import RecogniserStep, read_audio
 from convai.backends.steps.transcripts import spoken_form
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
+from convai.package_data import install_hint
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -91,12 +92,12 @@ def find_files() -> list[Path]:
     spec = find_spec("moonshine_voice")
     if spec is None or spec.origin is None:
         raise FileNotFoundError(
-            "the package moonshine-voice, which holds the network, is missing; install convai[moonshine]"
+            f"the package moonshine-voice, which holds the network, is missing; {install_hint('moonshine')}"
         )
     folder = Path(spec.origin).parent / "assets" / "tiny-en"
     files = [folder / name for name in FILES]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise FileNotFoundError(f"the package moonshine-voice lacks {', '.join(missing)}; install convai[moonshine]")
+        raise FileNotFoundError(f"the package moonshine-voice lacks {', '.join(missing)}; {install_hint('moonshine')}")
     return files
 
 
