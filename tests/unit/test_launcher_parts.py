@@ -126,7 +126,7 @@ def test_the_container_uses_the_stub_of_a_wheel_of_the_same_release(
 
 def test_without_triton_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(tritonserver, "find_wheel", lambda: None)
-    with pytest.raises(FileNotFoundError, match="Triton is not installed: .*; install convai with its extra `cpu`"):
+    with pytest.raises(FileNotFoundError, match="Triton is not installed: .*; install convai's extra 'cpu'"):
         find_triton(tmp_path / "nowhere")
 
 
