@@ -1,12 +1,11 @@
 .DEFAULT_GOAL := help
 # The first Python on the PATH that convai runs on; `make PYTHON=...` selects another one.
-FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
 PROFILE_OPTION := $(if $(filter command,$(origin PROFILE)),--profile $(PROFILE)) # make talk PROFILE=..., not an environment variable
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
-PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
-INSTALL := $(PIP_INSTALL) --editable
+INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 EXAMPLE := convai/client/examples
 # One file after another in each process, in this order: the wheel, which takes longest, must not come last.
 # Nicer than the browser beside it, whose tests wait for what is said aloud.
@@ -103,10 +102,9 @@ clean: ## remove the environment and the exports
 	rm -rf .venv node_modules build site docs/pipeline.svg answer.wav answer.png model_repository/*/1/model.onnx model_repository/*/1/model.pt model_repository/*/configs model_repository/audio_trimmer/1/*.npy
 
 .venv/installed: pyproject.toml constraints.txt
-	$(if $(PYTHON),,$(error convai needs Python 3.11, 3.12 or 3.13 with its module venv, and found none on the PATH (on Debian and Ubuntu, python3-venv installs it)))
+	$(if $(PYTHON),,$(error convai needs Python 3.11 or 3.12 with its module venv, and found neither on the PATH (on Debian and Ubuntu, python3-venv brings the module)))
 	$(PYTHON) -m venv .venv
 	$(INSTALL) '.[cpu,moonshine,plot,talk]'
-	$(PIP_INSTALL) --no-deps "nvidia-pytriton; python_version >= '3.13'" # see pyproject.toml
 	touch $@
 
 .venv/test-installed: .venv/installed

@@ -71,12 +71,3 @@ def test_a_wrong_parameter_is_named(parameters, message):
 def test_shapes_that_do_not_fit_are_refused(frames, labels, length, message):
     with pytest.raises(InvalidArgument, match=message):
         CtcDecoder()(log_probs=np.zeros((frames, labels), np.float32), log_probs_length=np.array([length]))
-
-
-def test_without_flashlight_text_decoding_is_greedy_and_a_warning_says_what_it_costs(monkeypatch, caplog):
-    monkeypatch.setattr("convai.backends.steps.ctc_decoder.find_spec", lambda name: None)
-    decoder = CtcDecoder(decoder="beam_search", language_model_file="missing.arpa.gz")
-    assert "two to three times as many wrong words" in caplog.text
-    path = "who"
-    result = decoder(log_probs=log_probs_of(path, LABELS), log_probs_length=np.array([len(path)], np.int32))
-    assert result["question"] == "who"

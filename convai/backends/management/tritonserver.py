@@ -71,7 +71,7 @@ def find_triton(container: Path = CONTAINER_HOME) -> TritonFiles:
         if wheel is None:
             raise FileNotFoundError(
                 f"Triton is not installed: found neither {container} nor the package nvidia-pytriton;"
-                " install convai's extra 'cpu', and on Python 3.13 also: pip install --no-deps nvidia-pytriton"
+                " install convai's extra 'cpu'"
             )
         return TritonFiles(wheel, stub_of_wheel(wheel))
     # The container has a stub for its own Python only; the wheel has one for each version. But server and stub

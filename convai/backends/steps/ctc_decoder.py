@@ -1,9 +1,7 @@
 """Last step of recognition: Jasper's log-probabilities become the text of the question."""
 
-import logging
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +16,6 @@ from convai.description.pipeline import LABELS, NUM_LABELS
 from convai.errors import InvalidArgument
 
 DECODERS = ("greedy", "beam_search")
-NO_BEAM_SEARCH = (
-    "ctc_decoder: flashlight-text is not installed (it has no wheels for Python 3.13), so decoding is greedy, with two "
-    "to three times as many wrong words; Python 3.11 and 3.12 have it, and the profile cpu-moonshine does not need it"
-)
 
 
 def greedy_decode(log_probs: Array, labels: str) -> str:
@@ -66,14 +60,8 @@ class CtcDecoder(PythonStep):
         for name in ("language_model_weight", "blank_penalty", "space_penalty", "rescorer_weight"):
             check_range(name, getattr(self, name), 0, 10)
         check_range("word_insertion_bonus", self.word_insertion_bonus, -10, 10)
-        if self.decoder == "beam_search" and self._is_greedy:
-            logging.warning(NO_BEAM_SEARCH)
-        elif self.decoder == "beam_search":
+        if self.decoder == "beam_search":
             _ = self._beam_search, self._rescorer  # fails at load if a file is missing or wrong
-
-    @cached_property
-    def _is_greedy(self) -> bool:
-        return self.decoder == "greedy" or find_spec("flashlight") is None
 
     @cached_property
     def _beam_search(self) -> BeamSearch:
@@ -121,7 +109,7 @@ class CtcDecoder(PythonStep):
         if log_probs.shape[1] != NUM_LABELS:
             raise InvalidArgument(f"log_probs: expected {NUM_LABELS} labels, got {log_probs.shape[1]}")
         valid = log_probs[:num_valid]
-        if self._is_greedy:
+        if self.decoder == "greedy":
             question = greedy_decode(valid, LABELS)
         elif np.isnan(valid).any():  # not an invalid argument: the network made them
             raise ValueError("log_probs: expected numbers, got NaN")
