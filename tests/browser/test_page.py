@@ -51,12 +51,6 @@ def test_the_answer_plays_by_itself_and_is_the_servers(answered, client, example
     assert answered.evaluate("player.src") == link.get_attribute("href")
 
 
-def test_the_question_can_be_replayed(answered):
-    until(answered, "player.ended")
-    answered.get_by_role("button", name="Play question 1").click()
-    until(answered, "!player.paused && player.currentTime > 0")
-
-
 def test_pictures_and_times_are_shown_and_survive_a_change_of_size(answered):
     answered.get_by_text("Audio and timing").click()
     answered.locator("#steps").wait_for()

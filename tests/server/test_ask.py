@@ -8,7 +8,6 @@ import soundfile
 from support.fake_triton import FakeTriton, serving
 
 from convai.__main__ import main
-from convai.client.ask import plan
 from convai.client.audio_files import read_mono
 from convai.description.wiring import wiring_of
 
@@ -130,11 +129,6 @@ def test_no_answer_overwrites_a_question_or_another_answer(folder, context, tmp_
     soundfile.write(folder / "a.flac", TONE, 16_000)
     assert ask(folder, "--context", context, "--out", tmp_path / "answers") == 1
     assert capsys.readouterr().err.count("would overwrite") == 2
-
-
-def test_plot_and_trace_get_names_of_their_own_in_one_folder(folder, tmp_path):
-    (job,) = plan([folder / "a.wav"], None, plot=tmp_path, trace=tmp_path)
-    assert (job.plot_file, job.trace_file) == (tmp_path / "a.png", tmp_path / "a-trace.json")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,7 @@ import psutil
 import pytest
 
 from benchmarks.speed.measured_server import list_process_tree
-from convai.backends.runtime.parameters import read_whole_number
 from convai.description.pipeline import NETWORK_NAMES
-from convai.errors import InvalidArgument
 from convai.generator.profiles import PROFILES
 from convai.generator.targets import CPU
 
@@ -44,10 +42,3 @@ def test_on_a_cpu_the_first_queues_are_the_shortest(profile):
     sizes = {name: settings.max_queue_size for name, settings in PROFILES[profile].settings.items()}
     first = {sizes.pop("speech_features"), sizes.pop("jasper")}
     assert max(first) < min(sizes.values())
-
-
-@pytest.mark.parametrize("text", ["-1", "2.5", "high"])
-def test_a_niceness_that_is_not_a_whole_number_is_refused_with_the_name_of_the_network(text):
-    config = {"name": "jasper", "parameters": {"niceness": {"string_value": text}}}
-    with pytest.raises(InvalidArgument, match="jasper.*niceness"):
-        read_whole_number(config, "niceness", 0, lowest=0)

@@ -117,13 +117,6 @@ def test_the_denoiser_removes_a_steady_hum_and_keeps_the_voice():
     np.testing.assert_allclose(denoise(voice(), np.ones(513, np.float32), strength=0.0), voice(), atol=1e-5)
 
 
-def test_the_denoiser_reads_its_bias_from_a_file(tmp_path):
-    np.save(tmp_path / "bias.npy", np.full(513, 0.5, np.float32))
-    options = {"post_filter": "denoiser", "denoiser_strength": 0.5, "bias_file": str(tmp_path / "bias.npy")}
-    expected = denoise(voice(), np.full(513, 0.5, np.float32), 0.5)
-    np.testing.assert_allclose(run_piece(voice(), mel_of(voice()), 0, FRAMES, **options), expected, atol=1e-6)
-
-
 def test_pieces_with_their_context_are_filtered_as_the_whole_is():
     audio, mel = rough(voice(90)), mel_of(voice(90))
     whole = run_piece(audio, mel, 0, 90)

@@ -87,11 +87,6 @@ def test_a_missing_server_is_left_out(fakes, addresses):
     assert counts(fakes) == [6, 0, 0]
 
 
-def test_without_any_server_the_error_names_the_addresses():
-    with ConvaiClient([NOBODY, "127.0.0.9:2"]) as client, pytest.raises(ServerUnreachable, match="127.0.0.9:2"):
-        transcribe(client)
-
-
 @pytest.mark.parametrize(
     ("status", "options", "error", "attempts"),
     [

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.speed.bench import average_steps
 from benchmarks.speed.closed_loop import LoadOutcome
 from benchmarks.speed.figures import build_figures, compute_medians
 from benchmarks.speed.paths import Reply
@@ -32,23 +31,11 @@ def test_percentiles_are_of_measured_replies_and_processor_time_is_shared_by_all
     assert built.processor_seconds == 0.25
 
 
-def test_medians_are_taken_of_every_figure_and_of_every_step():
-    repeats = [
-        figures(latency=latency, pss_bytes=latency, steps={"bert": (0.0, latency)}) for latency in (1.0, 9.0, 2.0)
-    ]
-    (middle,) = compute_medians(repeats)
-    assert middle.p50_seconds == middle.pss_bytes == middle.steps["bert"][1] == 2.0
-
-
 def test_a_server_on_another_machine_has_no_processor_time_and_no_memory():
     (remote,) = compute_medians([figures(spent=None, pss_bytes=None)])
     assert remote.processor_seconds is remote.pss_bytes is None
     assert format_loads([remote]).splitlines()[1].split() == "ensemble 1 1.00 1000 1000 1000 1 0".split()
     assert format_ratios([[figures(), replace(remote, path="compare")]], "ensemble").split()[-2:] == ["1.00", "1.00"]
-
-
-def test_steps_that_the_path_called_are_timed_by_it():
-    assert average_steps(replies(1.0, 1.0, bert=0.5)) == {"bert": (0.0, 0.5)}
 
 
 def test_the_report_names_the_processor_and_shows_processor_time_first(monkeypatch):

@@ -140,9 +140,3 @@ async def test_a_complete_question_gets_no_caption():
     speaker.captions.stop()
     await speaker.finish()
     assert speaker.started == 1 and speaker.texts == []
-
-
-async def test_0_seconds_turns_captions_off():
-    speaker = Speaker(every_seconds=0)
-    await speaker.caption(10)
-    assert speaker.started == 0

@@ -162,11 +162,6 @@ def test_a_file_of_something_else_is_refused(contents, message, tmp_path):
         read_checkpoint(save_contents(tmp_path / "other.pt", contents))
 
 
-def test_two_keys_for_one_tensor_are_refused():
-    with pytest.raises(InvalidArgument, match="both become a"):
-        rename({"a": torch.zeros(1), "module.a": torch.zeros(1)}, ((r"^module\.", ""),))
-
-
 def run(command, *arguments):
     parser = ArgumentParser()
     command.add_arguments(parser)

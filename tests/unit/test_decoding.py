@@ -5,9 +5,6 @@ import pytest
 
 from benchmarks.tuning.decoding import (
     Recognised,
-    choose_decoder,
-    decode,
-    load_recognised,
     main,
     measure,
     save_recognised,
@@ -38,24 +35,6 @@ def test_word_errors_are_counted_over_all_and_by_group():
     assert figures["clear"] == 0
     assert figures["noisy"] == pytest.approx(100 * 2 / 6)
     assert figures["ms/s"] >= 0
-
-
-def test_the_decoder_with_the_fewest_errors_is_chosen():
-    def misrecognise(**_):
-        return {"question": "nothing"}
-
-    best, measurements = choose_decoder({"bad": lambda: misrecognise, "greedy": CtcDecoder}, RECOGNISED)
-    assert best == "greedy"
-    assert [one.name for one in measurements] == ["bad", "greedy"]
-
-
-def test_log_probabilities_survive_saving(tmp_path):
-    save_recognised(RECOGNISED, tmp_path / "saved.npz")
-    again = load_recognised(tmp_path / "saved.npz")
-    assert [decode(CtcDecoder(), one) for one in again] == [decode(CtcDecoder(), one) for one in RECOGNISED]
-    assert [(one.text, one.group, one.seconds, one.context) for one in again] == [
-        (one.text, one.group, one.seconds, one.context) for one in RECOGNISED
-    ]
 
 
 def test_the_command_reports_greedy_and_the_best_search(tmp_path, capsys):

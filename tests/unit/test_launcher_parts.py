@@ -12,7 +12,6 @@ from convai.backends.management.tritonserver import (
     TritonFiles,
     check_libraries,
     find_errors,
-    find_networks,
     find_triton,
     prepare_backends,
 )
@@ -38,16 +37,6 @@ error: creating server: Internal - failed to load all models
 )
 def test_the_log_says_why_the_server_ended(log, errors):
     assert find_errors(log) == errors
-
-
-def test_a_network_is_listed_once_even_if_several_processes_run_it():
-    log = (
-        "I1122 18:46:55.7 1 server.cc:300] fine\n"
-        "network jasper: OpenVINO 1.2, BF16, 2 threads; 25 sizes warmed up in 0.5 s\n"
-        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.5 s\n"
-        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.6 s\n"
-    )
-    assert find_networks(log) == ["bert: OpenVINO 1.2, FP32, 1 thread", "jasper: OpenVINO 1.2, BF16, 2 threads"]
 
 
 def test_port_zero_picks_free_ports_that_differ():
@@ -128,11 +117,6 @@ def test_without_triton_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(tritonserver, "find_wheel", lambda: None)
     with pytest.raises(FileNotFoundError, match="Triton is not installed: .*; install convai with its extra `cpu`"):
         find_triton(tmp_path / "nowhere")
-
-
-def test_a_file_missing_from_the_installation_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="bin/tritonserver is missing from the Triton installation"):
-        TritonFiles(tmp_path, find_triton().stub)
 
 
 def test_our_engines_replace_only_the_backends_that_triton_lacks(tmp_path):

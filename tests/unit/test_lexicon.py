@@ -1,7 +1,5 @@
 """The lexicon of beam search: words of a context are added and removed without a trace."""
 
-import threading
-
 import pytest
 
 from convai.backends.steps.lexicon import Lexicon
@@ -43,15 +41,6 @@ def test_an_added_word_is_found_like_one_from_the_start_and_leaves_no_trace(kind
     assert nodes_without_added(lexicon) == before
 
 
-def test_equal_words_are_not_added_twice(monkeypatch):
-    lexicon, words = Lexicon(NUM_LABELS, WORDS), list(ADDED.values())
-    with lexicon.with_words(words):
-        known = nodes(lexicon)
-    monkeypatch.setattr(lexicon, "_with_word", None)
-    with lexicon.with_words(list(words)):
-        assert nodes(lexicon) == known
-
-
 def test_an_added_word_of_the_vocabulary_has_both_entries():
     lexicon = Lexicon(NUM_LABELS, WORDS)
     with lexicon.with_words([ADDED["known already"]]):
@@ -59,19 +48,3 @@ def test_an_added_word_of_the_vocabulary_has_both_entries():
     assert known[1, 2, 3, 0] == ([1, 7], [-2.5, -1.25], -1.25)
     assert known[1, 2, 3][2] == -1.25
     assert known[1, 2][2] == -1.0
-
-
-def test_threads_take_turns():
-    lexicon, entered = Lexicon(NUM_LABELS, WORDS), threading.Event()
-
-    def add():
-        with lexicon.with_words([ADDED["a new first letter"]]):
-            entered.set()
-
-    thread = threading.Thread(target=add)
-    with lexicon.with_words([ADDED["a new ending"]]):
-        thread.start()
-        assert not entered.wait(0.1)
-        assert lexicon.trie.search([6]) is None
-    thread.join(10)
-    assert entered.is_set()

@@ -1,5 +1,4 @@
 from importlib.util import find_spec
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ import soundfile
 from support.places import EXAMPLES
 
 from convai.backends.steps import moonshine
-from convai.backends.steps.moonshine import END, START, Moonshine, MoonshineNetwork, join_tokens, read_tokens
+from convai.backends.steps.moonshine import END, START, Moonshine, MoonshineNetwork, join_tokens
 from convai.backends.steps.speech_features import SpeechFeatures
 from convai.errors import InvalidArgument
 
@@ -65,19 +64,6 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(moonshine, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"package moonshine-voice.* is missing; install convai\[moonshine\]"):
         Moonshine()
-
-
-def test_missing_files_of_the_package_are_named(monkeypatch, tmp_path):
-    origin = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(moonshine, "find_spec", lambda name: origin)
-    with pytest.raises(FileNotFoundError, match="lacks encoder_model.ort, decoder_model_merged.ort, tokenizer.bin"):
-        Moonshine()
-
-
-def test_a_token_may_be_longer_than_127_bytes():
-    long = b"x" * 300
-    content = b"\x02ab\x00" + bytes([300 % 128 + 128, 300 // 128]) + long + b"\x01c"
-    assert read_tokens(content) == [b"ab", b"", long, b"c"]
 
 
 def test_tokens_join_into_words_and_bytes_into_letters():

@@ -20,10 +20,6 @@ def test_noise_is_added_so_many_decibels_below_the_speech(colour):
     assert 10 * np.log10(ratio) == pytest.approx(20, abs=0.1)
 
 
-def test_pauses_do_not_count_as_speech():
-    assert measure_speech_power(speech(), RATE) == pytest.approx(0.3**2 / 2, rel=0.05)
-
-
 def test_colours_differ_in_how_fast_they_fall():
     def compute_slope(colour):
         power = np.abs(np.fft.rfft(coloured_noise(RATE, RATE, colour, np.random.default_rng(0)))) ** 2

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.sounds import misheard, sound
+from support.sounds import misheard
 
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
@@ -133,12 +133,6 @@ def test_the_text_with_the_best_sum_wins(language_model_file, file, rescorer, we
     sums = np.array(list(scores.values())) + weight * rescorer(list(scores), PASSAGE)
     options |= {"rescorer_file": str(file), "rescorer_weight": weight, "nbest": 2, "word_insertion_bonus": 0.0}
     assert decode(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
-
-
-def test_silence_stays_silent(language_model_file, file):
-    options = {"rescorer_file": str(file), "rescorer_weight": 10.0, "language_model_weight": 0.1}
-    log_probs = sound("_______", [(frame, "a") for frame in range(3)])
-    assert decode(language_model_file, log_probs, **options)["question"] == ""
 
 
 @pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"nbest": 0}, {"rescorer_weight": -1}])

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
-from convai.errors import InvalidArgument
 from training.common.texts import draw_texts
-from training.tacotron2.synthesize import prepare_text, read_last_number
+from training.tacotron2.synthesize import read_last_number
 from training.tacotron2.teacher import (
     TEACHER_SPELLINGS,
     compute_symbol_ends,
-    flap,
     spell_for_teacher,
     to_arpabet,
     trim_silence,
@@ -37,11 +35,6 @@ def test_arpabet_read_by_the_teacher_and_written_again_stays_the_same():
         assert to_arpabet(TEACHER_SPELLINGS[symbol]) == symbol
 
 
-def test_t_is_flapped_between_vowels_but_not_before_a_stressed_one():
-    assert flap("wˈɔtəɹ") == "wˈɔTəɹ"
-    assert flap("ətˈæk") == "ətˈæk"
-
-
 def test_our_symbols_share_the_time_of_the_teachers_phonemes():
     pairs = spell_for_teacher("{HH AY1} bob.", {"bob": "bˈɑb"}.get)
     assert pairs == [(1, "h"), (1, "ˈI"), (1, " "), (3, "bˈɑb"), (1, ".")]
@@ -57,16 +50,6 @@ def test_silence_around_speech_is_cut_and_the_ends_move_with_it():
     speech = trim_silence(audio, [0.5, 1.0])
     np.testing.assert_allclose(speech.seconds, 0.3, atol=0.001)
     np.testing.assert_allclose(speech.ends, [0.15, speech.seconds], atol=0.001)
-
-
-def test_silence_alone_is_refused():
-    with pytest.raises(InvalidArgument, match="silence"):
-        trim_silence(np.zeros(1_000, np.float32), [0.1])
-
-
-def test_some_known_words_stay_in_letters():
-    forms = {prepare_text("Hello", {"hello": "HH AH0 L OW1"}, random.Random(seed)) for seed in range(60)}
-    assert forms == {"{HH AH0 L OW1}.", "hello."}
 
 
 def test_a_run_continues_after_the_last_clip_of_the_manifest(tmp_path):

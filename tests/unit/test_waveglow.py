@@ -66,11 +66,6 @@ def test_padding_past_the_receptive_field_does_not_change_the_valid_part(config)
     assert not torch.allclose(short, long[:, : 128 * 256], atol=1e-10)
 
 
-def test_the_mini_networks_receptive_field_fits_the_smallest_bucket():
-    assert CONFIGS["mini"].receptive_field_frames == 48
-    assert CONFIGS["waveglow-256"].receptive_field_frames == 99
-
-
 @BOTH
 def test_a_row_is_the_same_alone_as_in_a_batch(config):
     mel, z = example_inputs(config, 3, 8)
@@ -89,12 +84,6 @@ def test_ending_training_and_loading_weights_update_the_inverses():
         torch.testing.assert_close(trained.eval()(*inputs), expected)
         fresh.load_state_dict(trained.state_dict())
         torch.testing.assert_close(fresh(*inputs), expected)
-
-
-def test_fp16_rounds_the_inverse_of_fp32():
-    convolution = network(UPSAMPLED).convinv[0]
-    exact = torch.linalg.inv(convolution.conv.weight.squeeze(2)).unsqueeze(2)
-    assert torch.equal(convolution.half().inverse_weight, exact.half())
 
 
 def test_both_directions_train_every_parameter():
