@@ -1,8 +1,5 @@
 """Beam search: a language model corrects the sound, keeps unknown words, and is biased by a context."""
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 from support.sounds import misheard, sound
@@ -135,13 +132,3 @@ def test_a_wrong_language_model_is_refused(tmp_path, content, message):
 def test_parameters_out_of_range_are_refused(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
         CtcDecoder(**wrong)
-
-
-def test_the_default_language_model_is_the_one_on_its_card():
-    file = Path(__file__).parent.parent.parent / "model_repository" / "ctc_decoder" / "1" / "english_trigrams.arpa.gz"
-    assert hashlib.sha256(file.read_bytes()).hexdigest() in file.with_name("english_trigrams.md").read_text()
-    decoder = CtcDecoder(decoder="beam_search", language_model_file=str(file))
-    assert (
-        decode(decoder, sound("what is the capitel of franze", [(17, "a"), (27, "c")]))
-        == "what is the capital of france"
-    )

@@ -41,11 +41,6 @@ def test_measured_questions_are_asked_in_turn_and_paired_with_their_replies():
     assert all(reply == QUESTIONS[index] for index, reply in outcome.measured)
 
 
-def test_the_load_goes_on_before_and_after_the_measured_requests():
-    outcome = run_load(Service(), QUESTIONS, Load(4, requests=12, seconds=10))
-    assert len(outcome.all_replies) > 12 + 4
-
-
 def test_a_failure_ends_the_load_and_is_raised():
     service = Service()
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.speed.closed_loop import LoadOutcome
-from benchmarks.speed.figures import build_figures, compute_medians
+from benchmarks.speed.figures import build_figures
 from benchmarks.speed.paths import Reply
 from benchmarks.speed.plot import plot_loads
-from benchmarks.speed.report import BenchReport, format_loads, format_ratios, format_steps
+from benchmarks.speed.report import BenchReport, format_ratios, format_steps
 from benchmarks.speed.talk import compute_caption_age_seconds
 from convai.client.answer import Answer
 from convai.client.turns import TAIL_SECONDS
@@ -29,13 +29,6 @@ def test_percentiles_are_of_measured_replies_and_processor_time_is_shared_by_all
     assert built.p99_seconds < 0.3 + 1e-9
     assert built.mean_seconds == pytest.approx(2.4)
     assert built.processor_seconds == 0.25
-
-
-def test_a_server_on_another_machine_has_no_processor_time_and_no_memory():
-    (remote,) = compute_medians([figures(spent=None, pss_bytes=None)])
-    assert remote.processor_seconds is remote.pss_bytes is None
-    assert format_loads([remote]).splitlines()[1].split() == "ensemble 1 1.00 1000 1000 1000 1 0".split()
-    assert format_ratios([[figures(), replace(remote, path="compare")]], "ensemble").split()[-2:] == ["1.00", "1.00"]
 
 
 def test_the_report_names_the_processor_and_shows_processor_time_first(monkeypatch):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.measurements import Measurement, format_measurements
 from benchmarks.quality.answers import measure_spoken_questions, measure_text_questions
 from benchmarks.quality.evaluate import main
 from benchmarks.quality.question_answering import AskedQuestion, compute_f1, score_answers
@@ -88,16 +87,6 @@ def test_scores_are_averages_in_percent_and_need_an_answer():
     assert score_answers(["the Denver.", ""], [["denver", "a town"], ["Santa Clara"]]) == (50, 50)
     with pytest.raises(InvalidArgument, match="expected at least 1 answer"):
         score_answers([], [])
-
-
-def test_a_table_has_a_row_per_measurement_and_leaves_missing_figures_blank():
-    measurements = [Measurement("spoken", 2, {"WER": 12.34, "F1": 50.0}), Measurement("text", 10, {"F1": 75.0})]
-    header, spoken, text = format_measurements(measurements).splitlines()
-    assert header.split() == ["n", "WER", "F1"]
-    assert spoken.split() == ["spoken", "2", "12.3", "50.0"]
-    assert text.split() == ["text", "10", "75.0"] and len(text) == len(spoken)
-    with pytest.raises(InvalidArgument, match="nobody: expected at least 1 item"):
-        Measurement("nobody", 0, {})
 
 
 @pytest.mark.parametrize(

@@ -77,21 +77,6 @@ def test_a_row_is_recognised_the_same_alone_and_unpadded_as_in_a_batch(jasper):
         torch.testing.assert_close(batched, alone[0, : len(batched)], atol=1e-5, rtol=0)
 
 
-@torch.inference_mode()
-def test_frames_past_the_length_are_not_read(jasper):
-    features, features_length = example_inputs(TINY, batch=1, length=40)
-    loud_padding = torch.cat([features, torch.full((1, 64, 9), 100.0)], 2)
-    expected, _ = jasper(features, features_length)
-    log_probs, _ = jasper(loud_padding, features_length)
-    torch.testing.assert_close(log_probs[:, :20], expected, atol=1e-5, rtol=0)
-
-
-@torch.inference_mode()
-def test_silence_of_length_zero_has_no_log_probs(jasper):
-    _, log_probs_length = jasper(torch.zeros(1, 64, 16), torch.zeros(1, 1, dtype=torch.int32))
-    assert log_probs_length.tolist() == [[0]]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

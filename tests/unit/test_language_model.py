@@ -9,11 +9,8 @@ import pytest
 
 from training.language_model import books
 from training.language_model.language_model import (
-    frequent_words,
     main,
-    penalise_letters,
     read_transcripts,
-    spell_rare_words,
     write,
 )
 from training.language_model.ngrams import BEGIN, END, estimate, mix, split_key
@@ -83,12 +80,6 @@ def test_a_mixture_sums_to_one_and_lies_between_its_models(share):
         assert 10 ** table[ngram][0] == pytest.approx(share * parts[0] + (1 - share) * parts[1])
 
 
-def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
-    table = log_probs_of(estimate(random_sentences(), [1, 1, 1]))
-    assert log_prob(table, ("a",), "b") > log_prob(table, ("a",), "d") > -4
-    assert log_prob(table, (BEGIN, "c"), "d") > log_prob(table, (BEGIN, "c"), "a")
-
-
 def test_kenlm_reads_the_same_probabilities(tmp_path):
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
@@ -102,20 +93,6 @@ def test_kenlm_reads_the_same_probabilities(tmp_path):
             state, score = kenlm.score(state, model.words.index(word))
             assert score == pytest.approx(log_prob(table, history[-2:], word), abs=0.02)
             history += (word,)
-
-
-def test_rare_words_are_spelled():
-    vocabulary = frequent_words([["the", "the", "tsar"], ["the", "who", "who"]], size=2, min_count=2)
-    assert vocabulary == {"the", "who"}
-    assert spell_rare_words(["the", "tsar"], vocabulary) == ["the", "+t", "+s", "+a", "+r"]
-
-
-def test_a_penalty_lowers_letters_and_nothing_else():
-    model = estimate([["the", "+t", "+s"], ["the", "the"]], [1, 1])
-    before, after = log_probs_of(model), log_probs_of(penalise_letters(model, 0.5))
-    for ngram, (log_prob_before, backoff) in before.items():
-        lowered = 0.5 if ngram[-1].startswith("+") else 0
-        assert after[ngram] == pytest.approx((log_prob_before - lowered, backoff))
 
 
 def test_questions_and_passages_become_transcripts_sentence_by_sentence(tmp_path):

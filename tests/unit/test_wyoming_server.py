@@ -8,7 +8,6 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
 from wyoming.error import Error
 from wyoming.info import Describe, Info
-from wyoming.ping import Ping, Pong
 from wyoming.tts import Synthesize
 
 from convai.client import InvalidInput, Overloaded, ServerUnreachable
@@ -98,11 +97,6 @@ async def test_speech_that_breaks_off_ends_with_an_error(client, fake):
     await client.write_event(Synthesize(text="Hello").event())
     kinds = [(await client.read_event()).type for _ in range(4)]
     assert kinds == ["audio-start", "audio-chunk", "audio-chunk", "error"]
-
-
-async def test_a_ping_is_answered(client):
-    await client.write_event(Ping(text="there?").event())
-    assert Pong.from_event(await client.read_event()).text == "there?"
 
 
 async def receive_error(client):
