@@ -8,6 +8,7 @@ import soundfile
 from support.fake_triton import FakeTriton, serving
 
 from convai.__main__ import main
+from convai.client.ask import plan
 from convai.client.audio_files import read_mono
 from convai.description.wiring import wiring_of
 
@@ -75,14 +76,13 @@ def test_nothing_is_synthesised_unless_it_is_written(folder, context, fake, addr
 
 def test_a_folder_is_answered_into_a_folder_with_one_json_object_per_line(folder, context, address, tmp_path, capsys):
     out = tmp_path / "answers"
-    assert ask(folder, "--context", context, "--out", out, "--plot", out, "--json", server=address) == 0
+    assert ask(folder, "--context", context, "--out", out, "--json", server=address) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     questions = [str(folder / name) for name in ("a.wav", "b.flac", "c.ogg", "d.mp3")]
     assert [record["file"] for record in records] == questions
     assert records[0]["answer"] == "Zoë"
     assert records[0]["answer_span"] == [0, 3]
-    written = {path.name for path in out.iterdir()}
-    assert written == {f"{stem}.{ending}" for stem in "abcd" for ending in ("wav", "png")}
+    assert {path.name for path in out.iterdir()} == {f"{stem}.wav" for stem in "abcd"}
 
 
 def test_a_bad_file_fails_the_command_but_does_not_stop_the_others(folder, context, address, capsys):
@@ -129,6 +129,11 @@ def test_no_answer_overwrites_a_question_or_another_answer(folder, context, tmp_
     soundfile.write(folder / "a.flac", TONE, 16_000)
     assert ask(folder, "--context", context, "--out", tmp_path / "answers") == 1
     assert capsys.readouterr().err.count("would overwrite") == 2
+
+
+def test_plot_and_trace_get_names_of_their_own_in_one_folder(folder, tmp_path):
+    (job,) = plan([folder / "a.wav"], None, plot=tmp_path, trace=tmp_path)
+    assert (job.plot_file, job.trace_file) == (tmp_path / "a.png", tmp_path / "a-trace.json")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import psutil
 import pytest
 
-from benchmarks.speed.measured_server import list_process_tree
+from convai.backends.management.processes import stubs_of
 from convai.description.pipeline import NETWORK_NAMES
 from convai.generator.profiles import PROFILES
 from convai.generator.targets import CPU
@@ -15,12 +15,9 @@ NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]
 
 @pytest.fixture(scope="module")
 def stubs(server):
-    """The processes of each network. A stub's arguments include the instance's name, <model>_<group>_<index>."""
-    commands = {pid: psutil.Process(pid).cmdline() for pid in list_process_tree(server.process.pid)[1:]}
-    return {
-        name: [pid for pid, words in commands.items() if any(word.startswith(f"{name}_0_") for word in words)]
-        for name in NETWORK_NAMES
-    }
+    """The processes of each network."""
+    running = stubs_of(server.process.pid)
+    return {name: [stub.pid for stub in running if stub.model == name] for name in NETWORK_NAMES}
 
 
 def test_networks_nearer_to_the_answer_have_priority(stubs):

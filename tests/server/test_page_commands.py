@@ -5,7 +5,6 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
-import soundfile
 from support.pages import blocks, convai_commands
 from support.places import EXAMPLES
 
@@ -59,7 +58,3 @@ def test_speaking_works_in_a_folder_with_such_a_file(words, folder, server):
     shutil.copy(folder / "text.txt", folder / "book.txt")
     assert main([*words, "--server", server.grpc_address]) == 0
     assert (folder / words[words.index("--out") + 1]).stat().st_size > 1000
-
-
-def test_the_example_question_is_at_the_rate_that_the_python_example_states():
-    assert soundfile.info(EXAMPLES / "question.wav").samplerate == 16_000

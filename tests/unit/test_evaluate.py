@@ -5,7 +5,6 @@ import pytest
 import soundfile
 
 from benchmarks.quality.answers import measure_spoken_questions, measure_text_questions
-from benchmarks.quality.evaluate import main
 from benchmarks.quality.question_answering import AskedQuestion, compute_f1, score_answers
 from benchmarks.quality.spoken_questions import make_spoken_questions
 from convai.client.answer import Answer
@@ -87,19 +86,3 @@ def test_scores_are_averages_in_percent_and_need_an_answer():
     assert score_answers(["the Denver.", ""], [["denver", "a town"], ["Santa Clara"]]) == (50, 50)
     with pytest.raises(InvalidArgument, match="expected at least 1 answer"):
         score_answers([], [])
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["text", "--squad", "other.json"], "other.json"),
-        (["text", "--squad", "other.json", "--questions", "0"], "--questions: expected at least 1, got 0"),
-        (["speech", "--manifest", "none.jsonl"], "none.jsonl"),
-    ],
-)
-def test_an_invalid_argument_is_reported_in_one_line(options, complaint, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "other.json").write_text("{}")
-    assert main(options) == 1
-    printed = capsys.readouterr().err
-    assert complaint in printed and printed.count("\n") == 1

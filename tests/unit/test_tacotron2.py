@@ -116,18 +116,6 @@ def test_teacher_forcing_scripts_and_trains_every_parameter():
     assert [name for name, parameter in tacotron2.named_parameters() if parameter.grad is None] == []
 
 
-def test_teacher_forcing_with_a_decoded_mel_repeats_it():
-    tacotron2 = network(replace(TINY, p_prenet_dropout=0.0))
-    symbol_ids, symbols_length = example_inputs(TINY, 1, 9)
-    memory, mask = tacotron2.encode(symbol_ids, symbols_length.flatten().long())
-    caps = tacotron2.step_caps(symbols_length.flatten().long())
-    with torch.inference_mode():
-        decoded = tacotron2.decoder(memory, mask, caps).mel
-        again, _, alignments = tacotron2.decoder.teacher_forced(memory, mask, decoded)
-    torch.testing.assert_close(again, decoded, atol=1e-5, rtol=0)
-    torch.testing.assert_close(alignments.sum(2), torch.ones(1, alignments.size(1)))
-
-
 @pytest.mark.parametrize(
     "values",
     [{"encoder_kernel_size": 4}, {"gate_threshold": 1.0}, {"p_prenet_dropout": 1.0}, {"encoder_embedding_dim": 18}],

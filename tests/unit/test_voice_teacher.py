@@ -5,7 +5,6 @@ import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
 from training.common.texts import draw_texts
-from training.tacotron2.synthesize import read_last_number
 from training.tacotron2.teacher import (
     TEACHER_SPELLINGS,
     compute_symbol_ends,
@@ -50,13 +49,6 @@ def test_silence_around_speech_is_cut_and_the_ends_move_with_it():
     speech = trim_silence(audio, [0.5, 1.0])
     np.testing.assert_allclose(speech.seconds, 0.3, atol=0.001)
     np.testing.assert_allclose(speech.ends, [0.15, speech.seconds], atol=0.001)
-
-
-def test_a_run_continues_after_the_last_clip_of_the_manifest(tmp_path):
-    manifest = tmp_path / "manifest.jsonl"
-    assert read_last_number(manifest) == -1
-    manifest.write_text('{"audio": "000/000000.flac"}\n{"audio": "001/001002.flac"}\n')
-    assert read_last_number(manifest) == 1002
 
 
 def test_texts_are_drawn_from_every_file_and_none_is_too_long(tmp_path):

@@ -8,7 +8,6 @@ from training.voices import kokoro
 from training.voices.multi_speaker import (
     apply_accent,
     draw_speaker,
-    speak_as,
 )
 from training.voices.voices import speak
 
@@ -40,17 +39,6 @@ def test_the_same_seed_is_the_same_speaker_and_another_seed_another(draw, voices
 )
 def test_an_accent_replaces_phonemes_with_its_strength(accent, strength, expected):
     assert apply_accent("ðə wˈɜɹld", accent, strength, rng()) == expected
-
-
-def test_each_speaker_says_a_sentence_differently():
-    pytest.importorskip("hibari", reason="speaking needs the extra `train`")
-    generator = rng()
-    first, second = (speak_as(draw_speaker(generator), "Who wrote it?", generator) for _ in range(2))
-    for audio in (first, second):
-        assert audio.dtype == np.float32
-        assert np.abs(audio).max() == pytest.approx(0.7, abs=0.01)
-        assert 10_000 < len(audio) < 60_000
-    assert len(first) != len(second)
 
 
 def test_a_missing_folder_of_voices_is_named(voices, monkeypatch):
