@@ -3,15 +3,7 @@
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from support.browser_steps import (
-    read_question,
-    save,
-    silence,
-    switch_hands_free,
-    until,
-    upload,
-    wait_for_end_of_speech,
-)
+from support.browser_steps import read_question, save, silence, switch_hands_free, until, upload, wait_for_end_of_speech
 from support.places import EXAMPLES
 
 ANSWER = "England's national poet"

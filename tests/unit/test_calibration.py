@@ -3,12 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.quality.question_answering import (
-    AskedQuestion,
-    draw_items,
-    mismatch_questions,
-    read_questions,
-)
+from benchmarks.quality.question_answering import AskedQuestion, draw_items, mismatch_questions, read_questions
 from benchmarks.tuning.calibration import calibrate, fit_logistic, measure
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.errors import InvalidArgument

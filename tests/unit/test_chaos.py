@@ -3,15 +3,7 @@ import numpy as np
 import pytest
 from support.fake_triton import FakeTriton, serving
 
-from benchmarks.speed.chaos_load import (
-    Attempt,
-    ChaosLoad,
-    FaultResult,
-    Finding,
-    Log,
-    format_results,
-    keep_load,
-)
+from benchmarks.speed.chaos_load import Attempt, ChaosLoad, FaultResult, Finding, Log, format_results, keep_load
 from benchmarks.speed.chaos_server import write_subset
 from convai.client import Answer, ConvaiClient
 

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.tuning.decoding import (
-    Recognised,
-    main,
-    measure,
-    save_recognised,
-)
+from benchmarks.tuning.decoding import Recognised, main, measure, save_recognised
 from convai.backends.steps.ctc_decoder import CtcDecoder
 from convai.description.pipeline import LABELS
 from training.language_model.language_model import write

@@ -2,11 +2,7 @@ import numpy as np
 import pytest
 
 from convai.errors import InvalidArgument
-from training.jasper.augment import (
-    AugmentConfig,
-    augment,
-    change_tempo,
-)
+from training.jasper.augment import AugmentConfig, augment, change_tempo
 
 
 @pytest.fixture

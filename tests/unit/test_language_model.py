@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from training.language_model import books
-from training.language_model.language_model import (
-    main,
-    read_transcripts,
-    write,
-)
+from training.language_model.language_model import main, read_transcripts, write
 from training.language_model.ngrams import BEGIN, END, estimate, mix, split_key
 
 BOOK = """Title: The Mill

@@ -5,12 +5,7 @@ import pytest
 import soundfile
 
 from benchmarks.quality import evaluate
-from benchmarks.quality.recognition import (
-    Noise,
-    estimate_rate,
-    measure_corpora,
-    transcribe_corpora,
-)
+from benchmarks.quality.recognition import Noise, estimate_rate, measure_corpora, transcribe_corpora
 from convai.client.answer import Answer
 from convai.errors import InvalidArgument
 from training.common.recordings import Recording

@@ -5,10 +5,7 @@ import pytest
 
 from convai.errors import InvalidArgument
 from training.voices import kokoro
-from training.voices.multi_speaker import (
-    apply_accent,
-    draw_speaker,
-)
+from training.voices.multi_speaker import apply_accent, draw_speaker
 from training.voices.voices import speak
 
 VOICES = ("af_one", "am_two", "bf_three", "hf_four", "zm_five")
