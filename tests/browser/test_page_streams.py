@@ -111,15 +111,6 @@ def test_after_an_error_in_mid_stream_the_chunks_that_came_are_played(open_page)
         assert len(audio) == 2 * 60 * rate
 
 
-def test_the_button_stops_the_chunks(open_page):
-    with talk_to(FakeTriton(streamed=[response(0)], delay_seconds=120)) as talk:
-        page = with_notes(open_page(silence(1), url=talk.url))
-        upload(page)
-        page.get_by_role("button", name="Stop speaking").click()
-        until(page, "document.getElementById('stop').hidden && !player.hidden")
-        assert kinds(page)[-2:] == ["start", "stop"]
-
-
 def test_speaking_again_stops_the_chunks_and_cancels_the_rest(open_page):
     fake = FakeTriton(outputs={"question": response(0)["question"]}, streamed=[response(0)], delay_seconds=120)
     with talk_to(fake) as talk:

@@ -52,19 +52,6 @@ def test_rejections_are_counted_apart_from_answers():
     assert list_missed(report) == []
 
 
-class DyingStub(FakeTriton):
-    """Answers a few requests, and then none."""
-
-    def ModelInfer(self, request, context):
-        if len(self.requests) > 5:
-            context.abort(grpc.StatusCode.INTERNAL, "Stub process is not healthy")
-        return super().ModelInfer(request, context)
-
-
-def test_an_error_other_than_a_rejection_is_a_failure():
-    assert "no error but rejections" in list_missed(overload_fake(DyingStub(OUTPUTS), 2, 0.05))
-
-
 ANSWERED = Attempt(0, 1.0, ("who", "Ada"))
 FAILED = Attempt(0, 1.0, error="gone")
 GOOD = OverloadReport(

@@ -6,7 +6,7 @@ from benchmarks.speed.closed_loop import LoadOutcome
 from benchmarks.speed.figures import build_figures
 from benchmarks.speed.paths import Reply
 from benchmarks.speed.plot import plot_loads
-from benchmarks.speed.report import BenchReport, format_ratios, format_steps
+from benchmarks.speed.report import BenchReport, format_ratios
 from benchmarks.speed.talk import compute_caption_age_seconds
 from convai.client.answer import Answer
 from convai.client.turns import TAIL_SECONDS
@@ -54,16 +54,6 @@ def test_the_first_path_is_divided_by_each_other_path_round_by_round():
         ["in-process", "8", "1.00", "2.00", "6.00"],
     ]
     assert format_ratios([[figures()]], "ensemble") == ""
-
-
-def test_the_table_of_steps_shows_what_lies_between_them():
-    steps = {"bert": (0.010, 0.200), "waveglow": (0.0, 0.300)}
-    lines = format_steps([figures(latency=0.6, steps=steps), figures("fastapi")]).splitlines()
-    assert [line.split() for line in lines[1:]] == [
-        ["bert", "10.0", "+", "200.0"],
-        ["waveglow", "0.0", "+", "300.0"],
-        ["between", "the", "steps", "90.0"],
-    ]
 
 
 @pytest.mark.parametrize("pss_bytes", [1e9, None])

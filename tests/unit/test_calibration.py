@@ -3,10 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.quality.question_answering import AskedQuestion, draw_items, mismatch_questions, read_questions
-from benchmarks.tuning.calibration import calibrate, fit_logistic, measure
+from benchmarks.quality.question_answering import AskedQuestion, draw_items, mismatch_questions
+from benchmarks.tuning.calibration import calibrate, measure
 from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.errors import InvalidArgument
 from convai.generator.targets import Buckets
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()
@@ -23,13 +22,6 @@ def name_finder(input_ids, token_type_ids, attention_mask):
     logits = np.isin(input_ids, [WORDS.index("anna"), WORDS.index("bert")]).astype(np.float32) * 8
     logits[:, 0] = 2
     return logits, logits
-
-
-def test_logistic_fit_finds_the_curve_that_made_the_labels():
-    rng = np.random.default_rng(0)
-    values = rng.uniform(-6, 6, 20_000)
-    labels = rng.random(20_000) < 1 / (1 + np.exp(-(0.7 * values - 1)))
-    assert fit_logistic(values, labels) == pytest.approx((0.7, -1), abs=0.08)
 
 
 def test_threshold_refuses_the_stated_share_of_answerable_questions():
@@ -63,9 +55,3 @@ def test_a_sample_is_the_same_for_the_same_seed_and_different_for_another():
     questions = [AskedQuestion(str(number), "", ()) for number in range(100)]
     assert draw_items(questions, 10) == draw_items(questions, 10) != draw_items(questions, 10, seed=1)
     assert len(draw_items(questions, None)) == 100
-
-
-def test_a_file_in_another_format_is_refused(tmp_path):
-    (tmp_path / "other.json").write_text("[]")
-    with pytest.raises(InvalidArgument, match="other.json"):
-        read_questions(tmp_path / "other.json")

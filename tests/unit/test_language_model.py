@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.language_model import books
-from training.language_model.language_model import main, read_transcripts, write
+from training.language_model.language_model import main, write
 from training.language_model.ngrams import BEGIN, END, estimate, mix, split_key
 
 BOOK = """Title: The Mill
@@ -91,18 +91,6 @@ def test_kenlm_reads_the_same_probabilities(tmp_path):
             history += (word,)
 
 
-def test_questions_and_passages_become_transcripts_sentence_by_sentence(tmp_path):
-    paragraph = {"context": "Dr. Who won 2 prizes. It rained!", "qas": [{"question": "Who won?"}]}
-    file = tmp_path / "squad.json.gz"
-    with gzip.open(file, "wt", encoding="utf-8") as stream:
-        json.dump({"data": [{"paragraphs": [paragraph]}]}, stream)
-    (tmp_path / "lines.txt").write_text("One line.\n\nAnother: it's here\n")
-    transcripts = [" ".join(words) for words in read_transcripts([file, tmp_path / "lines.txt"])]
-    assert transcripts == [
-        "who won", "doctor who won two prizes", "it rained", "one line", "another it's here"
-    ]  # fmt: skip
-
-
 def test_the_command_writes_a_model(tmp_path, capsys):
     (tmp_path / "lines.txt").write_text("who wrote the book\nwho wrote the song\n" * 3)
     out = tmp_path / "model.arpa.gz"
@@ -111,12 +99,6 @@ def test_the_command_writes_a_model(tmp_path, capsys):
         content = stream.read()
     assert "\twho wrote\t" in content and "\t+k" in content and content.endswith("\\end\\\n")
     assert "3-grams" in capsys.readouterr().out
-
-
-def test_a_book_is_read_from_its_first_chapter_to_its_end_in_spoken_form():
-    assert list(books.split_sentences(BOOK)) == [
-        MILL, "the quick grey fox ran over the old stone bridge", "it was late"
-    ]  # fmt: skip
 
 
 def test_a_sentence_that_shares_six_words_with_a_recording_is_left_out(tmp_path, capsys):

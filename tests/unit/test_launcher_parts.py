@@ -15,7 +15,6 @@ from convai.backends.management.tritonserver import (
     find_triton,
     prepare_backends,
 )
-from convai.backends.management.watchdog import choose_targets
 from convai.errors import InvalidArgument
 
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
@@ -57,20 +56,6 @@ def test_a_port_that_is_taken_or_given_twice_is_refused_with_its_option():
 def test_a_port_out_of_range_is_refused(port):
     with pytest.raises(InvalidArgument, match=rf"--grpc-port: expected 0 \(picks a free port\) to 65535, got {port}"):
         resolve_ports("127.0.0.1", {"--grpc-port": port})
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "::1", "no host"])
-def test_a_host_that_is_not_an_address_of_this_machine_is_refused(host):
-    message = f"{host} is not available .*; choose an IPv4 address of this machine with --host"
-    with pytest.raises(OSError, match=message):
-        resolve_ports(host, {"--grpc-port": 0})
-
-
-def test_a_single_model_is_loaded_by_itself_and_several_through_an_ensemble_of_them_all():
-    ensembles = {"recognise": {"jasper", "decoder"}, "all": {"jasper", "decoder", "bert"}}
-
-    assert choose_targets({"bert", "jasper"}, ensembles) == ["all"]
-    assert choose_targets({"bert", "stranger"}, ensembles) == ["bert", "stranger"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces, spread_evenly
+from convai.backends.steps.qa_tokenizer import QaTokenizer, spread_evenly
 from convai.errors import InvalidArgument
 from convai.generator.targets import Buckets
 
@@ -77,17 +77,6 @@ def test_special_tokens_written_in_a_text_remain_text(step):
 def test_a_window_takes_the_smallest_bucket(step, context_tokens, shape):
     result = step(question="which word", context=words(context_tokens))
     assert {name: array.shape[:2] for name, array in result.items()} == dict.fromkeys(result, shape)
-
-
-def test_windows_advance_by_the_stride_and_cover_the_whole_context():
-    tokenizer = load_tokenizer(VOCABULARY_FILE)
-    question, context = split_pieces(tokenizer, "which word"), split_pieces(tokenizer, words(1000))
-    windows = make_windows(tokenizer, question, context, window_tokens=384, doc_stride=128)
-    first = windows.token_spans[:, 4, 0]
-    assert first.tolist() == context.spans[::128, 0][: len(first)].tolist()
-    room = 384 - 2 - 3
-    assert len(first) == 1 + -(-(1000 - room) // 128)
-    assert set(windows.token_spans[..., 1].ravel()) == {0, *context.spans[:, 1].tolist()}
 
 
 def test_the_number_of_windows_is_bucketed_and_empty_windows_see_one_token():

@@ -5,7 +5,7 @@ import pytest
 
 from convai.errors import InvalidArgument
 from training.voices import kokoro
-from training.voices.multi_speaker import apply_accent, draw_speaker
+from training.voices.multi_speaker import draw_speaker
 from training.voices.voices import speak
 
 VOICES = ("af_one", "am_two", "bf_three", "hf_four", "zm_five")
@@ -28,14 +28,6 @@ def voices(tmp_path, monkeypatch):
 @pytest.mark.parametrize("draw", [draw_speaker, kokoro.draw_speaker])
 def test_the_same_seed_is_the_same_speaker_and_another_seed_another(draw, voices):
     assert draw(rng()) == draw(rng()) != draw(rng(1))
-
-
-@pytest.mark.parametrize(
-    ("accent", "strength", "expected"),
-    [("german", 1.0, "zə vˈɜɹlt"), ("german", 0.0, "ðə wˈɜɹld"), (None, 1.0, "ðə wˈɜɹld")],
-)
-def test_an_accent_replaces_phonemes_with_its_strength(accent, strength, expected):
-    assert apply_accent("ðə wˈɜɹld", accent, strength, rng()) == expected
 
 
 def test_a_missing_folder_of_voices_is_named(voices, monkeypatch):
