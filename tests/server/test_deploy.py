@@ -109,17 +109,6 @@ def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(d
     assert capsys.readouterr().out.count("wiring correct; other models: halver, lookup, scorer") == len(PROFILES)
 
 
-def test_the_repositorys_check_reads_deployed_models_too(deployed, capsys):
-    config = deployed / "scorer" / "config.pbtxt"
-    text = config.read_text()
-    config.write_text("max_batch_size: many")
-    try:
-        assert main(["generate", "--check", "--model-repository", str(deployed)]) == 1
-    finally:
-        config.write_text(text)
-    assert "scorer" in capsys.readouterr().err
-
-
 def test_a_deployed_file_records_where_it_came_from_and_its_parity(deployed):
     record = FORMATS["onnx"].read_record(deployed / "lookup" / "1" / "model.onnx")
 

@@ -6,7 +6,7 @@ import torch
 from librosa.filters import mel as librosa_mel
 
 from convai.audio.voice_mel import istft, mel_spectrogram, stft
-from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between, fade_out
+from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between
 from convai.backends.steps.post_filters import denoise, fit_to_mel
 from convai.errors import InvalidArgument
 
@@ -91,14 +91,6 @@ def test_the_bucket_does_not_change_the_audio(post_filter):
     longer = np.append(audio, rng.normal(size=40 * 256).astype(np.float32))
     padded = np.append(mel, rng.normal(size=(80, 40)).astype(np.float32), axis=1)
     np.testing.assert_array_equal(run(longer, padded, length=FRAMES, post_filter=post_filter), alone)
-
-
-def test_the_end_fades_to_zero_and_the_rest_stays():
-    faded = fade_out(np.ones(1_000, np.float32), 100)
-    assert np.all(faded[:900] == 1)
-    assert np.all(np.diff(faded[899:]) <= 0)
-    assert faded[-1] == 0
-    assert fade_out(np.ones(10, np.float32), 100)[-1] == 0
 
 
 def test_loud_audio_is_turned_down_quiet_audio_up_and_silence_stays():

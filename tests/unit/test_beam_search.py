@@ -70,13 +70,6 @@ def test_a_penalty_undoes_a_narrow_lead_of_blank_or_space(language_model_file, p
     assert decode(CtcDecoder(**options, **{penalty: 1.0}), log_probs) in {"the book", "the king"}
 
 
-def test_a_result_does_not_depend_on_earlier_requests(decoder):
-    noise = np.log(np.random.default_rng(0).dirichlet(np.ones(29), size=80)).astype(np.float32)
-    before = decode(decoder, noise)
-    decode(decoder, sound("who wrote the book"))
-    assert decode(decoder, noise) == before
-
-
 def test_a_word_of_the_context_is_biased(decoder):
     log_probs = misheard("where is gublai", "where is kublai")
     assert decode(decoder, log_probs, context="The throne of Kublai (born 1215).") == "where is kublai"

@@ -7,9 +7,7 @@ from benchmarks.speed.figures import build_figures
 from benchmarks.speed.paths import Reply
 from benchmarks.speed.plot import plot_loads
 from benchmarks.speed.report import BenchReport, format_ratios
-from benchmarks.speed.talk import compute_caption_age_seconds
 from convai.client.answer import Answer
-from convai.client.turns import TAIL_SECONDS
 
 
 def replies(*latencies, **step_seconds):
@@ -63,22 +61,3 @@ def test_every_path_can_be_drawn(pss_bytes, tmp_path):
     picture = (tmp_path / "speed.svg").read_text()
     for text in ("a title", "ensemble", "in-process, one at a time", "ray"):
         assert f"<!-- {text} -->" in picture
-
-
-def samples(at_seconds):
-    return {"type": "samples", "at_seconds": at_seconds, "count": 1600}
-
-
-def test_the_age_of_captions_is_relative_to_the_last_session_of_the_page():
-    timeline = [
-        {"type": "start", "at_seconds": 0.0, "sample_rate": 16_000},
-        *(samples(at_seconds / 10) for at_seconds in range(1, 5)),
-        {"type": "start", "at_seconds": 0.5, "sample_rate": 16_000},
-        *(samples(0.5 + at_seconds / 10) for at_seconds in range(1, 21)),
-        {"type": "speech_started", "at_seconds": 0.8, "start_seconds": 0.2},
-        {"type": "caption", "at_seconds": 1.1, "heard_until_seconds": 0.5},
-        {"type": "caption", "at_seconds": 1.5, "heard_until_seconds": 0.9},
-        {"type": "speech_ended", "at_seconds": 2.4, "end_seconds": 1.2 + TAIL_SECONDS},
-    ]
-    # The caption up to 0.5 s, which was sent at 1.0 s, is the newest until 1.5 s.
-    assert compute_caption_age_seconds(timeline) == pytest.approx(0.5)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.quality.question_answering import AskedQuestion, draw_items, mismatch_questions
+from benchmarks.quality.question_answering import AskedQuestion, mismatch_questions
 from benchmarks.tuning.calibration import calibrate, measure
 from convai.backends.steps.qa_tokenizer import QaTokenizer
 from convai.generator.targets import Buckets
@@ -49,9 +49,3 @@ def test_measuring_a_perfect_reader_gives_full_marks(tokenizer, tmp_path):
     report = measure(tokenizer, name_finder, tmp_path / "squad.json", 8, 0.05)
     assert report["quality"]["written"] == {"exact_match": 100, "f1": 100}
     assert report["questions"] == 8 and report["other_half"]["transcribed"]["wrongly_refused_percent"] == 0
-
-
-def test_a_sample_is_the_same_for_the_same_seed_and_different_for_another():
-    questions = [AskedQuestion(str(number), "", ()) for number in range(100)]
-    assert draw_items(questions, 10) == draw_items(questions, 10) != draw_items(questions, 10, seed=1)
-    assert len(draw_items(questions, None)) == 100

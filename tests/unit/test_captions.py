@@ -59,15 +59,6 @@ async def test_a_caption_has_the_time_up_to_which_it_covers_the_audio():
     assert speaker.last == Caption("10 windows", 10 * WINDOW_SECONDS)
 
 
-async def test_after_the_last_word_the_audio_of_the_question_is_transcribed_once():
-    speaker = Speaker()
-    await speaker.caption(10)
-    for _ in range(3):
-        await speaker.caption(10, is_speech=False)
-    (ended,) = speaker.turns.end()
-    assert speaker.texts == ["10 windows", f"{len(ended.question_audio) // WINDOW_SAMPLES} windows"]
-
-
 async def test_a_long_silence_is_not_transcribed():
     speaker = Speaker()
     for windows, is_speech in ((10, True), (600, False), (10, True)):

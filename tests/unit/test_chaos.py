@@ -4,7 +4,6 @@ import pytest
 from support.fake_triton import FakeTriton, serving
 
 from benchmarks.speed.chaos_load import Attempt, ChaosLoad, FaultResult, Finding, Log, format_results, keep_load
-from benchmarks.speed.chaos_server import write_subset
 from convai.client import Answer, ConvaiClient
 
 LOAD = ChaosLoad(in_flight=2, requests=20, timeout_seconds=5.0)
@@ -68,10 +67,3 @@ def test_a_fault_is_harmless_if_nothing_is_left_in_time_and_as_required(
     verdict = "met" if is_harmless else "missed"
     assert result.format_cells() == ["one killed", "2", "0", "0", "+2.5 s", str(left_behind), verdict]
     assert finding.text in format_results([result])
-
-
-def test_a_subset_of_a_repository_has_one_ensemble_and_its_steps(tmp_path):
-    (tmp_path / "subset").mkdir()
-    write_subset(tmp_path / "whole", ["question_answering"], tmp_path / "subset")
-    names = {path.name for path in (tmp_path / "subset").iterdir()}
-    assert names == {"question_answering", "qa_tokenizer", "bert", "answer_extractor"}

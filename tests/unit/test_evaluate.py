@@ -1,15 +1,12 @@
-import json
-
 import numpy as np
 import pytest
 import soundfile
 
 from benchmarks.quality.answers import measure_spoken_questions, measure_text_questions
 from benchmarks.quality.question_answering import AskedQuestion, compute_f1, score_answers
-from benchmarks.quality.spoken_questions import make_spoken_questions
 from convai.client.answer import Answer
 from convai.errors import InvalidArgument
-from training.common.recordings import Recording, read_manifest
+from training.common.recordings import Recording
 
 
 class FakeClient:
@@ -49,23 +46,6 @@ def test_recognition_errors_cost_the_difference_between_spoken_and_text_question
     figures = read_figures(measure_spoken_questions(FakeClient(), recordings))
     assert figures["spoken questions"] == {"WER": pytest.approx(100 / 6), "EM": 50, "F1": 50, "refused": 50}
     assert figures["perfect transcripts"]["F1"] == 100
-
-
-def test_spoken_questions_become_a_manifest(tmp_path, monkeypatch):
-    spoken = []
-
-    def speak(voice, text):
-        spoken.append((voice, text))
-        return np.sin(np.arange(800)).astype(np.float32), 8000
-
-    monkeypatch.setattr("benchmarks.quality.spoken_questions.speak", speak)
-    entry = {"question": "Who won in 1999?", "answers": [{"text": "Anna", "answer_start": 0}]}
-    squad = {"data": [{"paragraphs": [{"context": "Anna won", "qas": [entry]}]}]}
-    (tmp_path / "squad.json").write_text(json.dumps(squad))
-    (recording,) = read_manifest(make_spoken_questions(tmp_path / "squad.json", 5, ["a:b"], tmp_path / "out"))
-    assert spoken == [("a:b", "who won in nineteen ninety nine")]
-    assert (recording.question, recording.context, recording.accepted) == ("Who won in 1999?", "Anna won", ("Anna",))
-    assert soundfile.info(recording.audio).samplerate == 8000
 
 
 @pytest.mark.parametrize(

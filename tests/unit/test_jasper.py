@@ -98,8 +98,3 @@ def test_a_decoder_that_upsamples_makes_up_for_a_second_halving():
     assert config.stride == 2
     assert log_probs.shape == (3, 17, 29)
     assert log_probs_length.tolist() == ((features_length + 1) // 2).tolist()
-
-
-def test_upsampling_that_does_not_divide_the_stride_is_refused():
-    with pytest.raises(InvalidArgument, match="upsampling: expected a divisor of the blocks' stride 2, got 3"):
-        JasperConfig(blocks=(BlockConfig(8, 5, stride=2),), upsampling=3)

@@ -102,20 +102,6 @@ def test_gradients_of_training_equal_those_of_the_textbook_form():
         torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-9, rtol=1e-6, msg=name)
 
 
-def test_teacher_forcing_scripts_and_trains_every_parameter():
-    tacotron2 = network().train()
-    mels = torch.randn(2, 80, 12)
-    outputs = torch.jit.script(tacotron2).teacher_forced(
-        *example_inputs(TINY, 2, 7), mels, torch.tensor([[12], [6]], dtype=torch.int32)
-    )
-    decoded, corrected, gates, alignments = outputs
-    assert decoded.shape == corrected.shape == (2, 80, 12)
-    assert gates.shape == (2, 4) and alignments.shape == (2, 4, 7)
-    assert not corrected[1, :, 6:].any()
-    sum(output.square().sum() for output in outputs).backward()
-    assert [name for name, parameter in tacotron2.named_parameters() if parameter.grad is None] == []
-
-
 @pytest.mark.parametrize(
     "values",
     [{"encoder_kernel_size": 4}, {"gate_threshold": 1.0}, {"p_prenet_dropout": 1.0}, {"encoder_embedding_dim": 18}],

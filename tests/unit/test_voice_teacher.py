@@ -1,10 +1,7 @@
-import random
-
 import numpy as np
 import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
-from training.common.texts import draw_texts
 from training.tacotron2.teacher import (
     TEACHER_SPELLINGS,
     compute_symbol_ends,
@@ -49,13 +46,3 @@ def test_silence_around_speech_is_cut_and_the_ends_move_with_it():
     speech = trim_silence(audio, [0.5, 1.0])
     np.testing.assert_allclose(speech.seconds, 0.3, atol=0.001)
     np.testing.assert_allclose(speech.ends, [0.15, speech.seconds], atol=0.001)
-
-
-def test_texts_are_drawn_from_every_file_and_none_is_too_long(tmp_path):
-    (tmp_path / "short.txt").write_text("one\ntwo\nthree\n")
-    (tmp_path / "long.txt").write_text("four five\nsix seven eight nine\n")
-    files = [tmp_path / "short.txt", tmp_path / "long.txt"]
-    drawn = draw_texts(files, 4, 2, random.Random(0))
-    assert len(drawn) == 3
-    assert "four five" in drawn
-    assert "six seven eight nine" not in drawn
