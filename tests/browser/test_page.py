@@ -3,23 +3,10 @@
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from support.browser_steps import (
-    read_question,
-    save,
-    silence,
-    switch_hands_free,
-    until,
-    upload,
-    wait_for_end_of_speech,
-)
+from support.browser_steps import read_question, save, silence, switch_hands_free, until, upload, wait_for_end_of_speech
 from support.places import EXAMPLES
 
 ANSWER = "England's national poet"
-TEXTS = (
-    "William Shakespeare wrote 39 plays. He is often called the Bard of Avon.",
-    "Louis Armstrong played the trumpet in New Orleans. He is often called Satchmo.",
-    "Alfred Hitchcock made films for fifty years. He is often called the master of suspense.",
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +38,6 @@ def test_the_answer_plays_by_itself_and_is_the_servers(answered, client, example
     assert answered.evaluate("player.src") == link.get_attribute("href")
 
 
-def test_the_question_can_be_replayed(answered):
-    until(answered, "player.ended")
-    answered.get_by_role("button", name="Play question 1").click()
-    until(answered, "!player.paused && player.currentTime > 0")
-
-
 def test_pictures_and_times_are_shown_and_survive_a_change_of_size(answered):
     answered.get_by_text("Audio and timing").click()
     answered.locator("#steps").wait_for()
@@ -65,16 +46,8 @@ def test_pictures_and_times_are_shown_and_survive_a_change_of_size(answered):
     before = answered.evaluate("document.getElementById('mel').width")
     answered.set_viewport_size({"width": 500, "height": 900})
     until(answered, f"document.getElementById('mel').width !== {before}")
-    for name in ("question-wave", "mel", "answer-wave"):
-        colours = answered.evaluate(
-            """(id) => {
-                const canvas = document.getElementById(id);
-                const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-                return new Set(new Uint32Array(pixels.buffer)).size;
-            }""",
-            name,
-        )
-        assert colours > 1, name
+    pixels = "mel.getContext('2d').getImageData(0, 0, mel.width, mel.height).data"
+    assert answered.evaluate(f"new Set(new Uint32Array({pixels}.buffer)).size") > 1
 
 
 def test_axe_finds_no_serious_violation(answered):
@@ -155,19 +128,3 @@ def test_speaking_again_stops_the_answer_and_asks_the_next_question(open_page):
     switch_hands_free(page)
     page.wait_for_timeout(500)
     assert page.get_by_role("alert").text_content() == page.locator("#status").text_content() == ""
-
-
-@pytest.mark.timeout(300)
-def test_three_users_at_once_get_answers_from_their_own_texts(open_pages, client):
-    pages = open_pages(silence(4), read_question(), silence(1), number=len(TEXTS))
-    for page, text in zip(pages, TEXTS, strict=True):
-        page.get_by_label("Text to answer from").fill(text)
-    for page in pages:
-        switch_hands_free(page)
-    for page, text in zip(pages, TEXTS, strict=True):
-        question, rate = save(page, "Save question 1")
-        expected = client.ask(question, sample_rate=rate, context=text, outputs=["answer"]).answer
-        assert expected in text
-        assert page.locator("#answer").text_content() == expected
-        assert page.locator("#backdrop mark").text_content() == expected
-        assert page.locator("#history > li").count() == 1

@@ -72,29 +72,6 @@ def test_neighbours_of_invalid_requests_are_answered(triton):
     np.testing.assert_allclose(good[0], good[1], atol=1e-3)
 
 
-STEP_REQUESTS = {
-    "bert": {
-        name: np.full((1, 1, 64), 1_000_000, np.int64) for name in ("input_ids", "token_type_ids", "attention_mask")
-    },
-    "tacotron2": {"symbol_ids": np.full((1, 32), 1_000_000, np.int64), "symbols_length": np.array([[32]], np.int32)},
-    "text_encoder": {"text": np.array([["\u200b"]], np.object_)},
-    "mel_padder": {"decoded_mel": np.zeros((1, 80, 9000), np.float32), "mel_length": np.array([[9000]], np.int32)},
-}
-
-
-@pytest.mark.parametrize("step", STEP_REQUESTS)
-def test_a_step_called_alone_with_invalid_input_names_itself_and_shows_no_path(triton, step):
-    types = {"float32": "FP32", "int32": "INT32", "int64": "INT64", "object": "BYTES"}
-    inputs = [
-        InferInput(name, list(array.shape), types[array.dtype.name]).set_data_from_numpy(array)
-        for name, array in STEP_REQUESTS[step].items()
-    ]
-    with pytest.raises(InferenceServerException) as failure:
-        triton.infer(step, inputs, client_timeout=60)
-    assert f"{step}: " in failure.value.message()
-    assert_no_path(failure.value.message())
-
-
 def assert_no_path(message):
     for trace in ("/", ".py", "Traceback"):
         assert trace not in message, message

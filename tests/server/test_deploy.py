@@ -104,28 +104,9 @@ def test_a_deployed_model_has_a_configuration_for_every_profile_and_its_device(d
     assert group.Kind.Name(group.kind) == profile.target.kind
 
 
-def test_a_server_of_another_profile_than_the_default_starts_with_a_deployed_model(deployed):
-    with (
-        Server(deployed, profile="cpu-onnx", models=["halver"]) as server,
-        triton.InferenceServerClient(server.grpc_address) as client,
-    ):
-        assert infer(client, "halver", x=np.array([[4, 1]], np.float32))["count__1"].tolist() == [[2]]
-
-
 def test_the_repositorys_check_passes_with_deployed_models_beside_the_pipeline(deployed, capsys):
     assert main(["generate", "--check", "--profile", "all", "--model-repository", str(deployed)]) == 0
     assert capsys.readouterr().out.count("wiring correct; other models: halver, lookup, scorer") == len(PROFILES)
-
-
-def test_the_repositorys_check_reads_deployed_models_too(deployed, capsys):
-    config = deployed / "scorer" / "config.pbtxt"
-    text = config.read_text()
-    config.write_text("max_batch_size: many")
-    try:
-        assert main(["generate", "--check", "--model-repository", str(deployed)]) == 1
-    finally:
-        config.write_text(text)
-    assert "scorer" in capsys.readouterr().err
 
 
 def test_a_deployed_file_records_where_it_came_from_and_its_parity(deployed):
@@ -180,13 +161,10 @@ def test_a_factory_is_found_in_the_current_directory(repository, tmp_path, monke
     [
         ("support.deployable_networks", "onnx", "expected package:factory"),
         ("no_such_module:build", "onnx", "no module named 'no_such_module'"),
-        (networks("Nothing"), "onnx", "has no attribute 'Nothing'"),
         (networks("crashing"), "onnx", r"RuntimeError: no weights \(deployable_networks.py, line \d+\)"),
         ("builtins:dict", "onnx", "expected a torch.nn.Module, got a dict"),
         (networks("Multiplier"), "onnx", r"forward failed on row 0 .* cannot be multiplied .*_networks.py, line \d+\)"),
         (networks("Mapper"), "onnx", "expected a tensor or a tuple of tensors, got a dict"),
-        (networks("WithoutDimension"), "onnx", r"only a batch axis; .* \[rows, 1\]"),
-        (networks("Unscriptable"), "torchscript-script", r"cannot be exported as torchscript-script: .*line \d+\)"),
         (networks("Brancher"), "onnx", r"cannot be exported as onnx: .*data-dependent.*_networks.py, line \d+\)"),
     ],
 )
@@ -198,13 +176,9 @@ def test_a_network_that_cannot_be_deployed_is_refused_in_one_line(refusal, modul
     ("options", "words"),
     [
         (("--max-batch-size", 0), "--max-batch-size: expected at least 1, got 0"),
-        (("--tolerance", 0), "--tolerance: expected a positive number"),
         (("--outputs", "a", "b"), "--outputs: expected 1 names, got 2 (a, b)"),
-        (("--outputs", "x"), "--outputs: expected names that differ"),
         (("--name", "jasper"), "jasper belongs to the pipeline"),
         (("--name", "../model"), "--name: expected letters"),
-        (("--model-repository", "nowhere"), "no folder nowhere"),
-        (("--inputs", "nowhere.npz"), "nowhere.npz"),
         (("--inputs", __file__), "is not a valid npz file"),
     ],
 )
@@ -216,11 +190,8 @@ def test_an_invalid_option_is_refused_in_one_line(refusal, options, words):
     ("arrays", "words"),
     [
         ({"y": ROWS}, "holds y, forward takes x"),
-        ({"x": ROWS, "y": ROWS}, "holds x, y, forward takes x"),
         ({"x": np.float32(1)}, "expected the batch axis first"),
-        ({"x": ROWS[:0]}, "expected the batch axis first"),
         ({"x": ROWS[:, 0]}, "only a batch axis"),
-        ({"x": np.array([["a"]])}, "dtype <U1, which PyTorch lacks"),
         ({"x": np.array([[None]])}, "not a valid npz file of plain arrays"),
         ({"x": ROWS.astype(complex)}, "torch.complex128"),
     ],

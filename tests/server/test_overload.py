@@ -7,7 +7,7 @@ from support.fake_triton import FakeTriton, serving
 
 from benchmarks.speed.closed_loop import Load
 from benchmarks.speed.measured_server import MeasuredServer
-from benchmarks.speed.overload import Attempt, OverloadReport, Phase, main, overload
+from benchmarks.speed.overload import Attempt, OverloadReport, Phase, overload
 from benchmarks.speed.question_set import Question
 
 QUESTIONS = [Question(np.full(1600, 0.1, np.float32), 16_000, context) for context in ("Ada wrote it.", "Bob did.")]
@@ -52,26 +52,6 @@ def test_rejections_are_counted_apart_from_answers():
     assert list_missed(report) == []
 
 
-class DyingStub(FakeTriton):
-    """Answers a few requests, and then none."""
-
-    def ModelInfer(self, request, context):
-        if len(self.requests) > 5:
-            context.abort(grpc.StatusCode.INTERNAL, "Stub process is not healthy")
-        return super().ModelInfer(request, context)
-
-
-def test_an_error_other_than_a_rejection_is_a_failure():
-    assert "no error but rejections" in list_missed(overload_fake(DyingStub(OUTPUTS), 2, 0.05))
-
-
-def test_a_real_server_answers_correctly_and_keeps_its_processes(server):
-    measured = MeasuredServer(server.grpc_address, server.process.pid)
-    report = overload(measured, QUESTIONS, Load(3, 0.5), 60)
-    assert len(report.flood.answered) >= 3
-    assert {"no process dies", "every answer equals the answer without load"}.isdisjoint(list_missed(report))
-
-
 ANSWERED = Attempt(0, 1.0, ("who", "Ada"))
 FAILED = Attempt(0, 1.0, error="gone")
 GOOD = OverloadReport(
@@ -112,10 +92,3 @@ def test_a_good_run_meets_every_requirement():
 )
 def test_each_requirement_can_be_missed(report, missed):
     assert any(requirement.startswith(missed) for requirement in list_missed(report))
-
-
-@pytest.mark.parametrize("option", ["--in-flight=0", "--seconds=0", "--server=127.0.0.1:1"])
-def test_an_invalid_argument_is_reported_in_one_line(option, capsys):
-    assert main([option]) == 1
-    printed = capsys.readouterr().err
-    assert printed.startswith("python -m benchmarks.speed.overload: ") and printed.count("\n") == 1

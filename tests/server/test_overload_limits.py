@@ -5,10 +5,8 @@ import os
 import psutil
 import pytest
 
-from benchmarks.speed.measured_server import list_process_tree
-from convai.backends.runtime.parameters import read_whole_number
+from convai.backends.management.processes import stubs_of
 from convai.description.pipeline import NETWORK_NAMES
-from convai.errors import InvalidArgument
 from convai.generator.profiles import PROFILES
 from convai.generator.targets import CPU
 
@@ -17,12 +15,9 @@ NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]
 
 @pytest.fixture(scope="module")
 def stubs(server):
-    """The processes of each network. A stub's arguments include the instance's name, <model>_<group>_<index>."""
-    commands = {pid: psutil.Process(pid).cmdline() for pid in list_process_tree(server.process.pid)[1:]}
-    return {
-        name: [pid for pid, words in commands.items() if any(word.startswith(f"{name}_0_") for word in words)]
-        for name in NETWORK_NAMES
-    }
+    """The processes of each network."""
+    running = stubs_of(server.process.pid)
+    return {name: [stub.pid for stub in running if stub.model == name] for name in NETWORK_NAMES}
 
 
 def test_networks_nearer_to_the_answer_have_priority(stubs):
@@ -44,10 +39,3 @@ def test_on_a_cpu_the_first_queues_are_the_shortest(profile):
     sizes = {name: settings.max_queue_size for name, settings in PROFILES[profile].settings.items()}
     first = {sizes.pop("speech_features"), sizes.pop("jasper")}
     assert max(first) < min(sizes.values())
-
-
-@pytest.mark.parametrize("text", ["-1", "2.5", "high"])
-def test_a_niceness_that_is_not_a_whole_number_is_refused_with_the_name_of_the_network(text):
-    config = {"name": "jasper", "parameters": {"niceness": {"string_value": text}}}
-    with pytest.raises(InvalidArgument, match="jasper.*niceness"):
-        read_whole_number(config, "niceness", 0, lowest=0)

@@ -5,12 +5,10 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
-import soundfile
 from support.pages import blocks, convai_commands
 from support.places import EXAMPLES
 
 from convai.__main__ import main
-from convai.networks.jasper.model import CONFIGS, Jasper
 
 
 @pytest.fixture
@@ -60,20 +58,3 @@ def test_speaking_works_in_a_folder_with_such_a_file(words, folder, server):
     shutil.copy(folder / "text.txt", folder / "book.txt")
     assert main([*words, "--server", server.grpc_address]) == 0
     assert (folder / words[words.index("--out") + 1]).stat().st_size > 1000
-
-
-def test_inspecting_a_checkpoint_works(folder, capsys):
-    import torch
-
-    with torch.device("meta"):  # its shapes are all that is asked for
-        shapes = {name: tensor.shape for name, tensor in Jasper(CONFIGS["jasper10x5dr"]).state_dict().items()}
-    zero = torch.zeros((), dtype=torch.float16)
-    state = {name: zero.expand(shape) for name, shape in shapes.items()}
-    torch.save({"state_dict": state}, folder / "jasper_fp16.pt")
-    (words,) = convai_commands("weights")
-    assert main(words) == 0
-    assert "jasper10x5dr" in capsys.readouterr().out
-
-
-def test_the_example_question_is_at_the_rate_that_the_python_example_states():
-    assert soundfile.info(EXAMPLES / "question.wav").samplerate == 16_000

@@ -11,8 +11,7 @@ import pytest
 from support.sounds import chirp, misheard
 from support.triton_requests import infer_together
 
-from convai.client import AsyncConvaiClient, ConvaiClient
-from convai.client.step_by_step import StepByStep
+from convai.client import ConvaiClient
 from convai.client.steps import requests_between
 from convai.description.pipeline import ENSEMBLES
 from convai.description.wiring import wiring_of
@@ -132,13 +131,6 @@ def test_requests_of_every_bucket_and_rate_sent_together_have_the_answers_of_sin
         assert_same_answer(one, other)
 
 
-def test_the_steps_called_one_by_one_give_the_ensembles_answer(client, example_question, example_context):
-    samples, rate = example_question
-    in_one_call = client.ask(samples, sample_rate=rate, context=example_context)
-    one_by_one = StepByStep(client).ask(samples, sample_rate=rate, context=example_context)
-    assert_same_answer(in_one_call, one_by_one.answer)
-
-
 def test_the_smaller_ensembles_chained_give_the_large_ones_answer(client, example_question, example_context):
     samples, rate = example_question
     whole = client.ask(samples, sample_rate=rate, context=example_context)
@@ -178,10 +170,3 @@ def test_an_answer_in_the_middle_of_a_long_context_is_found_with_its_exact_span(
     answer = client.answer_text("who built the bridge", context)
     start, end = answer.answer_span
     assert answer.answer == context[start:end] == "Ivan Horvat"
-
-
-async def test_the_async_client_gives_the_sync_ones_answer(server, client):
-    audio = chirp(1.0)
-    async with AsyncConvaiClient(server.grpc_address) as asynchronous:
-        answer = await asynchronous.ask(audio, sample_rate=16_000, context=CONTEXTS[0])
-    assert_same_answer(client.ask(audio, sample_rate=16_000, context=CONTEXTS[0]), answer)

@@ -3,17 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
-import numpy as np
 import pytest
 import soundfile
 from support.places import EXAMPLES
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of
-from convai.client import ConvaiClient, InvalidInput
+from convai.client import ConvaiClient
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
-from convai.description.wiring import wiring_of
 
 pytestmark = [
     pytest.mark.skipif(find_spec("moonshine_voice") is None, reason="moonshine-voice is not installed"),
@@ -65,18 +63,6 @@ def test_a_transcript_does_not_depend_on_other_requests(moonshine):
         together = list(pool.map(lambda name: transcribe(moonshine, name), NAMES * 4))
     assert together == [alone[name] for name in NAMES * 4]
     assert moonshine.read_counters()["moonshine"].executions > before
-
-
-@pytest.mark.parametrize("output", wiring_of("convai_ensemble").outputs, ids=lambda tensor: tensor.name)
-def test_each_output_can_be_requested_alone(moonshine, output):
-    audio, sample_rate = question("bees")
-    answer = moonshine.ask(audio, sample_rate=sample_rate, context="A bee has six legs.", outputs=[output.name])
-    assert getattr(answer, output.name) is not None
-
-
-def test_a_refusal_names_the_step_and_the_rule(moonshine):
-    with pytest.raises(InvalidInput, match=r"moonshine: question_audio: expected 0\.1 to 30 s .*, got 0\.050 s"):
-        moonshine.infer(ask_request(np.zeros(800, np.float32) + 0.1, 16_000, "Nothing.", ["question"], None))
 
 
 def test_its_steps_can_be_called_and_timed_one_by_one(moonshine):

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import socket
 import urllib.request
@@ -35,8 +36,9 @@ def is_ready(http_address):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository, signal_number):
-    with ServeProcess(repository) as serve:
+def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository, tmp_path, signal_number):
+    log = tmp_path / "serve.log"
+    with ServeProcess(repository, "--log-file", log, "--", "--id=a-name-of-its-own") as serve:
         assert serve.printed("models") == "amplifier"
         with urllib.request.urlopen(serve.printed("metrics"), timeout=10) as response:
             assert b"nv_inference_count" in response.read()
@@ -44,6 +46,7 @@ def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository,
         assert serve.process.wait(20) == 0
     assert serve.lines[-1] == "stopped\n"
     assert serve.leaves_nothing()
+    assert "a-name-of-its-own" in log.read_text()  # what follows two dashes reaches tritonserver
 
 
 def test_serve_prints_what_a_network_runs_on(tmp_path):
@@ -89,18 +92,14 @@ def test_a_server_that_crashes_is_restarted_on_the_same_ports_and_then_shuts_dow
     assert serve.leaves_nothing()
 
 
-def test_options_after_two_dashes_reach_tritonserver_and_the_log_is_kept(repository, tmp_path):
-    log = tmp_path / "serve.log"
-    with ServeProcess(repository, "--log-file", log, "--", "--id=a-name-of-its-own"):
-        pass
-    assert "a-name-of-its-own" in log.read_text()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--model-repository", "/nowhere"], "there is no model repository /nowhere"),
-        (["--profile", "gpu"], "profile 'gpu' has no configuration for any model; profiles that every model has: cpu;"),
+        (
+            ["--profile", "gpu"],
+            "profile 'gpu' has no configuration for .*`convai generate --profile gpu` writes",
+        ),
         (["--drain", "-1"], "--drain: expected 0"),
         (["--tls-cert", "cert.pem"], "TLS needs both --tls-cert and --tls-key"),
         (["--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"], "TLS file /nowhere/cert.pem does not"),
@@ -112,12 +111,7 @@ def test_a_wrong_option_ends_serve_with_a_message(repository, capsys, options, m
     folder = ["--model-repository", str(repository)] if "--model-repository" not in options else []
 
     assert main(["serve", *folder, *ANY_PORTS, *options]) == 1
-    assert capsys.readouterr().err.startswith(f"convai serve: {message}")
-
-
-def test_the_message_about_a_profile_names_the_command_that_writes_it(repository, capsys):
-    assert main(["serve", "--model-repository", str(repository), "--profile", "gpu"]) == 1
-    assert "`convai generate --profile gpu` writes the missing ones" in capsys.readouterr().err
+    assert re.match(f"convai serve: {message}", capsys.readouterr().err)
 
 
 def test_one_warm_up_question_runs_every_step(server, client):

@@ -3,7 +3,6 @@ import pytest
 import tritonclient.grpc as triton
 from support.tiny_repository import write_repository
 from support.triton_requests import infer, infer_batched, infer_together
-from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.launcher import Server
 
@@ -47,20 +46,8 @@ def test_denormal_numbers_are_flushed_to_zero(client):
     assert infer(client, "halver", amplified=floats(2e-39))["half__0"] == 0
 
 
-def test_only_the_requested_outputs_come_back(client):
-    assert list(infer(client, "amplifier", outputs=["echo"], x=floats(1), note=b"n")) == ["echo"]
-
-
 def test_request_parameters_reach_the_step(client):
     assert infer(client, "amplifier", x=floats(1), note=b"", parameters={"seed": 7})["amplified"] == 9.5
-
-
-def test_each_row_of_a_request_is_answered(client):
-    notes = np.array([[b"a"], [b"b"]], np.object_)
-    outputs = infer(client, "amplifier", x=floats([1], [2]), note=notes)
-
-    assert outputs["amplified"].tolist() == [[2.5], [5]]
-    assert outputs["echo"].tolist() == notes.tolist()
 
 
 def test_requests_of_different_length_share_a_batch_and_an_invalid_one_fails_alone(client):
@@ -87,35 +74,6 @@ def test_a_network_fails_only_the_invalid_request_of_a_batch(client, model, good
 
     assert f"INVALID_ARGUMENT] {model}: the network refuses its inputs" in str(answers[2])
     assert sum(isinstance(answer, dict) for answer in answers) == 4
-
-
-def test_an_error_that_a_torchscript_network_raises_reaches_the_caller(client):
-    message = r"INVALID_ARGUMENT\] halver: the network refuses its inputs: amplified is above 1e6$"
-    with pytest.raises(InferenceServerException, match=message):
-        infer(client, "halver", amplified=floats(1e9))
-
-
-@pytest.mark.parametrize(
-    ("model", "inputs"),
-    [
-        ("amplifier", {"x": floats(np.nan), "note": b""}),
-        ("lookup", {"index": np.array([99])}),
-        ("halver", {"amplified": floats(1e9)}),
-        ("chain", {"x": floats(1e9), "note": b""}),
-    ],
-)
-def test_an_invalid_request_is_not_logged_and_its_error_contains_no_path(client, server, model, inputs):
-    before = server.log_file.read_text()
-    with pytest.raises(InferenceServerException, match="INVALID_ARGUMENT") as error:
-        infer(client, model, **inputs)
-
-    assert "/" not in str(error.value)
-    assert "Traceback" not in server.log_file.read_text()[len(before) :]
-
-
-def test_an_internal_error_contains_no_path_of_the_server(client):
-    with pytest.raises(InferenceServerException, match=r"INTERNAL\] amplifier: internal error \(KeyError\)$"):
-        infer(client, "amplifier", x=floats(1), note=b"fail")
 
 
 def test_a_bug_in_a_step_fails_one_request_with_its_class_and_logs_the_traceback(client, server):

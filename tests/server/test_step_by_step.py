@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from support.sounds import chirp
 
 from convai.client.requests import answer_text_request, speak_request
@@ -36,9 +35,3 @@ def test_tritons_statistics_time_each_step_of_one_request(client):
         assert min(time.queue_seconds, time.input_seconds, time.output_seconds) >= 0
         assert 0 < time.infer_seconds < time.compute_seconds < time.seconds
     assert sum(time.seconds for time in timed.steps) < 1.05 * timed.round_trip_seconds
-
-
-@pytest.mark.parametrize("seed", [None, 5])
-def test_the_same_seed_speaks_the_same_samples(client, seed):
-    one, other = (client.speak("Ada wrote it.", seed=seed).answer_audio for _ in range(2))
-    np.testing.assert_allclose(one, other, atol=1e-3)

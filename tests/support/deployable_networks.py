@@ -66,11 +66,6 @@ class BatchCentred(nn.Module):
         return x - x.mean(dim=0, keepdim=True)
 
 
-class WithoutDimension(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.sum(dim=1)
-
-
 class Mapper(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         return {"y": x}
@@ -79,11 +74,6 @@ class Mapper(nn.Module):
 class Multiplier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x @ torch.ones(7, 7)
-
-
-class Unscriptable(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return dict(**{"y": x})["y"]
 
 
 def crashing():

@@ -90,22 +90,6 @@ def test_a_request_that_fails_fails_alone(model, backend):
     assert len(backend.log) == 1
 
 
-def test_an_output_that_cannot_be_sent_fails_its_request_alone(backend, tmp_path, monkeypatch):
-    class Unsendable(backend.Tensor):
-        def __init__(self, name, array):
-            if array[0, 0] == 1:
-                raise TypeError(f"cannot send {array}")
-            super().__init__(name, array)
-
-    network = load_network(tmp_path)
-    monkeypatch.setattr(backend, "Tensor", Unsendable)
-    broken, good = network.execute([Request(["half"], x=np.array([[x]], np.float32)) for x in (2, 4)])
-
-    assert broken.error.text == "halver: internal error (TypeError)"
-    assert good.error is None
-    assert "cannot send" in backend.log[0]
-
-
 def test_an_output_of_another_dtype_than_the_configuration_is_an_error_of_ours(backend, tmp_path):
     [response] = load_step(tmp_path).execute([Request(["half"], x=np.ones((1, 2)))])
 

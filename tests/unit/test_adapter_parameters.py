@@ -34,10 +34,6 @@ def test_files_are_in_the_version_folder_default_ones_too(tmp_path):
     assert build(tmp_path).table_file == str(tmp_path / "table.txt")
 
 
-def test_parameters_of_triton_itself_are_left_to_triton(tmp_path):
-    assert build(tmp_path, EXECUTION_ENV_PATH="/env").sigma == 0.5
-
-
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

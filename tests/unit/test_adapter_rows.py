@@ -39,10 +39,5 @@ def test_stacked_rows_are_padded_with_zeros_along_every_axis():
     assert stacked.tolist() == [[[1, 0, 0], [1, 0, 0]], [[1, 1, 1], [0, 0, 0]]]
 
 
-def test_rows_of_length_zero_stack():
-    assert stack_rows([np.zeros((80, 0), np.float32)]).shape == (1, 80, 0)
-    assert stack_rows([np.zeros(0, np.float32), np.ones(2, np.float32)]).tolist() == [[0, 0], [1, 1]]
-
-
 def test_stacked_texts_are_utf8_bytes_of_shape_rows_by_one():
     assert stack_rows(["né", ""]).tolist() == [["né".encode()], [b""]]

@@ -6,7 +6,7 @@ import torch
 from librosa.filters import mel as librosa_mel
 
 from convai.audio.voice_mel import istft, mel_spectrogram, stft
-from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between, fade_out
+from convai.backends.steps.audio_trimmer import AudioTrimmer, bring_peak_between
 from convai.backends.steps.post_filters import denoise, fit_to_mel
 from convai.errors import InvalidArgument
 
@@ -93,14 +93,6 @@ def test_the_bucket_does_not_change_the_audio(post_filter):
     np.testing.assert_array_equal(run(longer, padded, length=FRAMES, post_filter=post_filter), alone)
 
 
-def test_the_end_fades_to_zero_and_the_rest_stays():
-    faded = fade_out(np.ones(1_000, np.float32), 100)
-    assert np.all(faded[:900] == 1)
-    assert np.all(np.diff(faded[899:]) <= 0)
-    assert faded[-1] == 0
-    assert fade_out(np.ones(10, np.float32), 100)[-1] == 0
-
-
 def test_loud_audio_is_turned_down_quiet_audio_up_and_silence_stays():
     loud, quiet, silence = (voice(amplitude=amplitude) for amplitude in (3, 0.1, 0.001))
     assert np.abs(bring_peak_between(loud, None, -1)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-6)
@@ -115,13 +107,6 @@ def test_the_denoiser_removes_a_steady_hum_and_keeps_the_voice():
     cleaned = denoise(voice() + hum, bias, strength=1.0)
     assert np.abs(cleaned - voice()).mean() < 0.5 * np.abs(hum).mean()
     np.testing.assert_allclose(denoise(voice(), np.ones(513, np.float32), strength=0.0), voice(), atol=1e-5)
-
-
-def test_the_denoiser_reads_its_bias_from_a_file(tmp_path):
-    np.save(tmp_path / "bias.npy", np.full(513, 0.5, np.float32))
-    options = {"post_filter": "denoiser", "denoiser_strength": 0.5, "bias_file": str(tmp_path / "bias.npy")}
-    expected = denoise(voice(), np.full(513, 0.5, np.float32), 0.5)
-    np.testing.assert_allclose(run_piece(voice(), mel_of(voice()), 0, FRAMES, **options), expected, atol=1e-6)
 
 
 def test_pieces_with_their_context_are_filtered_as_the_whole_is():

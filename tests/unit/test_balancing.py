@@ -5,11 +5,10 @@ from contextlib import ExitStack
 import grpc
 import numpy as np
 import pytest
-import trustme
 from support.fake_dns import serving_dns
 from support.fake_triton import FakeTriton, serving
 
-from convai.client import AsyncConvaiClient, ConvaiClient, Overloaded, ServerError, ServerUnreachable, TimedOut, Tls
+from convai.client import AsyncConvaiClient, ConvaiClient, Overloaded, ServerError, TimedOut, Tls
 from convai.errors import InvalidArgument
 
 TRANSCRIPT = {"question": np.array([[b"what is he often called"]], np.object_)}
@@ -87,11 +86,6 @@ def test_a_missing_server_is_left_out(fakes, addresses):
     assert counts(fakes) == [6, 0, 0]
 
 
-def test_without_any_server_the_error_names_the_addresses():
-    with ConvaiClient([NOBODY, "127.0.0.9:2"]) as client, pytest.raises(ServerUnreachable, match="127.0.0.9:2"):
-        transcribe(client)
-
-
 @pytest.mark.parametrize(
     ("status", "options", "error", "attempts"),
     [
@@ -153,21 +147,6 @@ def test_servers_behind_a_dns_name_are_found_and_looked_up_again():
         hosts.append("127.0.0.2")
         transcribe_until_all_answered(client, [second])
     assert second.requests
-
-
-@pytest.mark.parametrize("names", [["127.0.0.1"], ["convai.test"]])
-def test_tls_holds_for_several_servers(names):
-    authority = trustme.CA()
-    pair = authority.issue_cert(*names)
-    credentials = grpc.ssl_server_credentials([(pair.private_key_pem.bytes(), pair.cert_chain_pems[0].bytes())])
-    fake = FakeTriton(TRANSCRIPT)
-    with serving(fake, credentials) as address, authority.cert_pem.tempfile() as root_ca:
-        tls = Tls(root_ca, server_name=names[0])
-        with ConvaiClient([address, address.replace("127.0.0.1", "127.0.0.2")], tls=tls) as client:
-            assert transcribe(client, 4)
-        with ConvaiClient([address], tls=Tls(root_ca, server_name="other.test"), timeout_seconds=5) as client:
-            with pytest.raises(ServerUnreachable):
-                transcribe(client)
 
 
 def test_several_addresses_need_the_host_name_in_their_certificates():

@@ -41,22 +41,6 @@ def test_measured_questions_are_asked_in_turn_and_paired_with_their_replies():
     assert all(reply == QUESTIONS[index] for index, reply in outcome.measured)
 
 
-def test_the_load_goes_on_before_and_after_the_measured_requests():
-    outcome = run_load(Service(), QUESTIONS, Load(4, requests=12, seconds=10))
-    assert len(outcome.all_replies) > 12 + 4
-
-
-def test_one_at_a_time_every_request_is_measured():
-    service = Service()
-    run_load(service, QUESTIONS, Load(1, requests=5, seconds=10))
-    assert len(service.asked) == 5
-
-
-def test_no_more_requests_are_sent_when_the_time_is_over():
-    outcome = run_load(Service(), QUESTIONS, Load(2, requests=10_000, seconds=0.1))
-    assert 1 <= len(outcome.measured) < 10_000
-
-
 def test_a_failure_ends_the_load_and_is_raised():
     service = Service()
 

@@ -2,15 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.speed.bench import average_steps
 from benchmarks.speed.closed_loop import LoadOutcome
-from benchmarks.speed.figures import build_figures, compute_medians
+from benchmarks.speed.figures import build_figures
 from benchmarks.speed.paths import Reply
 from benchmarks.speed.plot import plot_loads
-from benchmarks.speed.report import BenchReport, format_loads, format_ratios, format_steps
-from benchmarks.speed.talk import compute_caption_age_seconds
+from benchmarks.speed.report import BenchReport, format_ratios
 from convai.client.answer import Answer
-from convai.client.turns import TAIL_SECONDS
 
 
 def replies(*latencies, **step_seconds):
@@ -30,25 +27,6 @@ def test_percentiles_are_of_measured_replies_and_processor_time_is_shared_by_all
     assert built.p99_seconds < 0.3 + 1e-9
     assert built.mean_seconds == pytest.approx(2.4)
     assert built.processor_seconds == 0.25
-
-
-def test_medians_are_taken_of_every_figure_and_of_every_step():
-    repeats = [
-        figures(latency=latency, pss_bytes=latency, steps={"bert": (0.0, latency)}) for latency in (1.0, 9.0, 2.0)
-    ]
-    (middle,) = compute_medians(repeats)
-    assert middle.p50_seconds == middle.pss_bytes == middle.steps["bert"][1] == 2.0
-
-
-def test_a_server_on_another_machine_has_no_processor_time_and_no_memory():
-    (remote,) = compute_medians([figures(spent=None, pss_bytes=None)])
-    assert remote.processor_seconds is remote.pss_bytes is None
-    assert format_loads([remote]).splitlines()[1].split() == "ensemble 1 1.00 1000 1000 1000 1 0".split()
-    assert format_ratios([[figures(), replace(remote, path="compare")]], "ensemble").split()[-2:] == ["1.00", "1.00"]
-
-
-def test_steps_that_the_path_called_are_timed_by_it():
-    assert average_steps(replies(1.0, 1.0, bert=0.5)) == {"bert": (0.0, 0.5)}
 
 
 def test_the_report_names_the_processor_and_shows_processor_time_first(monkeypatch):
@@ -76,16 +54,6 @@ def test_the_first_path_is_divided_by_each_other_path_round_by_round():
     assert format_ratios([[figures()]], "ensemble") == ""
 
 
-def test_the_table_of_steps_shows_what_lies_between_them():
-    steps = {"bert": (0.010, 0.200), "waveglow": (0.0, 0.300)}
-    lines = format_steps([figures(latency=0.6, steps=steps), figures("fastapi")]).splitlines()
-    assert [line.split() for line in lines[1:]] == [
-        ["bert", "10.0", "+", "200.0"],
-        ["waveglow", "0.0", "+", "300.0"],
-        ["between", "the", "steps", "90.0"],
-    ]
-
-
 @pytest.mark.parametrize("pss_bytes", [1e9, None])
 def test_every_path_can_be_drawn(pss_bytes, tmp_path):
     loads = [figures(path, load, pss_bytes=pss_bytes) for path in ("ensemble", "in-process", "ray") for load in (1, 4)]
@@ -93,22 +61,3 @@ def test_every_path_can_be_drawn(pss_bytes, tmp_path):
     picture = (tmp_path / "speed.svg").read_text()
     for text in ("a title", "ensemble", "in-process, one at a time", "ray"):
         assert f"<!-- {text} -->" in picture
-
-
-def samples(at_seconds):
-    return {"type": "samples", "at_seconds": at_seconds, "count": 1600}
-
-
-def test_the_age_of_captions_is_relative_to_the_last_session_of_the_page():
-    timeline = [
-        {"type": "start", "at_seconds": 0.0, "sample_rate": 16_000},
-        *(samples(at_seconds / 10) for at_seconds in range(1, 5)),
-        {"type": "start", "at_seconds": 0.5, "sample_rate": 16_000},
-        *(samples(0.5 + at_seconds / 10) for at_seconds in range(1, 21)),
-        {"type": "speech_started", "at_seconds": 0.8, "start_seconds": 0.2},
-        {"type": "caption", "at_seconds": 1.1, "heard_until_seconds": 0.5},
-        {"type": "caption", "at_seconds": 1.5, "heard_until_seconds": 0.9},
-        {"type": "speech_ended", "at_seconds": 2.4, "end_seconds": 1.2 + TAIL_SECONDS},
-    ]
-    # The caption up to 0.5 s, which was sent at 1.0 s, is the newest until 1.5 s.
-    assert compute_caption_age_seconds(timeline) == pytest.approx(0.5)

@@ -70,12 +70,6 @@ def test_masked_tokens_are_ignored(bert):
         torch.testing.assert_close(logits[real], reference[real], atol=1e-6, rtol=0)
 
 
-@torch.inference_mode()
-def test_a_window_without_tokens_stays_finite(bert):
-    nothing = torch.zeros((1, 2, 8), dtype=torch.int64)
-    assert all(logits.isfinite().all() for logits in bert(nothing, nothing, nothing))
-
-
 def test_hidden_size_must_split_into_heads():
     with pytest.raises(InvalidArgument, match="hidden_size: expected a multiple of num_attention_heads"):
         BertConfig(hidden_size=100, num_attention_heads=12)

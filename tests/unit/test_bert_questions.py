@@ -33,7 +33,3 @@ def test_the_word_error_rate_sets_how_many_words_change():
 
     assert misrecognise(LONG, 0.0, np.random.default_rng(0)) == LONG
     assert share_kept(0.1) > 0.88 > share_kept(0.4) > 0.5
-
-
-def test_an_empty_question_stays_empty():
-    assert misrecognise("", 1.0, np.random.default_rng(0)) == "" == spoken_form("?!")

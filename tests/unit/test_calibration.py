@@ -3,16 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.quality.question_answering import (
-    AskedQuestion,
-    answer_question,
-    draw_items,
-    mismatch_questions,
-    read_questions,
-)
-from benchmarks.tuning.calibration import Calibration, calibrate, fit_logistic, measure
+from benchmarks.quality.question_answering import AskedQuestion, mismatch_questions
+from benchmarks.tuning.calibration import calibrate, measure
 from convai.backends.steps.qa_tokenizer import QaTokenizer
-from convai.errors import InvalidArgument
 from convai.generator.targets import Buckets
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] who wrote the book play anna bert did in town lived".split()
@@ -31,17 +24,6 @@ def name_finder(input_ids, token_type_ids, attention_mask):
     return logits, logits
 
 
-def test_logistic_fit_finds_the_curve_that_made_the_labels():
-    rng = np.random.default_rng(0)
-    values = rng.uniform(-6, 6, 20_000)
-    labels = rng.random(20_000) < 1 / (1 + np.exp(-(0.7 * values - 1)))
-    assert fit_logistic(values, labels) == pytest.approx((0.7, -1), abs=0.08)
-
-
-def test_logistic_fit_stays_finite_when_values_separate_the_labels():
-    assert np.isfinite(fit_logistic(np.array([-3.0, -2, 2, 3]), np.array([0, 0, 1, 1]))).all()
-
-
 def test_threshold_refuses_the_stated_share_of_answerable_questions():
     rng = np.random.default_rng(0)
     answerable, unanswerable = rng.normal(5, 2, 2000), rng.normal(-3, 2, 2000)
@@ -50,28 +32,11 @@ def test_threshold_refuses_the_stated_share_of_answerable_questions():
     assert chosen.compute_refused_percent(unanswerable) > 95
 
 
-def test_a_higher_log_odds_scores_higher():
-    scores = Calibration(0.5, -1.0, 0.3).compute_scores(np.array([-100.0, 0, 2, 100]))
-    assert (np.diff(scores) > 0).all() and scores[0] >= 0 and scores[-1] <= 1
-
-
 def test_a_mismatched_question_gets_a_context_without_its_answer():
     asked = [AskedQuestion(f"who wrote {i}", f"{name} did", (name,)) for i, name in enumerate(["anna", "bert", "anna"])]
     mismatched = mismatch_questions(asked)
     assert [one.context for one in mismatched] == ["bert did", "anna did", "bert did"]
     assert all(one.accepted == () for one in mismatched)
-
-
-def test_a_question_whose_answer_is_in_every_context_has_no_mismatch():
-    asked = [AskedQuestion("which", "bert and a play", ("a",)), AskedQuestion("who", "in a town lived anna", ("anna",))]
-    assert [one.question for one in mismatch_questions(asked)] == ["who"]
-    with pytest.raises(InvalidArgument, match="expected more contexts"):
-        mismatch_questions(asked[:1])
-
-
-def test_answers_are_spans_of_the_context(tokenizer):
-    answer = answer_question(tokenizer, name_finder, AskedQuestion("who wrote the book", "In town lived Anna", ()))
-    assert answer == ("Anna", 12.0)
 
 
 def test_measuring_a_perfect_reader_gives_full_marks(tokenizer, tmp_path):
@@ -84,15 +49,3 @@ def test_measuring_a_perfect_reader_gives_full_marks(tokenizer, tmp_path):
     report = measure(tokenizer, name_finder, tmp_path / "squad.json", 8, 0.05)
     assert report["quality"]["written"] == {"exact_match": 100, "f1": 100}
     assert report["questions"] == 8 and report["other_half"]["transcribed"]["wrongly_refused_percent"] == 0
-
-
-def test_a_sample_is_the_same_for_the_same_seed_and_different_for_another():
-    questions = [AskedQuestion(str(number), "", ()) for number in range(100)]
-    assert draw_items(questions, 10) == draw_items(questions, 10) != draw_items(questions, 10, seed=1)
-    assert len(draw_items(questions, None)) == 100
-
-
-def test_a_file_in_another_format_is_refused(tmp_path):
-    (tmp_path / "other.json").write_text("[]")
-    with pytest.raises(InvalidArgument, match="other.json"):
-        read_questions(tmp_path / "other.json")

@@ -59,23 +59,6 @@ async def test_a_caption_has_the_time_up_to_which_it_covers_the_audio():
     assert speaker.last == Caption("10 windows", 10 * WINDOW_SECONDS)
 
 
-async def test_one_transcription_at_a_time():
-    speaker = Speaker()
-    for _ in range(5):
-        speaker.add(2)
-        await speaker.update()
-    assert speaker.started == 1
-
-
-async def test_after_the_last_word_the_audio_of_the_question_is_transcribed_once():
-    speaker = Speaker()
-    await speaker.caption(10)
-    for _ in range(3):
-        await speaker.caption(10, is_speech=False)
-    (ended,) = speaker.turns.end()
-    assert speaker.texts == ["10 windows", f"{len(ended.question_audio) // WINDOW_SAMPLES} windows"]
-
-
 async def test_a_long_silence_is_not_transcribed():
     speaker = Speaker()
     for windows, is_speech in ((10, True), (600, False), (10, True)):
@@ -95,13 +78,6 @@ async def test_after_a_transcription_the_recogniser_idles_as_long_as_it_took(mon
     for clock[0], started in ((0.39, 1), (0.41, 2)):
         await speaker.update()
         assert speaker.started == started
-
-
-async def test_words_before_a_silence_in_a_long_question_are_settled():
-    speaker = Speaker()
-    for windows, is_speech in ((150, True), (8, False), (10, True)):
-        await speaker.caption(windows, is_speech)
-    assert speaker.texts == ["150 windows", "158 windows", "158 windows 10 windows"]
 
 
 async def test_a_transcription_covers_little_more_than_8_seconds_of_a_long_question():
@@ -140,9 +116,3 @@ async def test_a_complete_question_gets_no_caption():
     speaker.captions.stop()
     await speaker.finish()
     assert speaker.started == 1 and speaker.texts == []
-
-
-async def test_0_seconds_turns_captions_off():
-    speaker = Speaker(every_seconds=0)
-    await speaker.caption(10)
-    assert speaker.started == 0

@@ -3,19 +3,8 @@ import numpy as np
 import pytest
 from support.fake_triton import FakeTriton, serving
 
-from benchmarks.speed.chaos_load import (
-    Attempt,
-    ChaosLoad,
-    FaultResult,
-    Finding,
-    Log,
-    build_audio_questions,
-    format_results,
-    keep_load,
-)
-from benchmarks.speed.chaos_server import write_subset
+from benchmarks.speed.chaos_load import Attempt, ChaosLoad, FaultResult, Finding, Log, format_results, keep_load
 from convai.client import Answer, ConvaiClient
-from convai.errors import InvalidArgument
 
 LOAD = ChaosLoad(in_flight=2, requests=20, timeout_seconds=5.0)
 ATTEMPTS = [Attempt(0.0, 3.5), Attempt(1.0, 0.5)]
@@ -78,27 +67,3 @@ def test_a_fault_is_harmless_if_nothing_is_left_in_time_and_as_required(
     verdict = "met" if is_harmless else "missed"
     assert result.format_cells() == ["one killed", "2", "0", "0", "+2.5 s", str(left_behind), verdict]
     assert finding.text in format_results([result])
-
-
-def test_audio_questions_are_the_recorded_examples():
-    asked = []
-
-    class Client:
-        def ask(self, audio, *, sample_rate, context):
-            asked.append((len(audio) / sample_rate, context))
-
-    for ask in build_audio_questions().asks:
-        ask(Client())
-    assert len(set(asked)) == 4
-
-
-def test_a_load_without_requests_in_flight_is_refused():
-    with pytest.raises(InvalidArgument, match="in_flight: expected at least 1, got 0"):
-        ChaosLoad(in_flight=0, requests=1, timeout_seconds=1.0)
-
-
-def test_a_subset_of_a_repository_has_one_ensemble_and_its_steps(tmp_path):
-    (tmp_path / "subset").mkdir()
-    write_subset(tmp_path / "whole", ["question_answering"], tmp_path / "subset")
-    names = {path.name for path in (tmp_path / "subset").iterdir()}
-    assert names == {"question_answering", "qa_tokenizer", "bert", "answer_extractor"}

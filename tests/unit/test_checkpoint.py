@@ -123,19 +123,6 @@ def test_a_bert_with_another_activation_is_refused(bert_tensors, tmp_path):
         read_checkpoint(save_contents(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors)))
 
 
-def test_minilm_has_twelve_heads_without_a_config(tmp_path):
-    config = BertConfig(vocab_size=8, num_hidden_layers=1, intermediate_size=8, max_position_embeddings=4)
-    path = save_contents(tmp_path / "minilm.bin", hugging_face(Bert(config).state_dict()))
-    assert read_checkpoint(path).converted.config == config
-
-
-def test_mixed_dtypes_are_counted_and_cast(jasper_tensors, tmp_path):
-    mixed = {key: tensor.half() if ".conv.0." in key else tensor for key, tensor in jasper_tensors.items()}
-    checkpoint = read_checkpoint(save_contents(tmp_path / "jasper.pt", {"state_dict": mixed}))
-    assert checkpoint.dtypes.keys() == {"float16", "float32", "int64"}
-    assert {tensor.dtype for tensor in checkpoint.weights().tensors.values()} == {torch.float32, torch.int64}
-
-
 @pytest.mark.parametrize("network", ["jasper", "bert"])
 def test_every_key_that_does_not_fit_is_listed(network, jasper_tensors, bert_tensors, tmp_path):
     tensors = {"jasper": jasper_tensors, "bert": bert_tensors}[network]
@@ -160,11 +147,6 @@ def test_every_key_that_does_not_fit_is_listed(network, jasper_tensors, bert_ten
 def test_a_file_of_something_else_is_refused(contents, message, tmp_path):
     with pytest.raises(InvalidArgument, match=message):
         read_checkpoint(save_contents(tmp_path / "other.pt", contents))
-
-
-def test_two_keys_for_one_tensor_are_refused():
-    with pytest.raises(InvalidArgument, match="both become a"):
-        rename({"a": torch.zeros(1), "module.a": torch.zeros(1)}, ((r"^module\.", ""),))
 
 
 def run(command, *arguments):

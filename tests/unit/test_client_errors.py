@@ -38,13 +38,6 @@ async def test_each_failure_of_the_server_has_an_error_that_says_what_to_do(stat
     assert isinstance(caught.value, ConvaiError)
 
 
-def test_an_error_starts_with_the_step_not_with_tritons_prefixes():
-    error = (grpc.StatusCode.INVALID_ARGUMENT, "[request id: 7] in ensemble 'convai_ensemble', qa_tokenizer: empty")
-    with serving(FakeTriton(error=error)) as address, ConvaiClient(address) as client:
-        with pytest.raises(InvalidInput, match="^qa_tokenizer: empty$"):
-            client.answer_text("who", "")
-
-
 async def test_a_missing_server_is_not_a_busy_one():
     with ConvaiClient(NOBODY) as client, pytest.raises(ServerUnreachable, match=f"{NOBODY}.*convai serve"):
         client.speak("hello")

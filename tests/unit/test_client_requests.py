@@ -58,10 +58,6 @@ def test_an_invalid_argument_is_rejected_before_anything_is_sent(changes, messag
         ask(**changes)
 
 
-def test_a_single_output_may_be_named_without_a_list():
-    assert ask(outputs="question").outputs == ("question",)
-
-
 def test_requests_carry_the_tensors_their_ensemble_takes():
     requests = {
         "convai_ensemble": ask(),

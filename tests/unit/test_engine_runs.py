@@ -58,9 +58,3 @@ def test_a_run_exceeds_the_limit_of_elements_only_for_a_single_request(limit, ru
 
     assert network.runs == runs
     assert len(answers) == 5
-
-
-def test_a_network_that_loses_rows_fails():
-    answers = run_requests(lambda inputs: {"y": inputs["x"][:1]}, [request(2, 3)], NO_LIMIT)
-
-    assert "has 1 rows for 2 rows of input" in str(answers[0])

@@ -5,7 +5,7 @@ import pytest
 
 from convai.errors import InvalidArgument, reading
 from convai.networks.checkpoints.checkpoint import read_checkpoint
-from training.common.texts import read_sentences, read_texts
+from training.common.texts import read_texts
 
 
 def test_a_file_of_another_kind_is_an_invalid_argument_that_names_it():
@@ -24,18 +24,8 @@ def test_an_error_of_the_reader_itself_is_not_converted(tmp_path):
         (tmp_path / "gone").read_text()
 
 
-@pytest.mark.parametrize(
-    ("reader", "name"),
-    [
-        (read_sentences, "latin.txt"),
-        (read_sentences, "latin.json"),
-        (read_texts, "latin.txt"),
-        (read_texts, "latin.json"),
-        (read_checkpoint, "garbage.pt"),
-    ],
-)
+@pytest.mark.parametrize(("reader", "name"), [(read_texts, "latin.txt"), (read_checkpoint, "garbage.pt")])
 def test_readers_of_files_name_the_file(reader, name, tmp_path):
-    file = tmp_path / name
-    file.write_bytes(b"garbage, caf\xe9\n")
+    (tmp_path / name).write_bytes(b"garbage, caf\xe9\n")
     with pytest.raises(InvalidArgument, match=name):
-        reader(file)
+        reader(tmp_path / name)

@@ -1,17 +1,12 @@
-import json
-
 import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.measurements import Measurement, format_measurements
 from benchmarks.quality.answers import measure_spoken_questions, measure_text_questions
-from benchmarks.quality.evaluate import main
-from benchmarks.quality.question_answering import AskedQuestion, compute_f1, normalise_answer, score_answers
-from benchmarks.quality.spoken_questions import make_spoken_questions
+from benchmarks.quality.question_answering import AskedQuestion, compute_f1, score_answers
 from convai.client.answer import Answer
 from convai.errors import InvalidArgument
-from training.common.recordings import Recording, read_manifest
+from training.common.recordings import Recording
 
 
 class FakeClient:
@@ -53,32 +48,6 @@ def test_recognition_errors_cost_the_difference_between_spoken_and_text_question
     assert figures["perfect transcripts"]["F1"] == 100
 
 
-def test_a_recording_without_a_context_cannot_be_asked(tmp_path):
-    with pytest.raises(InvalidArgument, match="clip.wav and 0 more lack 'context' or 'answers'"):
-        measure_spoken_questions(FakeClient(), [Recording(tmp_path / "clip.wav", "who")])
-
-
-def test_spoken_questions_become_a_manifest(tmp_path, monkeypatch):
-    spoken = []
-
-    def speak(voice, text):
-        spoken.append((voice, text))
-        return np.sin(np.arange(800)).astype(np.float32), 8000
-
-    monkeypatch.setattr("benchmarks.quality.spoken_questions.speak", speak)
-    entry = {"question": "Who won in 1999?", "answers": [{"text": "Anna", "answer_start": 0}]}
-    squad = {"data": [{"paragraphs": [{"context": "Anna won", "qas": [entry]}]}]}
-    (tmp_path / "squad.json").write_text(json.dumps(squad))
-    (recording,) = read_manifest(make_spoken_questions(tmp_path / "squad.json", 5, ["a:b"], tmp_path / "out"))
-    assert spoken == [("a:b", "who won in nineteen ninety nine")]
-    assert (recording.question, recording.context, recording.accepted) == ("Who won in 1999?", "Anna won", ("Anna",))
-    assert soundfile.info(recording.audio).samplerate == 8000
-
-
-def test_case_articles_punctuation_and_spaces_do_not_count():
-    assert normalise_answer("The  U.S. Army, an army") == "us army army"
-
-
 @pytest.mark.parametrize(
     ("answer", "accepted", "f1"),
     [
@@ -97,29 +66,3 @@ def test_scores_are_averages_in_percent_and_need_an_answer():
     assert score_answers(["the Denver.", ""], [["denver", "a town"], ["Santa Clara"]]) == (50, 50)
     with pytest.raises(InvalidArgument, match="expected at least 1 answer"):
         score_answers([], [])
-
-
-def test_a_table_has_a_row_per_measurement_and_leaves_missing_figures_blank():
-    measurements = [Measurement("spoken", 2, {"WER": 12.34, "F1": 50.0}), Measurement("text", 10, {"F1": 75.0})]
-    header, spoken, text = format_measurements(measurements).splitlines()
-    assert header.split() == ["n", "WER", "F1"]
-    assert spoken.split() == ["spoken", "2", "12.3", "50.0"]
-    assert text.split() == ["text", "10", "75.0"] and len(text) == len(spoken)
-    with pytest.raises(InvalidArgument, match="nobody: expected at least 1 item"):
-        Measurement("nobody", 0, {})
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["text", "--squad", "other.json"], "other.json"),
-        (["text", "--squad", "other.json", "--questions", "0"], "--questions: expected at least 1, got 0"),
-        (["speech", "--manifest", "none.jsonl"], "none.jsonl"),
-    ],
-)
-def test_an_invalid_argument_is_reported_in_one_line(options, complaint, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "other.json").write_text("{}")
-    assert main(options) == 1
-    printed = capsys.readouterr().err
-    assert complaint in printed and printed.count("\n") == 1

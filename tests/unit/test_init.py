@@ -5,7 +5,6 @@ from convai.backends.management.repository import models_in
 from convai.description.config_files import profiles_of
 from convai.description.recognisers import ALL_MODEL_NAMES
 from convai.generator.profiles import PROFILES
-from convai.package_data import packaged
 
 
 @pytest.fixture
@@ -42,8 +41,3 @@ def test_a_failure_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("convai.init.export_networks", fail)
     assert main(["init", str(tmp_path / "models")]) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("network", ["bert", "jasper", "tacotron2", "waveglow"])
-def test_the_package_holds_the_default_weights(network):
-    assert packaged("weights", f"{network}.safetensors").stat().st_size > 1_000_000

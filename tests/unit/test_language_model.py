@@ -7,17 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from convai.errors import InvalidArgument
-from training.common.texts import read_sentences
 from training.language_model import books
-from training.language_model.language_model import (
-    frequent_words,
-    main,
-    penalise_letters,
-    read_transcripts,
-    spell_rare_words,
-    write,
-)
+from training.language_model.language_model import main, write
 from training.language_model.ngrams import BEGIN, END, estimate, mix, split_key
 
 BOOK = """Title: The Mill
@@ -73,12 +64,6 @@ def assert_sums_to_one(model, table, max_order):
             assert total == pytest.approx(1, abs=1e-6), context
 
 
-@pytest.mark.parametrize("min_counts", [[1], [1, 1, 1], [1, 5, 20]])
-def test_every_distribution_sums_to_one(min_counts):
-    model = estimate(random_sentences(), min_counts)
-    assert_sums_to_one(model, log_probs_of(model), len(min_counts))
-
-
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_mixture_sums_to_one_and_lies_between_its_models(share):
     sentences, others = random_sentences(), [list(reversed(sentence)) for sentence in random_sentences(seed=1)]
@@ -89,29 +74,6 @@ def test_a_mixture_sums_to_one_and_lies_between_its_models(share):
     for ngram in one_table.keys() | other_table.keys():
         parts = [10 ** log_prob(each, ngram[:-1], ngram[-1]) for each in (one_table, other_table)]
         assert 10 ** table[ngram][0] == pytest.approx(share * parts[0] + (1 - share) * parts[1])
-
-
-def test_models_of_different_words_are_not_mixed():
-    with pytest.raises(InvalidArgument, match="the same words"):
-        mix(estimate([["a"]], [1]), estimate([["b"]], [1]), 0.5)
-
-
-def test_n_grams_follow_the_texts_and_unseen_ones_are_possible():
-    table = log_probs_of(estimate(random_sentences(), [1, 1, 1]))
-    assert log_prob(table, ("a",), "b") > log_prob(table, ("a",), "d") > -4
-    assert log_prob(table, (BEGIN, "c"), "d") > log_prob(table, (BEGIN, "c"), "a")
-
-
-def test_rare_n_grams_are_left_out():
-    model = estimate([["a", "b"]] * 3 + [["a", "c"]], [1, 2, 3])
-    table = log_probs_of(model)
-    assert ("a", "b") in table and ("a", "c") not in table and ("c",) in table
-
-
-@pytest.mark.parametrize("min_counts", [[2, 2], [1, 3, 2]])
-def test_counts_that_would_leave_gaps_are_refused(min_counts):
-    with pytest.raises(InvalidArgument, match="min_counts: expected"):
-        estimate([["a"]], min_counts)
 
 
 def test_kenlm_reads_the_same_probabilities(tmp_path):
@@ -129,38 +91,6 @@ def test_kenlm_reads_the_same_probabilities(tmp_path):
             history += (word,)
 
 
-def test_the_same_model_makes_the_same_bytes(tmp_path):
-    for name in ("one", "two"):
-        write(estimate(random_sentences(), [1, 1]), tmp_path / name)
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_rare_words_are_spelled():
-    vocabulary = frequent_words([["the", "the", "tsar"], ["the", "who", "who"]], size=2, min_count=2)
-    assert vocabulary == {"the", "who"}
-    assert spell_rare_words(["the", "tsar"], vocabulary) == ["the", "+t", "+s", "+a", "+r"]
-
-
-def test_a_penalty_lowers_letters_and_nothing_else():
-    model = estimate([["the", "+t", "+s"], ["the", "the"]], [1, 1])
-    before, after = log_probs_of(model), log_probs_of(penalise_letters(model, 0.5))
-    for ngram, (log_prob_before, backoff) in before.items():
-        lowered = 0.5 if ngram[-1].startswith("+") else 0
-        assert after[ngram] == pytest.approx((log_prob_before - lowered, backoff))
-
-
-def test_questions_and_passages_become_transcripts_sentence_by_sentence(tmp_path):
-    paragraph = {"context": "Dr. Who won 2 prizes. It rained!", "qas": [{"question": "Who won?"}]}
-    file = tmp_path / "squad.json.gz"
-    with gzip.open(file, "wt", encoding="utf-8") as stream:
-        json.dump({"data": [{"paragraphs": [paragraph]}]}, stream)
-    (tmp_path / "lines.txt").write_text("One line.\n\nAnother: it's here\n")
-    transcripts = [" ".join(words) for words in read_transcripts([file, tmp_path / "lines.txt"])]
-    assert transcripts == [
-        "who won", "doctor who won two prizes", "it rained", "one line", "another it's here"
-    ]  # fmt: skip
-
-
 def test_the_command_writes_a_model(tmp_path, capsys):
     (tmp_path / "lines.txt").write_text("who wrote the book\nwho wrote the song\n" * 3)
     out = tmp_path / "model.arpa.gz"
@@ -169,12 +99,6 @@ def test_the_command_writes_a_model(tmp_path, capsys):
         content = stream.read()
     assert "\twho wrote\t" in content and "\t+k" in content and content.endswith("\\end\\\n")
     assert "3-grams" in capsys.readouterr().out
-
-
-def test_a_book_is_read_from_its_first_chapter_to_its_end_in_spoken_form():
-    assert list(books.split_sentences(BOOK)) == [
-        MILL, "the quick grey fox ran over the old stone bridge", "it was late"
-    ]  # fmt: skip
 
 
 def test_a_sentence_that_shares_six_words_with_a_recording_is_left_out(tmp_path, capsys):
@@ -187,12 +111,3 @@ def test_a_sentence_that_shares_six_words_with_a_recording_is_left_out(tmp_path,
     books.main(["--folder", str(tmp_path / "books"), "--without", str(tmp_path / "manifest.jsonl"), "--out", str(out)])
     assert out.read_text().splitlines() == [MILL, "it was late"]
     assert "1 books, 16 words; 1 sentences left out" in capsys.readouterr().out
-
-
-def test_sentences_are_lines_or_the_questions_of_a_squad_file(tmp_path):
-    (tmp_path / "lines.txt").write_text("One.\n\nTwo.\n")
-    squad = {"data": [{"paragraphs": [{"qas": [{"question": " Who? "}, {"question": "Why?"}]}]}]}
-    with gzip.open(tmp_path / "dev-v1.1.json.gz", "wt") as stream:
-        json.dump(squad, stream)
-    assert read_sentences(tmp_path / "lines.txt") == ["One.", "Two."]
-    assert read_sentences(tmp_path / "dev-v1.1.json.gz") == ["Who?", "Why?"]

@@ -12,11 +12,9 @@ from convai.backends.management.tritonserver import (
     TritonFiles,
     check_libraries,
     find_errors,
-    find_networks,
     find_triton,
     prepare_backends,
 )
-from convai.backends.management.watchdog import choose_targets
 from convai.errors import InvalidArgument
 
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
@@ -40,16 +38,6 @@ def test_the_log_says_why_the_server_ended(log, errors):
     assert find_errors(log) == errors
 
 
-def test_a_network_is_listed_once_even_if_several_processes_run_it():
-    log = (
-        "I1122 18:46:55.7 1 server.cc:300] fine\n"
-        "network jasper: OpenVINO 1.2, BF16, 2 threads; 25 sizes warmed up in 0.5 s\n"
-        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.5 s\n"
-        "network bert: OpenVINO 1.2, FP32, 1 thread; 21 sizes warmed up in 0.6 s\n"
-    )
-    assert find_networks(log) == ["bert: OpenVINO 1.2, FP32, 1 thread", "jasper: OpenVINO 1.2, BF16, 2 threads"]
-
-
 def test_port_zero_picks_free_ports_that_differ():
     ports = resolve_ports("127.0.0.1", {"--grpc-port": 0, "--http-port": 0, "--metrics-port": 0})
     assert len(set(ports)) == 3
@@ -68,20 +56,6 @@ def test_a_port_that_is_taken_or_given_twice_is_refused_with_its_option():
 def test_a_port_out_of_range_is_refused(port):
     with pytest.raises(InvalidArgument, match=rf"--grpc-port: expected 0 \(picks a free port\) to 65535, got {port}"):
         resolve_ports("127.0.0.1", {"--grpc-port": port})
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "::1", "no host"])
-def test_a_host_that_is_not_an_address_of_this_machine_is_refused(host):
-    message = f"{host} is not available .*; choose an IPv4 address of this machine with --host"
-    with pytest.raises(OSError, match=message):
-        resolve_ports(host, {"--grpc-port": 0})
-
-
-def test_a_single_model_is_loaded_by_itself_and_several_through_an_ensemble_of_them_all():
-    ensembles = {"recognise": {"jasper", "decoder"}, "all": {"jasper", "decoder", "bert"}}
-
-    assert choose_targets({"bert", "jasper"}, ensembles) == ["all"]
-    assert choose_targets({"bert", "stranger"}, ensembles) == ["bert", "stranger"]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +102,6 @@ def test_without_triton_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(tritonserver, "find_wheel", lambda: None)
     with pytest.raises(FileNotFoundError, match="Triton is not installed: .*; install convai's extra 'cpu'"):
         find_triton(tmp_path / "nowhere")
-
-
-def test_a_file_missing_from_the_installation_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="bin/tritonserver is missing from the Triton installation"):
-        TritonFiles(tmp_path, find_triton().stub)
 
 
 def test_our_engines_replace_only_the_backends_that_triton_lacks(tmp_path):

@@ -1,7 +1,5 @@
 import asyncio
 from contextlib import aclosing
-from itertools import count
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,18 +63,6 @@ async def test_a_spoken_question_is_captioned_and_answered_with_the_context(spok
     np.testing.assert_array_equal(question.inputs["question_audio"][0], events[-2].question_audio)
 
 
-async def test_captions_after_speech_that_was_too_long_begin_anew(spoken, monkeypatch):
-    ticks = SimpleNamespace(monotonic=count().__next__)  # independent of how fast the machine is
-    monkeypatch.setattr("convai.client.captions.time", ticks)
-    endless = np.tile(spoken[16_000:-16_000], 18)
-    events = await events_in(np.concatenate([endless, spoken]), caption_seconds=1e-6)
-    assert without_captions(events) == [SpeechStarted, NothingAsked, SpeechStarted, SpeechEnded, Answered]
-    captions = [event.text if isinstance(event, Caption) else type(event) for event in events]
-    too_long, next_question = captions[: captions.index(NothingAsked)], captions[captions.index(NothingAsked) :]
-    assert f"{ANSWER.question} {ANSWER.question}" in too_long  # words were settled
-    assert {caption for caption in next_question if isinstance(caption, str)} == {ANSWER.question}
-
-
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
 async def test_every_sample_rate_is_resampled(spoken, rate):
     audio = (soxr.resample(spoken, 16_000, rate) * 32767).clip(-32768, 32767).astype(np.int16)
@@ -105,10 +91,6 @@ async def test_silence_noise_and_tones_ask_nothing(audio):
 async def test_a_question_that_fails_does_not_end_the_listening(spoken_twice):
     events = await events_in(spoken_twice, FakeClient(error=Overloaded("busy")))
     assert without_captions(events) == [SpeechStarted, SpeechEnded, Failed] * 2
-
-
-async def test_without_a_pause_the_question_ends_with_the_audio(spoken_twice):
-    assert without_captions(await events_in(spoken_twice, pause_seconds=None)) == [SpeechStarted, SpeechEnded, Answered]
 
 
 async def test_an_error_of_the_microphone_reaches_the_caller():

@@ -1,5 +1,4 @@
 from importlib.util import find_spec
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ import soundfile
 from support.places import EXAMPLES
 
 from convai.backends.steps import moonshine
-from convai.backends.steps.moonshine import END, START, Moonshine, MoonshineNetwork, join_tokens, read_tokens
+from convai.backends.steps.moonshine import Moonshine
 from convai.backends.steps.speech_features import SpeechFeatures
 from convai.errors import InvalidArgument
 
@@ -67,64 +66,6 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
         FileNotFoundError, match=r"package moonshine-voice.* is missing; install convai's extra 'moonshine'"
     ):
         Moonshine()
-
-
-def test_missing_files_of_the_package_are_named(monkeypatch, tmp_path):
-    origin = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(moonshine, "find_spec", lambda name: origin)
-    with pytest.raises(FileNotFoundError, match="lacks encoder_model.ort, decoder_model_merged.ort, tokenizer.bin"):
-        Moonshine()
-
-
-def test_a_token_may_be_longer_than_127_bytes():
-    long = b"x" * 300
-    content = b"\x02ab\x00" + bytes([300 % 128 + 128, 300 // 128]) + long + b"\x01c"
-    assert read_tokens(content) == [b"ab", b"", long, b"c"]
-
-
-def test_tokens_join_into_words_and_bytes_into_letters():
-    tokens = ["▁who".encode(), "▁i".encode(), b"s", "▁".encode(), b"\xc3", b"\xa9"]
-    assert join_tokens([0, 1, 2, 3, 3, 4, 5], tokens) == "who is é"
-
-
-class FakeDecoder:
-    """Returns the given tokens one after another; records its inputs."""
-
-    def __init__(self, tokens):
-        self.tokens, self.runs = tokens, []
-
-    def run(self, names, inputs):
-        assert names is None
-        self.runs.append(inputs)
-        logits = np.zeros((1, 1, 10), np.float32)
-        logits[0, 0, self.tokens[len(self.runs) - 1]] = 1
-        return [logits, *(np.full((1, 1, len(self.runs), 1), len(self.runs)) for _ in range(2))]
-
-
-def decode(tokens, max_tokens=10):
-    network = object.__new__(MoonshineNetwork)
-    network.decoder = FakeDecoder(tokens)
-    network.empty_cache = dict.fromkeys(
-        ("past_key_values.0.decoder.key", "past_key_values.0.encoder.key"), np.zeros((1, 1, 0, 1))
-    )
-    return network.decode_greedy({}, max_tokens), network.decoder.runs
-
-
-def test_decoding_goes_on_from_each_token_until_the_end():
-    made, runs = decode([7, 8, END, 9])
-    assert made == [7, 8]
-    assert [run["input_ids"].tolist() for run in runs] == [[[START]], [[7]], [[8]]]
-    assert [run["use_cache_branch"].item() for run in runs] == [False, True, True]
-
-
-def test_the_encoders_cache_is_that_of_the_first_token_and_the_decoders_that_of_the_last():
-    *_, last = decode([7, 8, END])[1]
-    assert last["past_key_values.0.encoder.key"].max() == 1
-    assert last["past_key_values.0.decoder.key"].max() == 2
-
-
-def test_a_decoder_without_an_end_is_stopped():
-    assert decode([7] * 5, max_tokens=4)[0] == [7] * 4
 
 
 @pytest.fixture(scope="module")

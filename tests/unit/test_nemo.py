@@ -148,10 +148,9 @@ def test_quartznet_15x5_has_the_published_number_of_parameters():
 
 
 def test_a_quartznet_is_exported_with_the_features_it_was_trained_with(tmp_path, capsys):
-    run_export(store_recogniser(tmp_path), tmp_path)
+    run_export(store_recogniser(tmp_path), tmp_path, "--format", "torchscript")
     printed = capsys.readouterr().out
     assert "NVIDIA NeMo 2.7.3, QuartzNet" in printed and "differs by at most" in printed
-    assert (tmp_path / "jasper" / "1" / "model.onnx").is_file()
     assert json.loads((tmp_path / LOG_MEL_SIDE_FILE.path).read_text())["log_offset"] == 2**-24
     step = SpeechFeatures(buckets=(3008,), log_mel_file=str(tmp_path / LOG_MEL_SIDE_FILE.path))
     audio = np.random.default_rng(0).normal(size=16_100).astype(np.float32) * 0.01
@@ -205,20 +204,11 @@ SECOND = ("encoder", "jasper", 1)
         ),
         (at("sample_rate", 8000), "model.sample_rate: expected 16000, got 8000"),
         (at("decoder", "vocabulary", [*LABELS[:-1], "é"]), r"the 28 labels of .* without \[\"'\"\], with \['é'\]"),
-        (at("decoder", "vocabulary", [*LABELS, "q"]), "in any order, got 29"),
-        (at("decoder", "_target_", "a.ConvASRDecoderClassification"), "got ConvASRDecoderClassification"),
         (at("preprocessor", "n_fft", 1024), "preprocessor.n_fft: expected 512, got 1024"),
-        (at("preprocessor", "normalize", "all_features"), "normalize: expected 'per_feature', got 'all_features'"),
         (at("preprocessor", "highfreq", 7600), "preprocessor.highfreq: expected none or 8000, got 7600"),
-        (at("preprocessor", "log_zero_guard_value", "some"), "log_zero_guard_value: expected above 0 .*, got 'some'"),
         (at("preprocessor", "novelty", 3), "preprocessor.novelty = 3: our network has no such option"),
-        (at("encoder", "conv_mask", False), "encoder.conv_mask: expected True, got False"),
-        (at(*SECOND, "residual_mode", "max"), r"jasper\[1\].residual_mode: expected 'add' or 'stride_add', got 'max'"),
         (at(*SECOND, "se", True), r"jasper\[1\].se: expected False, got True"),
-        (at(*SECOND, "residual_dense", True), "dense: expected one value in all residual blocks, got both"),
-        (at(*SECOND, "stride", [2]), r"jasper\[1\]: stride: expected 1"),
         (at(*SECOND, "kernel", [3, 5]), r"jasper\[1\].kernel: expected an integer, got \[3, 5\]"),
-        (at(*FIRST, "residual_dense", True), r"jasper\[0\].residual_dense: expected false"),
         (at(*FIRST, "separable", False), "does not fit the network"),
     ],
 )
@@ -249,40 +239,14 @@ def test_other_mel_filters_than_ours_are_refused(tmp_path):
         read_checkpoint(path)
 
 
-def store_vocoder(folder, change=lambda options: None):
-    published = with_weight_norm(tiny_waveglow(VOCODER))
-    options = vocoder_config(VOCODER)
-    change(options)
-    tensors = vocoder_tensors(with_fused_conditioning(published.state_dict()))
-    return store(folder / "vocoder.nemo", options, tensors), published
-
-
 @torch.inference_mode()
-def test_a_vocoder_has_the_audio_of_the_stored_network_and_is_exported(tmp_path, capsys):
-    path, published = store_vocoder(tmp_path)
-    read, converted = load(path)
-    assert converted.config == VOCODER
+def test_a_vocoder_has_the_audio_of_the_stored_network(tmp_path):
+    published = with_weight_norm(tiny_waveglow(VOCODER))
+    tensors = vocoder_tensors(with_fused_conditioning(published.state_dict()))
+    read, converted = load(store(tmp_path / "vocoder.nemo", vocoder_config(VOCODER), tensors))
+    assert (converted.layout, converted.config) == ("NVIDIA NeMo, WaveGlow", VOCODER)
     inputs = waveglow_inputs(VOCODER, 2, 5)
     torch.testing.assert_close(read(*inputs), published(*inputs), atol=1e-5, rtol=0)
-    run_export(path, tmp_path)
-    assert "NVIDIA NeMo, WaveGlow" in capsys.readouterr().out
-    assert (tmp_path / "waveglow" / "1" / "model.onnx").is_file()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (at("preprocessor", "sample_rate", 44100), "preprocessor.sample_rate: expected 22050, got 44100"),
-        (at("preprocessor", "highfreq", None), "preprocessor.highfreq: expected 8000.*, got none"),
-        (at("preprocessor", "log_zero_guard_type", "add"), "log_zero_guard_type: expected 'clamp', got 'add'"),
-        (at("waveglow", "n_speakers", 4), "waveglow.n_speakers = 4: our network has no such option"),
-        (at("waveglow", "n_flows", "12"), "waveglow.n_flows: expected an integer, got '12'"),
-        (at("sigma", "loud"), "sigma: expected a number, got 'loud'"),
-    ],
-)
-def test_a_vocoder_with_an_option_that_ours_lacks_is_refused_by_option_and_value(tmp_path, change, message):
-    with pytest.raises(InvalidArgument, match=message):
-        read_checkpoint(store_vocoder(tmp_path, change)[0])
 
 
 def store_synthesiser(folder, n_symbols, change=lambda options: None, **symbols):
@@ -338,16 +302,8 @@ def test_a_synthesiser_of_phonemes_reads_phonemes(tmp_path):
             None,
             "text_tokenizer: .* got GermanCharsTokenizer",
         ),
-        ({"text_tokenizer": {"_target_": PHONEMES}}, None, r"got 56 without \['a', 'b'"),
-        ({"text_tokenizer": {"_target_": CHARS, "novelty": 1}}, None, "text_tokenizer.novelty = 1: our network has no"),
         ({"labels": NEMO_LABELS}, at("decoder", "n_frames_per_step", 2), "n_frames_per_step: expected 1, got 2"),
         ({"labels": NEMO_LABELS}, at("decoder", "speaker_dim", 16), "decoder.speaker_dim = 16: our network has no"),
-        (
-            {"labels": NEMO_LABELS},
-            at("decoder", "prenet_p_dropout", "x"),
-            "prenet_p_dropout: expected a number, got 'x'",
-        ),
-        ({"labels": NEMO_LABELS}, at("preprocessor", "highfreq", 7000), "preprocessor.highfreq: expected 8000"),
     ],
 )
 def test_a_synthesiser_with_an_option_that_ours_lacks_is_refused(tmp_path, symbols, change, message):

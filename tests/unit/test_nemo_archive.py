@@ -77,11 +77,10 @@ def test_a_name_outside_the_archive_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
-@pytest.mark.parametrize("target", ["/etc/passwd", "model_config.yaml"])
-def test_links_and_special_files_are_refused(tmp_path, kind, target):
+def test_links_and_special_files_are_refused(tmp_path, kind):
     with tarfile.open(tmp_path / "any.nemo", "w:") as tar:
         member = tarfile.TarInfo(WEIGHTS)
-        member.type, member.linkname = kind, target
+        member.type, member.linkname = kind, "/etc/passwd"
         tar.addfile(member)
     assert_refused(tmp_path / "any.nemo", "must be plain files inside it|expected a file, got a folder or link")
 

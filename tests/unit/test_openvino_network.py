@@ -125,16 +125,6 @@ def test_sizes_are_warmed_up_and_the_log_names_precision_and_threads(file, capsy
     assert f"network small: OpenVINO {version}, FP32, 2 threads; 2 sizes warmed up in " in capsys.readouterr().out
 
 
-def test_memory_beyond_that_of_usual_items_is_released(file, monkeypatch):
-    released = []
-    monkeypatch.setattr(compiled.Compiled, "release_memory", lambda network: released.append(network))
-    small = load(file, warm_up=json.dumps({"ids": [[16]], "x": [[16, WIDTH]]}))
-    small.run(make_inputs(windows=5, tokens=16))
-    assert not released
-    small.run(make_inputs(tokens=17))
-    assert released == [small.network]
-
-
 def test_a_processor_without_bf16_computes_in_fp32(file, monkeypatch, capsys):
     monkeypatch.setattr(compiled, "has_bf16", lambda core: False)
     y = load(file, HINT_BF16="YES").run(make_inputs())["y"]

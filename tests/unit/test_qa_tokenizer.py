@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convai.backends.steps.qa_tokenizer import QaTokenizer, load_tokenizer, make_windows, split_pieces, spread_evenly
+from convai.backends.steps.qa_tokenizer import QaTokenizer, spread_evenly
 from convai.errors import InvalidArgument
 from convai.generator.targets import Buckets
 
@@ -67,17 +67,6 @@ def test_every_letter_and_digit_of_the_context_is_inside_a_span(step, context):
     assert all(covered[i] for i, character in enumerate(context) if character.isalnum())
 
 
-def test_random_mixtures_of_odd_characters_keep_their_offsets(step):
-    rng = np.random.default_rng(0)
-    alphabet = list("ab1 .\r\n\té😀語ש\u0301\u200b\u200d\ufe0fİßﬁ\U0001d518")
-    for _ in range(100):
-        context = "a" + "".join(rng.choice(alphabet, size=rng.integers(1, 40)))
-        spans = context_spans(step(question="what", context=context))
-        assert np.all(spans[:-1, 0] <= spans[1:, 0])
-        assert np.all(spans[:-1, 1] <= spans[1:, 1])
-        assert spans[:, 1].max() <= len(context)
-
-
 def test_special_tokens_written_in_a_text_remain_text(step):
     result = step(question="[SEP]", context="[CLS] [SEP] [PAD]")
     assert (result["input_ids"] == SEPARATE).sum() == 2
@@ -88,17 +77,6 @@ def test_special_tokens_written_in_a_text_remain_text(step):
 def test_a_window_takes_the_smallest_bucket(step, context_tokens, shape):
     result = step(question="which word", context=words(context_tokens))
     assert {name: array.shape[:2] for name, array in result.items()} == dict.fromkeys(result, shape)
-
-
-def test_windows_advance_by_the_stride_and_cover_the_whole_context():
-    tokenizer = load_tokenizer(VOCABULARY_FILE)
-    question, context = split_pieces(tokenizer, "which word"), split_pieces(tokenizer, words(1000))
-    windows = make_windows(tokenizer, question, context, window_tokens=384, doc_stride=128)
-    first = windows.token_spans[:, 4, 0]
-    assert first.tolist() == context.spans[::128, 0][: len(first)].tolist()
-    room = 384 - 2 - 3
-    assert len(first) == 1 + -(-(1000 - room) // 128)
-    assert set(windows.token_spans[..., 1].ravel()) == {0, *context.spans[:, 1].tolist()}
 
 
 def test_the_number_of_windows_is_bucketed_and_empty_windows_see_one_token():

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from convai.errors import InvalidArgument
-from convai.networks.checkpoints.quantised import as_stored, load, quantise_rows, save
+from convai.networks.checkpoints.quantised import as_stored, load, save
 
 
 def make_weights() -> dict[str, torch.Tensor]:
@@ -37,11 +37,6 @@ def test_a_matrix_as_stored_equals_the_loaded_one_and_has_the_gradient_of_the_ma
     factors = torch.randn_like(table)
     (stored * factors).sum().backward()
     assert torch.equal(table.grad, factors)
-
-
-def test_a_row_of_zeros_stays_zeros():
-    quantised, scale = quantise_rows(torch.zeros(2, 4))
-    assert not quantised.any() and torch.isfinite(scale).all()
 
 
 def test_a_plain_safetensors_file_loads_too(tmp_path):

@@ -5,13 +5,7 @@ import pytest
 import soundfile
 
 from benchmarks.quality import evaluate
-from benchmarks.quality.recognition import (
-    Noise,
-    estimate_rate,
-    format_report,
-    measure_corpora,
-    transcribe_corpora,
-)
+from benchmarks.quality.recognition import estimate_rate, measure_corpora, transcribe_corpora
 from convai.client.answer import Answer
 from convai.errors import InvalidArgument
 from training.common.recordings import Recording
@@ -61,38 +55,12 @@ def test_rates_are_of_all_recordings_and_of_each_corpus(tmp_path):
     assert figures["right"]["WER"] == pytest.approx(100 * 2 / 3)
 
 
-def test_two_servers_are_compared_on_the_same_recordings(tmp_path):
-    recordings = [Recording(tone(tmp_path, pitch), text) for pitch, text in SENTENCES.items()] * 10
-    without_names = Recogniser({200: "who is", 400: "who is"})
-    transcribed = transcribe_corpora([without_names, Recogniser()], {"a": recordings})
-    assert list(read_figures(transcribed)) == ["all recordings"]
-    figures = read_figures(transcribed)["all recordings"]
-    assert (figures["WER"], figures["other WER"]) == (pytest.approx(100 / 3), 0)
-    assert figures["difference"] == figures["difference low"] == pytest.approx(100 / 3)
-
-
 def test_recordings_are_transcribed_with_contextual_biasing_and_without(tmp_path):
     corpora = {"a": [Recording(tone(tmp_path, 200), "who is anneke", context="anneke")]}
     with_context = transcribe_corpora([Recogniser()], corpora)
     without = transcribe_corpora([Recogniser()], corpora, use_contexts=False)
     assert read_figures(with_context)["all recordings"]["WER"] == 0
     assert read_figures(without)["all recordings"]["WER"] == pytest.approx(100 / 3)
-
-
-def test_added_noise_is_the_same_in_every_run_and_differs_with_the_seed(tmp_path):
-    recordings = {"a": [Recording(tone(tmp_path, 200), "who is anna")]}
-
-    def send(noise):
-        recogniser = Recogniser()
-        transcribe_corpora([recogniser], recordings, noise)
-        return recogniser.sent[0].tobytes()
-
-    assert send(Noise(5)) == send(Noise(5)) != send(Noise(5, seed=1))
-
-
-def test_an_unknown_noise_names_the_known_ones():
-    with pytest.raises(InvalidArgument, match="expected one of white, pink, brown, got 'green'"):
-        Noise(10, "green")
 
 
 def test_a_recording_without_a_word_is_refused(tmp_path):
@@ -107,35 +75,6 @@ def test_the_interval_holds_the_true_rate_about_as_often_as_it_claims():
         figures = estimate_rate("WER", rng.binomial(10, 0.2, size=100), np.full(100, 10), [""] * 100)
         hits += figures["low"] <= 20 <= figures["high"]
     assert hits >= 50
-
-
-def test_speakers_are_resampled_where_there_are_at_least_five():
-    errors, words = np.repeat([0, 5], 50), np.full(100, 10)
-
-    def measure_width(speakers):
-        figures = estimate_rate("WER", errors, words, speakers)
-        assert figures["WER"] == 25
-        return figures["high"] - figures["low"]
-
-    by_recording = measure_width([""] * 100)
-    assert measure_width([f"speaker {number // 10}" for number in range(100)]) > 2 * by_recording
-    assert measure_width([f"speaker {number // 25}" for number in range(100)]) == by_recording
-
-
-def test_a_difference_on_the_same_recordings_has_a_narrower_interval_than_the_rates():
-    rng = np.random.default_rng(0)
-    errors, words = rng.binomial(10, rng.uniform(0, 1, 100)), np.full(100, 10)
-    difference = estimate_rate("difference", errors - np.maximum(errors - 1, 0), words, [""] * 100)
-    rates = estimate_rate("WER", errors, words, [""] * 100)
-    assert difference["difference low"] > 0
-    assert difference["difference high"] - difference["difference low"] < (rates["high"] - rates["low"]) / 3
-
-
-def test_the_report_lists_the_most_frequent_errors_of_each_server(tmp_path):
-    recordings = [Recording(tone(tmp_path, 400), "who was bert then")] * 2
-    report = format_report(transcribe_corpora([Recogniser()], {"a": recordings}), ["here:1"])
-    errors = report.partition("Most frequent errors of here:1")[2]
-    assert "was --> is = 2x" in " ".join(errors.split()) and "then = 2x" in " ".join(errors.split())
 
 
 def test_the_program_draws_from_several_manifests_and_compares_two_servers(tmp_path, monkeypatch, capsys):
@@ -162,11 +101,3 @@ def test_the_program_draws_from_several_manifests_and_compares_two_servers(tmp_p
         "left": (3, 0),
         "right": (3, 0),
     }
-
-
-def test_manifests_in_folders_of_the_same_name_are_named_by_their_paths(tmp_path):
-    manifests = [tmp_path / name / "clips" / "manifest.jsonl" for name in ("a", "b")]
-    for manifest in manifests:
-        manifest.parent.mkdir(parents=True)
-        manifest.write_text('{"audio": "a.wav", "text": "hello"}\n')
-    assert list(evaluate.read_corpora(manifests, None, 0)) == list(map(str, manifests))

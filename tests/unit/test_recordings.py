@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convai.errors import InvalidArgument
-from training.common.recordings import Recording, fingerprint, read_cached, read_manifest
+from training.common.recordings import Recording, read_cached, read_manifest
 
 
 @pytest.fixture
@@ -51,14 +51,6 @@ def test_a_wrong_line_is_refused_with_what_was_expected(manifest, line, words):
 def test_a_manifest_without_a_line_is_refused(manifest):
     with pytest.raises(InvalidArgument, match="manifest.jsonl is empty; it needs one line per recording"):
         read_manifest(manifest())
-
-
-def test_other_lines_and_options_have_another_fingerprint(manifest):
-    path = manifest({"audio": "a.wav", "text": "go"})
-    before = fingerprint(path, 1.0)
-    assert fingerprint(path, 1.0) == before != fingerprint(path, 1.1)
-    assert fingerprint(manifest('{"audio":"a.wav",  "text":"go"}'), 1.0) == before
-    assert fingerprint(manifest({"audio": "b.wav", "text": "go"}), 1.0) != before
 
 
 def test_clips_are_read_once(manifest, tmp_path):

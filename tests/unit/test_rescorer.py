@@ -1,15 +1,13 @@
 """The rescorer: NumPy computes what the network computes in PyTorch, and the text with the best sum wins."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from support.sounds import misheard, sound
+from support.sounds import misheard
 
 from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.ctc_decoder import CtcDecoder
-from convai.backends.steps.rescorer import END, Rescorer, Vocabulary
+from convai.backends.steps.rescorer import Rescorer, Vocabulary
 from convai.description.pipeline import LABELS
 from convai.errors import InvalidArgument
 from convai.networks.checkpoints.quantised import save
@@ -17,8 +15,8 @@ from training.language_model.language_model import spell_rare_words, write
 from training.language_model.ngrams import estimate
 from training.rescorer.batches import RescorerBatches, RescorerRecipe
 from training.rescorer.corpus import build_corpus
-from training.rescorer.model import Batch, RescorerConfig, names_of_int8_matrices
 from training.rescorer.model import Rescorer as Network
+from training.rescorer.model import RescorerConfig
 
 WORDS = [f"{letter}{number}" for number in ("one", "two", "three") for letter in "abcdefghij"]
 SMALL = RescorerConfig(vocabulary=32, frequent=8, common=20, buckets=5, width=16, cells=24, tail_widths=(8, 4))
@@ -66,30 +64,6 @@ def test_it_computes_what_the_network_does_but_for_fp16_in_the_file(network, res
     np.testing.assert_allclose(rescorer(HYPOTHESES, passage), expected, atol=0.05)
 
 
-def test_int8_in_the_file_changes_little(network, tmp_path):
-    save(
-        tmp_path / "int8",
-        network.state_dict(),
-        int8=names_of_int8_matrices(network),
-        metadata={"words": " ".join(WORDS)},
-    )
-    expected = by_network(network, HYPOTHESES, PASSAGE)
-    np.testing.assert_allclose(Rescorer(tmp_path / "int8")(HYPOTHESES, PASSAGE), expected, atol=0.5)
-
-
-@pytest.mark.parametrize("passage", [None, [2, 9, 25, 9]])
-def test_the_probabilities_of_all_next_words_add_up_to_one(network, passage):
-    every_word = torch.arange(SMALL.vocabulary)[:, None]
-    begin = torch.full_like(every_word, END)
-    batch = Batch(begin, torch.zeros_like(begin), every_word, torch.zeros(every_word.shape))
-    if passage:
-        row = torch.tensor([passage])
-        owners = torch.zeros(len(begin), dtype=torch.int64)
-        batch = replace(batch, passages=row, is_passage=torch.ones_like(row, dtype=torch.bool), owners=owners)
-    with torch.inference_mode():
-        assert network(batch).exp().sum().item() == pytest.approx(1, abs=1e-5)
-
-
 def test_a_score_does_not_depend_on_other_hypotheses(rescorer):
     batched = rescorer(HYPOTHESES, PASSAGE)
     np.testing.assert_allclose(batched, [rescorer([text], PASSAGE)[0] for text in HYPOTHESES], atol=1e-4)
@@ -133,12 +107,6 @@ def test_the_text_with_the_best_sum_wins(language_model_file, file, rescorer, we
     sums = np.array(list(scores.values())) + weight * rescorer(list(scores), PASSAGE)
     options |= {"rescorer_file": str(file), "rescorer_weight": weight, "nbest": 2, "word_insertion_bonus": 0.0}
     assert decode(language_model_file, log_probs, **options)["question"] == list(scores)[sums.argmax()]
-
-
-def test_silence_stays_silent(language_model_file, file):
-    options = {"rescorer_file": str(file), "rescorer_weight": 10.0, "language_model_weight": 0.1}
-    log_probs = sound("_______", [(frame, "a") for frame in range(3)])
-    assert decode(language_model_file, log_probs, **options)["question"] == ""
 
 
 @pytest.mark.parametrize("wrong", [{"decoder": "greedy"}, {"nbest": 0}, {"rescorer_weight": -1}])

@@ -15,22 +15,6 @@ def test_networks_have_their_published_number_of_parameters(name, expected):
         assert sum(parameter.numel() for parameter in Tacotron2(CONFIGS[name]).parameters()) == expected
 
 
-def test_the_dropout_table_is_not_part_of_the_checkpoint():
-    keys = Tacotron2(TINY).state_dict().keys()
-    assert "decoder.attention_layer.location_layer.location_conv.conv.weight" in keys
-    assert not [key for key in keys if "table" in key]
-
-
-def test_a_saved_script_agrees_with_the_network(tmp_path):
-    tacotron2 = network()
-    inputs = example_inputs(TINY, 4, 12)
-    mel, mel_length = decode(tacotron2, *inputs)
-    torch.jit.save(torch.jit.script(tacotron2), tmp_path / "model.pt")
-    scripted_mel, scripted_mel_length = decode(torch.jit.load(tmp_path / "model.pt"), *inputs)
-    assert torch.equal(mel_length, scripted_mel_length)
-    torch.testing.assert_close(scripted_mel, mel, atol=1e-5, rtol=0)
-
-
 def test_a_row_is_the_same_alone_and_unpadded_as_in_an_unsorted_batch():
     # In FP64 an influence of other rows stands out; in FP32 these large weights amplify rounding.
     tacotron2 = network(gate_bias=-2.0).double()
@@ -51,11 +35,6 @@ def test_the_step_cap_follows_the_number_of_symbols_up_to_the_limit():
     _, mel_length = decode(network(), symbol_ids, symbols_length)
     assert mel_length.flatten().tolist() == [5 * 3, 23 * 3, 40 * 3]
     assert mel_length.dtype == torch.int32
-
-
-def test_a_gate_that_fires_at_once_leaves_an_empty_mel():
-    _, mel_length = decode(network(gate_bias=100.0), *example_inputs(TINY, 2, 6))
-    assert mel_length.flatten().tolist() == [0, 0]
 
 
 def test_a_row_without_symbols_has_an_empty_mel_and_does_not_influence_others():
@@ -121,37 +100,6 @@ def test_gradients_of_training_equal_those_of_the_textbook_form():
     theirs = dict(textbook.named_parameters())
     for name, parameter in decoder.named_parameters():
         torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-9, rtol=1e-6, msg=name)
-
-
-def test_teacher_forcing_scripts_and_trains_every_parameter():
-    tacotron2 = network().train()
-    mels = torch.randn(2, 80, 12)
-    outputs = torch.jit.script(tacotron2).teacher_forced(
-        *example_inputs(TINY, 2, 7), mels, torch.tensor([[12], [6]], dtype=torch.int32)
-    )
-    decoded, corrected, gates, alignments = outputs
-    assert decoded.shape == corrected.shape == (2, 80, 12)
-    assert gates.shape == (2, 4) and alignments.shape == (2, 4, 7)
-    assert not corrected[1, :, 6:].any()
-    sum(output.square().sum() for output in outputs).backward()
-    assert [name for name, parameter in tacotron2.named_parameters() if parameter.grad is None] == []
-
-
-def test_teacher_forcing_with_a_decoded_mel_repeats_it():
-    tacotron2 = network(replace(TINY, p_prenet_dropout=0.0))
-    symbol_ids, symbols_length = example_inputs(TINY, 1, 9)
-    memory, mask = tacotron2.encode(symbol_ids, symbols_length.flatten().long())
-    caps = tacotron2.step_caps(symbols_length.flatten().long())
-    with torch.inference_mode():
-        decoded = tacotron2.decoder(memory, mask, caps).mel
-        again, _, alignments = tacotron2.decoder.teacher_forced(memory, mask, decoded)
-    torch.testing.assert_close(again, decoded, atol=1e-5, rtol=0)
-    torch.testing.assert_close(alignments.sum(2), torch.ones(1, alignments.size(1)))
-
-
-def test_frames_that_do_not_fill_whole_steps_are_refused():
-    with pytest.raises(ValueError, match="multiple of 3"):
-        network().teacher_forced(*example_inputs(TINY, 1, 5), torch.zeros(1, 80, 10), torch.tensor([[10]]))
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,7 @@
 import numpy as np
-import pytest
 import torch
 
-from benchmarks.quality.voice import (
-    Vocoder,
-    compute_levels,
-    is_cut,
-    is_empty,
-    is_runaway,
-    load_tacotron2,
-    make_resynthesis,
-    measure_voice,
-)
+from benchmarks.quality.voice import Vocoder, is_cut, is_empty, is_runaway, load_tacotron2, make_resynthesis
 from convai.backends.steps.text_encoder import TextEncoder
 from convai.networks.checkpoints.quantised import save
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2
@@ -26,32 +16,11 @@ def tone(seconds: float, amplitude: float = 0.5, pause_seconds: float = 0.1) -> 
     return np.concatenate((pause, sounding.astype(np.float32), pause))
 
 
-def test_speech_much_longer_than_the_teacher_is_a_runaway():
-    assert is_runaway(tone(6), tone(2))
-    assert not is_runaway(tone(3), tone(2))
-
-
-def test_speech_that_ends_too_early_or_inside_a_sound_is_cut():
-    assert is_cut(tone(1), tone(2))
+def test_speech_that_never_ends_ends_too_early_or_inside_a_sound_or_is_silent_is_noticed():
+    assert is_runaway(tone(6), tone(2)) and not is_runaway(tone(3), tone(2))
+    assert is_cut(tone(1), tone(2)) and not is_cut(tone(2), tone(2))
     assert is_cut(tone(2, pause_seconds=0), tone(2))
-    assert not is_cut(tone(2), tone(2))
-
-
-def test_silence_is_empty():
-    assert is_empty(tone(1, amplitude=0))
-    assert not is_empty(tone(1))
-
-
-def test_levels_are_in_decibels_of_full_scale():
-    np.testing.assert_allclose(compute_levels(tone(1)).max(), -9.03, atol=0.05)
-
-
-def test_a_voice_is_judged_by_its_transcripts():
-    spoken = [tone(1), tone(1)]
-    measured = measure_voice("a voice", ["In 1944.", "Anna"], spoken, spoken, ["in nineteen forty four", "hannah"])
-    assert measured.figures["WER"] == pytest.approx(100 / 5)
-    assert [measured.figures[name] for name in ("runaways", "cut", "empty")] == [0, 0, 0]
-    assert measured.figures["pauses [dBFS]"] < -100
+    assert is_empty(tone(1, amplitude=0)) and not is_empty(tone(1))
 
 
 def test_networks_speak_between_the_steps_of_serving(tmp_path):

@@ -1,16 +1,10 @@
-import random
-
 import numpy as np
 import pytest
 
 from convai.backends.steps.text_encoder import symbol_ids
-from convai.errors import InvalidArgument
-from training.common.texts import draw_texts
-from training.tacotron2.synthesize import prepare_text, read_last_number
 from training.tacotron2.teacher import (
     TEACHER_SPELLINGS,
     compute_symbol_ends,
-    flap,
     spell_for_teacher,
     to_arpabet,
     trim_silence,
@@ -37,11 +31,6 @@ def test_arpabet_read_by_the_teacher_and_written_again_stays_the_same():
         assert to_arpabet(TEACHER_SPELLINGS[symbol]) == symbol
 
 
-def test_t_is_flapped_between_vowels_but_not_before_a_stressed_one():
-    assert flap("wˈɔtəɹ") == "wˈɔTəɹ"
-    assert flap("ətˈæk") == "ətˈæk"
-
-
 def test_our_symbols_share_the_time_of_the_teachers_phonemes():
     pairs = spell_for_teacher("{HH AY1} bob.", {"bob": "bˈɑb"}.get)
     assert pairs == [(1, "h"), (1, "ˈI"), (1, " "), (3, "bˈɑb"), (1, ".")]
@@ -57,30 +46,3 @@ def test_silence_around_speech_is_cut_and_the_ends_move_with_it():
     speech = trim_silence(audio, [0.5, 1.0])
     np.testing.assert_allclose(speech.seconds, 0.3, atol=0.001)
     np.testing.assert_allclose(speech.ends, [0.15, speech.seconds], atol=0.001)
-
-
-def test_silence_alone_is_refused():
-    with pytest.raises(InvalidArgument, match="silence"):
-        trim_silence(np.zeros(1_000, np.float32), [0.1])
-
-
-def test_some_known_words_stay_in_letters():
-    forms = {prepare_text("Hello", {"hello": "HH AH0 L OW1"}, random.Random(seed)) for seed in range(60)}
-    assert forms == {"{HH AH0 L OW1}.", "hello."}
-
-
-def test_a_run_continues_after_the_last_clip_of_the_manifest(tmp_path):
-    manifest = tmp_path / "manifest.jsonl"
-    assert read_last_number(manifest) == -1
-    manifest.write_text('{"audio": "000/000000.flac"}\n{"audio": "001/001002.flac"}\n')
-    assert read_last_number(manifest) == 1002
-
-
-def test_texts_are_drawn_from_every_file_and_none_is_too_long(tmp_path):
-    (tmp_path / "short.txt").write_text("one\ntwo\nthree\n")
-    (tmp_path / "long.txt").write_text("four five\nsix seven eight nine\n")
-    files = [tmp_path / "short.txt", tmp_path / "long.txt"]
-    drawn = draw_texts(files, 4, 2, random.Random(0))
-    assert len(drawn) == 3
-    assert "four five" in drawn
-    assert "six seven eight nine" not in drawn
