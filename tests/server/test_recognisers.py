@@ -76,6 +76,13 @@ def test_each_output_can_be_requested_alone(moonshine, output):
     assert getattr(answer, output.name) is not None
 
 
+def test_word_times_are_refused_with_the_reason(moonshine):
+    audio, sample_rate = question("bees")
+    with pytest.raises(InvalidInput, match="words: this server's recogniser gives no word times"):
+        moonshine.transcribe_words(audio, sample_rate=sample_rate)
+    assert moonshine.transcribe_words(np.zeros(8_000, np.float32), sample_rate=16_000).text == ""
+
+
 def test_a_refusal_names_the_step_and_the_rule(moonshine):
     with pytest.raises(InvalidInput, match=r"moonshine: question_audio: expected 0\.1 to 30 s .*, got 0\.050 s"):
         moonshine.infer(ask_request(np.zeros(800, np.float32) + 0.1, 16_000, "Nothing.", ["question"], None))
