@@ -104,8 +104,7 @@ def evaluate_text(args: argparse.Namespace) -> list[Measurement]:
 
 
 def evaluate_words(args: argparse.Namespace) -> list[Measurement]:
-    from benchmarks.quality.question_answering import draw_items, read_questions
-    from benchmarks.quality.spoken_questions import is_short
+    from benchmarks.quality.question_answering import draw_items, is_short, read_questions
     from benchmarks.quality.word_times import measure_word_times
     from convai.backends.steps.transcripts import spoken_form
 
