@@ -1,8 +1,9 @@
-"""Measure the quality of a running server: word error rate, exact match, F1, refusals, and the voice.
+"""Measure the quality of a running server: word error rate, word times, exact match, F1, refusals, and the voice.
 
 python -m benchmarks.quality.evaluate text --squad dev-v1.1.json --questions 500
 python -m benchmarks.quality.evaluate speech --manifest recordings/manifest.jsonl --compare 127.0.0.1:9001
 python -m benchmarks.quality.evaluate speech --manifest recordings/manifest.jsonl --noise 10 --noise-colour brown
+python -m benchmarks.quality.evaluate words --squad dev-v1.1.json --questions 100 --voice kal_diphone
 python -m benchmarks.quality.evaluate speak --squad dev-v1.1.json --questions 100 --voice espeak-ng:en-us --out spoken
 python -m benchmarks.quality.evaluate pipeline --manifest spoken/manifest.jsonl
 python -m benchmarks.quality.evaluate voice --texts dev-v1.1.json --count 200 --server 127.0.0.1:8001
@@ -25,17 +26,18 @@ from convai.program import run_program
 
 def build_parser() -> argparse.ArgumentParser:
     parser = build_program_parser("benchmarks.quality.evaluate", __doc__)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="text|speech|pipeline|voice|speak")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="text|speech|words|pipeline|voice|speak")
     text = kinds.add_parser("text", help="text questions: exact match, F1, refusals of contexts without the answer")
     speech = kinds.add_parser("speech", help="recordings: word error rate with its confidence interval")
+    words = kinds.add_parser("words", help="word times, beside those that Festival reports for its own speech")
     pipeline = kinds.add_parser("pipeline", help="spoken questions about contexts, and the same questions as text")
     voice = kinds.add_parser("voice", help="speech: an independent recogniser's word error rate, beside the teacher's")
     speak = kinds.add_parser("speak", help="make spoken questions for `pipeline` with a synthesiser")
 
-    for kind in (text, speak):
+    for kind in (text, words, speak):
         kind.add_argument("--squad", type=Path, required=True, help="questions in SQuAD format, may be gzipped")
         kind.add_argument("--questions", type=int, default=500, help="number to draw, default %(default)s")
-    for kind in (text, speech, pipeline):
+    for kind in (text, speech, words, pipeline):
         kind.add_argument("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="default %(default)s")
         kind.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="per call, default 60")
     manifest_help = "JSON lines: audio, text (speaker, question, context, answers)"
@@ -46,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     speech.add_argument("--compare", metavar="HOST:PORT", help="another server to transcribe the same recordings")
     speech.add_argument("--noise", type=float, metavar="DB", help="add noise DB below the speech (default: none)")
     speech.add_argument("--noise-colour", default="pink", help="white, pink or brown; default %(default)s")
+
+    words.add_argument("--voice", nargs="+", required=True, dest="voices", help="of Festival, such as kal_diphone")
 
     speak.add_argument("--voice", nargs="+", required=True, dest="voices", help="engine:voice, such as flite:slt")
     speak.add_argument("--out", type=Path, required=True, help="folder for the recordings and their manifest.jsonl")
@@ -59,9 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     voice.add_argument("--tacotron2", type=Path, help="weights: judge both networks")
     voice.add_argument("--out", type=Path, help="folder for the recordings")
 
-    for kind in (text, speech, pipeline, speak, voice):
+    for kind in (text, speech, words, pipeline, speak, voice):
         kind.add_argument("--seed", type=int, default=0, help="another seed draws other items")
-    for kind in (text, speech, pipeline, voice):
+    for kind in (text, speech, words, pipeline, voice):
         add_json_option(kind)
     return parser
 
@@ -99,6 +103,16 @@ def evaluate_text(args: argparse.Namespace) -> list[Measurement]:
         return measure_text_questions(client, draw_items(answerable, args.questions, args.seed))
 
 
+def evaluate_words(args: argparse.Namespace) -> list[Measurement]:
+    from benchmarks.quality.question_answering import draw_items, is_short, read_questions
+    from benchmarks.quality.word_times import measure_word_times
+    from convai.backends.steps.transcripts import spoken_form
+
+    usable = [spoken_form(asked.question) for asked in read_questions(args.squad) if is_short(asked)]
+    with ConvaiClient(args.server, timeout_seconds=args.timeout) as client:
+        return measure_word_times(client, draw_items(usable, args.questions, args.seed), args.voices)
+
+
 def evaluate_pipeline(args: argparse.Namespace) -> list[Measurement]:
     from benchmarks.quality.answers import measure_spoken_questions
     from benchmarks.quality.question_answering import draw_items
@@ -114,7 +128,7 @@ def evaluate_voice(args: argparse.Namespace) -> list[Measurement]:
     return measure_voices(args)
 
 
-EVALUATIONS = {"text": evaluate_text, "pipeline": evaluate_pipeline, "voice": evaluate_voice}
+EVALUATIONS = {"text": evaluate_text, "words": evaluate_words, "pipeline": evaluate_pipeline, "voice": evaluate_voice}
 
 
 def evaluate_speech(args: argparse.Namespace) -> list[Measurement]:

@@ -12,9 +12,11 @@ import numpy as np
 
 from convai.backends.steps.answer_extractor import MAX_ANSWER_TOKENS, find_best_span
 from convai.backends.steps.qa_tokenizer import QaTokenizer
+from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 from training.common.texts import read_squad
 
+MAX_LETTERS = 200  # of a question to speak; about 14 s of speech
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -31,6 +33,10 @@ class AskedQuestion:
     question: str
     context: str
     accepted: tuple[str, ...]
+
+
+def is_short(asked: AskedQuestion) -> bool:
+    return 0 < len(spoken_form(asked.question)) <= MAX_LETTERS
 
 
 class ForcedAnswer(NamedTuple):

@@ -7,12 +7,11 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from benchmarks.quality.question_answering import AskedQuestion, draw_items, read_questions
+from benchmarks.quality.question_answering import MAX_LETTERS, AskedQuestion, draw_items, is_short, read_questions
 from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 from training.voices.voices import speak
 
-MAX_LETTERS = 200  # about 14 s of speech
 PEAK = 0.7  # of full scale
 
 
@@ -33,10 +32,6 @@ def make_spoken_questions(squad_file: Path, count: int, voices: list[str], folde
             entry = speak_question(asked, voices[index % len(voices)], folder / f"{index:05}.flac")
             print(json.dumps(entry, ensure_ascii=False), file=lines)
     return manifest
-
-
-def is_short(asked: AskedQuestion) -> bool:
-    return 0 < len(spoken_form(asked.question)) <= MAX_LETTERS
 
 
 def speak_question(asked: AskedQuestion, voice: str, file: Path) -> dict:

@@ -142,7 +142,7 @@ def load_recognised(file: Path) -> list[Recognised]:
     return [Recognised(*one) for one in zip(log_probs, *columns, strict=True)]
 
 
-def measure(name: str, decoder: Callable[..., dict[str, str]], recognised: Sequence[Recognised]) -> Measurement:
+def measure(name: str, decoder: Callable[..., dict[str, Any]], recognised: Sequence[Recognised]) -> Measurement:
     """Return the word error rate in percent, over all and by group, and milliseconds per second of audio."""
     start = time.process_time()
     transcripts = [decode(decoder, one) for one in recognised]
@@ -154,7 +154,7 @@ def measure(name: str, decoder: Callable[..., dict[str, str]], recognised: Seque
     return Measurement(name, len(recognised), figures | {"ms/s": milliseconds})
 
 
-def decode(decoder: Callable[..., dict[str, str]], one: Recognised) -> str:
+def decode(decoder: Callable[..., dict[str, Any]], one: Recognised) -> str:
     log_probs = one.log_probs.astype(np.float32)
     return decoder(log_probs=log_probs, log_probs_length=np.array([len(log_probs)]), context=one.context)["question"]
 

@@ -1,6 +1,6 @@
 """The client of a convai server."""
 
-from convai.client.answer import Answer, AnswerChunk
+from convai.client.answer import Answer, AnswerChunk, Transcription, Word
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.client import ConvaiClient
 from convai.client.connection import Tls
@@ -40,5 +40,7 @@ __all__ = [
     "StepsTimed",
     "TimedOut",
     "Tls",
+    "Transcription",
     "Walk",
+    "Word",
 ]

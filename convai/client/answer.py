@@ -1,4 +1,4 @@
-"""What a client returns: a whole answer, or the chunks of a streamed answer in order."""
+"""What a client returns: a transcript, a whole answer, or the chunks of a streamed answer in order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,40 @@ from typing import Any
 import numpy as np
 
 from convai.arrays import Array
+from convai.client.errors import InvalidInput
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a transcript; times are in seconds from the start of the audio."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """A transcript, and when each of its words is said; empty for silence."""
+
+    text: str
+    words: tuple[Word, ...]
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Array]) -> "Transcription":
+        """Read the first row of each response tensor, shape = (1, *dims).
+
+        Raises
+        ------
+        InvalidInput : if the server's recogniser gives no word times
+        """
+        text = _read_text(tensors["question"][0])
+        times = zip(tensors["words"][0].tolist(), tensors["word_times"][0].tolist(), strict=True)
+        words = tuple(Word(word.decode(), start, end) for word, (start, end) in times if word)
+        if text and not words:
+            raise InvalidInput("words: this server's recogniser gives no word times; use `transcribe`")
+        return cls(text, words)
 
 
 class Speech:

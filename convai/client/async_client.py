@@ -15,7 +15,7 @@ from tritonclient.grpc import InferResult
 from tritonclient.utils import InferenceServerException
 
 from convai.arrays import Array
-from convai.client.answer import Answer, AnswerChunk, ChunkOrder
+from convai.client.answer import Answer, AnswerChunk, ChunkOrder, Transcription
 from convai.client.base import BaseClient
 from convai.client.errors import ServerError, timeout_error
 from convai.client.listen_events import Event
@@ -50,6 +50,10 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
     async def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """Return the transcript in lower case. Audio as in `ask`."""
         return (await self.answer(transcribe_request(audio, sample_rate))).question or ""
+
+    async def transcribe_words(self, audio: Array, *, sample_rate: int) -> Transcription:
+        """`ConvaiClient.transcribe_words`, awaitable."""
+        return Transcription.from_tensors(await self.infer(transcribe_request(audio, sample_rate, with_words=True)))
 
     def listen(
         self,

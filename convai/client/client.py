@@ -11,7 +11,7 @@ from typing import Any
 import tritonclient.grpc
 
 from convai.arrays import Array
-from convai.client.answer import Answer, AnswerChunk
+from convai.client.answer import Answer, AnswerChunk, Transcription
 from convai.client.base import BaseClient
 from convai.client.requests import Request, transcribe_request
 from convai.client.steps import (
@@ -59,6 +59,13 @@ class ConvaiClient(BaseClient[Answer, Generator[AnswerChunk]]):
     def transcribe(self, audio: Array, *, sample_rate: int) -> str:
         """Return the transcript in lower case. Audio as in `ask`."""
         return self.answer(transcribe_request(audio, sample_rate)).question or ""
+
+    def transcribe_words(self, audio: Array, *, sample_rate: int) -> Transcription:
+        """Transcribe audio, and find when each word starts and ends. Audio as in `ask`.
+
+        Raises `InvalidInput` if the server's recogniser gives no word times, as Moonshine does not.
+        """
+        return Transcription.from_tensors(self.infer(transcribe_request(audio, sample_rate, with_words=True)))
 
     def answer(self, request: Request) -> Answer:
         return Answer.from_tensors(self.infer(request))

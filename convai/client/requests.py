@@ -59,8 +59,9 @@ def ask_request(
     return _request("convai_ensemble_stream" if stream else "convai_ensemble", inputs, seed, outputs)
 
 
-def transcribe_request(audio: Array, sample_rate: int) -> Request:
-    return _request("speech_to_text", audio_inputs(audio, sample_rate))
+def transcribe_request(audio: Array, sample_rate: int, with_words: bool = False) -> Request:
+    outputs = None if with_words else ("question",)
+    return _request("speech_to_text", audio_inputs(audio, sample_rate), outputs=outputs)
 
 
 def answer_text_request(question: str, context: str) -> Request:

@@ -83,6 +83,16 @@ TEXT_OUTPUTS = (
     Tensor("answer_span", "INT32", (2,)),
 )
 
+# The outputs of every recogniser.
+TRANSCRIPT_OUTPUTS = (
+    # The same text twice: Triton cannot return a subset of outputs if a later step consumes an exposed tensor.
+    Tensor("question", "BYTES", (1,)),
+    Tensor("transcript", "BYTES", (1,)),
+    # Padded with empty words if a request has several rows; without a word if the recogniser times none.
+    Tensor("words", "BYTES", (-1,)),
+    Tensor("word_times", "FP32", (-1, 2)),  # start and end in seconds from the start of the audio
+)
+
 STEPS = (
     Step(
         "speech_features",
@@ -104,8 +114,7 @@ STEPS = (
             # and without an optional input together, which costs nothing here: the step decodes them one by one.
             Tensor("context", "BYTES", (1,), optional=True),
         ),
-        # The same text twice: Triton cannot return a subset of outputs if a later step consumes an exposed tensor.
-        outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
+        outputs=TRANSCRIPT_OUTPUTS,
     ),
     Step(
         "qa_tokenizer",
@@ -258,7 +267,12 @@ ENSEMBLES = (
         outputs=("question", "answer", "answer_score", "answer_span", "answer_audio", "mel"),
         calls=TRANSCRIBE + ANSWER_TRANSCRIPT + SPEAK_SENTENCE,
     ),
-    Ensemble("speech_to_text", inputs=("question_audio", "sample_rate"), outputs=("question",), calls=TRANSCRIBE),
+    Ensemble(
+        "speech_to_text",
+        inputs=("question_audio", "sample_rate"),
+        outputs=("question", "words", "word_times"),
+        calls=TRANSCRIBE,
+    ),
     Ensemble(
         "question_answering",
         inputs=("question", "context"),

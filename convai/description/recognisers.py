@@ -1,12 +1,13 @@
 """Speech recognisers that can stand at the head of the pipeline.
 
-A recogniser takes `question_audio`, `sample_rate` and, where there is one, `context`, and returns `question` and
-`transcript`, which hold the same text. The rest of the pipeline does not change.
+A recogniser takes `question_audio`, `sample_rate` and, where there is one, `context`, and returns
+`TRANSCRIPT_OUTPUTS`: `question` and `transcript`, which hold the same text, and `words` and `word_times`, which are
+empty if it gives no word times. The rest of the pipeline does not change.
 """
 
 from dataclasses import dataclass, replace
 
-from convai.description.pipeline import ENSEMBLES, STEPS, TRANSCRIBE, Call, Ensemble, Step, Tensor
+from convai.description.pipeline import ENSEMBLES, STEPS, TRANSCRIBE, TRANSCRIPT_OUTPUTS, Call, Ensemble, Step, Tensor
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ MOONSHINE = Recogniser(
                 Tensor("sample_rate", "INT32", (1,)),
                 Tensor("context", "BYTES", (1,), optional=True),  # unused; see `check_inputs_are_needed`
             ),
-            outputs=(Tensor("question", "BYTES", (1,)), Tensor("transcript", "BYTES", (1,))),
+            outputs=TRANSCRIPT_OUTPUTS,
         ),
     ),
     calls=(Call("moonshine"),),

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from support.sounds import chirp, misheard
-from support.triton_requests import infer_together
+from support.triton_requests import infer, infer_together
 
 from convai.client import ConvaiClient
 from convai.client.steps import requests_between
@@ -137,6 +137,43 @@ def test_the_smaller_ensembles_chained_give_the_large_ones_answer(client, exampl
     question = client.transcribe(samples, sample_rate=rate)
     answer = client.answer_text(question, example_context)
     assert (question, answer.answer, answer.answer_span) == (whole.question, whole.answer, whole.answer_span)
+
+
+def test_words_have_times_which_silence_before_them_shifts(client, example_question):
+    samples, rate = example_question
+    whole = client.transcribe_words(samples, sample_rate=rate)
+    assert whole.text == client.transcribe(samples, sample_rate=rate) == " ".join(word.text for word in whole.words)
+    times = [time for word in whole.words for time in (word.start_seconds, word.end_seconds)]
+    assert times == sorted(times) and times[0] > 0 and times[-1] < len(samples) / rate
+    later = client.transcribe_words(np.pad(samples, (rate, 0)), sample_rate=rate)
+    assert later.text == whole.text
+    for word, shifted in zip(whole.words, later.words, strict=True):
+        assert shifted.start_seconds == pytest.approx(word.start_seconds + 1, abs=0.1)
+
+
+def test_rows_of_one_request_have_words_of_their_own(client, example_question):
+    samples, rate = example_question
+    rows = np.stack([np.zeros_like(samples), samples])
+    inputs = {"question_audio": rows, "sample_rate": np.full((2, 1), rate, np.int32)}
+    batch = infer(client.triton, "speech_to_text", **inputs)
+    alone = client.transcribe_words(samples, sample_rate=rate).words
+    assert batch["words"].tolist() == [[b""] * len(alone), [word.text.encode() for word in alone]]
+    assert batch["word_times"][0].tolist() == [[0, 0]] * len(alone)
+    assert batch["word_times"][1].tolist() == [[word.start_seconds, word.end_seconds] for word in alone]
+
+
+def test_silence_has_no_words_alone_and_in_a_request_of_several_rows(client):
+    silence = {"question_audio": np.zeros((2, 16_000), np.float32), "sample_rate": np.full((2, 1), 16_000, np.int32)}
+    batch = infer(client.triton, "speech_to_text", outputs=["words", "word_times"], **silence)
+    assert (batch["words"].shape, batch["word_times"].shape) == ((2, 0), (2, 0, 2))
+    assert client.transcribe_words(silence["question_audio"][0], sample_rate=16_000).words == ()
+
+
+@pytest.mark.parametrize("output", ["question", "words", "word_times"])
+def test_each_output_of_a_transcription_can_be_requested_alone(client, example_question, output):
+    samples, rate = example_question
+    inputs = {"question_audio": samples, "sample_rate": np.array([rate], np.int32)}
+    assert set(infer(client.triton, "speech_to_text", outputs=[output], **inputs)) == {output}
 
 
 def test_words_of_the_context_are_biased_in_a_batch_too(client):

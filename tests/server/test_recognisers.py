@@ -65,6 +65,13 @@ def test_a_transcript_does_not_depend_on_other_requests(moonshine):
     assert moonshine.read_counters()["moonshine"].executions > before
 
 
+def test_word_times_are_refused_with_the_reason(moonshine):
+    audio, sample_rate = question("bees")
+    with pytest.raises(InvalidInput, match="words: this server's recogniser gives no word times"):
+        moonshine.transcribe_words(audio, sample_rate=sample_rate)
+    assert moonshine.transcribe_words(np.zeros(8_000, np.float32), sample_rate=16_000).text == ""
+
+
 def test_its_steps_can_be_called_and_timed_one_by_one(moonshine):
     audio, sample_rate = question("bees")
     walk = StepByStep(moonshine).ask(audio, sample_rate=sample_rate, context="A bee.", outputs=["question"])

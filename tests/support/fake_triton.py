@@ -73,7 +73,8 @@ def response_to(request, outputs):
 
 
 def raw_bytes(array: np.ndarray) -> bytes:
-    return serialize_byte_tensor(array).item() if array.dtype == np.object_ else array.tobytes()
+    is_text = array.dtype == np.object_ and array.size
+    return serialize_byte_tensor(array).item() if is_text else array.tobytes()
 
 
 @contextmanager

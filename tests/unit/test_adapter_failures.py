@@ -90,6 +90,27 @@ def test_a_request_that_fails_fails_alone(model, backend):
     assert len(backend.log) == 1
 
 
+@dataclass(frozen=True)
+class Sorter(Halver):
+    """Leaves `sorted` out unless it is requested."""
+
+    outputs_on_request = ("sorted",)
+
+    def __call__(self, *, x: np.ndarray, requested: frozenset[str]) -> dict[str, np.ndarray]:
+        return super().__call__(x=x) | ({"sorted": np.sort(x)} if "sorted" in requested else {})
+
+
+@pytest.mark.parametrize("requested", [["half"], ["sorted"], ["half", "sorted"]])
+def test_a_step_may_leave_out_what_was_not_requested(backend, tmp_path, requested):
+    step = import_module("convai.backends.runtime.adapter").python_step(Sorter)()
+    step.initialize(arguments(tmp_path, "sorter", {"half": "TYPE_FP32", "sorted": "TYPE_FP32"}))
+    [response] = step.execute([Request(requested, x=np.array([[4, 2]], np.float32))])
+    expected = {"half": [[2, 1]], "sorted": [[2, 4]]}
+    assert response.error is None
+    outputs = {tensor.name(): tensor.as_numpy().tolist() for tensor in response.output_tensors}
+    assert outputs == {name: expected[name] for name in requested}
+
+
 def test_an_output_of_another_dtype_than_the_configuration_is_an_error_of_ours(backend, tmp_path):
     [response] = load_step(tmp_path).execute([Request(["half"], x=np.ones((1, 2)))])
 

@@ -39,5 +39,11 @@ def test_stacked_rows_are_padded_with_zeros_along_every_axis():
     assert stacked.tolist() == [[[1, 0, 0], [1, 0, 0]], [[1, 1, 1], [0, 0, 0]]]
 
 
+def test_texts_of_rows_with_fewer_are_padded_with_empty_ones():
+    rows = [np.array(words, np.object_) for words in ([b"who", b"is"], [], [b"why"])]
+    assert stack_rows(rows).tolist() == [[b"who", b"is"], [b"", b""], [b"why", b""]]
+    assert stack_rows(rows[1:2]).shape == (1, 0)
+
+
 def test_stacked_texts_are_utf8_bytes_of_shape_rows_by_one():
     assert stack_rows(["né", ""]).tolist() == [["né".encode()], [b""]]

@@ -6,7 +6,7 @@ import pytest
 from support.fake_triton import FakeTriton, serving
 from support.places import ROOT
 
-from convai.client import Answer, AsyncConvaiClient, ConvaiClient, InvalidInput
+from convai.client import Answer, AsyncConvaiClient, ConvaiClient, InvalidInput, Transcription, Word
 from convai.client.answer import READERS
 from convai.client.requests import answer_text_request, ask_request, speak_request, to_pcm
 from convai.description.pipeline import ENSEMBLES
@@ -94,6 +94,38 @@ def test_fields_that_were_not_requested_are_none():
     assert answer.answer_span == (-1, -1)
     assert answer.answer is answer.answer_score is answer.answer_audio is answer.mel is None
     assert answer.sample_rate == 22_050
+
+
+def timed_transcript(question, *words):
+    """The response of `speech_to_text`, with a word that lasts from 0.5 to 1 s, from 1.5 to 2 s, and so on."""
+    return {
+        "question": np.array([[question]], np.object_),
+        "words": np.array([words], np.object_).reshape(1, -1),
+        "word_times": np.array(
+            [(n + 0.5, n + 1) if word else (0, 0) for n, word in enumerate(words)], np.float32
+        ).reshape(1, -1, 2),
+    }
+
+
+async def test_words_have_times_and_the_padding_of_a_batch_is_dropped():
+    fake = FakeTriton(timed_transcript("zoë is".encode(), "zoë".encode(), b"is", b"", b""))
+    with serving(fake) as address:
+        with ConvaiClient(address) as client:
+            transcription = client.transcribe_words(SILENCE, sample_rate=16_000)
+            assert client.transcribe(SILENCE, sample_rate=16_000) == "zoë is"
+        async with AsyncConvaiClient(address) as client:
+            assert await client.transcribe_words(SILENCE, sample_rate=16_000) == transcription
+    assert transcription == Transcription("zoë is", (Word("zoë", 0.5, 1.0), Word("is", 1.5, 2.0)))
+    requested = [{output.name for output in request.outputs} for request in fake.requests]
+    assert requested == [{"question", "words", "word_times"}, {"question"}, {"question", "words", "word_times"}]
+
+
+def test_a_recogniser_without_word_times_is_reported_unless_nothing_was_said():
+    with serving(FakeTriton(timed_transcript(b"who is"))) as address, ConvaiClient(address) as client:
+        with pytest.raises(InvalidInput, match="words: this server's recogniser gives no word times"):
+            client.transcribe_words(SILENCE, sample_rate=16_000)
+    with serving(FakeTriton(timed_transcript(b""))) as address, ConvaiClient(address) as client:
+        assert client.transcribe_words(SILENCE, sample_rate=16_000) == Transcription("", ())
 
 
 def test_every_field_of_an_answer_can_be_read_from_a_response():

@@ -42,6 +42,23 @@ def test_frames_past_the_length_are_ignored():
     assert run("who", length=0) == {"question": "", "transcript": ""}
 
 
+def test_words_and_their_times_are_given_on_request_alone():
+    path = "_wwho__ is_"
+    inputs = {"log_probs": log_probs_of(path, LABELS), "log_probs_length": np.array([len(path)], np.int32)}
+    decoder = CtcDecoder(frame_seconds=0.1)
+    assert set(decoder(**inputs)) == {"question", "transcript"}
+    outputs = decoder(**inputs, requested=decoder.outputs_on_request)
+    assert outputs["words"].tolist() == [b"who", b"is"]
+    np.testing.assert_allclose(outputs["word_times"], [(0.1, 0.48), (0.8, 0.98)], rtol=1e-6)
+
+
+def test_silence_has_no_words():
+    outputs = CtcDecoder()(
+        log_probs=log_probs_of("___", LABELS), log_probs_length=np.array([3], np.int32), requested=("words",)
+    )
+    assert outputs["words"].shape == (0,) and outputs["word_times"].shape == (0, 2)
+
+
 def test_a_context_above_the_limit_is_refused_before_it_is_used():
     assert run("who", context="x" * MAX_CONTEXT_BYTES)["question"] == "who"
     with pytest.raises(InvalidArgument, match="context: expected at most 32768 bytes of UTF-8, got 32769"):

@@ -97,17 +97,20 @@ class StepModel(TritonModel):
         return responses
 
     def run(self, request: InferenceRequest) -> dict[str, Array]:
-        """Every output by name, stacked over the request's rows."""
+        """The requested outputs by name, stacked over the request's rows."""
+        requested = frozenset(request.requested_output_names())
         parameters = self.read_request_parameters(request)
+        if self.step.outputs_on_request:
+            parameters["requested"] = requested.intersection(self.step.outputs_on_request)
         rows = [(row, self.step(**row, **parameters)) for row in split_rows(read_inputs(request))]
-        outputs = self.pack([outputs for _, outputs in rows])
+        outputs = self.pack([outputs for _, outputs in rows], requested)
         for counter in self.counters:
             counter.count(rows)
         return outputs
 
-    def pack(self, rows: list[Outputs]) -> dict[str, Array]:
-        """Stack the rows of each output; TypeError for a dtype that Triton would pass on mislabelled."""
-        packed = {name: stack_rows([row[name] for row in rows]) for name in self.dtypes}
+    def pack(self, rows: list[Outputs], requested: Collection[str]) -> dict[str, Array]:
+        """Stack the rows of each requested output; TypeError for a dtype that Triton would pass on mislabelled."""
+        packed = {name: stack_rows([row[name] for row in rows]) for name in self.dtypes if name in requested}
         for name, array in packed.items():
             if array.dtype != self.dtypes[name]:
                 raise TypeError(f"output {name}: expected dtype {self.dtypes[name]}, got {array.dtype}")
@@ -151,11 +154,11 @@ class StreamModel(StepModel):
             raise InvalidArgument(f"inputs: expected 1 row, because each makes a stream, got {len(rows)}")
         return cast(StreamingStep, self.step)(**rows[0], **self.read_request_parameters(request))
 
-    def pack_response(self, outputs: Outputs, ticket: int, chunks: int) -> dict[str, Array]:
-        """The outputs of one response by name, with their batch axis."""
+    def pack_response(self, outputs: Outputs, requested: Collection[str], ticket: int, chunks: int) -> dict[str, Array]:
+        """The requested outputs of one response by name, with their batch axis."""
         following = chunks + (CHUNK_INDEX in self.dtypes)  # without the tensor, a later step makes chunks of responses
         numbers = {CHUNK_INDEX: np.array([chunks], np.int32), STREAM_TICKET: np.array([ticket, following], np.int64)}
-        return self.pack([{**outputs, **numbers}])
+        return self.pack([{**outputs, **numbers}], requested)
 
     def finalize(self) -> None:
         self.flow_control.close()
@@ -205,7 +208,8 @@ class StepStream:
             self.upcoming = next(self.responses, None)
             if self.upcoming is None and self.received_ticket is not None:
                 ticket = self.received_ticket
-            response = make_response(self.model.pack_response(outputs, ticket, chunks), self.sender.requested)
+            requested = self.sender.requested
+            response = make_response(self.model.pack_response(outputs, requested, ticket, chunks), requested)
         except Exception as error:
             self.sender.fail(self.model.make_error(error))
             return False

@@ -16,11 +16,13 @@ class PythonStep(Protocol):
     ----------
     counters : sums over the rows that the step has answered, for Prometheus
     request_parameters : names of the request's parameters that the step takes; None if the caller gave none
+    outputs_on_request : outputs that the step may leave out unless their names are in its argument `requested`
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     counters: ClassVar[tuple[Counter, ...]] = ()
     request_parameters: ClassVar[tuple[str, ...]] = ()
+    outputs_on_request: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, *args: Any, **inputs: Any) -> Mapping[str, Array | str]:
         """Compute the outputs by name. The inputs are keywords, without the batch axis; texts are str."""

@@ -42,7 +42,9 @@ def read_row(name: str, array: Array, row: int) -> Array | str:
 
 
 def stack_rows(rows: Sequence[Array | str]) -> Array:
-    """Stack one output of all rows of a request, zero-padded at the end of each axis to the longest.
+    """Stack one output of all rows of a request, padded at the end of each axis to the longest.
+
+    Numbers are padded with zeros, UTF-8 bytes with empty ones.
 
     Parameters
     ----------
@@ -58,7 +60,8 @@ def stack_rows(rows: Sequence[Array | str]) -> Array:
     if len(arrays) == 1:
         return arrays[0][np.newaxis]
     longest = np.max([row.shape for row in arrays], axis=0)
-    stacked = np.zeros((len(arrays), *longest), dtype=arrays[0].dtype)
+    dtype = arrays[0].dtype
+    stacked = np.full((len(arrays), *longest), b"" if dtype == np.object_ else 0, dtype)
     for target, row in zip(stacked, arrays, strict=True):
         target[tuple(slice(size) for size in row.shape)] = row
     return stacked

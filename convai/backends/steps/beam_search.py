@@ -143,10 +143,7 @@ class BeamSearch:
         last = np.full((1, log_probs.shape[1]), IMPOSSIBLE, np.float32)
         last[0, self.space] = 0  # ends the last word
         emissions = np.maximum(np.concatenate([log_probs, last]), IMPOSSIBLE, dtype=np.float32)
-        is_blank = emissions[:, self.blank] > CERTAIN_BLANK
-        is_decisive = ~is_blank
-        is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two equal letters
-        decisive = emissions[is_decisive] - self.penalties
+        decisive = emissions[find_decisive_frames(emissions)] - self.penalties
         with self.lexicon.with_words(self._context_entries(context)):
             hypotheses = self.decoder.decode(decisive.ctypes.data, *decisive.shape)
         scores: dict[str, float] = {}
@@ -172,6 +169,19 @@ class BeamSearch:
             raise InvalidArgument(
                 f"language_model_file: expected words of {self.labels!r}, got {token!r} with {error}"
             ) from error
+
+
+def find_decisive_frames(log_probs: Array) -> Array:
+    """The indices of all frames but those which are certainly blank and follow such a frame.
+
+    Parameters
+    ----------
+    log_probs : float32, shape = (frames, labels); the last column is the blank
+    """
+    is_blank = log_probs[:, -1] > CERTAIN_BLANK
+    is_decisive = ~is_blank
+    is_decisive[1:] |= ~is_blank[:-1]  # one blank must stay between two equal letters
+    return np.flatnonzero(is_decisive)
 
 
 def select_most_frequent(unigrams: Sequence[tuple[str, float]], count: int) -> frozenset[str]:

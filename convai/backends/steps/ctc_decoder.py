@@ -1,8 +1,10 @@
 """Last step of recognition: Jasper's log-probabilities become the text of the question."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from convai.backends.steps.beam_search import BeamSearch
 from convai.backends.steps.checks import check_choice, check_range, check_text_size
 from convai.backends.steps.rescorer import Rescorer
 from convai.backends.steps.transcripts import collapse_ctc_path
+from convai.backends.steps.word_times import time_words
 from convai.description.pipeline import LABELS, NUM_LABELS
 from convai.errors import InvalidArgument
 
@@ -48,6 +51,9 @@ class CtcDecoder(PythonStep):
     rescorer_file: str | None = None  # of beam search
     rescorer_weight: float = 0.4
     nbest: int = 30  # texts of beam search that are rescored
+    frame_seconds: float = 0.02  # from one frame of log-probabilities to the next
+
+    outputs_on_request: ClassVar[tuple[str, ...]] = ("words", "word_times")
 
     def __post_init__(self):
         check_choice("decoder", self.decoder, DECODERS)
@@ -60,6 +66,7 @@ class CtcDecoder(PythonStep):
         for name in ("language_model_weight", "blank_penalty", "space_penalty", "rescorer_weight"):
             check_range(name, getattr(self, name), 0, 10)
         check_range("word_insertion_bonus", self.word_insertion_bonus, -10, 10)
+        check_range("frame_seconds", self.frame_seconds, 0.001, 1)
         if self.decoder == "beam_search":
             _ = self._beam_search, self._rescorer  # fails at load if a file is missing or wrong
 
@@ -89,7 +96,9 @@ class CtcDecoder(PythonStep):
         rescored = np.array(list(scores.values())) + self.rescorer_weight * self._rescorer(texts, context)
         return texts[int(rescored.argmax())]
 
-    def __call__(self, *, log_probs: Array, log_probs_length: Array, context: str = "") -> dict[str, str]:
+    def __call__(
+        self, *, log_probs: Array, log_probs_length: Array, context: str = "", requested: Collection[str] = ()
+    ) -> dict[str, Array | str]:
         """Decode one question; the text is empty for silence.
 
         Parameters
@@ -97,10 +106,13 @@ class CtcDecoder(PythonStep):
         log_probs : float32, shape = (frames, 29)
         log_probs_length : int32, shape = (1,), valid frames
         context : text whose words beam search biases
+        requested : which of `outputs_on_request` to compute besides
 
         Returns
         -------
         question, transcript : the same text
+        words : object, shape = (words,), UTF-8 bytes
+        word_times : float32, shape = (words, 2), start and end in seconds from the start of the audio
         """
         check_text_size("context", context)
         num_valid, num_frames = int(log_probs_length[0]), len(log_probs)
@@ -115,4 +127,8 @@ class CtcDecoder(PythonStep):
             raise ValueError("log_probs: expected numbers, got NaN")
         else:
             question = self._search(valid, context)
-        return {"question": question, "transcript": question}
+        outputs: dict[str, Array | str] = {"question": question, "transcript": question}
+        if requested:
+            words = np.array([word.encode() for word in question.split()], np.object_)
+            outputs |= {"words": words, "word_times": time_words(valid, question, LABELS, self.frame_seconds)}
+        return outputs

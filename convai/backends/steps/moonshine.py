@@ -133,7 +133,7 @@ class Moonshine(RecogniserStep):
     def network(self) -> MoonshineNetwork:
         return MoonshineNetwork(self.threads)
 
-    def __call__(self, *, question_audio: Array, sample_rate: Array, context: str = "") -> dict[str, str]:
+    def __call__(self, *, question_audio: Array, sample_rate: Array, context: str = "") -> dict[str, Array | str]:
         """Transcribe one question; the text is empty for silence.
 
         Parameters
@@ -145,8 +145,10 @@ class Moonshine(RecogniserStep):
         Returns
         -------
         question, transcript : the same text
+        words, word_times : none, because this network gives no word times
         """
         check_text_size("context", context)
         audio = read_audio(question_audio, sample_rate)
         question = "" if audio is None else spoken_form(self.network(audio))
-        return {"question": question, "transcript": question}
+        no_words, no_times = np.empty(0, np.object_), np.empty((0, 2), np.float32)
+        return {"question": question, "transcript": question, "words": no_words, "word_times": no_times}
