@@ -144,9 +144,7 @@ def test_the_check_names_the_networks_that_agree(repository, capsys):
 
 
 def test_the_check_of_one_profile_refuses_a_network_of_other_weights(repository):
-    with pytest.raises(
-        InvalidArgument, match=r"1/model.onnx: input z: expected FP32 \[8, -1\], got FP32 \[64"
-    ):
+    with pytest.raises(InvalidArgument, match=r"1/model.onnx: input z: expected FP32 \[8, -1\], got FP32 \[64"):
         check(repository, "--profile", "gpu-onnx")
 
 

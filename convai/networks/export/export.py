@@ -7,11 +7,11 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from convai.description.pipeline import Step
+from convai.description.pipeline import Step, Tensor
 from convai.errors import InvalidArgument
 from convai.generator.exported_files import INTERFACE, describe_interface, refuse_unserved
 from convai.generator.profiles import PROFILES
@@ -145,9 +145,20 @@ def export(job: Job, model_repository: Path) -> Export:
 
 def describe_runs(step: Step, runs: Sequence[tuple[Tensors, Tensors]]) -> Step:
     """Describe an exported network's inputs and outputs, whose names follow from their position."""
-    inputs = describe([one.name for one in step.inputs], [inputs for inputs, _ in runs])
-    outputs = describe([one.name for one in step.outputs], [outputs for _, outputs in runs])
+    inputs = describe_named(step.inputs, [inputs for inputs, _ in runs])
+    outputs = describe_named(step.outputs, [outputs for _, outputs in runs])
     return Step(step.name, inputs, outputs)
+
+
+def describe_named(tensors: Sequence[Tensor], samples: Sequence[Tensors]) -> tuple[Tensor, ...]:
+    """Describe samples of these tensors; an axis that is said to vary may have had one size in all of them."""
+    described = describe([one.name for one in tensors], samples)
+    return tuple(
+        replace(seen, dims=tuple(-1 if said == -1 else size for said, size in zip(one.dims, seen.dims, strict=True)))
+        if len(one.dims) == len(seen.dims)
+        else seen
+        for one, seen in zip(tensors, described, strict=True)
+    )
 
 
 def refuse_beyond_tolerance(result: Export) -> None:
