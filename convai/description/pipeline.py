@@ -12,6 +12,7 @@ NUM_FEATURES = 64
 NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
+N_GROUP = "n_group"  # samples that WaveGlow generates at once; its weights determine how many
 STREAM_TICKET = "stream_ticket"  # flow control: a later step acknowledges a chunk to the splitter that sent it
 CHUNK_INDEX = "chunk_index"  # position of a response in its stream
 # `convai export` writes these files beside the steps that read them:
@@ -27,18 +28,19 @@ DTYPES = ("BOOL", "UINT8", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "F
 class Tensor:
     """One named tensor of a step.
 
-    `dims` excludes the batch axis; -1 is an axis of variable length. A caller may omit an `optional` input.
+    `dims` excludes the batch axis; -1 is an axis of variable length, and a name a size that the weight set determines.
+    A caller may omit an `optional` input.
     """
 
     name: str
     dtype: str
-    dims: tuple[int, ...]
+    dims: tuple[int | str, ...]
     optional: bool = False
 
     def __post_init__(self):
         if self.dtype not in DTYPES:
             raise ValueError(f"tensor {self.name}: dtype: expected one of {', '.join(DTYPES)}, got {self.dtype!r}")
-        if any(size == 0 or size < -1 for size in self.dims):
+        if any(isinstance(size, int) and (size == 0 or size < -1) for size in self.dims):
             raise ValueError(f"tensor {self.name}: dims: expected positive sizes or -1, got {self.dims}")
 
 
@@ -186,7 +188,7 @@ STEPS = (
         outputs=(
             Tensor("mel", "FP32", (NUM_MELS, -1)),
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
-            Tensor("z", "FP32", (-1, -1)),
+            Tensor("z", "FP32", (N_GROUP, -1)),
         ),
     ),
     Step(
@@ -206,7 +208,7 @@ STEPS = (
             Tensor("kept_frames", "INT32", (2,)),
             Tensor("fades", "BOOL", (2,)),
             Tensor("gain", "FP32", (1,)),
-            Tensor("z", "FP32", (-1, -1)),
+            Tensor("z", "FP32", (N_GROUP, -1)),
             Tensor("pause_seconds", "FP32", (1,)),
             Tensor(STREAM_TICKET, "INT64", (2,)),
             Tensor(CHUNK_INDEX, "INT32", (1,)),
@@ -217,7 +219,7 @@ STEPS = (
     ),
     Step(
         "waveglow",
-        inputs=(Tensor("padded_mel", "FP32", (NUM_MELS, -1)), Tensor("z", "FP32", (-1, -1))),
+        inputs=(Tensor("padded_mel", "FP32", (NUM_MELS, -1)), Tensor("z", "FP32", (N_GROUP, -1))),
         outputs=(Tensor("audio", "FP32", (-1,)),),
         is_network=True,
     ),

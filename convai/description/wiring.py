@@ -215,7 +215,7 @@ def _check_edge(ensemble: Ensemble, edge: str, sources: Producers, step: str, te
         )
 
 
-def _dims_agree(made: tuple[int, ...], taken: tuple[int, ...]) -> bool:
+def _dims_agree(made: tuple[int | str, ...], taken: tuple[int | str, ...]) -> bool:
     return len(made) == len(taken) and all(m == t or t == -1 for m, t in zip(made, taken, strict=True))
 
 

@@ -11,6 +11,7 @@ from convai.description.pipeline import ENSEMBLES, Call, Ensemble, Step, Tensor
 from convai.description.recognisers import steps_with
 from convai.description.wiring import Wiring, WiringError, check_every_output_is_used, wire
 from convai.errors import InvalidArgument
+from convai.generator.largest_tensors import estimate_memory
 from convai.generator.model_config import DataType, ModelConfig, empty_config
 from convai.generator.profiles import Profile
 from convai.generator.render import DATA_TYPES
@@ -48,7 +49,7 @@ def parse(path: Path) -> ModelConfig:
 
 def check_configs(configs: Mapping[str, ModelConfig]) -> None:
     """Raise WiringError if an ensemble is wired wrongly to the steps among these configurations."""
-    steps = {name: _step(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
+    steps = {name: step_of(config) for name, config in configs.items() if not config.HasField("ensemble_scheduling")}
     wirings = []
     for config in configs.values():
         if config.HasField("ensemble_scheduling"):
@@ -62,13 +63,18 @@ def check_configs(configs: Mapping[str, ModelConfig]) -> None:
 
 def check_all(model_repository: Path, profiles: Iterable[Profile]) -> list[str]:
     """Check the configurations of these profiles. Returns one line per profile that says what was checked."""
-    lines: list[str] = []
-    for profile in profiles:
-        others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
-        beside = f"; other models: {', '.join(others)}" if others else ""
-        steps = len(steps_with(profile.recogniser))
-        lines.append(f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}")
-    return lines
+    return [_check_one(model_repository, profile) for profile in profiles]
+
+
+def _check_one(model_repository: Path, profile: Profile) -> str:
+    others = sorted(check_repository(model_repository, profile).keys() - set(_names(profile)))
+    beside = f"; other models: {', '.join(others)}" if others else ""
+    steps = len(steps_with(profile.recogniser))
+    line = f"{profile.name}: {steps} steps and {len(ENSEMBLES)} ensembles, wiring correct{beside}"
+    if profile.target.kind != "KIND_GPU":
+        return line
+    memory = ", ".join(f"{name} {size:.1f}" for name, size in estimate_memory(profile).items())
+    return f"{line}; GB of the largest run in FP32, besides weights: about {memory}"
 
 
 def _names(profile: Profile) -> list[str]:
@@ -82,7 +88,8 @@ def _tensor(io: Any) -> Tensor:
     return Tensor(io.name, DTYPE_OF[name], tuple(io.dims), getattr(io, "optional", False))
 
 
-def _step(config: ModelConfig) -> Step:
+def step_of(config: ModelConfig) -> Step:
+    """Return the step that a configuration describes."""
     return Step(
         config.name,
         inputs=tuple(_tensor(io) for io in config.input),

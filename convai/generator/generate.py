@@ -3,13 +3,15 @@
 convai generate                      write every model's config.pbtxt, the default profile
 convai generate --profile gpu        write configs/gpu.pbtxt of every model
 convai generate --profile all        write those of every profile
-convai generate --check              write nothing; fail if a file is stale or the wiring is wrong
+convai generate --check              write nothing; fail if a file is stale, the wiring is wrong, or an exported network
+                                     differs from its configuration
 convai generate --graph              print the pipeline as a Mermaid flowchart
 convai generate --graph picture.svg  draw it instead
 """
 
 import argparse
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from convai.description.config_files import DEFAULT_PROFILE
@@ -17,6 +19,7 @@ from convai.description.wiring import wiring_of
 from convai.errors import InvalidArgument
 from convai.generator import graph
 from convai.generator.check import check_all
+from convai.generator.exported_files import compare_files
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import differs, render, write
 
@@ -60,3 +63,22 @@ def check_rendered(model_repository: Path, profiles: Sequence[Profile]) -> None:
     if stale:
         raise InvalidArgument(f"{', '.join(stale)}: not what the pipeline's description says; run `convai generate`")
     print("\n".join(check_all(model_repository, profiles)))
+    check_exported(model_repository, profiles)
+
+
+def check_exported(model_repository: Path, profiles: Sequence[Profile]) -> None:
+    """Print which exported networks each profile serves.
+
+    Raises InvalidArgument if one differs from the configurations of all these profiles. With several profiles it may
+    differ from some: those of other weights.
+    """
+    found = {profile.name: compare_files(model_repository, profile) for profile in profiles}
+    for name, differences in found.items():
+        agreeing = [network for network, sentences in differences.items() if not sentences]
+        print(f"{name}: exported networks that agree: {', '.join(agreeing) or 'none'}")
+        for sentence in chain.from_iterable(differences.values()):
+            print(f"{name}: not for this profile: {sentence}")
+    for network in {network for differences in found.values() for network in differences}:
+        per_profile = [differences[network] for differences in found.values() if network in differences]
+        if all(per_profile):
+            raise InvalidArgument("; ".join(dict.fromkeys(chain.from_iterable(per_profile))))

@@ -1,6 +1,6 @@
 """The settings of a step: engine, batching, queue and parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ MODEL_FILES = {
     "python": "model.py",
 }
 KINDS = ("KIND_CPU", "KIND_GPU")  # Triton's names
+
+Shape = tuple[int, ...]  # with the batch axis
+Inputs = Mapping[str, Shape]  # by input of a network
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class ShapeRange:
             if not 0 < low <= usual <= high:
                 raise ValueError(f"expected 0 < smallest <= usual <= largest, got {low}, {usual}, {high}")
 
+    def batches(self, max_batch_size: int) -> tuple[Shape, Shape, Shape]:
+        """The smallest, usual and largest shape with the batch axis; requests usually come one at a time."""
+        return (1, *self.smallest), (1, *self.usual), (max_batch_size, *self.largest)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -37,6 +44,7 @@ class Settings:
     engine: str = "python"
     instances: int = 1
     kind: str = "KIND_CPU"
+    max_batch_size: int = 8  # of a run; an ensemble has the smallest of its steps
     batches_requests: bool = True  # dynamic batching; only for models whose rows do not influence each other
     preferred_batch_size: int | None = None  # largest batch while another process is free
     max_queue_delay_microseconds: int = 0  # batching delay: larger batches, but more latency and processor time
@@ -44,13 +52,15 @@ class Settings:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
     accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
+    accelerator_parameters: Mapping[str, str] = field(default_factory=dict)
+    warm_up: Sequence[Inputs] = ()  # runs of zeros before the server is ready
 
     def __post_init__(self):
         if self.engine not in MODEL_FILES:
             raise ValueError(f"engine: expected one of {', '.join(MODEL_FILES)}, got {self.engine!r}")
         if self.kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
-        for name in ("instances", "max_queue_size"):
+        for name in ("instances", "max_batch_size", "max_queue_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.max_queue_delay_microseconds < 0:

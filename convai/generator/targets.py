@@ -165,17 +165,49 @@ CPU_ONNX = Target(
     },
 )
 
-_ON_TENSORRT = Settings("tensorrt", max_queue_delay_microseconds=2000)
-_ON_ONNXRUNTIME = replace(_ON_TENSORRT, engine="onnxruntime", accelerator="tensorrt")
-# The first step has the longest batching delay; later steps receive the requests of its batch close together.
-# Tacotron 2 runs on LibTorch: its loop ends at the stop token, which a TensorRT plan cannot express.
-_AROUND_PLANS = {
-    "speech_features": Settings(max_queue_delay_microseconds=1000),
-    "tacotron2": _network("pytorch", 1, max_queue_delay_microseconds=250),
-}
-_PLANNED = ("jasper", "bert", "waveglow")
+# 32 windows are a context of 4,300 word pieces with a stride of 128, and of 8,300 with 256. Memory grows with them:
+# Triton's ONNX Runtime took 6 GB for 256 windows of BERT mini and kept it.
+GPU_BUCKETS = replace(Buckets(), windows=tuple(size for size in Buckets().windows if size <= 32))
 
-GPU = Target("gpu", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_TENSORRT))
+ENGINE_CACHE = "/var/cache/convai"  # of TensorRT inside ONNX Runtime; a volume, or each start builds the engines
+# Without the parameter, Triton's ONNX Runtime lets cuDNN try all its algorithms in the first request of each shape.
+_BY_HEURISTIC = {"cudnn_conv_algo_search": "1"}
+
+
+def _on_gpu(**settings: Any) -> dict[str, Settings]:
+    """Settings of all steps; those given are of `jasper`, `bert` and `waveglow`.
+
+    Only Jasper batches requests. In a batch of eight, tensors of WaveGlow exceeded the 2^31 - 1 elements that TensorRT
+    allows, BERT has its windows, and a row of Tacotron 2 became longer with LibTorch. Tacotron 2 runs on ONNX Runtime
+    because its loop ends at the stop token, which a TensorRT plan cannot express.
+    """
+    network = Settings(**settings)
+    alone = replace(network, max_batch_size=1)
+    on_cuda = Settings("onnxruntime", accelerator="cuda", max_batch_size=1, parameters=_BY_HEURISTIC)
+    return {
+        # The first step has the longest batching delay; Jasper receives the requests of its batch close together.
+        "speech_features": Settings(max_queue_delay_microseconds=1000),
+        "jasper": replace(network, max_queue_delay_microseconds=2000),
+        "bert": alone,
+        "tacotron2": on_cuda,
+        "waveglow": alone,
+    }
+
+
+GPU = Target("gpu", "KIND_GPU", GPU_BUCKETS, steps=_on_gpu(engine="tensorrt"))
 
 # As `GPU`, but the server builds the TensorRT engines from ONNX files: the files fit any GPU, the first start is slow.
-GPU_ONNX = Target("gpu-onnx", "KIND_GPU", steps=_AROUND_PLANS | dict.fromkeys(_PLANNED, _ON_ONNXRUNTIME))
+GPU_ONNX = Target(
+    "gpu-onnx",
+    "KIND_GPU",
+    GPU_BUCKETS,
+    steps=_on_gpu(engine="onnxruntime", accelerator="tensorrt", parameters=_BY_HEURISTIC),
+)
+
+# Without TensorRT: nothing is built, so the server starts in seconds.
+GPU_CUDA = Target(
+    "gpu-cuda",
+    "KIND_GPU",
+    GPU_BUCKETS,
+    steps=_on_gpu(engine="onnxruntime", accelerator="cuda", parameters=_BY_HEURISTIC),
+)

@@ -1,28 +1,36 @@
 """Weight sets: the parameters of the Python steps that follow from the weights of the networks.
 
-A set is a file such as weights/default.toml, with one table of parameters per Python step.
+A set is a file such as weights/default.toml, with one table of parameters per Python step, and a table `networks` with
+the sizes from which the largest tensor of each network follows.
 """
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from convai.description.pipeline import PYTHON_STEP_NAMES, VOCODER_BIAS_FILE, VOICE_HOP_LENGTH
+from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES, VOCODER_BIAS_FILE, VOICE_HOP_LENGTH
 from convai.errors import InvalidArgument, reading
 from convai.package_data import packaged
+
+NetworkSizes = Mapping[str, int]
+NETWORKS = "networks"  # the table of a file that is not of a Python step
 
 
 @dataclass(frozen=True)
 class WeightSet:
-    """Parameters by Python step; `mel_padder` must hold the sizes of WaveGlow."""
+    """Parameters by Python step, and sizes by network; `mel_padder` must hold the sizes of WaveGlow."""
 
     name: str
     parameters: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, NetworkSizes] = field(default_factory=dict)
 
     def __post_init__(self):
+        for network in self.networks:
+            if network not in NETWORK_NAMES:
+                self._refuse(NETWORKS, f"sizes of {', '.join(NETWORK_NAMES)}", network)
         for step, parameters in self.parameters.items():
             if step not in PYTHON_STEP_NAMES:
                 self._refuse("table", f"one of {', '.join(PYTHON_STEP_NAMES)}", step)
@@ -45,6 +53,10 @@ class WeightSet:
     def receptive_field_frames(self) -> int:
         """Frames of padding after a mel, so that WaveGlow's last frame does not see the end."""
         return self._size("receptive_field_frames")
+
+    def sizes_of(self, network: str) -> dict[str, int]:
+        """The sizes from which the largest tensor of a network follows."""
+        return {**self.networks[network], "n_group": self.n_group}
 
     def parameters_of(self, step: str) -> dict[str, Any]:
         """The parameters of a Python step."""
@@ -71,4 +83,5 @@ def read_weight_set(name: str, folder: Path | None = None) -> WeightSet:
     file = (folder or packaged("weights")) / f"{name}.toml"
     with reading(file, "TOML file"):
         parameters = tomllib.loads(file.read_text(encoding="utf-8"))
-    return WeightSet(name, parameters)
+    networks = parameters.pop(NETWORKS, {})
+    return WeightSet(name, parameters, networks)

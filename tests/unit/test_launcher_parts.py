@@ -14,6 +14,7 @@ from convai.backends.management.tritonserver import (
     find_errors,
     find_triton,
     prepare_backends,
+    server_variables,
 )
 from convai.errors import InvalidArgument
 
@@ -132,3 +133,10 @@ class FakeControl:
 def test_a_failed_warm_up_is_printed_and_does_not_stop_the_server(capsys):
     warm_up(FakeControl())
     assert capsys.readouterr().err == f"warm-up: {ENSEMBLE}: out of memory\n"
+
+
+def test_tf32_is_off_unless_the_environment_turns_it_on(monkeypatch):
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert server_variables()["NVIDIA_TF32_OVERRIDE"] == "0"
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    assert server_variables()["NVIDIA_TF32_OVERRIDE"] == "1"

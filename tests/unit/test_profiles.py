@@ -36,15 +36,16 @@ def test_every_weight_set_has_a_profile_on_every_target():
     pairs = [(one.target.name, one.weights.name) for one in PROFILES.values() if one.recogniser == JASPER]
     assert sorted(pairs) == [
         ("cpu", "default"),  # the cost of BF16 to NVIDIA's weights is not measured
-        *((name, weights) for name in ("cpu-onnx", "gpu", "gpu-onnx") for weights in ("default", "nvidia")),
+        *((name, weights) for name in ("cpu-onnx", "gpu", "gpu-cuda", "gpu-onnx") for weights in ("default", "nvidia")),
     ]
 
 
-@pytest.mark.parametrize(("one", "other"), [("gpu", "gpu-default"), ("gpu-onnx", "gpu-onnx-default")])
-def test_two_profiles_of_one_target_run_their_steps_alike(one, other):
+@pytest.mark.parametrize("one", ["gpu", "gpu-onnx", "gpu-cuda"])
+def test_two_profiles_of_one_target_run_their_steps_alike(one):
+    of_weights = ("parameters", "shapes", "warm_up", "accelerator_parameters")
     for name, settings in PROFILES[one].settings.items():
-        another = PROFILES[other].settings[name]
-        assert replace(another, parameters=settings.parameters, shapes=settings.shapes) == settings
+        another = PROFILES[f"{one}-default"].settings[name]
+        assert replace(another, **{field: getattr(settings, field) for field in of_weights}) == settings
         if name in NETWORK_NAMES:
             assert another.parameters == settings.parameters
 
@@ -179,3 +180,59 @@ def test_a_weight_set_is_read_from_the_file_of_its_name(tmp_path):
     (tmp_path / "wrong.toml").write_text("n_group: 8")
     with pytest.raises(InvalidArgument, match=r"wrong\.toml is not a valid TOML file: "):
         read_weight_set("wrong", tmp_path)
+
+
+# The keys that Triton 24.10's ONNX Runtime backend reads for TensorRT; any other stops the server.
+TENSORRT_KEYS = {
+    "precision_mode",
+    "trt_engine_cache_enable",
+    "trt_engine_cache_path",
+    "trt_profile_max_shapes",
+    "trt_profile_min_shapes",
+    "trt_profile_opt_shapes",
+    "trt_timing_cache_enable",
+    "trt_timing_cache_path",
+}
+
+
+def accelerator_of(config):
+    [accelerator] = config["optimization"]["execution_accelerators"]["gpu_execution_accelerator"]
+    return accelerator
+
+
+def test_tensorrt_in_onnx_runtime_knows_every_size_before_the_first_request():
+    accelerator = accelerator_of(rendered_config("waveglow", "gpu-onnx-default"))
+    assert (accelerator["name"], accelerator["parameters"].keys()) == ("tensorrt", TENSORRT_KEYS)
+    assert accelerator["parameters"]["trt_profile_min_shapes"] == "padded_mel:1x80x64,z:1x64x256"
+    assert accelerator["parameters"]["trt_profile_opt_shapes"] == "padded_mel:1x80x384,z:1x64x1536"
+    assert accelerator["parameters"]["trt_profile_max_shapes"] == "padded_mel:1x80x4096,z:1x64x16384"
+    of_jasper = accelerator_of(rendered_config("jasper", "gpu-onnx"))["parameters"]["trt_profile_max_shapes"]
+    assert of_jasper == "features:8x64x3008,features_length:8x1"
+    of_bert = accelerator_of(rendered_config("bert", "gpu-onnx"))["parameters"]["trt_profile_max_shapes"]
+    assert of_bert.split(",")[0] == "input_ids:1x32x384"
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name.startswith("gpu")])
+@pytest.mark.parametrize("network", NETWORK_NAMES)
+def test_on_a_gpu_a_network_runs_at_its_limits_before_the_server_is_ready(network, profile):
+    config = rendered_config(network, profile)
+    dims = [{name: one["dims"] for name, one in run["inputs"].items()} for run in config["model_warmup"]]
+    for name, limits in PROFILES[profile].settings[network].shapes.items():
+        expected = [list(map(str, sizes)) for sizes in (limits.smallest, limits.usual, limits.largest)]
+        assert [run[name] for run in dims] == expected
+    assert config["model_warmup"][-1]["batch_size"] == config["max_batch_size"]
+    assert all(one["zero_data"] for run in config["model_warmup"] for one in run["inputs"].values())
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name.startswith("gpu")])
+def test_on_a_gpu_only_jasper_batches_and_tacotron2_runs_on_cuda(profile):
+    sizes = {name: rendered_config(name, profile)["max_batch_size"] for name in NETWORK_NAMES}
+    assert sizes == {"jasper": 8, "bert": 1, "tacotron2": 1, "waveglow": 1}
+    assert PROFILES[profile].settings["qa_tokenizer"].parameters["window_buckets"][-1] == 32
+    tacotron2 = rendered_config("tacotron2", profile)
+    assert (tacotron2["backend"], accelerator_of(tacotron2)["name"]) == ("onnxruntime", "cuda")
+
+
+def test_the_cuda_profiles_build_no_engine():
+    names = {accelerator_of(rendered_config(network, "gpu-cuda"))["name"] for network in NETWORK_NAMES}
+    assert names == {"cuda"}

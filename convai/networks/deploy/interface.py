@@ -1,30 +1,18 @@
 """Finds a network's inputs and outputs by running it: names, dtypes, and which axes vary."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from convai.description import pipeline
 from convai.description.pipeline import Step
 from convai.errors import InvalidArgument
 from convai.networks.deploy.examples import Case
 from convai.networks.deploy.user_code import explain_errors
+from convai.networks.export.observe import describe
 from convai.networks.export.parity import largest_difference
 from convai.networks.network import Interface
-
-DTYPES = {
-    torch.bool: "BOOL",
-    torch.uint8: "UINT8",
-    torch.int8: "INT8",
-    torch.int16: "INT16",
-    torch.int32: "INT32",
-    torch.int64: "INT64",
-    torch.float16: "FP16",
-    torch.float32: "FP32",
-    torch.float64: "FP64",
-}
 
 
 @dataclass(frozen=True)
@@ -79,29 +67,6 @@ def choose_names(names: Sequence[str] | None, result: CaseOutputs) -> Sequence[s
         raise InvalidArgument(f"--outputs: expected {count} names, got {len(names)} ({', '.join(names)})")
     numbered = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
     return names or result.output_names or numbered
-
-
-def describe(names: Sequence[str], samples: Iterable[Sequence[Tensor]]) -> tuple[pipeline.Tensor, ...]:
-    return tuple(
-        describe_tensor(name, tensors) for name, tensors in zip(names, zip(*samples, strict=True), strict=True)
-    )
-
-
-def describe_tensor(name: str, tensors: Sequence[Tensor]) -> pipeline.Tensor:
-    """Return the description that fits all of these tensors, whose axis 0 is the batch axis."""
-    kinds = {(tensor.dtype, tensor.ndim) for tensor in tensors}
-    if len(kinds) > 1:
-        got = " and ".join(sorted(f"{dtype} of rank {rank}" for dtype, rank in kinds))
-        raise InvalidArgument(f"tensor {name}: expected one dtype and rank, got {got}")
-    dtype, rank = kinds.pop()
-    if dtype not in DTYPES:
-        raise InvalidArgument(f"tensor {name}: expected one of {', '.join(map(str, DTYPES))}, got {dtype}")
-    if rank < 2:
-        raise InvalidArgument(
-            f"tensor {name} has only a batch axis; Triton needs one more: [rows, 1] instead of [rows]"
-        )
-    sizes = [{tensor.shape[axis] for tensor in tensors} for axis in range(1, rank)]
-    return pipeline.Tensor(name, DTYPES[dtype], tuple(size.pop() if len(size) == 1 else -1 for size in sizes))
 
 
 def find_row_influence(results: Sequence[CaseOutputs], tolerance: float) -> str | None:

@@ -33,10 +33,15 @@ def check_place(model_repository: Path, name: str, may_replace: bool) -> None:
 def write_configs(folder: Path, step: Step, engine: str, max_batch_size: int, batches_requests: bool) -> None:
     """Write a configuration for every profile; a server starts only if each of its models has one for its profile."""
     (folder / "1").mkdir(parents=True)
-    shared = Settings(engine, batches_requests=batches_requests, parameters=thread_parameters(engine, threads=1))
+    shared = Settings(
+        engine,
+        max_batch_size=max_batch_size,
+        batches_requests=batches_requests,
+        parameters=thread_parameters(engine, threads=1),
+    )
     for profile in PROFILES.values():
         settings = replace(shared, kind=profile.target.kind)
-        own = replace(profile, settings={step.name: settings}, max_batch_size=max_batch_size)
+        own = replace(profile, settings={step.name: settings})
         path = folder / profile.config_file
         path.parent.mkdir(exist_ok=True)
         path.write_text(render_step(step, own, ORIGIN))

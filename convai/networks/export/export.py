@@ -6,15 +6,20 @@ import inspect
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from convai.description.pipeline import Step, Tensor
 from convai.errors import InvalidArgument
+from convai.generator.exported_files import INTERFACE, describe_interface, refuse_unserved
+from convai.generator.profiles import PROFILES
 from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
+from convai.networks.export.observe import describe
 from convai.networks.export.parity import CaseParity, ParityError, compare
-from convai.networks.network import PRECISIONS, Network, Tolerance
+from convai.networks.network import PRECISIONS, Network, Tensors, Tolerance
 from convai.package_data import DISTRIBUTION
 
 RECORDED_PACKAGES = (DISTRIBUTION, "torch", "onnx")
@@ -97,6 +102,7 @@ def installed_export(job: Job, model_repository: Path) -> Export | None:
     except (FileNotFoundError, ValueError):
         return None
     parity = record.pop("parity", {"cases": ()})
+    record.pop(INTERFACE, None)
     if record != json.loads(json.dumps(job.record())):
         return None
     return Export(job, path, tuple(CaseParity(**case) for case in parity["cases"]))
@@ -118,15 +124,41 @@ def export(job: Job, model_repository: Path) -> Export:
         exported = copy.deepcopy(folded).half() if job.precision == "fp16" else folded
         job.format.write(job.network.interface, exported, traced_inputs, draft)
         run = job.format.open(job.network.interface, draft)
-        parity = compare(job.network, job.weights.config, module, run)
+        runs: list[tuple[Tensors, Tensors]] = []
+
+        def run_observed(inputs: Tensors) -> Tensors:
+            runs.append((inputs, run(inputs)))
+            return runs[-1][1]
+
+        parity = compare(job.network, job.weights.config, module, run_observed)
         result = Export(job, destination, tuple(parity))
         refuse_beyond_tolerance(result)
-        job.format.add_record(draft, result.record())
+        exported = describe_runs(job.network.step, runs)
+        refuse_unserved(exported, job.network.step, list(PROFILES.values()))
+        job.format.add_record(draft, result.record() | {INTERFACE: describe_interface(exported)})
         for file in Path(folder).iterdir():
             os.replace(file, destination.with_name(file.name))
     if job.network.side_file:
         job.network.side_file.write(module, job.weights.config, model_repository)
     return result
+
+
+def describe_runs(step: Step, runs: Sequence[tuple[Tensors, Tensors]]) -> Step:
+    """Describe an exported network's inputs and outputs, whose names follow from their position."""
+    inputs = describe_named(step.inputs, [inputs for inputs, _ in runs])
+    outputs = describe_named(step.outputs, [outputs for _, outputs in runs])
+    return Step(step.name, inputs, outputs)
+
+
+def describe_named(tensors: Sequence[Tensor], samples: Sequence[Tensors]) -> tuple[Tensor, ...]:
+    """Describe samples of these tensors; an axis that is said to vary may have had one size in all of them."""
+    described = describe([one.name for one in tensors], samples)
+    return tuple(
+        replace(seen, dims=tuple(-1 if said == -1 else size for said, size in zip(one.dims, seen.dims, strict=True)))
+        if len(one.dims) == len(seen.dims)
+        else seen
+        for one, seen in zip(tensors, described, strict=True)
+    )
 
 
 def refuse_beyond_tolerance(result: Export) -> None:

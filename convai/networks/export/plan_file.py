@@ -12,12 +12,13 @@ from torch import nn
 
 from convai.errors import InvalidArgument
 from convai.generator.profiles import PROFILES, Profile
+from convai.generator.settings import Shape
 from convai.networks.export import onnx_file
 from convai.networks.network import Interface, Runner, Tensors
 
 TORCH_DTYPES = {"FP32": torch.float32, "INT32": torch.int32}  # of the networks' outputs
 
-Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # smallest, usual, largest, with the batch axis
+Shapes = tuple[Shape, Shape, Shape]  # smallest, usual, largest
 
 
 def write(interface: Interface, module: nn.Module, inputs: Tensors, path: Path) -> None:
@@ -61,12 +62,9 @@ def shape_ranges(interface: Interface, inputs: Tensors, profile: Profile) -> dic
     Raises InvalidArgument if the profile is for a network of another size.
     """
     ranges, name = {}, interface.step.name
+    settings = profile.settings[name]
     for tensor, example in zip(interface.step.inputs, inputs, strict=True):
-        wanted = profile.settings[name].shapes[tensor.name]
-        batches = (1, 1, profile.max_batch_size)
-        shapes = tuple(
-            (batch, *dims) for batch, dims in zip(batches, (wanted.smallest, wanted.usual, wanted.largest), strict=True)
-        )
+        shapes = settings.shapes[tensor.name].batches(settings.max_batch_size)
         for axis in set(range(example.dim())) - set(interface.variable_axes[tensor.name]):
             if any(shape[axis] != example.shape[axis] for shape in shapes):
                 raise InvalidArgument(
