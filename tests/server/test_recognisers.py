@@ -3,13 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import soundfile
 from support.places import EXAMPLES
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of
-from convai.client import ConvaiClient
+from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
 from convai.client.step_by_step import StepByStep
 
