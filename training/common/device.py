@@ -1,9 +1,8 @@
 """The device that a training runs on, and the worker processes that prepare its batches."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from itertools import count
 from typing import Any, cast
 
 import torch
@@ -14,7 +13,7 @@ from convai.errors import InvalidArgument
 
 CPU = torch.device("cpu")
 MOST_WORKERS = 8
-BATCHES_AHEAD = 4  # of each worker: enough to cover a slow batch, few enough to bound memory
+DRAWN_AHEAD = 4  # batches of each worker: enough to cover a slow one, few enough to bound memory
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -49,32 +48,31 @@ def move(batch: Any, device: torch.device) -> Any:
     return batch
 
 
-def draw_ahead(draw_batch: Callable[[int], Any], first_step: int, workers: int) -> Iterator[Any]:
-    """Yield the batches of all steps from `first_step` on, drawn by worker processes, or here if there are none.
+def draw_ahead(draw: Callable[[Any], Any], keys: Iterable[Any], workers: int) -> Iterator[Any]:
+    """Yield `draw` of every key in order, computed by worker processes, or here if there are none.
 
     A batch follows from its step alone, so the number of workers does not change it.
     """
-    steps = count(first_step)
     if not workers:
-        return map(draw_batch, steps)
+        return map(draw, keys)
     loader = DataLoader(
-        _Steps(draw_batch),
-        sampler=cast(Any, steps),
+        _Drawn(draw),
+        sampler=cast(Any, keys),
         batch_size=None,
         collate_fn=_keep,
         num_workers=workers,
-        prefetch_factor=BATCHES_AHEAD,
+        prefetch_factor=DRAWN_AHEAD,
         multiprocessing_context="fork",  # the workers share the clips in memory
     )
     return iter(loader)
 
 
-class _Steps(Dataset[Any]):
-    def __init__(self, draw_batch: Callable[[int], Any]):
-        self.draw_batch = draw_batch
+class _Drawn(Dataset[Any]):
+    def __init__(self, draw: Callable[[Any], Any]):
+        self.draw = draw
 
-    def __getitem__(self, step: int) -> Any:
-        return self.draw_batch(step)
+    def __getitem__(self, key: Any) -> Any:
+        return self.draw(key)
 
 
 def _keep(batch: Any) -> Any:

@@ -5,6 +5,7 @@ import math
 from argparse import Namespace
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -123,7 +124,8 @@ class Training(Generic[TrainedNetwork]):
 
     def _take_batch(self) -> Any:
         if self._drawn_step != self.steps_done:
-            self._batches = draw_ahead(self.draw_batch, self.steps_done, min(self.workers, self.most_workers))
+            workers = min(self.workers, self.most_workers)
+            self._batches = draw_ahead(self.draw_batch, count(self.steps_done), workers)
         self._drawn_step = self.steps_done + 1
         return move(next(self._batches), self.device)
 
