@@ -1,7 +1,9 @@
 """The objects that `kubectl kustomize` renders from deploy/ are valid to Kubernetes and agree with each other."""
 
+import json
 import re
 import shutil
+import subprocess
 import tomllib
 
 import pytest
@@ -21,6 +23,8 @@ KUBERNETES = "1.37"
 EXTENSIONS = ("keda.sh/", "monitoring.coreos.com/", "serving.kserve.io/")
 OVERLAYS = ["kubernetes/overlays/cpu", "kubernetes/overlays/gpu", "cpu with TLS", "gpu with TLS"]
 SERVERS = [*OVERLAYS, "kserve"]
+IMAGE = (ROOT / "Dockerfile").read_text()
+GPU_COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 COMPOSE = yaml.safe_load((ROOT / "compose.cpu.yaml").read_text())["services"]
 
 
@@ -142,7 +146,52 @@ def test_an_image_gets_what_the_wheel_holds_and_the_example_of_its_health_check(
     copied = {word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in line.split()}
     assert {*packed, "pyproject.toml", project["project"]["readme"]} <= copied
     (folder,) = re.findall(r"^COPY convai/client/examples (\S+)$", text, re.MULTILINE)
-    health_check = re.findall(rf'"{folder}/(.*?)"', text)
-    probe = [word.removeprefix(f"{folder}/") for word in COMPOSE["ask"]["entrypoint"] if folder in word]
-    assert health_check == probe
-    assert all((EXAMPLES / file).is_file() for file in probe)
+    examples = [word.removeprefix(f"{folder}/") for word in health_check(text) if folder in word]
+    assert examples == [word.removeprefix(f"{folder}/") for word in COMPOSE["ask"]["entrypoint"] if folder in word]
+    assert all((EXAMPLES / file).is_file() for file in examples)
+
+
+def health_check(dockerfile):
+    (command,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (.*)$", dockerfile, re.MULTILINE)
+    return json.loads(command)
+
+
+@pytest.mark.parametrize("folder", SERVERS)
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.cpu"])
+def test_an_image_and_a_startup_probe_ask_the_same_question_and_want_a_spoken_answer(name, folder, render):
+    _, server = pod_and_container(render(folder))
+    command = health_check((ROOT / name).read_text())
+    assert server["startupProbe"]["exec"]["command"][: len(command)] == command
+    assert parser("ask", ask).parse_args(command[2:]).out.parent.as_posix() == "/tmp"
+
+
+def test_a_gpu_server_may_build_engines_before_its_checks_count(render):
+    (entrypoint,) = re.findall(r"^ENTRYPOINT (.*)$", IMAGE, re.MULTILINE)
+    (start_period,) = map(int, re.findall(r"--start-period=(\d+)s", IMAGE))
+    options = parser("serve", serve).parse_args(json.loads(entrypoint)[2:])
+    _, server = pod_and_container(render("kubernetes/overlays/gpu"))
+    probe = server["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= start_period > options.ready_timeout
+    assert options.model_repository.as_posix() == "/models"
+
+
+def test_the_gpu_image_can_export_and_talk_on_either_base():
+    build = GPU_COMPOSE["convai"]["build"]
+    extras = set(re.findall(r"'\.\[(.*?)\]'", IMAGE)[0].split(","))
+    assert {"server", "export", "talk"} <= extras
+    arguments = dict(re.findall(r"^ARG (\w+)=(.*)$", IMAGE, re.MULTILINE))
+    for name, value in build["args"].items():
+        assert re.sub(r"\$\{\w+:?-(.*)\}", r"\1", value) == arguments[name]
+    assert set(re.findall(r"--build-arg (\w+)=", (ROOT / "docs/nvidia.md").read_text())) <= set(arguments)
+
+
+@pytest.mark.parametrize(
+    ("container", "package"),
+    [("10.5.0.26+cuda12.6", "tensorrt-cu12==10.5.0.*"), ("10.13.3.9+cuda13.0", "tensorrt-cu13==10.13.3.*")],
+)
+def test_the_image_installs_the_tensorrt_of_its_container(container, package):
+    line = re.findall(r'^RUN (version=.*) \\\n +&& pip install --no-cache-dir (".*")$', IMAGE, re.MULTILINE)
+    ((assignments, requirement),) = line
+    command = ["sh", "-c", f"{assignments} && printf %s {requirement}"]
+    said = subprocess.run(command, env={"TRT_VERSION": container}, capture_output=True, text=True, check=True)
+    assert said.stdout == package

@@ -1,7 +1,10 @@
+import copy
 import json
 
 import pytest
 import torch
+
+from training.common.device import move
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,17 @@ def run_twice():
         return log
 
     return run
+
+
+@pytest.fixture
+def assert_losses_leave_the_cpu():
+    """Checks that the losses of a step mix no tensor of the CPU with those of the device; meta tensors hold nothing."""
+
+    def check(training, step):
+        device = torch.device("meta")
+        with torch.no_grad():
+            batch = move(training.draw_batch(step), device)
+            losses = training.compute_losses(copy.deepcopy(training.network).to(device), batch, step)
+        assert {loss.device for loss in losses.values()} == {device}
+
+    return check

@@ -83,6 +83,10 @@ def test_training_learns_to_find_the_answers(data):
     assert before["right"] < after["right"] == 1
 
 
+def test_the_losses_run_on_the_device_of_the_network(data, assert_losses_leave_the_cpu):
+    assert_losses_leave_the_cpu(build_training(data), step=0)
+
+
 def test_a_resumed_run_continues_exactly_as_an_uninterrupted_one(data, assert_resumes):
     assert_resumes(lambda: build_training(data, replace(QUICK, forms=QuestionForms())))  # saved inside a block
 
@@ -97,7 +101,10 @@ def test_the_loss_in_training_is_that_of_the_exported_int8_weights(data):
     for name, weight in training.network.state_dict().items():
         tolerance = weight.abs().max().item() / 127 + 1e-7
         torch.testing.assert_close(exported.state_dict()[name], weight, atol=tolerance, rtol=1e-3)
-    loss, exported_loss = (training.compute_losses(network, 0)["loss"] for network in (training.network, exported))
+    batch = training.draw_batch(0)
+    loss, exported_loss = (
+        training.compute_losses(network, batch, 0)["loss"] for network in (training.network, exported)
+    )
     torch.testing.assert_close(loss, exported_loss, atol=1e-5, rtol=1e-5)
 
 

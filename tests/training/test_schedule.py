@@ -28,7 +28,11 @@ def test_exported_weights_start_a_run_that_skips_the_first_steps(tmp_path):
         torch.manual_seed(0)
         network = nn.Linear(3, 2)
         return Training(
-            network, Schedule(steps=9), lambda network, step: {"loss": network(torch.ones(3)).sum()}, first_steps=5
+            network,
+            Schedule(steps=9),
+            lambda step: torch.ones(3),
+            lambda network, batch, step: {"loss": network(batch).sum()},
+            first_steps=5,
         )
 
     training = build()
@@ -45,7 +49,9 @@ def test_exported_weights_start_a_run_that_skips_the_first_steps(tmp_path):
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     network = nn.Linear(3, 2)
     before = network.weight.clone()
-    training = Training(network, Schedule(), lambda network, step: {"loss": network.weight.sum() * float("nan")})
+    training = Training(
+        network, Schedule(), lambda step: float("nan"), lambda network, nan, step: {"loss": network.weight.sum() * nan}
+    )
     with pytest.raises(FloatingPointError, match="the loss of step 0 is nan; lower the rate"):
         training.step()
     assert torch.equal(network.weight, before)

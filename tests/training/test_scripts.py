@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tarfile
 from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.places import ROOT
 
-SCRIPTS = sorted((ROOT / "training").glob("*.sh"))
+SHORT = ROOT / "training/short_gpu.sh"  # replays nothing
+SCRIPTS = sorted({*(ROOT / "training").glob("*.sh")} - {SHORT})
 DATA = (
     *("SQUAD", "SQUAD_DEV", "COMMON_VOICE", "LJ_SPEECH", "EVERYDAY", "BOOKS", "KATHLEEN", "AN4", "SPEECHOCEAN762"),
     *("ENCODER", "RESEMBLYZER", "FOUR_READERS", "COFFEE", "WAKE_WORDS", "DIGITS", "VCTK", "VCTK_WORLD", "VCTK_DEMOS"),
@@ -55,12 +57,12 @@ def replays(script, folder):
     return [replay(script, folder) for _ in range(2)]
 
 
-def replay(script: Path, folder: Path) -> list[tuple[str, Namespace]]:
+def replay(script: Path, folder: Path, *words: str) -> list[tuple[str, Namespace]]:
     """The modules that a script runs, with their options as the modules parse them."""
     notes = folder / "bin" / "calls.jsonl"
     notes.unlink(missing_ok=True)
     environment = {"PATH": f"{folder / 'bin'}:/usr/bin:/bin", **{name: str(folder / "data" / name) for name in DATA}}
-    subprocess.run(["bash", script], cwd=folder, env=environment, check=True, timeout=60)
+    subprocess.run(["bash", script, *words], cwd=folder, env=environment, check=True, timeout=60)
     calls = [json.loads(line) for line in notes.read_text().splitlines()]
     assert all(dash_m == "-m" for dash_m, *_ in calls)
     return [(module, import_module(module).build_parser().parse_args(options)) for _, module, *options in calls]
@@ -96,3 +98,24 @@ def test_a_script_that_runs_again_resumes_its_trainings(replays, script):
     assert len(first) == len(again)
     assert bool(first) == (script.stem != "language_model")
     assert all(arguments.resume and not arguments.init for arguments in again)
+
+
+def test_the_short_run_trains_on_what_was_packed(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(FAKE_PYTHON)
+    (tmp_path / "bin/python").chmod(0o755)
+    packs = tmp_path / "build/runs/short_gpu/packs"
+    packs.mkdir(parents=True)
+    with tarfile.open(packs / "pack-00.tar", "w") as tar:
+        for kind in ("real", "synthetic", "dev"):
+            tar.addfile(tarfile.TarInfo(f"00/{kind}/manifest.jsonl"))
+    (tmp_path / "data/synthetic").mkdir(parents=True)
+    (tmp_path / "data/synthetic/manifest.jsonl").touch()
+    replays = [replay(SHORT, tmp_path, "2") for _ in range(2)]
+    (packing, pack), (training, first) = replays[0]
+    assert (packing, training) == ("training.common.pack", "training.jasper.train")
+    assert pack.mebibytes <= 60
+    assert first.minutes == 2
+    for file in find_input_files(first):
+        assert (tmp_path / file).is_file()
+    assert [arguments.resume for _, arguments in (replays[0][1], replays[1][1])] == [False, True]

@@ -57,6 +57,11 @@ def test_training_lowers_the_loss(recordings, likelihood_steps, kind):
     assert min(losses[-3:]) < losses[0] - 0.02
 
 
+@pytest.mark.parametrize("step", [0, 1])  # the likelihood alone, and the spectrum
+def test_the_losses_run_on_the_device_of_the_network(recordings, assert_losses_leave_the_cpu, step):
+    assert_losses_leave_the_cpu(train.build_training(QUICK, recordings), step)
+
+
 def test_a_resumed_run_continues_exactly_as_an_uninterrupted_one(recordings, assert_resumes):
     assert_resumes(lambda: train.build_training(QUICK, recordings), steps=1)
 

@@ -13,7 +13,7 @@ from convai.backends.steps.transcripts import spoken_form
 from convai.errors import InvalidArgument
 from training.bert.questions import misrecognise
 from training.common.texts import read_squad
-from training.common.training import Recipe, Schedule, supports_bfloat16
+from training.common.training import Recipe, Schedule
 
 WINDOW_TOKENS = 384  # [CLS] question [SEP] context [SEP], as served
 QUESTION_TOKENS = 64
@@ -79,7 +79,6 @@ class BertRecipe(Recipe):
     short_window_tokens: int = 112
     short_share_at_start: float = 0.95
     short_share_at_end: float = 0.15
-    bfloat16: bool = field(default_factory=supports_bfloat16)
     forms: QuestionForms = QuestionForms()
 
     def short_share(self, step: int) -> float:

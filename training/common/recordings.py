@@ -79,7 +79,12 @@ def read_cached(
     ends_file = file.with_suffix(".ends.npy")
     if not ends_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        clips = [read(recording.audio) for recording in tqdm(recordings, desc=kind, mininterval=10)]
+        # Imported here, because reading a manifest needs no PyTorch.
+        from training.common.device import choose_device, choose_workers, draw_ahead
+
+        files = [recording.audio for recording in recordings]
+        clips = draw_ahead(read, files, choose_workers(choose_device()))
+        clips = list(tqdm(clips, desc=kind, total=len(files), mininterval=10))
         np.save(file, np.concatenate(clips))
         np.save(ends_file, np.cumsum([len(clip) for clip in clips]))
     return np.load(file, mmap_mode="r"), np.load(ends_file)

@@ -1,4 +1,4 @@
-"""Runs a training: the options of its command line, its log, and a measurement and a checkpoint every few minutes."""
+"""Runs a training: the options of its command line, its log, a checkpoint every minute, and measurements."""
 
 import json
 import math
@@ -15,11 +15,13 @@ from typing import Any, Generic
 import numpy as np
 import torch
 
+from training.common.device import choose_workers
 from training.common.training import Recipe, TrainedNetwork, Training
 
 STATE_NAME = "state.pt"
 LOG_NAME = "log.jsonl"
 STEPS_PER_LOG_LINE = 25
+SECONDS_BETWEEN_CHECKPOINTS = 60
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ def make_training_parser(module: str, doc: str | None, recipe: Recipe) -> Argume
     parser.add_argument("--rate", type=float, default=schedule.peak_rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=schedule.seed, help="of data and order; change it with --init")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this time, ready to resume")
-    parser.add_argument(
-        "--minutes-between-checks", type=float, default=6.0, help="between measurements and checkpoints"
-    )
+    parser.add_argument("--minutes-between-checks", type=float, default=6.0, help="between measurements")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is a GPU, otherwise cpu")
+    workers_help = "processes that prepare batches (default: 0 on a CPU; on a GPU one per further core, up to 8)"
+    parser.add_argument("--workers", type=int, metavar="N", help=workers_help)
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue from OUT/state.pt")
     start.add_argument("--init", type=Path, help="start from these weights, such as those in weights/")
@@ -83,16 +86,20 @@ def train(args: Namespace, start: Callable[[Namespace], Run[Any]]) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     run = start(args)
     training = run.training
+    training.workers = choose_workers(training.device) if args.workers is None else args.workers
     if args.resume:
         training.resume(args.out / STATE_NAME)
     if args.init:
         training.start_from(args.init)
     log = Log(args.out / LOG_NAME)
+
+    def save() -> None:
+        training.save(args.out / STATE_NAME)
+        training.export(args.out / f"{run.network_name}.safetensors", run.config_name, run.metadata)
+
     with catch_sigterm() as stop:
-        for losses in train_in_spans(training, args.minutes, args.minutes_between_checks, log, stop):
-            # Saved first: measuring may take long, and must not cost what was learnt.
-            training.save(args.out / STATE_NAME)
-            training.export(args.out / f"{run.network_name}.safetensors", run.config_name, run.metadata)
+        for losses in train_in_spans(training, args.minutes, args.minutes_between_checks, log, stop, save):
+            save()  # first: measuring may take long, and must not cost what was learnt
             if not stop.is_set():
                 losses = losses | {"measured": run.measure(training.averaged())}
             log(step=training.steps_done, **losses)
@@ -110,10 +117,10 @@ def catch_sigterm() -> Generator[Event]:
 
 
 def train_in_spans(
-    training: Training[Any], minutes: float, minutes_between: float, log: Log, stop: Event
+    training: Training[Any], minutes: float, minutes_between: float, log: Log, stop: Event, save: Callable[[], None]
 ) -> Iterator[dict[str, float]]:
-    """Train, and yield the mean losses whenever a check is due and at the end."""
-    end = time.monotonic() + 60 * minutes
+    """Train, save every minute, and yield the mean losses whenever a check is due and at the end."""
+    end, saved = time.monotonic() + 60 * minutes, time.monotonic()
 
     def is_over(moment: float) -> bool:
         return training.steps_done >= training.schedule.steps or time.monotonic() >= moment or stop.is_set()
@@ -125,6 +132,9 @@ def train_in_spans(
             history.append(training.step())
             if training.steps_done % STEPS_PER_LOG_LINE == 0:
                 log(step=training.steps_done, **average_losses(history[-STEPS_PER_LOG_LINE:]))
+            if time.monotonic() >= saved + SECONDS_BETWEEN_CHECKPOINTS:
+                save()
+                saved = time.monotonic()
         yield average_losses(history)
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from convai.networks.jasper.model import Jasper
-from training.common.training import ADAM_BETAS, supports_bfloat16
+from training.common.device import supports_bfloat16
+from training.common.training import ADAM_BETAS
 
 
 class Float32Muon(torch.optim.Muon):
@@ -49,7 +50,7 @@ class MuonAndAdamW:
         # The matrices share the kernels' memory, so updating them updates the network.
         self.matrices = [nn.Parameter(kernel.detach().flatten(1)) for kernel in self.kernels]
         others = [parameter for parameter in network.parameters() if not is_in(parameter, self.kernels)]
-        muon = torch.optim.Muon if supports_bfloat16() else Float32Muon
+        muon = torch.optim.Muon if supports_bfloat16(self.kernels[0].device) else Float32Muon
         self.muon = muon(self.matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         self.adamw = torch.optim.AdamW(others, betas=ADAM_BETAS, weight_decay=weight_decay, fused=True)
         self.parameters = [*self.kernels, *others]

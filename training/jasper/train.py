@@ -9,7 +9,7 @@ Writes to DIR: log.jsonl (loss; word error rate of every --dev set), state.pt (f
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jiwer
@@ -25,8 +25,9 @@ from convai.networks.jasper.config import CONFIGS
 from convai.networks.jasper.model import Jasper
 from convai.program import run_program
 from training.common.batches import Batches, BatchLimits
+from training.common.device import move
 from training.common.run import Run, make_training_parser, train
-from training.common.training import Recipe, Schedule, Training, supports_bfloat16
+from training.common.training import Recipe, Schedule, Training
 from training.jasper.augment import AugmentConfig, augment
 from training.jasper.data import Clip, is_held_out, read_clips, served_features
 from training.jasper.optimizer import MuonAndAdamW
@@ -50,7 +51,6 @@ class JasperRecipe(Recipe):
     first_longest_seconds: float = 2.6
     batch_seconds: float = 128.0  # Muon takes as long for a small batch as for a large one
     longest_seconds: float = 20.0
-    bfloat16: bool = field(default_factory=supports_bfloat16)
 
 
 def build_parser() -> ArgumentParser:
@@ -120,23 +120,28 @@ def build_training(
     """Prepare a run that starts with a random network; `noises` are mixed into some clips."""
     schedule = recipe.schedule
     torch.manual_seed(schedule.seed)
-    network = Jasper(replace(CONFIGS[recipe.size], dropout=0.0))  # augmentation leaves nothing to learn by heart
+    # Augmentation leaves nothing to learn by heart.
+    network = Jasper(replace(CONFIGS[recipe.size], dropout=0.0)).to(recipe.device)
     noise = [clip.log_mel for clip in noises]
     limits = to_frames(recipe.batch_seconds, recipe.longest_seconds)
     first_limits = to_frames(recipe.first_batch_seconds, recipe.first_longest_seconds)
     batches = Batches([clip.frames for clip in clips], limits, first_limits, recipe.first_steps, schedule.seed)
 
-    def compute_losses(network: Jasper, step: int) -> dict[str, Tensor]:
+    def draw_batch(step: int) -> tuple[Tensor, ...]:
         batch = [clips[index] for index in batches.at(step)]
         babble = [clip.log_mel for clip in batch]
         rng = np.random.default_rng((schedule.seed, step))
-        features, features_length = pad([augment(clip.log_mel, augmentation, rng, babble, noise) for clip in batch])
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+        features = pad([augment(clip.log_mel, augmentation, rng, babble, noise) for clip in batch])
+        return *features, *join_labels([clip.labels for clip in batch])
+
+    def compute_losses(network: Jasper, batch: tuple[Tensor, ...], step: int) -> dict[str, Tensor]:
+        features, features_length, labels, labels_length = batch
+        with recipe.autocast():
             log_probs, log_probs_length = network(features, features_length)
-        return {"loss": ctc_loss(log_probs, log_probs_length, [clip.labels for clip in batch])}
+        return {"loss": ctc_loss(log_probs, log_probs_length, labels, labels_length)}
 
     optimizer = MuonAndAdamW(network, schedule.weight_decay)
-    return Training(network, schedule, compute_losses, optimizer, recipe.first_steps)
+    return Training(network, schedule, draw_batch, compute_losses, optimizer, recipe.first_steps)
 
 
 def to_frames(batch_seconds: float, longest_seconds: float) -> BatchLimits:
@@ -159,13 +164,18 @@ def pad(features: list[np.ndarray]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(batch), torch.from_numpy(frames[:, None])
 
 
-def ctc_loss(log_probs: Tensor, log_probs_length: Tensor, labels: list[list[int]]) -> Tensor:
+def join_labels(labels: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """The labels of all clips, int64, shape = (labels,), and the number of each clip's, int64, shape = (clips,)."""
+    return torch.tensor([label for clip in labels for label in clip]), torch.tensor([len(clip) for clip in labels])
+
+
+def ctc_loss(log_probs: Tensor, log_probs_length: Tensor, labels: Tensor, labels_length: Tensor) -> Tensor:
     """CTC loss per letter, averaged over the clips; a clip too fast for its text counts nothing."""
     return F.ctc_loss(
         log_probs.transpose(0, 1),
-        torch.tensor([label for clip in labels for label in clip]),
+        labels,
         log_probs_length[:, 0].long(),
-        torch.tensor([len(clip) for clip in labels]),
+        labels_length,
         blank=len(LABELS),
         zero_infinity=True,
     )
@@ -175,12 +185,13 @@ def ctc_loss(log_probs: Tensor, log_probs_length: Tensor, labels: list[list[int]
 def measure_word_error_rate(network: Jasper, clips: list[Clip]) -> float:
     """Word error rate of greedy decoding, 0 to 1 and above; features are normalised as in serving."""
     by_length = sorted(clips, key=lambda clip: clip.frames)
+    device = next(network.parameters()).device
     transcripts = []
     for first in range(0, len(by_length), CLIPS_PER_DEV_BATCH):
         batch = by_length[first : first + CLIPS_PER_DEV_BATCH]
         features = [served_features().normalise(clip.log_mel.astype("float32").T) for clip in batch]
-        log_probs, length = network(*pad(features))
-        rows = zip(log_probs.numpy(), length[:, 0].tolist(), strict=True)
+        log_probs, length = network(*move(pad(features), device))
+        rows = zip(log_probs.cpu().numpy(), length[:, 0].tolist(), strict=True)
         transcripts += [greedy_decode(row[:frames], LABELS) for row, frames in rows]
     return jiwer.wer([clip.text for clip in by_length], transcripts)
 

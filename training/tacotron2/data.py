@@ -1,7 +1,7 @@
 """Speech for Tacotron 2: clips with their symbols and mels, and the attention that the teacher pays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from convai.description.pipeline import NUM_MELS, VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
 from convai.networks.tacotron2.config import CONFIGS, Tacotron2Config
 from training.common.recordings import read_cached, read_manifest
-from training.common.training import Recipe, Schedule, supports_bfloat16
+from training.common.training import Recipe, Schedule
 
 HELD_OUT_EVERY = 50  # clips
 SECONDS_PER_FRAME = HOP_LENGTH / VOICE_SAMPLE_RATE_HERTZ
@@ -47,7 +47,6 @@ class Tacotron2Recipe(Recipe):
     gate_weight: float = 0.5
     gate_positive_weight: float = 5.0  # one step in a hundred ends a clip
     attention_weight: float = 0.2
-    bfloat16: bool = field(default_factory=supports_bfloat16)
 
     @property
     def config(self) -> Tacotron2Config:
@@ -191,5 +190,5 @@ def shift_attention(attention: Tensor, largest_shift: float, rng: np.random.Gene
     period = rng.uniform(*PERIOD_STEPS, (batch, 1))
     shift = np.rint(size * np.sin(2 * np.pi * np.arange(steps) / period + phase)).astype(np.int64)
     last = (attention.sum(2) > 0).sum(1, keepdim=True) - 1
-    source = torch.from_numpy(np.arange(steps) + shift).clamp(min=0).minimum(last)
+    source = torch.from_numpy(np.arange(steps) + shift).to(attention.device).clamp(min=0).minimum(last)
     return attention.gather(1, source.unsqueeze(2).expand_as(attention))

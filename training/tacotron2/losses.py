@@ -5,6 +5,7 @@ all steps in one call each. That is several times faster on a CPU than step by s
 and the context still come from the network, so everything in `Decoder.step` is learnt.
 """
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,7 @@ def compute_losses(network: Tacotron2, batch: Batch, recipe: Tacotron2Recipe, st
     if step >= recipe.sequential_from and rng.random() < recipe.sequential_share:
         prediction = predict_step_by_step(network, batch)
     else:
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+        with recipe.autocast():
             prediction = predict(network, batch, shift_attention(batch.attention, recipe.largest_shift, rng))
     losses = compare(prediction, batch, recipe.gate_positive_weight)
     total = losses["mel"] + recipe.delta_weight * losses["delta"] + recipe.gate_weight * losses["gate"]
@@ -62,7 +63,7 @@ def compare(prediction: Prediction, batch: Batch, gate_positive_weight: float) -
     step_mask = batch.step_mask
     differences = [mel.float() - batch.mels for mel in (prediction.decoded, prediction.mel)]
     gate = F.binary_cross_entropy_with_logits(
-        prediction.gates.float(), batch.gates, reduction="none", pos_weight=torch.tensor(gate_positive_weight)
+        prediction.gates.float(), batch.gates, reduction="none", pos_weight=batch.gates.new_tensor(gate_positive_weight)
     )
     attention = batch.attention * prediction.log_attention.float().masked_fill(batch.attention == 0, 0)
     return {
@@ -119,8 +120,11 @@ def run_prenet(network: Tacotron2, mels: Tensor) -> Tensor:
 def run_lstm(cell: nn.LSTMCell, x: Tensor) -> Tensor:
     """The cell's output over all steps: float32, shape = (batch, steps, hidden)."""
     weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
-    state = x.new_zeros(1, x.size(0), cell.hidden_size)
-    return torch.lstm(x, (state, state), weights, True, 1, 0.0, cell.training, False, True)[0]
+    # In BF16 autocast, cuDNN's LSTM returns FP16, which torch.cat refuses to join with BF16.
+    with torch.autocast("cuda", enabled=False) if x.is_cuda else nullcontext():
+        x = x.float() if x.is_cuda else x
+        state = x.new_zeros(1, x.size(0), cell.hidden_size)
+        return torch.lstm(x, (state, state), weights, True, 1, 0.0, cell.training, False, True)[0]
 
 
 def attend(attention: Attention, hidden: Tensor, memory: Tensor, mask: Tensor, past: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ from convai.networks.tacotron2.layers import length_mask
 from convai.networks.tacotron2.model import Tacotron2
 from convai.program import run_program
 from training.common.batches import Batches, BatchLimits
+from training.common.device import move
 from training.common.run import Run, make_training_parser, train
 from training.common.training import Training
-from training.tacotron2.data import Clip, Tacotron2Recipe, collate, read_clips, split_held_out
+from training.tacotron2.data import Batch, Clip, Tacotron2Recipe, collate, read_clips, split_held_out
 from training.tacotron2.losses import compute_losses, masked_mean
 
 CLIPS_FOR_MEAN = 200
@@ -48,16 +49,20 @@ def build_training(recipe: Tacotron2Recipe, clips: list[Clip]) -> Training[Tacot
     torch.manual_seed(recipe.schedule.seed)
     network = Tacotron2(recipe.config)
     start_from_mean(network, clips)
+    network.to(recipe.device)
     limits = BatchLimits(recipe.batch_frames)
     first_limits = BatchLimits(recipe.batch_frames, recipe.first_longest_frames)
     frames = [clip.frames for clip in clips]
     batches = Batches(frames, limits, first_limits, recipe.first_steps, recipe.schedule.seed)
 
-    def compute(network: Tacotron2, step: int) -> dict[str, Tensor]:
-        batch = collate([clips[index] for index in batches.at(step)], network.n_frames_per_step)
+    def draw_batch(step: int) -> Batch:
+        return collate([clips[index] for index in batches.at(step)], recipe.config.n_frames_per_step)
+
+    def compute(network: Tacotron2, batch: Batch, step: int) -> dict[str, Tensor]:
         return compute_losses(network, batch, recipe, step)
 
-    return Training(network, recipe.schedule, compute, first_steps=max(recipe.first_steps, recipe.sequential_from))
+    first_steps = max(recipe.first_steps, recipe.sequential_from)
+    return Training(network, recipe.schedule, draw_batch, compute, first_steps=first_steps)
 
 
 @torch.no_grad()
@@ -86,11 +91,12 @@ def measure(network: Tacotron2, clips: list[Clip]) -> dict[str, float]:
 
 
 def measure_batch(network: Tacotron2, clips: list[Clip]) -> dict[str, float]:
-    batch = collate(clips, network.n_frames_per_step)
+    device = next(network.parameters()).device
+    batch = move(collate(clips, network.n_frames_per_step), device)
     torch.manual_seed(0)  # of the prenet's dropout
     _, mel, _, attention = network.teacher_forced(batch.symbol_ids, batch.symbols_length, batch.mels, batch.mels_length)
     frame_mask = length_mask(batch.mels_length.flatten().long(), batch.mels.size(2)).unsqueeze(1)
-    places = torch.arange(batch.symbol_ids.size(1)).float()
+    places = torch.arange(batch.symbol_ids.size(1), device=device).float()
     _, frames = network(batch.symbol_ids, batch.symbols_length)
     caps = network.step_caps(batch.symbols_length.flatten().long()) * network.n_frames_per_step
     return {

@@ -1,7 +1,9 @@
 """WaveGlow's losses: the likelihood of the audio, and the distance of the generated spectra from it."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +23,7 @@ def compute_losses(
     audio: Tensor,
     mel: Tensor,
     kinds: Collection[str] = (LIKELIHOOD, SPECTRUM),
-    bfloat16: bool = False,
+    precision: AbstractContextManager[Any] | None = None,
 ) -> dict[str, Tensor]:
     """The losses of a training step; "loss" is their sum.
 
@@ -30,21 +32,23 @@ def compute_losses(
     audio : float32, shape = (batch, samples)
     mel : float32, shape = (batch, 80, samples / 256)
     kinds : LIKELIHOOD, SPECTRUM or both; the others are not computed
+    precision : autocast for the network, FP32 without. Rounding to BF16 is in proportion to the signal, so silence
+        stays silent and speech masks the rest.
     """
     losses: dict[str, Tensor] = {}
     n_group = network.config.n_group
-    # Rounding to BF16 is in proportion to the signal, so silence stays silent and speech masks the rest.
-    precision = torch.autocast("cpu", torch.bfloat16, enabled=bfloat16)
+    precision = precision or nullcontext()
     if LIKELIHOOD in kinds:
         with precision:
             z, log_determinant = network.encode(audio, mel)
         losses["likelihood"] = negative_log_likelihood(z.float(), log_determinant.float())
     if SPECTRUM in kinds:
         with precision:
-            generated = network(mel, torch.randn(audio.size(0), n_group, audio.size(1) // n_group))
+            z = torch.randn(audio.size(0), n_group, audio.size(1) // n_group, device=audio.device)
+            generated = network(mel, z)
         losses["spectrum"] = spectral_loss(generated, audio)
         losses["mel"] = F.l1_loss(log_mel(generated), log_mel(audio))
-    return {"loss": sum(losses.values(), start=torch.zeros(())), **losses}
+    return {"loss": sum(losses.values(), start=audio.new_zeros(())), **losses}
 
 
 def negative_log_likelihood(z: Tensor, log_determinant: Tensor) -> Tensor:
@@ -67,17 +71,17 @@ def compare_spectra(generated: Tensor, audio: Tensor, window: int, hop: int) -> 
 
 def log_mel(audio: Tensor) -> Tensor:
     """The mel of `voice_mel`, differentiable: float32, shape = (batch, 80, frames)."""
-    mel = torch.from_numpy(filterbank()) @ spectrum(audio, FFT_LENGTH, HOP_LENGTH)
+    mel = torch.from_numpy(filterbank()).to(audio.device) @ spectrum(audio, FFT_LENGTH, HOP_LENGTH)
     return mel.clamp(min=MIN_MAGNITUDE).log()
 
 
 def spectrum(audio: Tensor, window: int, hop: int) -> Tensor:
     """Magnitudes: float32, shape = (batch, window / 2 + 1, frames)."""
-    complex_spectrum = torch.stft(audio.float(), window, hop, window=hann(window), return_complex=True)
+    complex_spectrum = torch.stft(audio.float(), window, hop, window=hann(window, audio.device), return_complex=True)
     # The square root has no derivative at zero.
     return (complex_spectrum.real.square() + complex_spectrum.imag.square() + 1e-10).sqrt()
 
 
 @cache
-def hann(window: int) -> Tensor:
-    return torch.hann_window(window)
+def hann(window: int, device: torch.device) -> Tensor:
+    return torch.hann_window(window, device=device)
