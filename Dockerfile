@@ -18,7 +18,7 @@ RUN pip install --no-cache-dir --constraint constraints.txt '.[server,talk]' nvi
 COPY convai/client/examples /opt/convai/client/examples
 
 WORKDIR /opt/convai
-EXPOSE 8000 8001 8002 8080
+EXPOSE 8001 8002 8080
 # A question is the only check that also notices a step whose process has died.
 HEALTHCHECK --interval=30s --timeout=20s --start-period=300s --retries=3 \
     CMD ["convai", "ask", "/opt/convai/client/examples/question.wav", "--context", "/opt/convai/client/examples/context.txt"]
