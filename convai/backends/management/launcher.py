@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
@@ -79,7 +80,7 @@ class Server:
         self.extra_args = list(extra_args)
         self.log_file = self._own_log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
-        self.control = ControlClient(self.grpc_address, secrets.token_urlsafe(32), tls.for_control() if tls else None)
+        self.control = ControlClient(self.grpc_address, secrets.token_urlsafe(32))
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: RuntimeDirectory | None = None
         self._log_start = 0
@@ -163,6 +164,8 @@ class Server:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
+        if self.tls:
+            self.control = replace(self.control, tls=self.tls.for_control())
         self._directory = directory = RuntimeDirectory()
         try:
             prepare_backends(triton, directory.backends)

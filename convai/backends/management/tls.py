@@ -18,16 +18,18 @@ HANDSHAKE_ROUNDS = 3  # TLS 1.3 needs two
 
 @dataclass(frozen=True)
 class ControlTls:
-    """How the launcher connects: it trusts exactly the server's certificate, under a host name that this contains."""
+    """How the launcher connects: it trusts exactly the server's certificate, under a host name that this contains.
 
-    server_cert: Path
+    The certificates (PEM) are those of the start: renewed files are used by server and launcher from the next start on.
+    """
+
+    server_cert: bytes
     server_name: str
-    cert: Path | None = None
-    key: Path | None = None
+    cert: bytes | None = None
+    key: bytes | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        own = [path.read_bytes() if path else None for path in (self.key, self.cert)]
-        return grpc.ssl_channel_credentials(self.server_cert.read_bytes(), *own)
+        return grpc.ssl_channel_credentials(self.server_cert, self.key, self.cert)
 
     def channel_arguments(self) -> list[tuple[str, str]]:
         return [("grpc.ssl_target_name_override", self.server_name)]
@@ -63,7 +65,7 @@ class ServerTls:
         """How the launcher connects; InvalidArgument if server and launcher would refuse each other."""
         own = (self.control_cert or self.cert, self.control_key or self.key)
         name = self._shake_hands(*own)
-        return ControlTls(self.cert, name, *(own if self.root_cert else ()))
+        return ControlTls(self.cert.read_bytes(), name, *(path.read_bytes() for path in own if self.root_cert))
 
     def _shake_hands(self, control_cert: Path, control_key: Path) -> str:
         """Let a server and a launcher with these files connect in memory, and return a host name of the server."""
@@ -80,11 +82,10 @@ class ServerTls:
                 client.load_cert_chain(control_cert, control_key, password="")
             return host_name(connect_in_memory(server, client))
         except ssl.SSLError as error:
-            shown = (
-                f"; with mutual TLS convai itself shows {control_cert}, signed for clients" if self.root_cert else ""
-            )
+            hint = f"; the CA must have signed {control_cert}, which convai itself shows, for clients"
             raise InvalidArgument(
-                f"TLS: {self.cert}, {self.key} and {self.root_cert or 'no CA'} do not fit ({error}){shown}"
+                f"TLS: {self.cert}, {self.key} and {self.root_cert or 'no CA'} do not fit ({error})"
+                + (hint if self.root_cert else "")
             ) from error
 
 
@@ -103,4 +104,5 @@ def connect_in_memory(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[st
 def host_name(certificate: dict[str, Any]) -> str:
     """A host name or address that the certificate contains; "" if there is none."""
     names = [name for kind, name in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    names += [name for part in certificate.get("subject", ()) for kind, name in part if kind == "commonName"]
     return names[0].replace("*", "any") if names else ""
