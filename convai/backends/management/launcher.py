@@ -32,6 +32,7 @@ from convai.description.config_files import DEFAULT_PROFILE
 from convai.errors import InvalidArgument
 
 POLL_SECONDS = 0.1
+PORT_SECONDS = 5.0
 STOP_SECONDS = 12  # within which tritonserver ends after SIGTERM; more than its EXIT_TIMEOUT_SECONDS
 PORTS = range(2**16)
 PORTS_TO_PICK_FROM = range(20_000, 32_000)  # below the ports that Linux gives to outgoing connections
@@ -232,7 +233,16 @@ class Server:
             if time.monotonic() > deadline:
                 raise ServerNotRunning(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._errors()}")
             time.sleep(POLL_SECONDS)
+        self._wait_for_ports()
         self.record_regions()
+
+    def _wait_for_ports(self) -> None:
+        """Wait for the ports that Triton opens just after gRPC; not for long, since an option may have closed one."""
+        deadline = time.monotonic() + PORT_SECONDS
+        ports = {self.metrics_port: self.host} | ({self.http_port: self.http_host} if self.http_port else {})
+        for port, host in ports.items():
+            while not is_listening(reachable_host(host), port) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS / 10)
 
     def _end_process(self) -> None:
         self.process.terminate()
@@ -284,6 +294,11 @@ def check_host(host: str) -> None:
             raise OSError(
                 f"{host} is not available ({error.strerror}); choose an IPv4 address of this machine with --host"
             ) from error
+
+
+def is_listening(host: str, port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex((host, port)) == 0
 
 
 def is_free(host: str, port: int) -> bool:
