@@ -28,7 +28,7 @@ RUN version="${TRT_VERSION%%+*}" cuda="${TRT_VERSION##*+cuda}" \
 COPY convai/client/examples /opt/convai/client/examples
 
 WORKDIR /opt/convai
-EXPOSE 8000 8001 8002 8080
+EXPOSE 8001 8002 8080
 # Only a spoken answer shows that no step's process has died. The start period covers --ready-timeout and the warm-up.
 HEALTHCHECK --interval=30s --timeout=20s --start-period=2000s --retries=3 \
     CMD ["convai", "ask", "/opt/convai/client/examples/question.wav", "--context", "/opt/convai/client/examples/context.txt", "--out", "/tmp/health.wav"]

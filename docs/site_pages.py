@@ -13,6 +13,7 @@ PLACES = {  # of a file outside docs/ on the site
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
     "training/README.md": "training.md",
     "benchmarks/speed/speed.png": "speed.png",

@@ -28,7 +28,7 @@ class ChaosServer:
 
     def __init__(self, model_repository: Path, profile: str, host: str, port: int) -> None:
         options = {"--model-repository": model_repository, "--profile": profile, "--host": host, "--grpc-port": port}
-        options |= {"--http-port": 0, "--metrics-port": 0, "--ready-timeout": READY_SECONDS}
+        options |= {"--metrics-port": 0, "--ready-timeout": READY_SECONDS}
         words = [str(word) for option in options.items() for word in option]
         self.address = f"{host}:{port}"
         self.left_behind = 0  # processes and files that outlived a launcher

@@ -13,7 +13,7 @@ NUM_MELS = 80
 LABELS = " abcdefghijklmnopqrstuvwxyz'"  # Jasper's alphabet; the CTC blank follows as the last label
 NUM_LABELS = len(LABELS) + 1
 N_GROUP = "n_group"  # samples that WaveGlow generates at once; its weights determine how many
-STREAM_TICKET = "stream_ticket"  # flow control: a later step acknowledges a chunk to the splitter that sent it
+STREAM_TICKET = "stream_ticket"  # flow control: a later step returns it to the splitter that sent a chunk
 CHUNK_INDEX = "chunk_index"  # position of a response in its stream
 # `convai export` writes these files beside the steps that read them:
 LOG_MEL_FILE = "jasper_log_mel.json"  # speech_features: how Jasper's training features differ from the default
@@ -164,7 +164,7 @@ STEPS = (
         outputs=(
             Tensor("phrase", "BYTES", (1,)),
             Tensor("pause_seconds", "FP32", (1,)),
-            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor(STREAM_TICKET, "INT64", (3,)),
             Tensor("phrase_index", "INT32", (1,)),
             Tensor("is_last_phrase", "BOOL", (1,)),
             *TEXT_OUTPUTS,
@@ -197,7 +197,7 @@ STEPS = (
             Tensor("decoded_mel", "FP32", (NUM_MELS, -1)),
             Tensor("mel_length", "INT32", (1,)),
             Tensor("pause_seconds", "FP32", (1,)),
-            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor(STREAM_TICKET, "INT64", (3,)),
             Tensor("phrase_index", "INT32", (1,)),
             Tensor("is_last_phrase", "BOOL", (1,)),
             *TEXT_OUTPUTS,
@@ -210,7 +210,7 @@ STEPS = (
             Tensor("gain", "FP32", (1,)),
             Tensor("z", "FP32", (N_GROUP, -1)),
             Tensor("pause_seconds", "FP32", (1,)),
-            Tensor(STREAM_TICKET, "INT64", (2,)),
+            Tensor(STREAM_TICKET, "INT64", (3,)),
             Tensor(CHUNK_INDEX, "INT32", (1,)),
             Tensor("is_last", "BOOL", (1,)),
             *TEXT_OUTPUTS,
@@ -234,7 +234,7 @@ STEPS = (
             Tensor("fades", "BOOL", (2,), optional=True),
             Tensor("gain", "FP32", (1,), optional=True),
             Tensor("pause_seconds", "FP32", (1,), optional=True),
-            Tensor(STREAM_TICKET, "INT64", (2,), optional=True),
+            Tensor(STREAM_TICKET, "INT64", (3,), optional=True),
         ),
         outputs=(Tensor("answer_audio", "FP32", (-1,)),),
     ),

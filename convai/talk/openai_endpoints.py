@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -11,12 +12,15 @@ import numpy as np
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.types import Send
 
 from convai.arrays import Array
+from convai.client import ConvaiError
 from convai.talk.audio_formats import ENCODINGS, AudioFormat, decode_audio, encode_audio, encode_pcm_stream
 from convai.talk.errors import BadRequest
 from convai.talk.speech import stream_speech
 
+logger = logging.getLogger(__name__)
 router = APIRouter(tags=["OpenAI"])
 MAX_SPEECH_CHARACTERS = 4096  # OpenAI's limit
 
@@ -89,9 +93,19 @@ async def speak(request: Request, body: SpeechRequest) -> Response:
     pieces = stream_speech(request.app.state.client, body.input, is_urgent=audio_format == "pcm")
     first = await anext(pieces)  # a request that fails at once gets an error status
     if audio_format == "pcm":
-        return StreamingResponse(encode_pcm_stream(prepend(first, pieces)), media_type=media_type)
+        return SpeechStream(encode_pcm_stream(prepend(first, pieces)), media_type=media_type)
     audio = np.concatenate([first, *[piece async for piece in pieces]])
     return Response(await asyncio.to_thread(encode_audio, audio, audio_format), media_type=media_type)
+
+
+class SpeechStream(StreamingResponse):
+    """A body that, if synthesis fails midway, stays incomplete: uvicorn then closes the connection."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except ConvaiError as error:  # uvicorn would log it with a long traceback
+            logger.error("speech broke off: %s", error)
 
 
 async def prepend(first: Array, pieces: AsyncIterator[Array]) -> AsyncIterator[Array]:

@@ -14,9 +14,11 @@ from support.tiny_repository import write_repository
 from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.control import ADMIN_HEADER, ControlClient, ControlError
-from convai.backends.management.launcher import Server, ServerNotRunning, ServerTls
+from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.processes import SHARED_MEMORY, command_line, regions_of, stubs_of
 from convai.backends.management.runtime_directory import SECONDS_TO_LOCK, RuntimeDirectory, clear_abandoned
+from convai.backends.management.shutdown import tcp_sockets_of
+from convai.backends.management.tls import ServerTls
 
 
 @pytest.fixture
@@ -34,9 +36,20 @@ def test_only_the_chosen_models_are_loaded(server):
     assert server.control.models() == {"amplifier": "READY"}
 
 
-def test_control_needs_the_key_over_http(server):
-    with pytest.raises(ControlError, match="403"):
-        ControlClient(server.http_address, "a guess").load("amplifier")
+def test_control_needs_the_key(server):
+    with pytest.raises(ControlError, match="load amplifier: This protocol is restricted"):
+        ControlClient(server.grpc_address, "a guess").load("amplifier")
+
+
+def test_a_proxy_of_the_environment_is_not_used(server, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert server.control.is_ready()
+
+
+def test_only_grpc_and_metrics_are_listened_on(server):
+    ports = {each.laddr.port for each in tcp_sockets_of(server.process.pid) if each.status == "LISTEN"}
+    assert ports == {server.grpc_port, server.metrics_port}
 
 
 @pytest.mark.parametrize(
@@ -48,21 +61,22 @@ def test_control_needs_the_key_over_http(server):
         lambda client, **given: client.update_log_settings({"log_verbose_level": 1}, **given),
     ],
 )
-def test_restricted_protocols_need_the_key_over_grpc(server, call):
+def test_restricted_protocols_need_the_key(server, call):
     with triton.InferenceServerClient(server.grpc_address) as client:
         with pytest.raises(InferenceServerException, match="This protocol is restricted"):
             call(client)
 
 
-def test_over_grpc_the_key_opens_restricted_protocols_and_statistics_need_none(server):
+def test_the_key_opens_restricted_protocols_and_statistics_need_none(server):
     headers = {f"triton-grpc-protocol-{ADMIN_HEADER}": server.control.admin_key}
     with triton.InferenceServerClient(server.grpc_address) as client:
         assert client.get_model_repository_index(headers=headers).models
         assert client.get_inference_statistics("amplifier").model_stats
 
 
-def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def files(tmp_path):
+    """PEM files of an authority, of a server and of a client, by name."""
     authority = trustme.CA()
     files = {name: tmp_path / f"{name}.pem" for name in ("ca", "server", "server_key", "client", "client_key")}
     authority.cert_pem.write_to_path(files["ca"])
@@ -70,10 +84,20 @@ def test_mutual_tls_admits_only_clients_with_a_certificate(repository, tmp_path,
         certificate = authority.issue_cert("localhost")
         certificate.cert_chain_pems[0].write_to_path(files[name])
         certificate.private_key_pem.write_to_path(files[f"{name}_key"])
+    return files
+
+
+@pytest.mark.parametrize("shows_own_certificate", [False, True])
+def test_mutual_tls_admits_only_clients_with_a_certificate(
+    repository, files, tmp_path, monkeypatch, shows_own_certificate
+):
+    monkeypatch.chdir(tmp_path)
     own = {"private_key": str(files["client_key"]), "certificate_chain": str(files["client"])}
-    tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
+    control = (Path("client.pem"), Path("client_key.pem")) if shows_own_certificate else ()
+    tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"), *control)
 
     with Server(repository, models=["amplifier"], tls=tls) as server:
+        assert server.control.models() == {"amplifier": "READY"}
         address = f"localhost:{server.grpc_port}"
         with triton.InferenceServerClient(address, ssl=True, root_certificates=str(files["ca"]), **own) as client:
             assert client.is_server_ready(client_timeout=10)

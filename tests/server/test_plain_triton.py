@@ -26,8 +26,8 @@ class PastedCommand:
     """A shell that runs the printed text, with free ports appended as a user would append them."""
 
     def __init__(self, text, log_file):
-        self.grpc_port, self.http_port, metrics_port = resolve_ports("127.0.0.1", dict.fromkeys("abc", 0))
-        ports = f"--grpc-port={self.grpc_port} --http-port={self.http_port} --metrics-port={metrics_port}"
+        self.grpc_port, metrics_port = resolve_ports("127.0.0.1", dict.fromkeys("ab", 0))
+        ports = f"--grpc-port={self.grpc_port} --metrics-port={metrics_port}"
         self.log_file = log_file
         self.process = subprocess.Popen(
             ["sh", "-c", f"exec {text.strip()} {ports}"],
@@ -38,7 +38,7 @@ class PastedCommand:
         )
 
     def __enter__(self):
-        control = ControlClient(f"127.0.0.1:{self.http_port}", admin_key="")
+        control = ControlClient(f"127.0.0.1:{self.grpc_port}", admin_key="")
         wait_until(lambda: control.is_ready() or self.process.poll() is not None, seconds=120)
         assert self.process.poll() is None, self.log_file.read_text()[-3000:]
         return self
@@ -68,7 +68,8 @@ def test_the_command_names_the_profile_the_address_and_this_pythons_packages(mod
     options = ["--model-repository", model_repository, "--profile", "gpu", "--host", "0.0.0.0"]
     words = shlex.split(print_command(capsys, backends, *options))
     assert words[0] == "env"
-    assert {"--model-config-name=gpu", "--grpc-address=0.0.0.0", f"--backend-directory={backends}"} <= set(words)
+    assert {"--model-config-name=gpu", "--grpc-address=0.0.0.0", "--allow-http=false"} <= set(words)
+    assert f"--backend-directory={backends}" in words
     assert {path.name for path in backends.iterdir()} >= {"python", "onnxruntime", "pytorch"}
 
 

@@ -8,7 +8,8 @@ import pytest
 import trustme
 from support.places import ROOT
 
-from convai.backends.management.launcher import Server, ServerTls
+from convai.backends.management.launcher import Server
+from convai.backends.management.tls import ServerTls
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra test")
 

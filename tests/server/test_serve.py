@@ -9,6 +9,7 @@ from support.convai_process import ANY_PORTS, ServeProcess
 from support.tiny_repository import write_repository
 
 from convai.__main__ import main
+from convai.backends.management.control import ControlClient
 from convai.backends.management.repository import models_in
 from convai.backends.management.serve import ENSEMBLE, warm_up
 from convai.client.steps import requests_between
@@ -27,19 +28,12 @@ def repository(tmp_path_factory):
     return keep_only("amplifier", write_repository(tmp_path_factory.mktemp("tiny")))
 
 
-def is_ready(http_address):
-    try:
-        with urllib.request.urlopen(f"http://{http_address}/v2/health/ready", timeout=5) as response:
-            return response.status == 200
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository, tmp_path, signal_number):
     log = tmp_path / "serve.log"
     with ServeProcess(repository, "--log-file", log, "--", "--id=a-name-of-its-own") as serve:
         assert serve.printed("models") == "amplifier"
+        assert not any(line.startswith("HTTP") for line in serve.lines)
         with urllib.request.urlopen(serve.printed("metrics"), timeout=10) as response:
             assert b"nv_inference_count" in response.read()
         serve.process.send_signal(signal_number)
@@ -47,6 +41,13 @@ def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository,
     assert serve.lines[-1] == "stopped\n"
     assert serve.leaves_nothing()
     assert "a-name-of-its-own" in log.read_text()  # what follows two dashes reaches tritonserver
+
+
+def test_http_is_open_only_if_asked_for_and_with_a_warning(repository):
+    with ServeProcess(repository, "--http-port", "0") as serve:
+        with urllib.request.urlopen(f"http://{serve.printed('HTTP')}/v2/health/ready", timeout=10) as response:
+            assert response.status == 200
+    assert serve.lines[0].startswith("warning: HTTP is open; any web page")
 
 
 def test_serve_prints_what_a_network_runs_on(tmp_path):
@@ -61,7 +62,7 @@ def test_serve_prints_what_a_network_runs_on(tmp_path):
 
 def test_a_second_signal_ends_the_wait_for_callers(repository):
     with ServeProcess(repository, "--drain", "100") as serve:
-        with socket.create_connection(("127.0.0.1", int(serve.printed("HTTP").rpartition(":")[2]))):
+        with socket.create_connection(("127.0.0.1", serve.grpc_port)):
             serve.process.terminate()
             serve.wait_for_line("waiting up to 100 s for 1 open connections")
             serve.process.terminate()
@@ -80,12 +81,11 @@ def test_the_server_ends_with_its_launcher_even_if_that_is_killed(repository, vi
 
 def test_a_server_that_crashes_is_restarted_on_the_same_ports_and_then_shuts_down_gracefully(repository):
     with ServeProcess(repository) as serve:
-        http_address = serve.printed("HTTP")
         os.kill(serve.server_pid, signal.SIGKILL)
         serve.wait_for_line("watchdog: tritonserver crashed; restarting the server")
         serve.wait_for_line("watchdog: server back after")
-        assert is_ready(http_address)
-        with socket.create_connection(("127.0.0.1", int(http_address.rpartition(":")[2]))):
+        assert ControlClient(serve.printed("gRPC"), admin_key="").is_ready()
+        with socket.create_connection(("127.0.0.1", serve.grpc_port)):
             serve.process.terminate()
             serve.wait_for_line("waiting up to 20 s for 1 open connections")
         assert serve.process.wait(20) == 0

@@ -74,7 +74,7 @@ def test_an_ensemble_in_flight_is_answered_and_new_connections_are_refused(repos
 def test_a_connection_that_stays_open_does_not_keep_the_server_from_stopping(repository):
     printed = []
     with Server(repository, models=["amplifier"]) as server:
-        with socket.create_connection(("127.0.0.1", server.http_port)):
+        with socket.create_connection(("127.0.0.1", server.grpc_port)):
             shut_down(server, 2.0, printed.append)
             assert server.process.poll() is not None
     assert printed == [

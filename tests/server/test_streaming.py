@@ -1,17 +1,25 @@
 """The claims about streams, on a real tritonserver."""
 
 import asyncio
-from contextlib import closing
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
+import tritonclient.grpc as triton
 from support.sounds import chirp
+from support.triton_requests import infer
+from tritonclient.utils import InferenceServerException
 
 from convai.__main__ import main
+from convai.backends.management.processes import stubs_of
+from convai.backends.runtime.flow_control import MESSAGE
 from convai.client import AsyncConvaiClient, InvalidInput
 from convai.client.steps import requests_between
-from convai.description.pipeline import VOICE_HOP_LENGTH
+from convai.description.pipeline import NUM_MELS, VOICE_HOP_LENGTH
 
 TEXT = (
     "The rainforest covers most of the basin, and nine countries share it. It is the largest of its kind; more than"
@@ -20,6 +28,11 @@ TEXT = (
 )
 AUDIO_TOLERANCE = 1e-3
 FADE_SAMPLES = 110
+NO_SPEECH = {
+    "audio": np.zeros(VOICE_HOP_LENGTH, np.float32),
+    "padded_mel": np.zeros((1, NUM_MELS, 1), np.float32),
+    "mel_length": np.ones(1, np.int32),
+}
 
 
 def concatenate(chunks):
@@ -117,6 +130,36 @@ def test_a_text_without_a_word_and_one_too_long_are_refused(client):
 def test_the_refusal_of_a_long_text_names_the_ensemble_that_takes_it(client):
     with pytest.raises(InvalidInput, match="at most 600.*text_to_speech_stream takes longer texts"):
         client.speak(TEXT * 4)
+
+
+def test_neither_forged_credits_nor_datagrams_disturb_the_stream_of_another(server, client, spoken):
+    """What a caller of the single steps can do, and what another program of this machine can."""
+    addresses = flow_control_addresses(server)
+    assert len(addresses) >= 2
+    with ThreadPoolExecutor(1) as pool:
+        stream = pool.submit(lambda: list(client.speak_stream(TEXT)))
+        for address in addresses * 3:
+            for datagram in (b"", b"x", bytes(MESSAGE.size), bytes(1000)):
+                send_datagram(address, datagram)
+            number = int(address.rpartition("-")[2])
+            with triton.InferenceServerClient(server.grpc_address) as caller, suppress(InferenceServerException):
+                infer(caller, "audio_trimmer", **NO_SPEECH, stream_ticket=np.array([number, 1, 0]))
+        chunks = stream.result(60)
+    assert [chunk.chunk_index for chunk in chunks] == list(range(len(spoken)))
+    assert np.abs(concatenate(chunks) - concatenate(spoken)).max() < AUDIO_TOLERANCE
+
+
+def flow_control_addresses(server):
+    sockets = [
+        each for stub in stubs_of(server.process.pid) for each in psutil.Process(stub.pid).net_connections("unix")
+    ]
+    return [f"\0{each.laddr[1:]}" for each in sockets if "convai-flow-control" in each.laddr]
+
+
+def send_datagram(address, datagram):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(5)
+        sender.sendto(datagram, address)
 
 
 def test_speak_writes_a_file_and_shows_its_progress(server, tmp_path, capsys, spoken):

@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as triton
 from support.convai_process import ServeProcess, wait_until
 from support.tiny_repository import write_repository
-from support.triton_requests import infer
+from support.triton_requests import infer, make_inputs
 from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.launcher import Server
@@ -71,6 +71,27 @@ def test_a_killed_model_is_respawned(server, client, report, model):
     assert answers(client, model)
     assert report[0] == f"watchdog: {model}: its Python process died; respawning it"
     assert len(report) == 2
+
+
+def test_a_step_killed_by_the_size_of_a_tensor_is_respawned(server, client, report):
+    """The stub, not the step, makes an array of 2^62 numbers: their bytes overflow to 0, so Triton lets them pass."""
+    x, note = make_inputs(**REQUESTS["amplifier"])
+    x.set_shape([1, 2**62])._raw_content = b""
+    with pytest.raises(InferenceServerException):
+        client.infer("amplifier", [x, note], client_timeout=10)
+
+    wait_until(lambda: models_back(report) == {"amplifier"})
+    assert answers(client, "amplifier")
+
+
+def test_a_server_crashed_by_a_request_is_restarted(server, client, report):
+    inputs, echo = make_inputs(**REQUESTS["amplifier"]), triton.InferRequestedOutput("echo", class_count=1)
+    with pytest.raises(InferenceServerException):
+        client.infer("amplifier", inputs, outputs=[echo], client_timeout=10)
+
+    wait_until(lambda: report and "server back after" in report[-1])
+    assert report[0] == "watchdog: tritonserver crashed; restarting the server"
+    wait_until(lambda: answers(client, "chain"))
 
 
 def test_one_dead_instance_of_several_is_respawned(server, client, report):

@@ -14,7 +14,7 @@ from convai.backends.management.processes import SHARED_MEMORY, command_line, re
 
 READY_SECONDS = 120
 STOP_SECONDS = 30
-ANY_PORTS = ("--grpc-port=0", "--http-port=0", "--metrics-port=0")
+ANY_PORTS = ("--grpc-port=0", "--metrics-port=0")
 
 
 class ConvaiProcess:
@@ -70,12 +70,16 @@ class ServeProcess(ConvaiProcess):
 
     def __enter__(self):
         super().__enter__()
-        port_option = f"--http-port={self.printed('HTTP').rpartition(':')[2]}"
+        port_option = f"--grpc-port={self.grpc_port}"
         self.server_pid = next(pid for pid in psutil.pids() if port_option in command_line(pid))
         self.regions = regions_of(self.server_pid)
         (backends,) = (word for word in command_line(self.server_pid) if word.startswith("--backend-directory="))
         self.directory = Path(backends.partition("=")[2]).parent
         return self
+
+    @property
+    def grpc_port(self):
+        return int(self.printed("gRPC").rpartition(":")[2])
 
     def leaves_nothing(self):
         return is_gone(self.server_pid, self.regions) and not self.directory.exists()

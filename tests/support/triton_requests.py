@@ -16,14 +16,19 @@ TRITON_TYPES = {
 
 def infer(client, model, outputs=None, parameters=None, **inputs):
     """Outputs of one request by name; `inputs` are rows without their batch axis, or arrays of several rows."""
+    tensors = make_inputs(**inputs)
+    requested = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
+    response = client.infer(model, tensors, outputs=requested, parameters=parameters, client_timeout=30)
+    return {output.name: response.as_numpy(output.name) for output in response.get_response().outputs}
+
+
+def make_inputs(**inputs):
     tensors = []
     for name, value in inputs.items():
         array = np.array([[value]], dtype=np.object_) if isinstance(value, bytes) else np.atleast_2d(value)
         tensors.append(triton.InferInput(name, array.shape, TRITON_TYPES[array.dtype]))
         tensors[-1].set_data_from_numpy(array)
-    requested = [triton.InferRequestedOutput(name) for name in outputs] if outputs else None
-    response = client.infer(model, tensors, outputs=requested, parameters=parameters, client_timeout=30)
-    return {output.name: response.as_numpy(output.name) for output in response.get_response().outputs}
+    return tensors
 
 
 def infer_together(client, model, requests):

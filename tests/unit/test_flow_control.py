@@ -1,10 +1,12 @@
 """A stream sends its next response when the one before is acknowledged, independently of other streams."""
 
+import socket
 import time
 
 import pytest
 
-from convai.backends.runtime.flow_control import NO_TICKET, FlowControl, TooManyStreams, acknowledge
+from convai.backends.runtime import flow_control as module
+from convai.backends.runtime.flow_control import MESSAGE, NO_CREDIT, FlowControl, TooManyStreams, acknowledge
 
 
 class RecordedStream:
@@ -15,8 +17,8 @@ class RecordedStream:
         self.tickets = []
         self.is_aborted = False
 
-    def send_next(self, ticket, chunks):
-        self.tickets.append((ticket, chunks))
+    def send_next(self, credit, chunks):
+        self.tickets.append((*credit, chunks))
         self.left -= 1
         return self.left > 0
 
@@ -49,9 +51,77 @@ def test_each_stream_has_its_own_acknowledgements(flow_control):
     quick, slow = RecordedStream(), RecordedStream()
     flow_control.start(quick)
     flow_control.start(slow)
-    acknowledge([quick.tickets[0]] * 4)
+    for num_sent in range(1, 5):
+        wait_until(lambda num_sent=num_sent: len(quick.tickets) == num_sent)
+        acknowledge(quick.tickets[-1:])
     wait_until(lambda: len(quick.tickets) == 5)
     assert len(slow.tickets) == 1
+
+
+def test_a_credit_is_valid_once_and_neither_forged_nor_foreign_ones_are(flow_control):
+    """What a caller can do with the tickets of its own stream and the last step."""
+    own, foreign = RecordedStream(), RecordedStream()
+    flow_control.start(own)
+    flow_control.start(foreign)
+    sender, number, chunks = own.tickets[0]
+    neighbours = [(sender, number + offset, chunks) for offset in range(-50, 51) if offset]
+    acknowledge([*neighbours, (sender, 0, 0), *own.tickets * 5])
+    wait_until(lambda: len(own.tickets) == 2)
+    acknowledge(own.tickets[1:])
+    wait_until(lambda: len(own.tickets) == 3)
+    assert len({number for _, number, _ in own.tickets}) == 3
+    assert len(foreign.tickets) == 1
+
+
+@pytest.mark.parametrize("datagram", [b"", b"x", bytes(MESSAGE.size - 1), bytes(MESSAGE.size), bytes(1000)])
+def test_a_datagram_that_returns_no_credit_is_ignored(flow_control, datagram):
+    stream = RecordedStream()
+    flow_control.start(stream)
+    send(flow_control, datagram)
+    acknowledge(stream.tickets)
+    wait_until(lambda: len(stream.tickets) == 2)
+
+
+def send(flow_control, datagram):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram, flow_control.socket.getsockname())
+
+
+def test_a_datagram_of_another_user_is_ignored(flow_control, monkeypatch):
+    stream = RecordedStream()
+    flow_control.start(stream)
+    own = module.os.getuid()
+    answers = iter([own + 1])
+    monkeypatch.setattr(module.os, "getuid", lambda: next(answers, own))
+    (sender, number, _), *_ = stream.tickets
+    acknowledge([(sender, number, 1), (sender, number, 2)])
+    wait_until(lambda: len(stream.tickets) == 2)
+    assert stream.tickets[1][2] == 2  # the first was ignored
+
+
+class FailingStream(RecordedStream):
+    def send_next(self, credit, chunks):
+        super().send_next(credit, chunks)
+        if len(self.tickets) == 2:
+            raise RuntimeError("the response cannot be sent")
+        return True
+
+
+def test_a_stream_that_fails_leaves_the_others_alone(flow_control):
+    failing, other = FailingStream(), RecordedStream()
+    flow_control.start(failing)
+    flow_control.start(other)
+    acknowledge([failing.tickets[0], other.tickets[0]])
+    wait_until(lambda: len(other.tickets) == 2)
+    assert len(flow_control.streams) == 1
+
+
+def test_a_step_without_its_socket_ends_so_that_the_watchdog_respawns_it(flow_control, monkeypatch):
+    ended = []
+    monkeypatch.setattr(module, "end_process", lambda: ended.append(True))
+    flow_control.socket.shutdown(socket.SHUT_RDWR)
+    flow_control.socket.close()
+    wait_until(lambda: ended)
 
 
 def test_one_stream_too_many_is_refused_unless_another_is_idle(flow_control, monkeypatch):
@@ -59,7 +129,7 @@ def test_one_stream_too_many_is_refused_unless_another_is_idle(flow_control, mon
         flow_control.start(RecordedStream())
     with pytest.raises(TooManyStreams, match="2 streams"):
         flow_control.start(RecordedStream())
-    monkeypatch.setattr("convai.backends.runtime.flow_control.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     flow_control.start(RecordedStream())
     assert len(flow_control.streams) == 3
 
@@ -77,4 +147,4 @@ def test_an_acknowledgement_for_a_sender_that_has_gone_is_no_error(flow_control)
     stream = RecordedStream()
     flow_control.start(stream)
     flow_control.close()
-    acknowledge([(NO_TICKET, 0), (7 << 32, 0), stream.tickets[0], (-1, 0)])
+    acknowledge([(*NO_CREDIT, 0), (7, 1, 0), stream.tickets[0], (-1, -1, -1)])

@@ -102,25 +102,25 @@ def test_a_caller_with_tickets_receives_one_response_per_acknowledgement(step):
         acknowledge(read_tickets(request)[-1:])
         wait_until_sent(request, num_sent + 1)
     assert read_sent(request) == ([1, 2, 3], [False, False, True])
-    assert len({ticket for ticket, _ in read_tickets(request)}) == 1
+    assert len({number for _, number, _ in read_tickets(request)}) == 3
 
 
-def test_the_last_response_carries_the_ticket_of_the_step_before(step):
-    request = make_request(2, 4, outputs=OUTPUTS, ticket=[77, 5])
+def test_the_last_response_carries_the_credit_of_the_step_before(step):
+    request = make_request(2, 4, outputs=OUTPUTS, ticket=[7, 77, 5])
     step.execute([request])
-    own, _ = read_tickets(request)[0]
-    acknowledge([[own, 6]])
+    own = read_tickets(request)[0][:2]
+    acknowledge([[*own, 6]])
     wait_until_sent(request, 2)
-    assert [ticket for ticket, _ in read_tickets(request)] == [own, 77]
+    assert [credit for *credit, _ in read_tickets(request)] == [own, [7, 77]]
 
 
 def test_chunk_numbers_continue_those_of_earlier_responses(load):
-    request = make_request(2, 4, outputs=NUMBERED, ticket=[77, 5])
+    request = make_request(2, 4, outputs=NUMBERED, ticket=[7, 77, 5])
     load(NUMBERED).execute([request])
     acknowledge(read_tickets(request))
     wait_until_sent(request, 2)
     assert [response.output_tensors[1].array.item() for response, _ in request.sender.sent] == [5, 6]
-    assert [chunks for _, chunks in read_tickets(request)] == [6, 7]
+    assert [chunks for *_, chunks in read_tickets(request)] == [6, 7]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,15 @@ def test_an_error_ends_its_stream_alone(step, numbers, sent):
     wait_until_sent(wrong, len(sent))
     assert read_sent(wrong) == (sent, [False] * (len(sent) - 1) + [True])
     assert read_sent(right) == ([1], [True])
+
+
+@pytest.mark.parametrize("chunks", [-1, 2**31 - 1, 2**63 - 1])
+def test_a_ticket_with_an_impossible_number_of_chunks_is_refused(load, chunks):
+    request = make_request(2, outputs=NUMBERED, ticket=[7, 77, chunks])
+    load(NUMBERED).execute([request])
+    wait_until_sent(request, 1)
+    ((code, text),), _ = read_sent(request)
+    assert (code, text) == ("INVALID_ARG", f"halver: stream_ticket: expected 0 to 2147483646 chunks, got {chunks}")
 
 
 def test_one_stream_too_many_is_unavailable(step):

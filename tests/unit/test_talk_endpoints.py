@@ -83,12 +83,14 @@ def test_raw_samples_come_in_chunks_at_24_khz_as_openais_clients_play_them(model
     assert np.abs(samples).max() == pytest.approx(32767 / 2, rel=0.02)
 
 
-def test_raw_samples_are_sent_before_the_rest_is_spoken():
+def test_raw_samples_are_sent_before_the_rest_is_spoken(caplog):
     """Of a stream that breaks off, the first chunk is there; what fails at once has a status."""
     fake = FakeClient(streamed=CHUNKS[:1], stream_error=Overloaded("busy"))
     with web(fake) as http:
         response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
         assert 0.8 < len(response.content) / (2 * 24_000 / 3) < 1  # a resampler keeps the last moment back
+        (record,) = (each for each in caplog.records if each.levelname == "ERROR")
+        assert (record.getMessage(), record.exc_info) == ("speech broke off: busy", None)
         fake.streamed = []
         response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
         assert message_of(response, 503) == "busy"

@@ -123,7 +123,7 @@ def test_the_demo_answers_the_example_in_an_empty_folder(demo):
 
 def test_the_repository_that_was_made_is_served_and_answers(environment, package, empty, demo):
     convai, examples = environment / "bin" / "convai", package / "client" / "examples"
-    ports = ["--grpc-port=0", "--http-port=0", "--metrics-port=0"]
+    ports = ["--grpc-port=0", "--metrics-port=0"]
     command = [convai, "serve", "--model-repository", demo[2], *ports]
     with subprocess.Popen(command, cwd=empty, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as serving:
         try:

@@ -11,13 +11,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
 from convai.backends.management.processes import regions_of
 from convai.backends.management.repository import models_of
 from convai.backends.management.runtime_directory import RuntimeDirectory, clear_abandoned
+from convai.backends.management.tls import ServerTls
 from convai.backends.management.tritonserver import (
     check_stub,
     find_errors,
@@ -31,6 +32,7 @@ from convai.description.config_files import DEFAULT_PROFILE
 from convai.errors import InvalidArgument
 
 POLL_SECONDS = 0.1
+PORT_SECONDS = 5.0
 STOP_SECONDS = 12  # within which tritonserver ends after SIGTERM; more than its EXIT_TIMEOUT_SECONDS
 PORTS = range(2**16)
 PORTS_TO_PICK_FROM = range(20_000, 32_000)  # below the ports that Linux gives to outgoing connections
@@ -40,33 +42,13 @@ class ServerNotRunning(OSError):
     """The server did not start or ended by itself; the message holds the errors of its log."""
 
 
-@dataclass(frozen=True)
-class ServerTls:
-    """PEM files that turn on TLS for gRPC; with `root_cert`, clients must show a certificate signed by it."""
-
-    cert: Path
-    key: Path
-    root_cert: Path | None = None
-
-    def __post_init__(self):
-        for path in filter(None, (self.cert, self.key, self.root_cert)):
-            if not path.is_file():
-                raise FileNotFoundError(f"TLS file {path} does not exist")
-
-    def options(self) -> list[str]:
-        certificate = [f"--grpc-server-cert={self.cert.resolve()}", f"--grpc-server-key={self.key.resolve()}"]
-        if self.root_cert is None:
-            return ["--grpc-use-ssl=true", *certificate]
-        return ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.root_cert.resolve()}", *certificate]
-
-
 class Server:
     """A tritonserver process, running from `start` (or `with`) to `stop`.
 
-    A port of 0 picks a free one. `models` defaults to all models of the profile. With `tls`, gRPC is encrypted and
-    HTTP, which Triton cannot encrypt, listens on the local address only. Without `log_file` the log is deleted when the
-    server stops. Model control, shared memory, traces and logging need a random key; other users of this machine can
-    read it in the list of processes.
+    A port of 0 picks a free one; HTTP is closed unless `http_port` is given. `models` defaults to all models of the
+    profile. With `tls`, gRPC is encrypted and HTTP, which Triton cannot encrypt, listens on the local address only.
+    Without `log_file` the log is deleted when the server stops. Model control, shared memory, traces and logging need a
+    random key; other users of this machine can read it in the list of processes.
     """
 
     def __init__(
@@ -76,7 +58,7 @@ class Server:
         profile: str = DEFAULT_PROFILE,
         host: str = "127.0.0.1",
         grpc_port: int = 0,
-        http_port: int = 0,
+        http_port: int | None = None,
         metrics_port: int = 0,
         tls: ServerTls | None = None,
         models: Sequence[str] | None = None,
@@ -91,13 +73,15 @@ class Server:
         self.host = host
         self.http_host = "127.0.0.1" if tls else host
         clear_abandoned()  # such a server may still hold the ports
-        ports = {"--grpc-port": grpc_port, "--http-port": http_port, "--metrics-port": metrics_port}
-        self.grpc_port, self.http_port, self.metrics_port = resolve_ports(host, ports)
+        ports = {"--grpc-port": grpc_port, "--metrics-port": metrics_port}
+        http = {} if http_port is None else {"--http-port": http_port}
+        self.grpc_port, self.metrics_port, *open_http = resolve_ports(host, ports | http)
+        self.http_port = open_http[0] if open_http else None
         self.tls = tls
         self.extra_args = list(extra_args)
         self.log_file = self._own_log_file = Path(log_file) if log_file else None
         self.ready_timeout_seconds = ready_timeout_seconds
-        self.control = ControlClient(f"{reachable_host(self.http_host)}:{self.http_port}", secrets.token_urlsafe(32))
+        self.control = ControlClient(self.grpc_address, secrets.token_urlsafe(32))
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: RuntimeDirectory | None = None
         self._log_start = 0
@@ -122,8 +106,14 @@ class Server:
         return f"{reachable_host(self.host)}:{self.grpc_port}"
 
     @property
-    def http_address(self) -> str:
-        return self.control.address
+    def http_address(self) -> str | None:
+        """None if HTTP is closed."""
+        return None if self.http_port is None else f"{reachable_host(self.http_host)}:{self.http_port}"
+
+    @property
+    def request_ports(self) -> list[int]:
+        """The ports at which requests arrive."""
+        return [self.grpc_port] if self.http_port is None else [self.grpc_port, self.http_port]
 
     @property
     def metrics_url(self) -> str:
@@ -175,6 +165,8 @@ class Server:
         triton = find_triton()
         environment = server_environment()
         check_stub(triton.stub, environment)
+        if self.tls:
+            self.control = replace(self.control, tls=self.tls.for_control())
         self._directory = directory = RuntimeDirectory()
         try:
             prepare_backends(triton, directory.backends)
@@ -215,14 +207,21 @@ class Server:
             f"--grpc-port={self.grpc_port}",
             "--reuse-grpc-port=true",  # the graceful shutdown binds a socket beside Triton's
             f"--grpc-restricted-protocol={restricted}",
-            f"--http-address={self.http_host}",
-            f"--http-port={self.http_port}",
-            "--reuse-http-port=true",
-            f"--http-restricted-api={restricted}",
+            *self._http_options(restricted),
             f"--metrics-address={self.host}",
             f"--metrics-port={self.metrics_port}",
             *(self.tls.options() if self.tls else []),
             *self.extra_args,
+        ]
+
+    def _http_options(self, restricted: str) -> list[str]:
+        if self.http_port is None:
+            return ["--allow-http=false"]
+        return [
+            f"--http-address={self.http_host}",
+            f"--http-port={self.http_port}",
+            "--reuse-http-port=true",
+            f"--http-restricted-api={restricted}",
         ]
 
     def _wait_until_ready(self) -> None:
@@ -234,7 +233,16 @@ class Server:
             if time.monotonic() > deadline:
                 raise ServerNotRunning(f"not ready after {self.ready_timeout_seconds:.0f} s:\n{self._errors()}")
             time.sleep(POLL_SECONDS)
+        self._wait_for_ports()
         self.record_regions()
+
+    def _wait_for_ports(self) -> None:
+        """Wait for the ports that Triton opens just after gRPC; not for long, since an option may have closed one."""
+        deadline = time.monotonic() + PORT_SECONDS
+        ports = {self.metrics_port: self.host} | ({self.http_port: self.http_host} if self.http_port else {})
+        for port, host in ports.items():
+            while not is_listening(reachable_host(host), port) and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS / 10)
 
     def _end_process(self) -> None:
         self.process.terminate()
@@ -286,6 +294,11 @@ def check_host(host: str) -> None:
             raise OSError(
                 f"{host} is not available ({error.strerror}); choose an IPv4 address of this machine with --host"
             ) from error
+
+
+def is_listening(host: str, port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex((host, port)) == 0
 
 
 def is_free(host: str, port: int) -> bool:

@@ -58,5 +58,6 @@ def command(triton: TritonFiles, args: argparse.Namespace, models: Sequence[str]
         *triton.command(),
         *model_options(args.model_repository.resolve(), args.folder.resolve(), args.profile, models),
         f"--grpc-address={args.host}",
-        f"--http-address={args.host}",
+        f"--metrics-address={args.host}",
+        "--allow-http=false",
     ]

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from convai.backends.management.control import ControlClient
-from convai.backends.management.launcher import Server, ServerTls
+from convai.backends.management.launcher import Server
 from convai.backends.management.shutdown import shut_down
+from convai.backends.management.tls import ServerTls
 from convai.backends.management.watchdog import Watchdog
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
@@ -33,17 +34,26 @@ SILENT_QUESTION = {
 WARM_UP_QUESTIONS = 2
 WARM_UP_TIMEOUT_SECONDS = 600.0  # networks of NVIDIA's sizes take minutes on a CPU
 
+HTTP_WARNING = (
+    "warning: HTTP is open; any web page in a browser that reaches this port can crash Triton 2.51 with one request"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="configuration of every model (default %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
-    for name, port in {"grpc": 8001, "http": 8000, "metrics": 8002}.items():
+    for name, port in {"grpc": 8001, "metrics": 8002}.items():
         text = f"default {port}; 0 picks a free one"
         parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help=text)
+    http_help = "also serve HTTP, which one request can crash (default: closed); 0 picks a free port"
+    parser.add_argument("--http-port", type=int, metavar="PORT", help=http_help)
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="server certificate (PEM): gRPC only over TLS")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="private key (PEM) of --tls-cert")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate signed by this CA")
+    control_help = "certificate (PEM) that convai itself shows under --tls-ca (default: --tls-cert)"
+    parser.add_argument("--tls-control-cert", type=Path, metavar="FILE", help=control_help)
+    parser.add_argument("--tls-control-key", type=Path, metavar="FILE", help="private key of --tls-control-cert")
     parser.add_argument("--log-file", type=Path, metavar="FILE", help="append Triton's log (default: not kept)")
     parser.add_argument("--ready-timeout", type=float, default=180.0, metavar="SECONDS", help="default %(default)s")
     warm_up_help = "silent questions to ask before the server is ready, default %(default)s"
@@ -60,6 +70,8 @@ def run(args: argparse.Namespace) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
+        if args.http_port is not None:
+            print(HTTP_WARNING, file=sys.stderr, flush=True)
         with make_server(args) as server:
             try:
                 serve(server, args.warm_up)
@@ -111,10 +123,11 @@ class Interrupt:
 
 def describe(server: Server) -> str:
     encryption = "" if server.tls is None else " (mutual TLS)" if server.tls.root_cert else " (TLS)"
+    http = f"HTTP     {server.http_address}\n" if server.http_address else ""
     networks = "".join(f"network  {network}\n" for network in server.networks())
     return (
         f"gRPC     {server.grpc_address}{encryption}\n"
-        f"HTTP     {server.http_address}\n"
+        f"{http}"
         f"metrics  {server.metrics_url}\n"
         f"models   {', '.join(sorted(server.control.models()))}\n"
         f"{networks}"
@@ -138,8 +151,9 @@ def make_server(args: argparse.Namespace) -> Server:
 
 
 def make_tls(args: argparse.Namespace) -> ServerTls | None:
-    if not (args.tls_cert or args.tls_key or args.tls_ca):
+    files = (args.tls_cert, args.tls_key, args.tls_ca, args.tls_control_cert, args.tls_control_key)
+    if not any(files):
         return None
     if not (args.tls_cert and args.tls_key):
         raise InvalidArgument("TLS needs both --tls-cert and --tls-key")
-    return ServerTls(args.tls_cert, args.tls_key, args.tls_ca)
+    return ServerTls(*files)

@@ -36,7 +36,7 @@ def shut_down(
     is_urgent: Callable[[], bool] = lambda: False,
 ) -> None:
     """Stop a running server once its connections have closed, or after `drain_seconds`, or as soon as it is urgent."""
-    ports = (server.grpc_port, server.http_port)
+    ports = server.request_ports
     with ExitStack() as refusals:
         if drain_seconds > 0:
             for port in ports:

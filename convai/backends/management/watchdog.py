@@ -14,6 +14,7 @@ from pathlib import Path
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of, zombies_of
+from convai.errors import InvalidArgument
 
 CHECK_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -65,7 +66,7 @@ class Watchdog:
                 if standstill > STANDSTILL_SECONDS:
                     self.restart(f"all processes stood still for {standstill:.0f} s, so Triton may mix up responses")
                 self.check()
-            except OSError as error:  # a full disk, for example, must not end the watch
+            except (OSError, InvalidArgument) as error:  # a full disk or renewed TLS files must not end the watch
                 self.report(f"this check failed: {error}")
 
     def wait_for_next_check(self) -> float:

@@ -20,7 +20,14 @@ import triton_python_backend_utils as pb_utils
 
 from convai.arrays import Array
 from convai.backends.runtime.failures import describe_internal_error, describe_invalid_argument
-from convai.backends.runtime.flow_control import MAX_STREAMS, NO_TICKET, FlowControl, TooManyStreams, acknowledge
+from convai.backends.runtime.flow_control import (
+    MAX_STREAMS,
+    NO_CREDIT,
+    Credit,
+    FlowControl,
+    TooManyStreams,
+    acknowledge,
+)
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.parameters import build_step, read_whole_number
 from convai.backends.runtime.python_step import PythonStep, StreamingStep
@@ -31,6 +38,7 @@ from convai.errors import InvalidArgument
 # Triton 2.51 may crash if a decoupled request ends with an error from within `execute`: one in six did. Nothing reports
 # when Triton has taken the request back.
 FAILURE_SECONDS = 0.02
+MAX_CHUNKS = 2**31 - 2  # of a stream, in INT32
 
 # Written as texts, because Triton has not completed its utilities yet.
 InferenceRequest: TypeAlias = "pb_utils.InferenceRequest"
@@ -136,12 +144,12 @@ class StreamModel(StepModel):
     def start(self, request: InferenceRequest) -> None:
         sender = Sender(request)
         try:
-            received_ticket, chunks = next(iter(read_tickets(request)), (None, 0))
-            stream = StepStream(self, sender, self.run_stream(request), received_ticket)
+            *received, chunks = next(iter(read_tickets(request)), [0])
+            stream = StepStream(self, sender, self.run_stream(request), Credit(*received) if received else None)
             if STREAM_TICKET in sender.requested:
                 self.flow_control.start(stream, chunks)
             else:  # a caller that does not receive tickets cannot acknowledge them
-                while stream.send_next(NO_TICKET, chunks):
+                while stream.send_next(NO_CREDIT, chunks):
                     chunks += 1
         except Exception as error:
             sender.fail(self.make_error(error))
@@ -154,10 +162,14 @@ class StreamModel(StepModel):
             raise InvalidArgument(f"inputs: expected 1 row, because each makes a stream, got {len(rows)}")
         return cast(StreamingStep, self.step)(**rows[0], **self.read_request_parameters(request))
 
-    def pack_response(self, outputs: Outputs, requested: Collection[str], ticket: int, chunks: int) -> dict[str, Array]:
+    def pack_response(
+        self, outputs: Outputs, requested: Collection[str], credit: Credit, chunks: int
+    ) -> dict[str, Array]:
         """The requested outputs of one response by name, with their batch axis."""
+        if not 0 <= chunks <= MAX_CHUNKS:  # a caller of this step alone may send any ticket
+            raise InvalidArgument(f"{STREAM_TICKET}: expected 0 to {MAX_CHUNKS} chunks, got {chunks}")
         following = chunks + (CHUNK_INDEX in self.dtypes)  # without the tensor, a later step makes chunks of responses
-        numbers = {CHUNK_INDEX: np.array([chunks], np.int32), STREAM_TICKET: np.array([ticket, following], np.int64)}
+        numbers = {CHUNK_INDEX: np.array([chunks], np.int32), STREAM_TICKET: np.array([*credit, following], np.int64)}
         return self.pack([{**outputs, **numbers}], requested)
 
     def finalize(self) -> None:
@@ -188,17 +200,17 @@ class StepStream:
 
     Parameters
     ----------
-    received_ticket : ticket that came with the request; its acknowledgement means that all responses are done
+    received_credit : what came with the request; it goes back once all responses are done
     """
 
     def __init__(
-        self, model: StreamModel, sender: Sender, responses: Iterator[Outputs], received_ticket: int | None = None
+        self, model: StreamModel, sender: Sender, responses: Iterator[Outputs], received_credit: Credit | None = None
     ):
         self.model, self.sender = model, sender
-        self.responses, self.received_ticket = responses, received_ticket
+        self.responses, self.received_credit = responses, received_credit
         self.upcoming: Outputs | None = next(responses)
 
-    def send_next(self, ticket: int, chunks: int) -> bool:
+    def send_next(self, credit: Credit, chunks: int) -> bool:
         outputs = self.upcoming
         assert outputs is not None  # flow control asks no more after the last
         if self.sender.is_cancelled():
@@ -206,10 +218,10 @@ class StepStream:
             return False
         try:
             self.upcoming = next(self.responses, None)
-            if self.upcoming is None and self.received_ticket is not None:
-                ticket = self.received_ticket
+            if self.upcoming is None and self.received_credit is not None:
+                credit = self.received_credit
             requested = self.sender.requested
-            response = make_response(self.model.pack_response(outputs, requested, ticket, chunks), requested)
+            response = make_response(self.model.pack_response(outputs, requested, credit, chunks), requested)
         except Exception as error:
             self.sender.fail(self.model.make_error(error))
             return False
@@ -241,7 +253,7 @@ def read_inputs(request: InferenceRequest) -> dict[str, Array]:
 
 
 def read_tickets(request: InferenceRequest) -> list[list[int]]:
-    """The tickets of a request, each with a number of chunks; see `flow_control`."""
+    """The tickets of a request, each a credit and a number of chunks; see `flow_control`."""
     return [
         ticket for tensor in request.inputs() if tensor.name() == STREAM_TICKET for ticket in tensor.as_numpy().tolist()
     ]

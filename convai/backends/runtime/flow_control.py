@@ -6,32 +6,52 @@ Triton 2.51 hands every response of a decoupled step to the next step at once, w
   response first, the next step receives the audio of one phrase with the mel of another.
 * A long text fills all queues; requests behind it wait or are refused, and memory grows.
 
-Each response therefore carries a ticket (tensor `stream_ticket`), and a stream has a credit of one response. The last
-step acknowledges the ticket with a datagram to the sender's socket in Linux's abstract namespace, and the sender
-sends the next response. A decoupled step that receives a ticket passes it on with its last response. Each ticket also
-carries the number of chunks that the stream has had by then, so that chunks are numbered across responses.
+Each response therefore carries a credit in its ticket (tensor `stream_ticket`), and a stream has one credit. The last
+step returns the credit with a datagram to the sender's socket in Linux's abstract namespace, and the sender sends the
+next response. A decoupled step that receives a credit passes it on with its last response. Each ticket also carries the
+number of chunks that the stream has had by then, so that chunks are numbered across responses.
+
+A caller can call the steps one by one, see the credits of its own stream, and return any to the last step; any local
+user can send datagrams. So a credit is a random number that is valid once, and the kernel tells who sent a datagram.
 """
 
+import logging
+import os
 import secrets
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-STREAM_BITS = 32  # low bits of a ticket; the number of the sender's socket is above them
-SOCKET_BITS = 31
-NO_TICKET = 0  # a response with this ticket is not acknowledged
-MESSAGE = struct.Struct("!qq")  # ticket, chunks that the stream has had
+RANDOM_BITS = 63
+MESSAGE = struct.Struct("!qq")  # number of a credit, chunks that the stream has had
+SENDER = struct.Struct("iII")  # Linux's `ucred`: process, user, group
 MAX_STREAMS = 16
 IDLE_SECONDS = 5.0  # a stream without an acknowledgement for this long does not count towards the limit
 # In an ensemble, Triton 2.51 does not report that a caller has gone: it skips the following steps, so that no
 # acknowledgement comes.
 IDLE_TIMEOUT_SECONDS = 300.0
 SEND_SECONDS = 1.0  # the receiver only reads, so it is never busy for this long
+
+
+class Credit(NamedTuple):
+    """The right to the next response of a stream.
+
+    Attributes
+    ----------
+    socket : number in the address of the socket that wants it back
+    number : random, of this response alone
+    """
+
+    socket: int
+    number: int
+
+
+NO_CREDIT = Credit(0, 0)  # nobody wants it back
 
 
 class TooManyStreams(Exception):
@@ -41,12 +61,12 @@ class TooManyStreams(Exception):
 class Stream(Protocol):
     """The responses of one request."""
 
-    def send_next(self, ticket: int, chunks: int) -> bool:
+    def send_next(self, credit: Credit, chunks: int) -> bool:
         """Send one response; False if it was the last or failed.
 
         Parameters
         ----------
-        ticket : to be acknowledged for this response
+        credit : to be returned for this response
         chunks : number of chunks that the stream has had before
         """
         ...
@@ -74,17 +94,18 @@ class FlowControl:
     def __init__(self, max_streams: int = MAX_STREAMS, idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS):
         self.max_streams = max_streams
         self.idle_timeout_seconds = idle_timeout_seconds
-        self.streams: dict[int, OpenStream] = {}  # by ticket
+        self.streams: dict[int, OpenStream] = {}  # by the number of the credit that is out
         self.lock = threading.Lock()
-        number = secrets.randbits(SOCKET_BITS)
-        self.tickets = count((number << STREAM_BITS) + 1)
+        self.number = secrets.randbits(RANDOM_BITS)
+        self.is_closed = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(socket_address(number))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.socket.bind(socket_address(self.number))
         self.socket.settimeout(idle_timeout_seconds / 4)
-        threading.Thread(target=self._receive, name="flow-control", daemon=True).start()
+        threading.Thread(target=self._run, name="flow-control", daemon=True).start()
 
     def start(self, stream: Stream, chunks: int = 0) -> None:
-        """Send the first response of a stream now and each further one when the one before is acknowledged.
+        """Send the first response of a stream now and each further one when the credit of the one before is back.
 
         Parameters
         ----------
@@ -98,55 +119,91 @@ class FlowControl:
             idle_since = time.monotonic() - IDLE_SECONDS
             if sum(one.acknowledged > idle_since for one in self.streams.values()) >= self.max_streams:
                 raise TooManyStreams(f"{self.max_streams} streams are open, which is the limit; try again later")
-            ticket = next(self.tickets)
-            if stream.send_next(ticket, chunks):
-                self.streams[ticket] = OpenStream(stream)
+            self._send_next(stream, chunks)
 
     def close(self) -> None:
+        self.is_closed = True
+        with suppress(OSError):  # it is closed already
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self.socket.close()
 
-    def _receive(self) -> None:
-        while True:
-            try:
-                self._send_next(*MESSAGE.unpack(self.socket.recv(MESSAGE.size)))
-            except TimeoutError:
-                pass
-            except OSError:
-                return  # closed
-            self._abort_idle_streams()
+    def _run(self) -> None:
+        try:
+            while not self.is_closed:
+                self._receive()
+        except OSError:
+            if not self.is_closed:
+                logging.exception("flow control has failed")
+                end_process()
 
-    def _send_next(self, ticket: int, chunks: int) -> None:
+    def _receive(self) -> None:
+        try:
+            message, ancillary, _, _ = self.socket.recvmsg(MESSAGE.size + 1, socket.CMSG_SPACE(SENDER.size))
+        except TimeoutError:
+            pass
+        else:
+            if len(message) == MESSAGE.size and is_own_user(ancillary):
+                self._take_back(*MESSAGE.unpack(message))
+        self._abort_idle_streams()
+
+    def _take_back(self, number: int, chunks: int) -> None:
         with self.lock:
-            if (opened := self.streams.get(ticket)) is None:
-                return
-            opened.acknowledged = time.monotonic()
-            if not opened.stream.send_next(ticket, chunks):
-                del self.streams[ticket]
+            if opened := self.streams.pop(number, None):
+                with outlive_failure():
+                    self._send_next(opened.stream, chunks)
+
+    def _send_next(self, stream: Stream, chunks: int) -> None:
+        credit = Credit(self.number, secrets.randbits(RANDOM_BITS))
+        if stream.send_next(credit, chunks):
+            self.streams[credit.number] = OpenStream(stream)
 
     def _abort_idle_streams(self) -> None:
         with self.lock:
             idle_since = time.monotonic() - self.idle_timeout_seconds
-            for ticket, opened in list(self.streams.items()):
+            for number, opened in list(self.streams.items()):
                 if opened.acknowledged < idle_since:
-                    del self.streams[ticket]
-                    opened.stream.abort(self.idle_timeout_seconds)
+                    del self.streams[number]
+                    with outlive_failure():
+                        opened.stream.abort(self.idle_timeout_seconds)
+
+
+@contextmanager
+def outlive_failure() -> Generator[None]:
+    """Log what goes wrong with one stream, because the others need the thread."""
+    try:
+        yield
+    except Exception:
+        logging.exception("a stream has failed")
+
+
+def end_process() -> None:
+    """End this step: without its thread, its streams would wait until they time out; the watchdog respawns it."""
+    os._exit(1)
+
+
+def is_own_user(ancillary: Iterable[tuple[int, int, bytes]]) -> bool:
+    """Whether a process of this user has sent a datagram, according to the kernel."""
+    return any(
+        (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and SENDER.unpack(data)[1] == os.getuid()
+        for level, kind, data in ancillary
+    )
 
 
 def acknowledge(tickets: Iterable[Sequence[int]]) -> None:
-    """Report to the senders of these tickets that their responses are done; a sender that has gone is no error.
+    """Return the credits in these tickets to their senders; a sender that has gone is no error.
 
     Parameters
     ----------
-    tickets : each with the number of chunks that its stream has had
+    tickets : each the two numbers of a credit, and the number of chunks that its stream has had
     """
-    awaited = [(ticket, chunks) for ticket, chunks in tickets if ticket > NO_TICKET]
+    awaited = [(Credit(*credit), chunks) for *credit, chunks in tickets if tuple(credit) != NO_CREDIT]
     if not awaited:
         return  # as in most steps: opening a socket would cost every request time
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.settimeout(SEND_SECONDS)
-        for ticket, chunks in awaited:
+        for credit, chunks in awaited:
             try:
-                sender.sendto(MESSAGE.pack(ticket, chunks), socket_address(ticket >> STREAM_BITS))
+                sender.sendto(MESSAGE.pack(credit.number, chunks), socket_address(credit.socket))
             except OSError:
                 continue
 
