@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio
 from convai.talk.errors import BadRequest
+from convai.talk.transcription_endpoint import or_left_out
 
 router = APIRouter(tags=["convai"])
 
@@ -26,13 +27,15 @@ class AskResponse(BaseModel):
 @router.post("/v1/ask")
 async def ask(
     request: Request,
-    audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s: WAV, FLAC, Ogg, MP3 and more")],
+    audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s, in any usual container")],
     context: Annotated[
         str | UploadFile,
         Form(description=f"the text to answer from, as a field or a file: up to {MAX_CONTEXT_BYTES:,} bytes of UTF-8"),
     ],
-    audio_format: Annotated[AudioFormat, Form(description="of the spoken answer")] = "wav",
-    seed: Annotated[int | None, Form(description="another seed gives another rendering of the spoken answer")] = None,
+    audio_format: Annotated[AudioFormat, Form(description="of the spoken answer"), or_left_out("wav")] = "wav",
+    seed: Annotated[
+        int | None, Form(description="another seed gives another rendering of the spoken answer"), or_left_out(None)
+    ] = None,
 ) -> AskResponse:
     """Answer a spoken question from a text."""
     samples, sample_rate = await asyncio.to_thread(decode_audio, await audio.read(), "audio")
