@@ -307,10 +307,10 @@ def chunk_size(source: Source, offset: int) -> int:
 
 
 def ends_in_chunks(source: Source, offset: int) -> bool:
-    """Whether only chunks, or less than one, follow at `offset`."""
+    """Whether only chunks follow at `offset`."""
     offset += offset % 2
     while offset + 8 <= len(source):
         if not re.fullmatch(rb"[A-Za-z0-9_ ]{4}", source[offset : offset + 4]):
             return False
         offset += 8 + chunk_size(source, offset)
-    return offset - len(source) < 8
+    return 0 <= offset - len(source) <= 1  # the byte of padding may be missing
