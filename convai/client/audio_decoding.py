@@ -78,9 +78,9 @@ def stream_audio(source: Source, max_seconds: float = np.inf) -> Iterator[Array]
     loudest = 0.0
     for block in bound_length(resampled, SAMPLE_RATE_HERTZ, max_seconds):
         peak = float(np.abs(block).max(initial=0))
-        is_loudest = peak > max(loudest, 1.0)
+        is_first = loudest <= 1
         loudest = max(loudest, peak)
-        yield limit(block, loudest, is_logged=is_loudest)
+        yield limit(block, loudest, is_logged=is_first)
 
 
 def header_seconds(source: Source) -> float | None:

@@ -4,11 +4,13 @@ import asyncio
 import base64
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+import soxr
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from convai.description.limits import MAX_CONTEXT_BYTES
-from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio
+from convai.description.pipeline import SAMPLE_RATE_HERTZ
+from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio, to_pcm
 from convai.talk.errors import BadRequest
 from convai.talk.transcription_endpoint import or_left_out
 
@@ -50,6 +52,13 @@ async def ask(
         audio_format=audio_format,
         answer_audio=base64.b64encode(speech).decode(),
     )
+
+
+@router.post("/v1/decode", include_in_schema=False)
+async def decode(file: Annotated[UploadFile, File()]) -> Response:
+    """Decode a question for the page, whose browser knows fewer containers: to 16-bit samples at 16 kHz."""
+    samples, sample_rate = await asyncio.to_thread(decode_audio, await file.read(), "file")
+    return Response(to_pcm(soxr.resample(samples, sample_rate, SAMPLE_RATE_HERTZ)), media_type="audio/pcm")
 
 
 def decode_text(data: bytes) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
+from support.containers import sweep, write_recording
 from support.fake_client import ANSWER, CHUNKS, STREAMS, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
@@ -168,6 +169,15 @@ def test_an_invalid_speech_request_is_explained(http, body, message):
 def test_a_context_that_is_not_utf_8_is_refused(http):
     files = {"audio": recording(), "context": ("text.txt", b"\xff\xfe")}
     assert "context: expected UTF-8, got invalid start byte at byte 0" in message_of(http.post(ASK, files=files), 400)
+
+
+def test_the_page_gets_the_samples_of_a_recording_that_its_browser_does_not_know(http):
+    recorded = sweep(1.5)
+    response = http.post("/v1/decode", files={"file": write_recording("wma", recorded, 16_000)})
+    samples = np.frombuffer(response.content, "<i2") / 32767
+    assert len(samples) / 16_000 == pytest.approx(1.5, abs=0.1)
+    assert np.std(samples) == pytest.approx(np.std(recorded), rel=0.1)
+    assert "file: expected audio" in message_of(http.post("/v1/decode", files={"file": b"text"}), 400)
 
 
 def test_hours_in_a_small_file_are_not_decoded(http):
