@@ -28,6 +28,7 @@ COMMANDS = {
     "init": Command("convai.init", "create a model repository with the default networks", "cpu"),
     "serve": Command("convai.backends.management.serve", "start the Triton server with the whole pipeline", "cpu"),
     "ask": Command("convai.client.ask", "ask a running server spoken questions about a text"),
+    "transcribe": Command("convai.client.transcribe", "transcribe recordings of any length", "talk"),
     "speak": Command("convai.client.speak", "read a text aloud into an audio file"),
     "talk": Command(
         "convai.talk.command", "serve a web page to talk to, and the APIs of OpenAI and Home Assistant", "talk"

@@ -20,11 +20,12 @@ from convai.client.report import TEXT_OUTPUTS, Job, Times, as_json, as_text, fai
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.trace import write_trace
+from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.errors import InvalidArgument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("questions", nargs="+", type=Path, help="audio files, or folders of them (WAV, FLAC, Ogg, MP3)")
+    parser.add_argument("questions", nargs="+", type=Path, help="audio or video files, or folders of them")
     parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
     parser.add_argument("--out", type=Path, help="file for the spoken answer; a folder for several questions")
     parser.add_argument("--plot", type=Path, help="picture of question and answer; a folder for several questions")
@@ -101,7 +102,7 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
 
 
 def answer_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespace) -> tuple[Answer, Times]:
-    audio, sample_rate = read_mono(job.file)
+    audio, sample_rate = read_mono(job.file, MAX_QUESTION_SECONDS)
     # Nothing is synthesised unless it is written or timed.
     outputs = TEXT_OUTPUTS + (("answer_audio",) if job.written else ()) + (("mel",) if job.plot_file else ())
     answer, times = send(client, ask_request(audio, sample_rate, context, outputs, args.seed), job, args)

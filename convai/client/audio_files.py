@@ -1,16 +1,22 @@
-"""Reads questions from audio files and writes answers to audio files, in the formats of libsndfile."""
+"""Reads recordings from audio files of any container, and writes answers to audio files."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from io import BytesIO
+from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 from convai.arrays import Array
+from convai.client.audio_decoding import Source, read_audio
 from convai.errors import InvalidArgument
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf")
+# What a folder is searched for; a file that is named may have any ending.
+EXTENSIONS = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf"),
+    *(".m4a", ".mp4", ".aac", ".webm", ".weba", ".mka", ".mkv", ".mov", ".wma", ".3gp", ".amr"),
+)
 WRITABLE = (".wav", ".flac", ".ogg", ".mp3")
 
 
@@ -29,26 +35,30 @@ def _audio_files(folder: Path) -> list[Path]:
     return found
 
 
-def read_mono(path: Path) -> tuple[Array, int]:
-    """Read a file and average its channels.
+def read_mono(path: Path, max_seconds: float = np.inf) -> tuple[Array, int]:
+    """Read a file and average its channels. Results and errors as of `read_audio`."""
+    with open_source(path) as source:
+        return read_audio(source, max_seconds)
 
-    Returns
-    -------
-    audio : float32 in [-1, 1], shape = (samples,)
-    sample_rate : Hertz
+
+@contextmanager
+def open_source(path: Path) -> Generator[Source]:
+    """Open the content of a file or pipe without reading a large file into memory.
 
     Raises
     ------
-    InvalidArgument : if the file cannot be read or is not audio; the message omits the file's name
+    InvalidArgument : if the file cannot be read; the message omits its name
     """
     try:
-        # From memory, so that libsndfile detects the format by content: it trusts the ending of some names.
-        audio, sample_rate = soundfile.read(BytesIO(path.read_bytes()), dtype="float32", always_2d=True)
+        with path.open("rb") as file:
+            if path.is_file() and path.stat().st_size > 0:
+                # A private copy: the decoder may correct a header in it.
+                with mmap(file.fileno(), 0, access=ACCESS_COPY) as source:
+                    yield source
+            else:
+                yield file.read()
     except OSError as error:
         raise InvalidArgument(f"cannot be read: {error.strerror}") from error
-    except soundfile.LibsndfileError as error:
-        raise InvalidArgument(f"is not audio: {error.error_string} Expected WAV, FLAC, Ogg or MP3") from error
-    return audio.mean(axis=1), sample_rate
 
 
 def check_can_be_written(path: Path) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from convai.client.client import ConvaiClient
 from convai.client.connection import DEFAULT_ADDRESS, Tls
@@ -23,9 +24,13 @@ def add_server_arguments(parser: argparse.ArgumentParser, each: str) -> None:
 
 
 def connect(args: argparse.Namespace) -> ConvaiClient:
+    return ConvaiClient(args.server, **connection_options(args))
+
+
+def connection_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a client, from those of the command line."""
     tls_options = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
-    tls = Tls(*tls_options) if any(tls_options) else None
-    return ConvaiClient(args.server, timeout_seconds=args.timeout, tls=tls)
+    return {"timeout_seconds": args.timeout, "tls": Tls(*tls_options) if any(tls_options) else None}
 
 
 def read_text(option: str, source: str, purpose: str) -> str:

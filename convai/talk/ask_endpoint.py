@@ -4,12 +4,15 @@ import asyncio
 import base64
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+import soxr
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from convai.description.limits import MAX_CONTEXT_BYTES
-from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio
+from convai.description.pipeline import SAMPLE_RATE_HERTZ
+from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio, to_pcm
 from convai.talk.errors import BadRequest
+from convai.talk.transcription_endpoint import or_left_out
 
 router = APIRouter(tags=["convai"])
 
@@ -26,13 +29,15 @@ class AskResponse(BaseModel):
 @router.post("/v1/ask")
 async def ask(
     request: Request,
-    audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s: WAV, FLAC, Ogg, MP3 and more")],
+    audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s, in any usual container")],
     context: Annotated[
         str | UploadFile,
         Form(description=f"the text to answer from, as a field or a file: up to {MAX_CONTEXT_BYTES:,} bytes of UTF-8"),
     ],
-    audio_format: Annotated[AudioFormat, Form(description="of the spoken answer")] = "wav",
-    seed: Annotated[int | None, Form(description="another seed gives another rendering of the spoken answer")] = None,
+    audio_format: Annotated[AudioFormat, Form(description="of the spoken answer"), or_left_out("wav")] = "wav",
+    seed: Annotated[
+        int | None, Form(description="another seed gives another rendering of the spoken answer"), or_left_out(None)
+    ] = None,
 ) -> AskResponse:
     """Answer a spoken question from a text."""
     samples, sample_rate = await asyncio.to_thread(decode_audio, await audio.read(), "audio")
@@ -47,6 +52,13 @@ async def ask(
         audio_format=audio_format,
         answer_audio=base64.b64encode(speech).decode(),
     )
+
+
+@router.post("/v1/decode", include_in_schema=False)
+async def decode(file: Annotated[UploadFile, File()]) -> Response:
+    """Decode a question for the page, whose browser knows fewer containers: to 16-bit samples at 16 kHz."""
+    samples, sample_rate = await asyncio.to_thread(decode_audio, await file.read(), "file")
+    return Response(to_pcm(soxr.resample(samples, sample_rate, SAMPLE_RATE_HERTZ)), media_type="audio/pcm")
 
 
 def decode_text(data: bytes) -> str:

@@ -1,7 +1,8 @@
 """Decodes uploaded recordings, and encodes answers in the formats of OpenAI's interface."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,8 +10,11 @@ import soundfile
 import soxr
 
 from convai.arrays import Array
+from convai.client.audio_decoding import read_audio
+from convai.client.errors import ConvaiError
 from convai.description.limits import MAX_QUESTION_SECONDS, MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
+from convai.errors import InvalidArgument
 from convai.talk.errors import BadRequest
 
 MAX_CHANNELS = 8
@@ -34,38 +38,38 @@ ENCODINGS: dict[AudioFormat, Encoding] = {
 
 
 def decode_audio(data: bytes, param: str) -> tuple[Array, int]:
-    """Decode a recording and average its channels.
-
-    A few megabytes of compressed audio can hold hours, so it decodes no more than the longest question.
+    """Decode a spoken question in any container, up to its longest length.
 
     Parameters
     ----------
-    data : the file's bytes, in any format of libsndfile
+    data : the file's bytes
     param : the field's name, for errors
 
     Returns
     -------
-    The samples, float32, shape = (samples,), and their rate in Hertz.
+    The samples, float32 in [-1, 1], shape = (samples,), and their rate in Hertz.
 
     Raises
     ------
-    BadRequest : the bytes are not audio, or are longer or of another format than a question may be
+    BadRequest : the bytes are not audio, or longer than a question may be
     """
+    with naming(param):
+        return read_audio(data, MAX_QUESTION_SECONDS)
+
+
+@contextmanager
+def naming(param: str) -> Generator[None]:
+    """Turn an error about a recording into `BadRequest` that names its field."""
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            check_format(file.samplerate, file.channels, param)
-            max_samples = int(MAX_QUESTION_SECONDS * file.samplerate)
-            audio = file.read(max_samples + 1, dtype="float32", always_2d=True)
-            sample_rate = file.samplerate
-    except soundfile.SoundFileError as error:
-        raise BadRequest(f"{param}: expected audio (WAV, FLAC, Ogg, MP3 and more), got other data", param) from error
-    if len(audio) > max_samples:
-        raise BadRequest(f"{param}: expected at most {MAX_QUESTION_SECONDS:g} s of audio, got more", param)
-    return audio.mean(axis=1), sample_rate
+        yield
+    except ConvaiError:  # of the server
+        raise
+    except InvalidArgument as error:
+        raise BadRequest(f"{param}: {error}", param) from error
 
 
 def check_format(sample_rate: int, channels: int, param: str) -> None:
-    """Raise `BadRequest` unless rate and channels are in range; together they bound the memory that 30 s take."""
+    """Raise `BadRequest` unless rate and channels of raw samples are in range; they bound the memory of 30 s."""
     if not MIN_SAMPLE_RATE_HERTZ <= sample_rate <= MAX_SAMPLE_RATE_HERTZ or not 1 <= channels <= MAX_CHANNELS:
         raise BadRequest(
             f"{param}: expected 1 to {MAX_CHANNELS} channels at {MIN_SAMPLE_RATE_HERTZ} to {MAX_SAMPLE_RATE_HERTZ} Hz, "

@@ -17,6 +17,7 @@ SENTENCES = {
     404: "There is nothing at {path}; see /docs.",
     405: "Method {method} is not allowed for {path}; see /docs.",
 }
+NOT_A_FILE = "expected a file, got a field without a file name; with curl, write -F NAME=@FILE"
 
 
 class BadRequest(InvalidInput):
@@ -28,11 +29,29 @@ class BadRequest(InvalidInput):
 
 
 def error_response(status: int, message: str, param: str | None = None, code: str | None = None) -> JSONResponse:
-    kind = "invalid_request_error" if status < 500 else "server_error"
     headers = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else {}
     headers |= {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    content = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    return JSONResponse(content, status, headers)
+    return JSONResponse({"error": _error_content(status, message, param, code)}, status, headers)
+
+
+def describe_error(error: ConvaiError) -> dict[str, str | None]:
+    """Return the error as OpenAI's clients read it in an event of a stream."""
+    return _error_content(_status_of(error), str(error), _param_of(error))
+
+
+def _error_content(
+    status: int, message: str, param: str | None = None, code: str | None = None
+) -> dict[str, str | None]:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+def _status_of(error: ConvaiError) -> int:
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED_UPSTREAM)
+
+
+def _param_of(error: ConvaiError) -> str | None:
+    return error.param if isinstance(error, BadRequest) else None
 
 
 def too_large(max_bytes: int) -> JSONResponse:
@@ -48,16 +67,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
-    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), FAILED_UPSTREAM)
-    return error_response(status, str(error), error.param if isinstance(error, BadRequest) else None)
+    return error_response(_status_of(error), str(error), _param_of(error))
 
 
 def _handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     """Report the first thing that FastAPI found wrong with the form or the JSON."""
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        reason = f"{first['ctx']['error']} at character {first['loc'][-1]}"
+        return error_response(400, f"the request's body: expected JSON, got malformed JSON ({reason})")
     place = [str(part) for part in first["loc"] if part not in ("body", "query")]
     name = ".".join(place) or "the request's body"
-    return error_response(400, f"{name}: {first['msg']}", place[0] if place else None)
+    message = NOT_A_FILE if "UploadFile" in first["msg"] else first["msg"]
+    return error_response(400, f"{name}: {message}", place[0] if place else None)
 
 
 def _handle_http_error(request: Request, error: HTTPException) -> JSONResponse:

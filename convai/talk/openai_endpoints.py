@@ -1,4 +1,4 @@
-"""OpenAI's speech interfaces: POST /v1/audio/transcriptions and POST /v1/audio/speech.
+"""OpenAI's POST /v1/audio/speech and GET /v1/models. Transcriptions have a module of their own.
 
 `model` and `voice` are accepted and ignored; there is only one of each.
 """
@@ -6,18 +6,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, model_validator
 from starlette.types import Send
 
 from convai.arrays import Array
 from convai.client import ConvaiError
-from convai.talk.audio_formats import ENCODINGS, AudioFormat, decode_audio, encode_audio, encode_pcm_stream
-from convai.talk.errors import BadRequest
+from convai.talk.audio_formats import ENCODINGS, AudioFormat, encode_audio, encode_pcm_stream
+from convai.talk.errors import BadRequest, error_response
 from convai.talk.speech import stream_speech
 
 logger = logging.getLogger(__name__)
@@ -25,22 +25,19 @@ router = APIRouter(tags=["OpenAI"])
 MAX_SPEECH_CHARACTERS = 4096  # OpenAI's limit
 
 
-class Transcription(BaseModel):
-    text: str
+class Model(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(default=0, description="not known")
+    owned_by: str = "convai"
 
 
-class Segment(BaseModel):
-    id: int
-    start: float = Field(description="seconds")
-    end: float = Field(description="seconds")
-    text: str
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]
 
 
-class VerboseTranscription(Transcription):
-    task: Literal["transcribe"] = "transcribe"
-    language: Literal["english"] = "english"
-    duration: float = Field(description="of the recording, in seconds")
-    segments: list[Segment] = Field(description="one: the whole recording")
+MODELS = {name: Model(id=name) for name in ("speech_to_text", "text_to_speech")}
 
 
 class SpeechRequest(BaseModel):
@@ -52,32 +49,30 @@ class SpeechRequest(BaseModel):
     instructions: str | None = Field(None, description="ignored")
     stream_format: Literal["audio"] = "audio"
 
+    @model_validator(mode="before")
+    @classmethod
+    def drop_nulls(cls, body: Any) -> Any:
+        """A field that is null is as if it were left out."""
+        return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
 
-@router.post("/v1/audio/transcriptions", response_model=VerboseTranscription | Transcription)
-async def transcribe(
-    request: Request,
-    file: Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3 and other formats of libsndfile, up to 30 s")],
-    model: Annotated[str, Form(description="ignored")] = "speech_to_text",
-    language: Annotated[str, Form(description="only en is supported")] = "en",
-    prompt: Annotated[str, Form(description="ignored")] = "",
-    response_format: Annotated[Literal["json", "text", "verbose_json"], Form()] = "json",
-    temperature: Annotated[float, Form(description="ignored: recognition does not sample")] = 0.0,
-    stream: Annotated[bool, Form(description="only false is supported")] = False,
-) -> Response:
-    """Transcribe a recording in English: lower case, no punctuation."""
-    if language.lower().split("-")[0] not in ("en", "english"):
-        raise BadRequest(f"language: expected en, the only one that is recognised, got {language!r}", "language")
-    if stream:
-        raise BadRequest("stream: expected false, got true; a transcript comes in one piece", "stream")
-    audio, sample_rate = await asyncio.to_thread(decode_audio, await file.read(), "file")
-    text = await request.app.state.client.transcribe(audio, sample_rate=sample_rate)
-    if response_format == "text":
-        return PlainTextResponse(text + "\n")
-    if response_format == "json":
-        return JSONResponse(Transcription(text=text).model_dump())
-    seconds = round(len(audio) / sample_rate, 3)
-    segments = [Segment(id=0, start=0.0, end=seconds, text=text)]
-    return JSONResponse(VerboseTranscription(text=text, duration=seconds, segments=segments).model_dump())
+
+@router.post("/v1/audio/translations", include_in_schema=False)
+async def translate() -> Response:
+    return error_response(404, "Nothing is translated here: speech and text are English. See /v1/audio/transcriptions.")
+
+
+@router.get("/v1/models")
+async def list_models() -> ModelList:
+    """List the names that `model` may have; any other name is accepted too, and means the same."""
+    return ModelList(data=list(MODELS.values()))
+
+
+@router.get("/v1/models/{name}", response_model=Model)
+async def get_model(name: str) -> Response | Model:
+    if name not in MODELS:
+        message = f"model: expected one of {', '.join(MODELS)}, got {name!r}"
+        return error_response(404, message, "model", "model_not_found")
+    return MODELS[name]
 
 
 @router.post("/v1/audio/speech", response_class=Response)

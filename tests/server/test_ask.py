@@ -91,7 +91,7 @@ def test_a_bad_file_fails_the_command_but_does_not_stop_the_others(folder, conte
     printed = capsys.readouterr()
     records = [json.loads(line) for line in printed.out.splitlines()]
     assert ["error" in record for record in records] == [False, True, True, False]
-    assert "notes.txt: is not audio" in printed.err
+    assert "notes.txt: expected audio" in printed.err
     assert "missing.wav: cannot be read: No such file" in printed.err
 
 

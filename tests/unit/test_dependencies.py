@@ -34,7 +34,7 @@ def test_every_package_is_constrained_to_a_version_within_its_range(extra):
     [
         (
             "import convai.client, convai.client.ask, convai.client.steps",
-            "matplotlib scipy soxr torch tokenizers jinja2 onnxruntime platformdirs",
+            "matplotlib scipy torch tokenizers jinja2 onnxruntime platformdirs",
         ),
         (
             "from benchmarks.speed import bench, chaos, overload, plot, step_overhead, streaming, talk",

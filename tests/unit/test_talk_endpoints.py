@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from fastapi.testclient import TestClient
+from support.containers import sweep, write_recording
 from support.fake_client import ANSWER, CHUNKS, STREAMS, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
@@ -46,11 +47,17 @@ def test_a_transcript_comes_as_json_text_or_in_full(http):
     def get(form):
         return http.post(TRANSCRIPTIONS, files={"file": recording(1.5)}, data={"response_format": form})
 
-    assert get("json").json() == {"text": "1.50 s"}
+    usage = {"type": "duration", "seconds": 2}
+    assert get("json").json() == {"text": "1.50 s", "usage": usage}
     assert get("text").text == "1.50 s\n"
+    assert get("srt").text == "1\n00:00:00,000 --> 00:00:01,500\n1.50 s\n"
+    assert get("vtt").text == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n1.50 s\n"
     in_full = get("verbose_json").json()
-    assert in_full["duration"] == 1.5
-    assert in_full["segments"] == [{"id": 0, "start": 0.0, "end": 1.5, "text": "1.50 s"}]
+    assert (in_full["duration"], in_full["usage"]) == (1.5, usage)
+    (segment,) = in_full["segments"]
+    assert (segment["id"], segment["start"], segment["end"], segment["text"]) == (0, 0.0, 1.5, "1.50 s")
+    numbers = {"seek": 0, "tokens": [], "temperature": 0, "avg_logprob": 0, "compression_ratio": 0.429}
+    assert segment.items() >= (numbers | {"no_speech_prob": 1}).items()
 
 
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3", "OGG"])
@@ -128,16 +135,15 @@ def test_asking_gives_words_and_sound(context):
         ({}, {}, "file: Field required"),
         ({"file": b"not audio"}, {}, "file: expected audio"),
         ({"file": b""}, {}, "file: expected audio"),
-        ({"file": recording(31)}, {}, "file: expected at most 30 s"),
-        ({"file": recording(channels=12)}, {}, "got 12 channels at 16000 Hz"),
-        (
-            {"file": recording(rate=192_000)},
-            {},
-            "expected 1 to 8 channels at 8000 to 48000 Hz, got 1 channels",
-        ),
-        ({"file": recording()}, {"response_format": "srt"}, "response_format: Input should be 'json', 'text' or"),
+        ({}, {"file": "text"}, "file: expected a file, got a field without a file name"),
+        ({"file": recording(0.05)}, {}, "file: expected at least 0.1 s of audio, got 0.050 s"),
+        ({"file": recording(rate=3_000)}, {}, "file: expected a rate of 4000 to 192000 Hz, got 3000 Hz"),
+        ({"file": recording()}, {"response_format": "xml"}, "response_format: Input should be 'json', 'text'"),
         ({"file": recording()}, {"language": "fr"}, "language: expected en"),
-        ({"file": recording()}, {"stream": "true"}, "stream: expected false"),
+        ({"file": recording()}, {"prompt": "a" * 40_000}, "prompt: expected at most 32,768 bytes, got 40,000"),
+        ({"file": recording()}, {"timestamp_granularities[]": "word"}, "expected segment, got word"),
+        ({"file": recording()}, {"timestamp_granularities[]": "page"}, "Input should be 'segment'"),
+        ({"file": recording()}, {"stream": "true", "response_format": "srt"}, "expected json with stream, got srt"),
         ({"file": recording()}, {"temperature": "hot"}, "temperature: Input should be a valid number"),
     ],
 )
@@ -154,7 +160,7 @@ def test_an_invalid_transcription_request_is_explained(http, files, data, messag
         ('{"input": "Hi", "response_format": "aac"}', "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
         ('{"input": "Hi", "speed": 2}', "speed: expected 1, the only one that is supported, got 2"),
         ("[]", "the request's body"),
-        ("{", "JSON decode error"),
+        ("{", "expected JSON, got malformed JSON (Expecting property name enclosed in double quotes at character 1)"),
     ],
 )
 def test_an_invalid_speech_request_is_explained(http, body, message):
@@ -167,10 +173,64 @@ def test_a_context_that_is_not_utf_8_is_refused(http):
     assert "context: expected UTF-8, got invalid start byte at byte 0" in message_of(http.post(ASK, files=files), 400)
 
 
+def test_the_page_gets_the_samples_of_a_recording_that_its_browser_does_not_know(http):
+    recorded = sweep(1.5)
+    response = http.post("/v1/decode", files={"file": write_recording("wma", recorded, 16_000)})
+    samples = np.frombuffer(response.content, "<i2") / 32767
+    assert len(samples) / 16_000 == pytest.approx(1.5, abs=0.1)
+    assert np.std(samples) == pytest.approx(np.std(recorded), rel=0.1)
+    assert "file: expected audio" in message_of(http.post("/v1/decode", files={"file": b"text"}), 400)
+
+
 def test_hours_in_a_small_file_are_not_decoded(http):
-    hours = recording(3600, rate=8_000, form="FLAC")
-    assert len(hours) < 1_000_000
-    assert "expected at most 30 s" in message_of(http.post(TRANSCRIPTIONS, files={"file": hours}), 400)
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", 8_000, 1, format="FLAC") as hours:
+        for _ in range(4):
+            hours.write(np.full(3600 * 8_000, 1000, np.int16))
+    files = {"file": file.getvalue(), "audio": file.getvalue()}
+    assert len(files["file"]) < 1_000_000
+    assert "file: expected at most 3 h" in message_of(http.post(TRANSCRIPTIONS, files=files), 400)
+    assert "audio: expected at most 30 s" in message_of(http.post(ASK, files=files, data={"context": "A"}), 400)
+
+
+@pytest.mark.parametrize("language", ["en", "en-US", "en_GB", "eng", "English", "auto", "", "null"])
+def test_english_has_many_names(http, language):
+    response = http.post(TRANSCRIPTIONS, files={"file": recording()}, data={"language": language})
+    assert response.json()["text"] == "1.00 s"
+
+
+def test_null_is_as_if_left_out(http):
+    names = ("language", "prompt", "response_format", "temperature", "stream", "timestamp_granularities[]")
+    for null in ("null", ""):
+        response = http.post(TRANSCRIPTIONS, files={"file": recording()}, data=dict.fromkeys(names, null))
+        assert response.json()["text"] == "1.00 s"
+    asked = http.post(
+        ASK, files={"audio": recording()}, data={"context": "A text.", "seed": "null", "audio_format": ""}
+    )
+    assert asked.json()["audio_format"] == "wav"
+    names = ("response_format", "speed", "instructions", "voice", "model", "stream_format")
+    assert http.post(SPEECH, json={"input": "Hello"} | dict.fromkeys(names)).status_code == 200
+
+
+def test_a_prompt_is_the_context_of_the_recogniser():
+    fake = FakeClient()
+    with web(fake) as http:
+        response = http.post(TRANSCRIPTIONS, files={"file": recording()}, data={"prompt": "Some words."})
+    ((kind, request),) = fake.asked
+    assert (kind, request.model, request.outputs) == ("answer", "convai_ensemble", ("question",))
+    assert request.inputs["context"].tolist() == [[b"Some words."]]
+    assert response.json()["text"] == ANSWER.question
+
+
+def test_the_models_are_listed_by_their_names(http):
+    names = [model["id"] for model in http.get("/v1/models").json()["data"]]
+    assert names == ["speech_to_text", "text_to_speech"]
+    assert http.get("/v1/models/text_to_speech").json()["object"] == "model"
+    assert "got 'gpt-7'" in message_of(http.get("/v1/models/gpt-7"), 404)
+
+
+def test_a_translation_is_refused_with_a_sentence(http):
+    assert "Nothing is translated here" in message_of(http.post("/v1/audio/translations", files={"file": b""}), 404)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""The transcription and model endpoints, called by OpenAI's own package."""
+
+import httpx2
+import openai
+import pytest
+from support.containers import sweep, write_recording
+from support.fake_client import FakeClient
+
+from convai.talk.app import make_app
+from convai.talk.settings import Settings
+
+FILE = ("recording.webm", write_recording("webm", sweep(1.5), 16_000))
+
+
+@pytest.fixture
+async def client():
+    transport = httpx2.ASGITransport(make_app(FakeClient(), Settings()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        yield openai.AsyncOpenAI(base_url="http://127.0.0.1/v1", api_key="any", max_retries=0, http_client=http)
+
+
+async def transcribe(client, **options):
+    return await client.audio.transcriptions.create(model="whisper-1", file=FILE, **options)
+
+
+async def test_every_response_format_is_understood(client):
+    assert (await transcribe(client)).text == "1.50 s"
+    assert await transcribe(client, response_format="text") == "1.50 s\n"
+    assert "00:00:01,5" in await transcribe(client, response_format="srt")
+    assert (await transcribe(client, response_format="vtt")).startswith("WEBVTT")
+
+
+async def test_a_verbose_transcript_has_every_field_of_a_segment(client):
+    found = await transcribe(client, response_format="verbose_json", timestamp_granularities=["segment"])
+    assert found.usage.type == "duration" and float(found.duration) == pytest.approx(1.5, abs=0.1)
+    (segment,) = found.segments
+    fields = "id seek start end text tokens temperature avg_logprob compression_ratio no_speech_prob"
+    assert all(getattr(segment, name) is not None for name in fields.split())
+
+
+async def test_a_stream_brings_deltas_and_the_whole_text(client):
+    events = [event async for event in await transcribe(client, stream=True)]
+    assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
+    assert events[0].delta == events[1].text == "1.50 s"
+
+
+async def test_options_that_are_none_are_as_if_left_out(client):
+    names = ("language", "prompt", "response_format", "temperature", "stream", "timestamp_granularities")
+    assert (await transcribe(client, **dict.fromkeys(names))).text == "1.50 s"
+
+
+async def test_times_of_words_are_refused_with_a_sentence(client):
+    with pytest.raises(openai.BadRequestError, match="no times of words"):
+        await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
+
+
+async def test_models_are_listed_and_translations_are_not_found(client):
+    assert [model.id async for model in client.models.list()] == ["speech_to_text", "text_to_speech"]
+    assert (await client.models.retrieve("speech_to_text")).owned_by == "convai"
+    with pytest.raises(openai.NotFoundError, match="got 'whisper-1'"):
+        await client.models.retrieve("whisper-1")
+    with pytest.raises(openai.NotFoundError, match="Nothing is translated here"):
+        await client.audio.translations.create(model="whisper-1", file=FILE)
+
+
+async def test_a_file_without_a_name_is_refused_with_a_sentence_or_understood(client):
+    assert (await client.audio.transcriptions.create(model="whisper-1", file=FILE[1])).text == "1.50 s"
