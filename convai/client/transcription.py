@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 from convai.arrays import Array
+from convai.client.answer import Transcription, Word
 from convai.client.async_client import AsyncConvaiClient
 from convai.client.audio_decoding import Source, stream_audio
 from convai.client.errors import Overloaded
@@ -31,6 +32,7 @@ class Segment:
     start_seconds, end_seconds : where the speech begins and ends
     speech_probability : the voice activity detector's, averaged
     has_speech : whether the detector found speech
+    words : with their times, if they were requested
     """
 
     text: str
@@ -38,6 +40,7 @@ class Segment:
     end_seconds: float
     speech_probability: float
     has_speech: bool
+    words: tuple[Word, ...] = ()
 
 
 class Recording:
@@ -48,10 +51,11 @@ class Recording:
     seconds : how much of it has been decoded; in the end its length
     """
 
-    def __init__(self, client: AsyncConvaiClient, source: Source, prompt: str = ""):
+    def __init__(self, client: AsyncConvaiClient, source: Source, prompt: str = "", *, with_words: bool = False):
         self.client = client
         self.source = source
         self.prompt = prompt
+        self.with_words = with_words
         self.seconds = 0.0
 
     def segments(self) -> AsyncGenerator[Segment]:
@@ -61,7 +65,8 @@ class Recording:
         ------
         InvalidArgument : not audio, shorter than 0.1 s or longer than 3 h; the message omits the file's name
         """
-        return transcribe_segments(self.client, cut_recording(self._blocks(), SileroDetector()), self.prompt)
+        cut = cut_recording(self._blocks(), SileroDetector())
+        return transcribe_segments(self.client, cut, self.prompt, with_words=self.with_words)
 
     def _blocks(self) -> Iterator[Array]:
         for block in stream_audio(self.source, MAX_SECONDS):
@@ -70,7 +75,7 @@ class Recording:
 
 
 async def transcribe_segments(
-    client: AsyncConvaiClient, cut: Iterator[list[AudioSegment]], prompt: str = ""
+    client: AsyncConvaiClient, cut: Iterator[list[AudioSegment]], prompt: str = "", *, with_words: bool = False
 ) -> AsyncGenerator[Segment]:
     """Transcribe segments of audio as they are cut, a few at once, and yield the transcripts in order.
 
@@ -80,6 +85,7 @@ async def transcribe_segments(
     ----------
     cut : of `cut_recording`
     prompt : a text that biases the recogniser to its words
+    with_words : find the times of the words; the recogniser then ignores `prompt`
     """
     pending: deque[asyncio.Task[Segment]] = deque()
     has_begun = False
@@ -89,7 +95,7 @@ async def transcribe_segments(
                 if len(pending) == SEGMENTS_IN_FLIGHT:
                     yield await pending.popleft()
                     has_begun = True
-                pending.append(asyncio.create_task(transcribe_piece(client, piece, prompt, has_begun)))
+                pending.append(asyncio.create_task(transcribe_piece(client, piece, prompt, has_begun, with_words)))
             while pending and pending[0].done():
                 yield await pending.popleft()
                 has_begun = True
@@ -107,27 +113,34 @@ def take_pieces(cut: Iterator[list[AudioSegment]]) -> list[AudioSegment] | None:
     return None
 
 
-async def transcribe_piece(client: AsyncConvaiClient, piece: AudioSegment, prompt: str, has_begun: bool) -> Segment:
+async def transcribe_piece(
+    client: AsyncConvaiClient, piece: AudioSegment, prompt: str, has_begun: bool, with_words: bool
+) -> Segment:
     """Transcribe one segment. A recording that `has_begun` waits for a busy server: its beginning would be lost."""
     attempts = ATTEMPTS if has_begun else 1
     while True:
         try:
-            text = await recognise(client, piece, prompt)
+            transcript = await recognise(client, piece, prompt, with_words)
             break
         except Overloaded:
             attempts -= 1
             if not attempts:
                 raise
             await asyncio.sleep(RETRY_SECONDS)
-    return Segment(text, piece.start_seconds, piece.end_seconds, piece.speech_probability, piece.has_speech)
+    begin = piece.audio_start_seconds
+    words = tuple(Word(one.text, begin + one.start_seconds, begin + one.end_seconds) for one in transcript.words)
+    span = piece.start_seconds, piece.end_seconds
+    return Segment(transcript.text, *span, piece.speech_probability, piece.has_speech, words)
 
 
-async def recognise(client: AsyncConvaiClient, piece: AudioSegment, prompt: str) -> str:
-    """Call the recogniser. Times of words would come from here: those of `piece.audio`, plus `audio_start_seconds`."""
+async def recognise(client: AsyncConvaiClient, piece: AudioSegment, prompt: str, with_words: bool) -> Transcription:
+    """Call the recogniser; times are those within the audio of the segment."""
+    if with_words:
+        return await client.transcribe_words(piece.audio, sample_rate=SAMPLE_RATE_HERTZ)
     if not prompt.strip():
-        return await client.transcribe(piece.audio, sample_rate=SAMPLE_RATE_HERTZ)
+        return Transcription(await client.transcribe(piece.audio, sample_rate=SAMPLE_RATE_HERTZ), ())
     request = ask_request(piece.audio, SAMPLE_RATE_HERTZ, prompt, outputs=["question"])
-    return (await client.answer(request)).question or ""
+    return Transcription((await client.answer(request)).question or "", ())
 
 
 def join_texts(segments: list[Segment]) -> str:

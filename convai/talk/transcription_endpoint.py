@@ -57,11 +57,18 @@ class TranscriptionSegment(BaseModel):
     no_speech_prob: float = Field(description="1 minus the mean speech probability of the voice activity detector")
 
 
+class TranscriptionWord(BaseModel):
+    word: str
+    start: float = Field(description="in seconds")
+    end: float = Field(description="in seconds")
+
+
 class VerboseTranscription(Transcription):
     task: Literal["transcribe"] = "transcribe"
     language: Literal["english"] = "english"
     duration: float = Field(description="of the recording, in seconds")
     segments: list[TranscriptionSegment] = Field(description="speech of up to 25 s between pauses")
+    words: list[TranscriptionWord] | None = Field(default=None, description="with timestamp_granularities[]=word")
 
 
 @router.post("/v1/audio/transcriptions", response_model=VerboseTranscription | Transcription)
@@ -78,7 +85,7 @@ async def transcribe(
     stream: Annotated[bool, Form(description="send events, one for each segment"), or_left_out(False)] = False,
     timestamp_granularities: Annotated[
         list[Annotated[Literal["segment", "word"], or_left_out("segment")]],
-        Form(alias="timestamp_granularities[]", description="segment"),
+        Form(alias="timestamp_granularities[]", description="of verbose_json; with word, `prompt` is ignored"),
     ] = [],  # noqa: B006 FastAPI copies it
 ) -> Response:
     """Transcribe a recording in English: lower case, no punctuation.
@@ -90,14 +97,14 @@ async def transcribe(
         raise BadRequest(
             f"prompt: expected at most {MAX_CONTEXT_BYTES:,} bytes, got {len(prompt.encode()):,}", "prompt"
         )
-    if "word" in timestamp_granularities:
+    with_words = "word" in timestamp_granularities
+    if with_words and response_format != "verbose_json":
         raise BadRequest(
-            "timestamp_granularities[]: expected segment, got word; the recogniser gives no times of words",
-            "timestamp_granularities[]",
+            f"response_format: expected verbose_json with times of words, got {response_format}", "response_format"
         )
     if stream and response_format not in ("json", "text"):
         raise BadRequest(f"response_format: expected json with stream, got {response_format}", "response_format")
-    recording = Recording(request.app.state.client, await file.read(), prompt)
+    recording = Recording(request.app.state.client, await file.read(), prompt, with_words=with_words)
     respond = stream_events(recording, request) if stream else send_whole(recording, request, response_format)
     return await run_while_connected(request, respond)
 
@@ -158,6 +165,13 @@ def describe(recording: Recording, segments: list[Segment]) -> VerboseTranscript
             )
             for number, segment in enumerate(segments)
         ],
+        words=[
+            TranscriptionWord(word=one.text, start=round(one.start_seconds, 3), end=round(one.end_seconds, 3))
+            for segment in segments
+            for one in segment.words
+        ]
+        if recording.with_words
+        else None,
     )
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from tritonclient.grpc.service_pb2 import InferStatistics, ModelStatistics, ModelStatisticsResponse, StatisticDuration
 
-from convai.client import Answer, AnswerChunk, AsyncConvaiClient
+from convai.client import Answer, AnswerChunk, AsyncConvaiClient, Transcription, Word
 from convai.description.recognisers import JASPER, steps_with
 
 STREAMS = ("convai_ensemble_stream", "text_to_speech_stream")
@@ -53,6 +53,11 @@ class FakeClient(AsyncConvaiClient):
     async def transcribe(self, audio, *, sample_rate):
         await self._record("transcribe", audio)
         return f"{len(audio) / sample_rate:.2f} s"
+
+    async def transcribe_words(self, audio, *, sample_rate):
+        await self._record("transcribe_words", audio)
+        seconds = len(audio) / sample_rate
+        return Transcription(f"{seconds:.2f} s", (Word(f"{seconds:.2f}", 0.1, 0.2), Word("s", 0.2, 0.3)))
 
     async def ask(self, audio, *, sample_rate, context, outputs=None, seed=None):
         await self._record("ask", (audio, sample_rate, context, seed))

@@ -115,6 +115,14 @@ def test_a_text_too_long_to_be_spoken_whole_is_spoken_in_chunks():
         assert message_of(response, 400) == "at most 600 symbols"
 
 
+def test_words_have_times_within_the_recording(http):
+    data = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+    described = http.post(TRANSCRIPTIONS, files={"file": recording()}, data=data).json()
+    assert [one["word"] for one in described["words"]] == described["text"].split()
+    assert 0.1 <= described["words"][0]["start"] < described["words"][-1]["end"]
+    assert http.post(TRANSCRIPTIONS, files={"file": recording()}).json().get("words") is None
+
+
 @pytest.mark.parametrize("context", ["a field", "a file"])
 def test_asking_gives_words_and_sound(context):
     fake = FakeClient()
@@ -141,7 +149,7 @@ def test_asking_gives_words_and_sound(context):
         ({"file": recording()}, {"response_format": "xml"}, "response_format: Input should be 'json', 'text'"),
         ({"file": recording()}, {"language": "fr"}, "language: expected en"),
         ({"file": recording()}, {"prompt": "a" * 40_000}, "prompt: expected at most 32,768 bytes, got 40,000"),
-        ({"file": recording()}, {"timestamp_granularities[]": "word"}, "expected segment, got word"),
+        ({"file": recording()}, {"timestamp_granularities[]": "word"}, "expected verbose_json with times of words"),
         ({"file": recording()}, {"timestamp_granularities[]": "page"}, "Input should be 'segment'"),
         ({"file": recording()}, {"stream": "true", "response_format": "srt"}, "expected json with stream, got srt"),
         ({"file": recording()}, {"temperature": "hot"}, "temperature: Input should be a valid number"),
