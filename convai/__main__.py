@@ -43,7 +43,7 @@ COMMANDS = {
     "weights": Command("convai.networks.checkpoints.command", "print what a file of weights holds", "export"),
 }
 # Extras of packages that only some options of a command need.
-OPTION_EXTRAS = {"matplotlib": "plot", "onnxruntime": "cpu"}
+OPTION_EXTRAS = {"anyascii": "server", "matplotlib": "plot", "num2words": "server", "onnxruntime": "cpu"}
 
 
 def main(argv: list[str] | None = None) -> int:
