@@ -36,8 +36,8 @@ SUFFIXES = ("", "M", "kg", "x", "st", "%", "s", "users", "B-", "am", ")")
 SAID = set(
     "zero one two three four five six seven eight nine ten eleven twelve thirty fifty hundred thousand million billion"
     " first third fourth fifth eighth ninth twelfth thirtieth thousandth nineteen twenty thirties fifties nineties"
-    " ninety eighths oh point half quarters over and to dash dot minus plus number hashtag version december dollars percent"
-    " seconds second kilogram kilograms a b m s t u th fives tens am kg".split()
+    " ninety eighths oh point half quarters over and to dash dot minus plus number hashtag version december dollars"
+    " percent seconds second kilogram kilograms a b m s t u th fives tens am kg".split()
 )
 
 

@@ -26,6 +26,7 @@ PLAIN = str.maketrans({
 _en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\w)\]%] )\u2013(?=\.?[\d$£€])")
 _micro = re.compile(r"(?:(?<=\d)|(?<=\d\s))\u03bc(?=[A-Za-z])")
 _digit = re.compile(r"\d")
+_sentence_end = re.compile(r"(?<=[a-z]{4}[.!?])\s+(?=[A-Z])")
 _braces = re.compile(r"(\{[^{}]*\})")
 _version = re.compile(r"(?<![\w.])[vV](?=\d+\.\d)")
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
@@ -52,6 +53,11 @@ def spell_out(plain: str) -> str:
 
 
 def _spell_out(text: str) -> str:
+    # Sentence by sentence, because only those with a number need the steps that look for numbers.
+    return " ".join(map(_spell_sentence, _sentence_end.split(text)))
+
+
+def _spell_sentence(text: str) -> str:
     for rewrite in REWRITES:
         if rewrite not in OF_NUMBERS or _digit.search(text):
             text = rewrite(text)
