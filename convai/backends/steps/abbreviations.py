@@ -47,10 +47,10 @@ SERIES = (  # names after which a Roman numeral of any size is a number
     r"Category|Apollo|Star Wars|Rocky|Final Fantasy|Factor|Corps|Sonata|Opus|Op\.|No\.|Edition|"
     r"Olympiad|Dynasty|Tier|Step|Exhibit|Annex|Stratum|Quarter|Region|Zone|Saturn|Gemini|Soyuz"
 )
-COUNTED_FAR = ("Super Bowl", "Wrestle", "Psalm", "Canto")  # of which there are more than 39
+COUNTED_FAR = ("Super Bowl", "Wrestle", "Psalm", "Canto", "Chapter")  # of which there are more than 39
 VERBS = "am|have|had|was|do|did|will|would|can|could|should|must|like|liked|love|want|wanted|wrote|read|saw|need|think"
 
-_abbreviation = re.compile(r"(?<!\w)([A-Za-z]{2,6})\.(?!\w)")
+_abbreviation = re.compile(r"(?<![A-Za-z_'])([A-Za-z]{2,6})\.(?!\w)")
 _phrases = "|".join(map(re.escape, sorted(PHRASES.keys() - {"w/"}, key=len, reverse=True)))
 _phrase = re.compile(rf"(?<![\w/])(?:{_phrases})(?!\w)|(?<!\w)w/(?= ?\w)", re.IGNORECASE)
 _title = re.compile(rf"(?<!\w)({'|'.join(TITLES)})\.?(?= [A-Z])")
@@ -70,7 +70,7 @@ _direction = re.compile(
 _direction_after = re.compile(rf"({'|'.join(STREETS.values())}) ({'|'.join(DIRECTIONS)})(?!\w)")
 _before_number = re.compile(r"(?<![\w.])([A-Za-z]{1,4})\. ?(?=#?\d)")
 _versus = re.compile(r"(?<=[A-Za-z] )vs?(?:\.|(?= ))(?= [A-Z])")
-_versus_bare = re.compile(r"(?<=\w )vs(?= \w)")
+_versus_bare = re.compile(r"(?<![\w'])vs(?![\w.'])")
 _initials = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 
 _NUMERAL = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"

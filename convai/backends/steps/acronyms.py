@@ -14,10 +14,10 @@ WORDS = frozenset(
 )
 BY_LETTER = frozenset(
     "fbi faq cio cfo gop hiv led mit nih nyc sos suv vip cad diy dui gis lax nes pos vat wms sat msc bbq mba mri"
-    " rip cia usa doj dod hud bac bmi dob pov ged ieee aclu aarp espn ucla ymca usps ussr usda usaf oecd icao"
-    " iupac ipcc imdb eeoc eula naacp aaas cnbc msnbc afaik icbm ohsu iaea usgs usmc asmr api apis sdk adhd ptsd"
-    " copd html https eta eft eod esl etf gui icu ipo iou irs isp kpi llc nba nfl nhl poc rfc roi sec tbd uri url"
-    " usb vpn".split()
+    " rip cia usa doj dod hud bac bmi dob pov ged ieee isbn issn hdmi uefi ucsd ucsf aclu aarp espn ucla ymca usps"
+    " ussr usda usaf oecd icao iupac ipcc imdb eeoc eula naacp aaas cnbc msnbc afaik icbm ohsu iaea usgs usmc asmr"
+    " api apis sdk adhd ptsd copd html https eta eft eod esl etf gui icu ipo iou irs isp kpi llc nba nfl nhl poc"
+    " rfc roi sec tbd uri url usb vpn".split()
 )
 AMBIGUOUS = frozenset("us it who am me or in ok ad id".split())  # words in a text that is all in capitals
 

@@ -148,6 +148,8 @@ def _read_tag(match: re.Match[str], closed: set[str]) -> str:
     name = name.lower()
     if name == "break":
         return _pause(read_attributes(source))
+    if name == "sub" and not is_closing and "alias" in (attributes := read_attributes(source)):
+        return f" {attributes['alias']} "
     if name in PARAGRAPHS:
         return "\n\n"
     if name in SENTENCES:

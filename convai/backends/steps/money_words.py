@@ -47,6 +47,7 @@ EACH = {
     "month year hour day week person user seat night mile share barrel unit token ton minute head bottle piece pound"
 ).split()}  # fmt: skip
 SCALES = {
+    "lakh": "lakh", "crore": "crore",
     "hundred": "hundred", "thousand": "thousand", "k": "thousand", "million": "million", "m": "million",
     "mm": "million", "mn": "million", "mln": "million", "mio": "million", "billion": "billion", "b": "billion",
     "bn": "billion", "bln": "billion", "trillion": "trillion", "t": "trillion", "tn": "trillion", "trn": "trillion",
@@ -63,7 +64,7 @@ PLACES = (  # what has a number with a letter, so that 5B is no scale
 )
 
 _signs = "".join(re.escape(sign) for sign in CURRENCIES if len(sign) == 1)
-_scale_names = "hundred|thousand|million|billion|trillion"
+_scale_names = "hundred|thousand|million|billion|trillion|lakh|crore"
 _money_scale = rf"(?:[\s-]?({_scale_names}|bln|bn|mln|mn|mm|mio|trn|tn)(?!\w)|(k|m|b|t)(?!\w)|\s(K|M|B|T)(?!\w))?"
 _prefix = r"(?:(?<![\w.])(US|U\.S\.|USD|AU|AUD|A|CAD|CAN|CA|C|HKD|HK|NZD|NZ|SGD|S|NT|TWD|MX|Z)\s?(?=\$))?"
 _money = re.compile(
@@ -75,6 +76,9 @@ _money_after = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b))?\s?([
 _dollar_first = re.compile(r"\$(US|AU|NZ|CA|HK)(?=\s?\d)")
 _rupees = re.compile(r"(?<!\w)(?:Rs|INR)\.?\s?(?=\d)")
 _range_of_scales = re.compile(rf"(?:(?<=\d[kKmMbBtT])|(?<=\dbn))\s?[-\u2013]\s?(?=[{_signs}]?\d)")
+_range_to_scale = re.compile(r"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.]*(?:k|K|M|B|bn)(?!\w))")
+_any_sign = re.compile(rf"[{_signs}¢]")
+_range_to_sign = re.compile(rf"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.,]*\s?(?:[{_signs}¢]|(?:{'|'.join(CODES)})(?!\w)))")
 _each = re.compile(rf"(?<=[a-z]) ?/ ?({'|'.join(EACH)})(?!\w)")
 _codes = "|".join(CODES)
 _code_first = re.compile(rf"(?<!\w)({_codes})\s?({DIGITS})(?:\s?({_scale_names}|bn|mn|k|m|b)(?!\w))?", re.IGNORECASE)
@@ -94,8 +98,10 @@ def say_money(text: str) -> str:
     text = _dollar_first.sub(r"\1$", _rupees.sub("₹", text))
     text = _range_of_scales.sub(" to ", text)
     text = replace(_crowd, lambda match: f"{number(match[1])} {SCALES[match[2]]}", text)
-    text = replace(_money, _say_money, text)
-    text = replace(_money_after, _say_money_after, text)
+    if _any_sign.search(text):
+        text = replace(_money, _say_money, text)
+        text = _range_to_sign.sub(" to ", text)
+        text = replace(_money_after, _say_money_after, text)
     text = replace(_code_first, lambda match: _amount_of_code(match[2], match[3], match[1]), text)
     text = replace(_code_last, lambda match: _amount_of_code(match[1], match[2], match[3]), text)
     return _each.sub(lambda match: f" per {EACH[match[1]]}", text)
@@ -103,6 +109,7 @@ def say_money(text: str) -> str:
 
 def say_scales(text: str) -> str:
     """Replace numbers with a letter for thousands, millions, billions or trillions."""
+    text = _range_to_scale.sub(" to ", text)
     text = _resolution.sub(r"\1 k", text)
     text = replace(_spaced_scale, lambda match: f"{number(match[1])} {SCALES[match[2]]}", text)
     return replace(_scale, _say_scale, text)
@@ -134,7 +141,8 @@ def _say_money(match: re.Match[str]) -> str:
     scale = SCALES.get((word or glued or spaced or "").lower(), "")
     minus = {"-": "minus ", "+": "plus ", None: ""}[sign or inner_sign]
     if to_amount:
-        words = f"{number(amount)} to {_say_amount(to_amount, scale, names, country)}"
+        first = _say_amount(amount, "", names, country) if "." in amount and not scale else number(amount)
+        words = f"{first} to {_say_amount(to_amount, scale, names, country)}"
     else:
         words = _say_amount(amount, scale, names, country)
     return minus + words

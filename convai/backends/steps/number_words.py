@@ -18,10 +18,11 @@ NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|{LEADING_POINT})"
 DIGITS = r"(?:(?:\d{1,3}(?:,\d{3}){1,40}(?!\d)|\d+)(?:\.\d+)?|\.\d+)"  # a number after a sign or letters
 
 _indian_groups = re.compile(r"(?<![\d,.])\d{1,2}(?:,\d{2}){1,18},\d{3}(?![\d,])")
+_comma_of_euros = re.compile(r"(?:(?<=€\d)|(?<=€\d\d)|(?<=€\d{3})),(?=\d\d(?!\d))|(?<=\d),(?=\d\d\s?€)")
 _narrow_space = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _space_groups = re.compile(r"(?<![\d+,.)-])(?<!\d )[1-9]\d{0,2}(?:(?: \d{3}){2,12}|(?: 000))(?:,\d{1,2})?(?![ .-]?\d)")
 _marked_groups = re.compile(
-    r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:'\d{3}){1,12}|(?:_\d{3}){1,12}|(?:\.\d{3}){2,12})(?:,\d{1,2})?(?![.,'\w])"
+    r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:'\d{3}){1,12}|(?:_\d{3}){1,12}|(?:\.\d{3}){2,12}|\.\d{3}(?=,\d\d(?!\d)))(?:,\d{1,2})?(?![.,'\w])"
 )
 _address = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)")
 _dotted = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}")
@@ -29,7 +30,7 @@ _dot_between = re.compile(r"(?<=[A-Za-z])\.(?=\d)")
 _chain = re.compile(r"(?<![\d-])\d+(?:-\d+){2,}")
 _negative_fraction = re.compile(r"(?<![\w)\]%-])(?<!\d )-(?=(?:\d+ )?\d+/\d)")
 _en_dash = re.compile(r"(?<=[\d%°])\s?\u2013\s?(?=\.?\d)")
-_fraction = re.compile(r"(?<![\d/.,])(?:(\d{1,9})[ -])?(\d{1,4})/(\d{1,4})(?![\d/]|\.\d|,\d)")
+_fraction = re.compile(r"(?<![\d/.,])(?:(\d{1,9})[ -])?(\d{1,4})/(\d{1,4})(?:ths?(?!\w))?(?![\d/]|\.\d|,\d)")
 _one_part = re.compile(r"^one(?= (?:half|third|quarter)$)")
 _airliner = re.compile(r"(?<!\d)(7\d7)-(?=(?:[1-9]00|8|9|10)(?!\d))")
 _join = re.compile(r"(?<=[\d%°])(\s?)([-\u2013])(\s?)(?=\.?\d)")
@@ -55,6 +56,7 @@ def replace(pattern: re.Pattern[str], say: Callable[[re.Match[str]], str], text:
 def group_thousands(text: str) -> str:
     """Write numbers whose thousands are grouped in another way, such as 1 000 000 or 12,34,567, with commas."""
     text = _narrow_space.sub(",", text)
+    text = _comma_of_euros.sub(".", text)
     text = _indian_groups.sub(lambda match: f"{int(match[0].replace(',', '')):,}", text)
     return _marked_groups.sub(_regroup, _space_groups.sub(_regroup, text))
 

@@ -56,12 +56,12 @@ _loose_caret = re.compile(r"\^(?!\s?[\w(-])|(?<![\w)])\s?\^")
 _times = re.compile(r"(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \* (?=[\w(])|(?<=\d)\s?·\s?(?=\d)")
 _spaced_slash = re.compile(r"(?<=\d) / (?=\d)")
 _operand = rf"(?:\(?[+-]?{DIGITS}%?[a-z]?\)?|\(?-?[A-Za-z]\)?(?![\w']))"
-_operation = rf"{_operand}(?:\s?[-+*/x×÷·−]\s?{_operand}){{0,9}}"
+_operation = rf"{_operand}(?:\s?[-\u2013+*/x×÷·]\s?{_operand}){{0,9}}"
 _equation = re.compile(
     rf"(?<![\w.,/$%-]){_operation}\s?(?:[=≠≤≥≈<>]|[<>!=]=)\s?{_operation}(?![\w/])|(?<![\w.,/$%-]){_operand}\s[-+*×÷]\s{_operand}(?:\s?[-+*×÷]\s?{_operand})*(?=\s?[=≠≤≥≈+×÷]|\s?\?)"
 )
 _operator = re.compile(r"[=≠≤≥≈<>+×÷*]| [-/] .*\?")
-_minus_after = re.compile(r"(?<=[\w)%])\s?-\s?(?=[\w(.-])")
+_minus_after = re.compile(r"(?<=[\w)%])\s?[-\u2013]\s?(?=[\w(.-])")
 _negative = re.compile(r"(?<![\w)])-\s?(?=[a-z(])")
 _divided = re.compile(r"(?<=[\w)])(\s?)/(\s?)(?=[\w(])")
 _emoji = re.compile(r":(\w+):")

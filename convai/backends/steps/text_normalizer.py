@@ -106,6 +106,7 @@ def _ascii(text: str) -> str:
 
 def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", _unspoken.sub(" ", text.lower()))
+    text = _dash.sub(", ", text)  # one that stood against a sign before
     text = _punctuation.sub(lambda match: next(mark for mark in "?!.;:," if mark in match[0]), text)
     return re.sub(r"([,.:;?!)])(?=[a-z(])", r"\1 ", text)
 

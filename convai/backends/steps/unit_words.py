@@ -75,6 +75,7 @@ _unit = re.compile(
     rf"(?![\w'/]|\.\w)(?:(?P<stop>\.)(?= [a-z]))?(?P<to>\s?[-\u2013]\s?(?=\d))?"
 )
 _feet_and_inches = re.compile(r"(?<![\w.])(\d+)['\u2032]\s?(\d{1,2}(?:\.\d+)?)(?:\"|\u2033|'')")
+_after_range = re.compile(r" to (?=\d)")
 _angle = re.compile(
     r"(?<![\w.])(\d{1,3})° ?(\d{1,2})['\u2032](?: ?(\d{1,2}(?:\.\d+)?)(?:\"|\u2033|''))?(?: ?([NSEW])(?!\w))?"
 )
@@ -102,8 +103,9 @@ def say_units(text: str) -> str:
     text = _by.sub(lambda match: f"{match[1] or ''} by ", text)
     text = _inch.sub(lambda match: f"{match[1] or match[2]} {'inch' if match[1] == '1' else 'inches'}", text)
     text = _inches.sub(_say_inches, text)
-    # The end of a range touches the word "to", so its unit is found only the second time.
-    return replace(_unit, _say_unit, replace(_unit, _say_unit, text))
+    text = replace(_unit, _say_unit, text)
+    # The end of a range was a part of the match of its beginning, so its unit is found only the second time.
+    return replace(_unit, _say_unit, text) if _after_range.search(text) else text
 
 
 def _say_angle(match: re.Match[str]) -> str:
@@ -152,7 +154,7 @@ def _is_no_unit(match: re.Match[str]) -> bool:
     )
     if match["hyphen"] and (match["gap"] or len(symbol) < 2):
         return True
-    if symbol in ("W", "V", "T", "J", "h", "N") and re.match(r" (?:\d|[A-Z])", rest):
+    if symbol in ("W", "V", "J") and re.match(r" (?:\d|[A-Z])", rest):
         return True  # 100 W 42nd Street
     if (
         symbol == "s"
