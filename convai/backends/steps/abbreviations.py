@@ -31,12 +31,12 @@ STREETS = {
 }  # fmt: skip
 BEFORE_NUMBERS = {  # spoken so before a number only
     "fig": "figure", "figs": "figures", "p": "page", "pp": "pages", "pg": "page", "vol": "volume", "vols": "volumes",
-    "ch": "chapter", "chap": "chapter", "sec": "section", "art": "article", "no": "number", "nos": "numbers",
+    "ch": "chapter", "chap": "chapter", "sec": "section", "no": "number", "nos": "numbers",
     "eq": "equation", "eqs": "equations", "ex": "example", "para": "paragraph", "pt": "part", "c": "circa",
     "ca": "circa",
     "apt": "apartment", "ste": "suite", "rm": "room", "ext": "extension", "est": "established", "max": "maximum",
-    "min": "minimum", "ver": "version", "v": "version", "tab": "table", "app": "appendix", "ed": "edition",
-    "op": "opus", "rte": "route", "fl": "floor", "bldg": "building", "l": "line", "ll": "lines",
+    "min": "minimum", "ver": "version", "v": "version",
+    "op": "opus", "rte": "route", "fl": "floor", "bldg": "building",
 }  # fmt: skip
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west", "NE": "northeast", "NW": "northwest",
               "SE": "southeast", "SW": "southwest"}  # fmt: skip

@@ -180,7 +180,8 @@ def _read_markdown(text: str) -> str:
     text = _task.sub(lambda match: f"{match[1]}{'to do' if match[2] == ' ' else 'done'}: ", text)
     if lines or not re.match(r"\s*[-+*]\s+[$£€¥₹₩.\d]", text):  # "- 5" alone is a number
         text = _item.sub(lambda match: end_clause(match[1], ","), text)
-    if len(_numbered.findall(text)) > 1:
+    numbers = [int(number) for number, _ in _numbered.findall(text)]
+    if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         text = _numbered.sub(lambda match: f"{match[1]}, {end_clause(match[2], ',')}", text)
     if lines or not re.match(r"\s*>\s*\d", text):
         text = _quote.sub("", text)

@@ -66,7 +66,10 @@ PLACES = (  # what has a number with a letter, so that 5B is no scale
 _signs = "".join(re.escape(sign) for sign in CURRENCIES if len(sign) == 1)
 _scale_names = "hundred|thousand|million|billion|trillion|lakh|crore"
 _money_scale = rf"(?:[\s-]?({_scale_names}|bln|bn|mln|mn|mm|mio|trn|tn)(?!\w)|(k|m|b|t)(?!\w)|\s(K|M|B|T)(?!\w))?"
-_prefix = r"(?:(?<![\w.])(US|U\.S\.|USD|AU|AUD|A|CAD|CAN|CA|C|HKD|HK|NZD|NZ|SGD|S|NT|TWD|MX|Z)\s?(?=\$))?"
+_prefix = (  # "A$5", but not "a $5 bill" or "it's $5"
+    r"(?-i:(?<![\w.'])(US|U\.S\.|USD|AUD|CAD|CAN|HKD|HK|NZD|NZ|SGD|NT|TWD|MX)\s?(?=\$)"
+    r"|(?<![\w.'])(AU|CA|A|C|S|Z)(?=\$))?"
+)
 _money = re.compile(
     rf"(?:(?<![\w)\]])([-+])\s?)?{_prefix}((?<!\w)R\$|[{_signs}])\s?([-+])?({DIGITS})"
     rf"(?:\s?[-\u2013]\s?(?:[{_signs}]\s?)?(\d[\d,]*(?:\.\d+)?))?{_money_scale}(?:\s(USD|AUD|CAD|NZD|HKD|SGD)(?!\w))?",
@@ -81,7 +84,7 @@ _any_sign = re.compile(rf"[{_signs}¢]")
 _range_to_sign = re.compile(rf"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.,]*\s?(?:[{_signs}¢]|(?:{'|'.join(CODES)})(?!\w)))")
 _each = re.compile(rf"(?<=[a-z]) ?/ ?({'|'.join(EACH)})(?!\w)")
 _codes = "|".join(CODES)
-_code_first = re.compile(rf"(?<!\w)({_codes})\s?({DIGITS})(?:\s?({_scale_names}|bn|mn|k|m|b)(?!\w))?", re.IGNORECASE)
+_code_first = re.compile(rf"(?<!\w)({_codes})\s?({DIGITS})(?:\s?({_scale_names}|bn|mn|k|m|b|K|M|B)(?!\w))?")
 _code_last = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b))?\s?({_codes})(?!\w)")
 _resolution = re.compile(
     r"(?<![\w.,])([248]|16)K(?=-| (?:camera|content|display|footage|image|monitor|movie|screen|stream|tv|uhd|video))",
@@ -135,9 +138,9 @@ def _say_scale(match: re.Match[str]) -> str:
 
 
 def _say_money(match: re.Match[str]) -> str:
-    sign, prefix, currency, inner_sign, amount, to_amount, word, glued, spaced, code = match.groups()
+    sign, prefix, letter, currency, inner_sign, amount, to_amount, word, glued, spaced, code = match.groups()
     names = CURRENCIES[currency.upper()]
-    country = DOLLARS.get((prefix or code or "").upper(), "") if currency == "$" else ""
+    country = DOLLARS.get((prefix or letter or code or "").upper(), "") if currency == "$" else ""
     scale = SCALES.get((word or glued or spaced or "").lower(), "")
     minus = {"-": "minus ", "+": "plus ", None: ""}[sign or inner_sign]
     if to_amount:

@@ -151,7 +151,7 @@ def fraction(numerator: str, denominator: str) -> str:
     above, below = int(numerator), int(denominator)
     if f"{above}/{below}" in READ_IN_HALVES:
         return READ_IN_HALVES[f"{above}/{below}"]
-    if len(numerator) == len(denominator) == 4 and above < 3000:
+    if len(numerator) == 4 and above < 3000:  # the years 1983/1984 or 2014/15
         return f"{number(numerator)} {number(denominator)}"
     is_named = below in NAMED_DENOMINATORS or (above == 1 and 2 <= below <= 100)
     if not is_named or above >= below > 10 or denominator[0] == "0":

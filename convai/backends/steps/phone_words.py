@@ -51,5 +51,6 @@ def _say_international(match: re.Match[str]) -> str:
 
 def _say_local(match: re.Match[str]) -> str:
     area, line = match[1], match[2]
-    is_range = area[-1] == "0" and line[-1] == "0" and line[0] != "0" and area != "800"
+    is_year = area not in ("555", "800") and 1000 <= int(line) <= 2100
+    is_range = is_year or (area[-1] == "0" and line[-1] == "0" and line[0] != "0" and area != "800")
     return match[0] if is_range else _say((area, line), match[3])

@@ -80,7 +80,7 @@ def say_symbols(text: str) -> str:
         text = _equation.sub(_say_equation, text)
     text = _comparison.sub(lambda match: f" {COMPARISONS[match[0]]} ", text)
     text = _caret.sub(lambda match: " squared" if match[1] == "2" else " cubed", text)
-    text = _about.sub("about ", text)
+    text = _about.sub(" about ", text)
     text = _loose_caret.sub(" ", _loose_tilde.sub(" ", text))
     text = _spaced_slash.sub(" divided by ", text)
     return _times.sub(" times ", text)
