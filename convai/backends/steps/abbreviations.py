@@ -44,11 +44,15 @@ SERIES = (  # names after which a Roman numeral of any size is a number
     r"Super Bowl|World War|Wrestle[Mm]ania|Part|Parts|Chapter|Chapters|Act|Scene|Book|Volume|Vol\.|"
     r"Section|Article|Title|Appendix|Phase|Stage|Type|Class|Level|Grade|Mark|Figure|Fig\.|Table|"
     r"Canto|Psalm|Symphony|Schedule|Amendment|Division|Group|Unit|Lesson|Episode|Season|Round|"
-    r"Category|Apollo|Star Wars|Rocky|Final Fantasy|Factor|Corps|Sonata|Opus|Op\.|No\.|Edition|"
+    r"Category|Apollo|Star Wars|Rocky|Final Fantasy|Factor|Corps|Sonata|Opus|Op\.|Edition|"
     r"Olympiad|Dynasty|Tier|Step|Exhibit|Annex|Stratum|Quarter|Region|Zone|Saturn|Gemini|Soyuz"
 )
 COUNTED_FAR = ("Super Bowl", "Wrestle", "Psalm", "Canto", "Chapter")  # of which there are more than 39
-VERBS = "am|have|had|was|do|did|will|would|can|could|should|must|like|liked|love|want|wanted|wrote|read|saw|need|think"
+VERBS = (  # after which "I" is the pronoun
+    "also|always|am|believe|bought|can|can't|could|couldn't|did|didn't|do|don't|enjoy|feel|felt|found|get|got|had|hate|have"
+    "|hope|just|knew|know|like|liked|love|loved|made|make|may|mean|might|must|need|needed|never|play|prefer|read|really"
+    "|remember|said|saw|say|shall|should|still|think|thought|took|want|wanted|was|went|will|wish|won't|would|wrote"
+)
 
 _abbreviation = re.compile(r"(?<![A-Za-z_'])([A-Za-z]{2,6})\.(?!\w)")
 _phrases = "|".join(map(re.escape, sorted(PHRASES.keys() - {"w/"}, key=len, reverse=True)))
