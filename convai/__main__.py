@@ -44,7 +44,13 @@ COMMANDS = {
     "weights": Command("convai.networks.checkpoints.command", "print what a file of weights holds", "export"),
 }
 # Extras of packages that only some options of a command need.
-OPTION_EXTRAS = {"matplotlib": "plot", "onnx": "export", "onnxruntime": "cpu"}
+OPTION_EXTRAS = {
+    "anyascii": "server",
+    "matplotlib": "plot",
+    "num2words": "server",
+    "onnx": "export",
+    "onnxruntime": "cpu",
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -69,6 +69,31 @@ def test_a_missing_package_of_an_option_is_reported_before_anything_is_asked(wit
     )
 
 
+def test_speak_prints_a_text_as_it_will_be_said_without_a_server(capsys):
+    assert main(["speak", "--print", 'Dr. Smith owes $5M.<break time="1s"/>Who?']) == 0
+    assert main(["speak", "--print=-$5.50"]) == 0
+    assert capsys.readouterr().out == "doctor smith owes five million dollars.\nwho?\nminus five dollars, fifty cents\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--out", "a.wav"], "--text: expected --text and --out, or --print, got no --text"),
+        (["--text", "a.txt"], "--out: expected --text and --out, or --print, got no --out"),
+        (["--print", "..."], "--print: expected at least one word, got none in 3 characters"),
+    ],
+)
+def test_speak_names_the_option_that_it_lacks(options, error, capsys):
+    assert main(["speak", *options]) == 1
+    assert capsys.readouterr().err == f"convai speak: {error}\n"
+
+
+def test_printing_what_will_be_said_names_the_extra_that_it_needs(without, capsys):
+    without("num2words", *(name for name in sys.modules if name.startswith("convai.backends.steps.")))
+    assert main(["speak", "--print", "5"]) == 1
+    assert "the Python package num2words is missing; install convai's extra 'server'" in capsys.readouterr().err
+
+
 def test_every_extra_that_a_command_names_exists():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert {command.extra for command in COMMANDS.values()} - {None} | set(OPTION_EXTRAS.values()) <= set(extras)

@@ -61,6 +61,13 @@ def test_a_pause_depends_on_the_punctuation_and_none_follows_the_last_phrase():
     assert [float(phrase["pause_seconds"][0]) for phrase in split("One.\n\nTwo.")] == [pytest.approx(0.8), 0]
 
 
+def test_a_break_of_half_a_second_or_more_is_a_silence_of_that_length_and_a_shorter_one_a_comma():
+    text = '<speak>One. <break time="1500ms"/>Two <break time="200ms"/> three<break strength="x-strong"/>four</speak>'
+    assert list(split_phrases(text)) == [("one.", 1.5), ("two, three", 1.0), ("four", 0.8)]
+    assert normalise_text(text) == "one. two, three. four"
+    assert list(split_phrases('a<break time="1h"/>b<break time="99s"/>c')) == [("a, b", 10.0), ("c", 0.8)]
+
+
 def test_only_the_first_phrase_carries_the_findings():
     findings = {"answer_score": np.array([0.5], np.float32), "answer_span": np.array([3, 9], np.int32)}
     first, *others = PhraseSplitter()(
@@ -76,7 +83,7 @@ def test_only_the_first_phrase_carries_the_findings():
 
 def test_the_first_phrase_of_a_long_text_needs_only_its_beginning(monkeypatch):
     lengths = []
-    monkeypatch.setattr(phrases, "normalise_text", lambda text: lengths.append(len(text)) or text.lower())
+    monkeypatch.setattr(phrases, "spell_out", lambda text: lengths.append(len(text)) or text.lower())
     first = next(PhraseSplitter()(text=SENTENCE * 450))
     assert first["phrase"].startswith("the rainforest,")
     assert sum(lengths) < 5000

@@ -124,6 +124,15 @@ def test_known_words_become_phonemes_and_unknown_ones_keep_their_letters(diction
     assert load_pronunciations(str(packed)) == load_pronunciations(dictionary) != {}
 
 
+def test_the_letter_a_is_not_said_as_the_article(tmp_path):
+    path = tmp_path / "words.dict"
+    path.write_text("a AH0\ni AY1\nu Y UW1\ns EH1 S\n")
+    step = make_step(pronunciation="arpabet", pronunciations_file=str(path))
+    assert step.spell_out("AI") == "{EY1} {AY1}."
+    assert step.spell_out("the USA, a cat") == "the {Y UW1} {EH1 S} {EY1}, {AH0} cat."
+    assert step.spell_out("am I a cat") == "am {AY1} {AH0} cat."
+
+
 def test_a_dictionary_with_unknown_phonemes_is_refused(tmp_path):
     path = tmp_path / "words.dict"
     path.write_text("hello X1\n")

@@ -1,78 +1,126 @@
-"""Spells numbers out: years, ordinals, decimals, amounts of money, percentages, times of day."""
+"""Words of numbers: cardinals, ordinals, years, decimals, fractions, ranges, and digits one by one."""
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from num2words import num2words
 
-CURRENCIES = {  # sign: whole, several, hundredth, several
-    "$": ("dollar", "dollars", "cent", "cents"),
-    "£": ("pound", "pounds", "penny", "pence"),
-    "€": ("euro", "euros", "cent", "cents"),
-    "¥": ("yen", "yen", "sen", "sen"),
-}
-FRACTIONS = {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"}
-MONTHS = (
-    "january", "february", "march", "april", "may", "june",
-    "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
 MAX_CARDINAL_DIGITS = 9  # more digits in a row are an identifier, which is read digit by digit
 MAX_GROUPED_DIGITS = 36
+NAMED_DENOMINATORS = frozenset((*range(2, 21), 24, 25, 30, 32, 36, 40, 48, 50, 60, 64, 80, 90, 100, 128, 1000))
+READ_IN_HALVES = {"24/7": "twenty-four seven", "9/11": "nine eleven", "20/20": "twenty twenty", "50/50": "fifty fifty"}
 
 # Every pattern begins where a number begins; otherwise a long row of digits is scanned once per digit.
-NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-_date = re.compile(r"\b([12]\d{3})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])\b")
-_chain = re.compile(r"(?<![\d-])\d+(?:-\d+){2,}")
-_dotted = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}")
-_fraction = re.compile(rf"(?<![\d/.])(?:(\d{{1,9}})\s)?({'|'.join(FRACTIONS)})(?![\d/])")
-_money = re.compile(
-    rf"([{''.join(CURRENCIES)}])\s?({NUMBER})(?:[\s-]?(hundred|thousand|million|billion|trillion)\b)?", re.IGNORECASE
+WHOLE = r"(?<!\d)(?:\d{1,3}(?:,\d{3}){1,40}(?!\d)|\d+)"
+LEADING_POINT = r"(?<![\w.)\]])\.\d+"
+NUMBER = rf"(?:{WHOLE}(?:\.\d+)?|{LEADING_POINT})"
+DIGITS = r"(?:(?:\d{1,3}(?:,\d{3}){1,40}(?!\d)|\d+)(?:\.\d+)?|\.\d+)"  # a number after a sign or letters
+
+_indian_groups = re.compile(r"(?<![\d,.])\d{1,2}(?:,\d{2}){1,18},\d{3}(?![\d,])")
+_comma_of_euros = re.compile(r"(?:(?<=€\d)|(?<=€\d\d)|(?<=€\d{3})),(?=\d\d(?!\d))|(?<=\d),(?=\d\d\s?€)")
+_narrow_space = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
+_space_groups = re.compile(r"(?<![\d+,.)-])(?<!\d )[1-9]\d{0,2}(?:(?: \d{3}){2,12}|(?: 000))(?:,\d{1,2})?(?![ .-]?\d)")
+_marked_groups = re.compile(
+    r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:'\d{3}){1,12}|(?:_\d{3}){1,12}|(?:\.\d{3}){2,12}|\.\d{3}(?=,\d\d(?!\d)))(?:,\d{1,2})?(?![.,'\w])"
 )
+_address = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)")
+_dotted = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}")
+_dot_between = re.compile(r"(?<=[A-Za-z])\.(?=\d)")
+_chain = re.compile(r"(?<![\d-])\d+(?:-\d+){2,}")
+_negative_fraction = re.compile(r"(?<![\w)\]%-])(?<!\d )-(?=(?:\d+ )?\d+/\d)")
+_en_dash = re.compile(r"(?<=[\d%°])\s?\u2013\s?(?=\.?\d)")
+_fraction = re.compile(r"(?<![\d/.,])(?:(\d{1,9})[ -])?(\d{1,4})/(\d{1,4})(?:ths?(?!\w))?(?![\d/]|\.\d|,\d)")
+_one_part = re.compile(r"^one(?= (?:half|third|quarter)$)")
+_airliner = re.compile(r"(?<!\d)(7\d7)-(?=(?:[1-9]00|8|9|10)(?!\d))")
+_join = re.compile(r"(?<=[\d%°])(\s?)([-\u2013])(\s?)(?=\.?\d)")
 _percent = re.compile(rf"({NUMBER})\s?%")
-_clock = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b(?::[0-5]\d\b)?")
-_range = re.compile(r"(?<=\d)\s?[-\u2013]\s?(?=\d)")
-_decade = re.compile(r"(?<!\d)(?:'?(\d0)|(\d{2})(\d0))'?s\b")
-_ordinal = re.compile(r"(?<!\d)(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b", re.IGNORECASE)
-_minus = re.compile(r"(?<![\w)-])-\s?(?=\d)")
+_ordinal = re.compile(r"(?<!\d)(\d{1,3}(?:,\d{3}){1,40}|\d+)(?:st|nd|rd|th)(?!\w)", re.IGNORECASE)
+_sign = re.compile(r"(?<![\w)\]-])([+-])\s?(?=\.?\d)")
+_letter_and_digit = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 _number = re.compile(NUMBER)
-_digit = re.compile(r"\d")
 
 
-def spell_out_numbers(text: str) -> str:
-    """Replace every number in ASCII digits, with its sign or suffix, by words."""
-    if not _digit.search(text):
-        return text
-    text = _date.sub(_say_date, text)
-    text = _chain.sub(lambda match: ", ".join(map(one_by_one, match[0].split("-"))), text)
-    text = _dotted.sub(lambda match: " point ".join(map(cardinal, match[0].split("."))), text)
-    text = _fraction.sub(_say_fraction, text)
-    text = _range.sub(" to ", text)
-    text = _money.sub(_say_money, text)
+def replace(pattern: re.Pattern[str], say: Callable[[re.Match[str]], str], text: str) -> str:
+    """Replace every match by its words, set apart by a space where a letter or digit would touch them."""
+
+    def set_apart(match: re.Match[str]) -> str:
+        words = say(match)
+        before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+        before_space = " " if words[:1].isalnum() and (before.isalnum() or before in (".", "%")) and before else ""
+        return before_space + words + (" " if words[-1:].isalnum() and after.isalnum() else "")
+
+    return pattern.sub(set_apart, text)
+
+
+def group_thousands(text: str) -> str:
+    """Write numbers whose thousands are grouped in another way, such as 1 000 000 or 12,34,567, with commas."""
+    text = _narrow_space.sub(",", text)
+    text = _comma_of_euros.sub(".", text)
+    text = _indian_groups.sub(lambda match: f"{int(match[0].replace(',', '')):,}", text)
+    return _marked_groups.sub(_regroup, _space_groups.sub(_regroup, text))
+
+
+def _regroup(match: re.Match[str]) -> str:
+    whole, _, decimals = match[0].partition(",")
+    if _is_address(whole):
+        return match[0]
+    return re.sub(r"\D", ",", whole) + (f".{decimals}" if decimals else "")
+
+
+def _is_address(dotted: str) -> bool:
+    """Whether `dotted` is an IPv4 address."""
+    parts = dotted.split(".")
+    return len(parts) == 4 and all(str(int(part)) == part and int(part) < 256 for part in parts)
+
+
+def say_dotted(text: str) -> str:
+    """Replace IPv4 addresses and version numbers."""
+    text = replace(
+        _address,
+        lambda match: " dot ".join(map(cardinal, match[0].split("."))) if _is_address(match[0]) else match[0],
+        text,
+    )
+    return replace(_dotted, lambda match: " point ".join(map(cardinal, match[0].split("."))), text)
+
+
+def say_numbers(text: str) -> str:
+    """Replace every number that is left, with its sign or suffix."""
+    text = say_dotted(text)
+    text = _dot_between.sub(" dot ", text)
+    text = replace(_chain, lambda match: ", ".join(map(one_by_one, match[0].split("-"))), text)
+    text = _en_dash.sub(" to ", text)
+    text = _negative_fraction.sub("minus ", text)
+    text = replace(_fraction, _say_fraction, text)
+    text = _airliner.sub(r"\1 ", text)
+    text = _join.sub(_say_join, text)
     text = _percent.sub(r"\1 percent", text)
-    text = _clock.sub(_say_clock, text)
-    text = _decade.sub(_say_decade, text)
-    text = _ordinal.sub(lambda match: _separate(match, ordinal(match[1])), text)
-    text = _minus.sub("minus ", text)
-    return _number.sub(lambda match: _separate(match, number(match[0])), text)
+    text = replace(_ordinal, lambda match: ordinal(match[1]), text)
+    text = _sign.sub(lambda match: " plus " if match[1] == "+" else "minus ", text)
+    text = _letter_and_digit.sub(" ", text)
+    return replace(_number, lambda match: number(match[0]), text)
 
 
 def number(digits: str) -> str:
     """Words of one number: `digits` is a whole or decimal number, perhaps with commas between thousands."""
     whole, _, decimals = digits.replace(",", "").partition(".")
     if decimals:
-        return f"{cardinal(whole, grouped=True)} point {one_by_one(decimals)}"
+        return f"{cardinal(whole, grouped=True)} point {one_by_one(decimals)}".lstrip()
     if "," not in digits and len(whole) == 4 and 1000 < int(whole) < 3000:
         return year(int(whole))
     return cardinal(whole, grouped="," in digits)
 
 
+@lru_cache(4096)
 def cardinal(digits: str, grouped: bool = False) -> str:
     """Words of a whole number; digit by digit if it has a leading zero or, not being `grouped`, is very long."""
     longest = MAX_GROUPED_DIGITS if grouped else MAX_CARDINAL_DIGITS
-    if len(digits) > longest or (len(digits) > 1 and digits[0] == "0"):
+    if len(digits) > longest or digits[:1] == "0" != digits:
         return one_by_one(digits)
-    return _american(num2words(int(digits)))
+    return _american(num2words(int(digits))) if digits else ""
 
 
+@lru_cache(512)
 def ordinal(digits: str) -> str:
     """Words of a whole number with st, nd, rd or th after it."""
     digits = digits.replace(",", "")
@@ -81,6 +129,7 @@ def ordinal(digits: str) -> str:
     return _american(num2words(int(digits), to="ordinal"))
 
 
+@lru_cache(512)
 def year(number: int) -> str:
     """Words of a four-digit number as years are read: 1905 is nineteen oh five, 2005 two thousand five."""
     if number % 1000 < 10:
@@ -90,57 +139,58 @@ def year(number: int) -> str:
 
 def one_by_one(digits: str) -> str:
     """Words of each digit in turn."""
-    return " ".join(num2words(int(digit)) for digit in digits)
+    return " ".join(cardinal(str(int(digit))) for digit in digits)
 
 
 def _american(words: str) -> str:
     return words.replace(" and ", " ").replace(",", "")
 
 
-def _separate(match: re.Match[str], words: str) -> str:
-    """Add a space on each side of `words` where a letter would touch them, as in 4x4."""
-    text, start, end = match.string, match.start(), match.end()
-    before = " " if text[start - 1 : start].isalnum() else ""
-    return before + words + (" " if text[end : end + 1].isalnum() else "")
-
-
-def _say_date(match: re.Match[str]) -> str:
-    return f"{MONTHS[int(match[2]) - 1]} {ordinal(match[3])}, {year(int(match[1]))}"
+def fraction(numerator: str, denominator: str) -> str:
+    """Words of a fraction: 7/8 is seven eighths, 120/80 one hundred twenty over eighty."""
+    above, below = int(numerator), int(denominator)
+    if f"{above}/{below}" in READ_IN_HALVES:
+        return READ_IN_HALVES[f"{above}/{below}"]
+    if len(numerator) == 4 and above < 3000:  # the years 1983/1984 or 2014/15
+        return f"{number(numerator)} {number(denominator)}"
+    is_named = below in NAMED_DENOMINATORS or (above == 1 and 2 <= below <= 100)
+    if not is_named or above >= below > 10 or denominator[0] == "0":
+        return f"{cardinal(numerator)} over {cardinal(denominator)}"
+    name = {2: "half", 4: "quarter"}.get(below) or ordinal(denominator).removeprefix("one ")
+    if above != 1:
+        name = "halves" if below == 2 else f"{name}s"
+    return f"{cardinal(str(above))} {name}"
 
 
 def _say_fraction(match: re.Match[str]) -> str:
-    words = FRACTIONS[match[2]]
-    return f"{match[1]} and {words.replace('one ', 'a ')}" if match[1] else words
+    whole, numerator, denominator = match.groups()
+    if not whole:
+        return fraction(numerator, denominator)
+    if int(numerator) >= int(denominator):  # not one mixed number but two numbers side by side
+        return f"{number(whole)} {fraction(numerator, denominator)}"
+    return f"{number(whole)} and {_one_part.sub('a', fraction(numerator, denominator))}"
 
 
-def _say_money(match: re.Match[str]) -> str:
-    one, several, hundredth, hundredths = CURRENCIES[match[1]]
-    amount, scale = match[2], match[3]
-    if scale:
-        return f"{number(amount)} {scale} {several}"
-    whole, _, decimals = amount.replace(",", "").partition(".")
-    if len(decimals) not in (0, 2):
-        return f"{number(amount)} {several}"
-    parts = [_count(whole, one, several), _count(decimals or "0", hundredth, hundredths)]
-    return ", ".join(part for part in parts if part) or f"zero {several}"
+def _say_join(match: re.Match[str]) -> str:
+    """Say the dash between two numbers: from 5 to 10, 5 minus 3, or 747-400, which is no range."""
+    before, dash, after = match.groups()
+    left = re.search(r"[\w.,-]*[%°]?$", match.string[max(0, match.start() - 40) : match.start()])
+    right = re.match(r"\.?[\d.,]*\d", match.string[match.end() : match.end() + 40])
+    if dash == "\u2013" or not left or not right:
+        return " to "
+    first, second = left[0].strip("%°"), right[0]
+    if before and not after:
+        return " minus "
+    if re.search(r"[A-Za-z]", first):
+        return " "
+    larger, smaller = _value(first), _value(second)
+    if before and larger >= smaller:
+        return " minus "
+    if larger > smaller and len(first) >= 3 and len(second) >= 3 and not len(first) == len(second) == 4:
+        return " "
+    return " to "
 
 
-def _count(digits: str, one: str, several: str) -> str:
-    count = digits.lstrip("0")
-    return f"{cardinal(count, grouped=True)} {one if count == '1' else several}" if count else ""
-
-
-def _say_clock(match: re.Match[str]) -> str:
-    hour, minute = str(int(match[1])), match[2]
-    if minute == "00":
-        return f"{cardinal(hour)} o'clock" if 1 <= int(hour) <= 12 else f"{cardinal(hour)} hundred"
-    return f"{cardinal(hour)} {'oh ' + cardinal(minute[1]) if minute[0] == '0' else cardinal(minute)}"
-
-
-def _say_decade(match: re.Match[str]) -> str:
-    century = match[2]
-    if century and match[3] == "00":
-        return f"{year(int(century + '00'))}s"
-    decade = cardinal(match[1] or match[3]) if (match[1] or match[3]) != "00" else "two thousand"
-    decade = f"{decade[:-1]}ies" if decade.endswith("y") else f"{decade}s"
-    return f"{cardinal(century)} {decade}" if century else decade
+def _value(digits: str) -> float:
+    match = re.search(r"\.?\d[\d.,]*$", digits)
+    return float(re.sub(r"[^\d.]", "", match[0]).strip(".") or 0) if match else 0.0

@@ -16,7 +16,6 @@ SHORTEST_CHARACTERS = 12
 LONGEST_CHARACTERS = 240
 MAX_TEXT_CHARACTERS = 100_000
 PAUSE_SECONDS = {SENTENCE_ENDS: 0.4, CLAUSE_ENDS: 0.25, COMMAS: 0.15}  # after a phrase that ends in one of these
-PARAGRAPH_PAUSE_SECONDS = 0.8
 
 NO_FINDINGS: dict[str, Array | str] = {
     "question": "",
@@ -63,12 +62,11 @@ class PhraseSplitter(StreamingStep):
 
 
 def split_phrases(text: str, longest_characters: int = LONGEST_CHARACTERS) -> Iterator[tuple[str, float]]:
-    """Yield each phrase and the silence in seconds that its punctuation requires after it."""
-    for block, ends_paragraph in spell_out_blocks(text):
+    """Yield each phrase and the silence in seconds that its punctuation, paragraph or SSML requires after it."""
+    for block, pause_seconds in spell_out_blocks(text):
         phrases = list(cut_phrases(block, SHORTEST_CHARACTERS, longest_characters))
         pauses = [choose_pause(phrase) for phrase in phrases]
-        if ends_paragraph:
-            pauses[-1] = PARAGRAPH_PAUSE_SECONDS
+        pauses[-1] = max(pauses[-1], pause_seconds)
         yield from zip(phrases, pauses, strict=True)
 
 

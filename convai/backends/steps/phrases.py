@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
-from convai.backends.steps.text_normalizer import is_speakable, normalise_text
+from convai.backends.steps.markup import read_passages
+from convai.backends.steps.text_normalizer import is_speakable, spell_out
 
 # Characters after which a phrase may end, from the best place to the worst; a bare space is worse than all of them.
 SENTENCE_ENDS, CLAUSE_ENDS, COMMAS = ".!?", ";:", ",)"
@@ -14,7 +15,6 @@ LINKING_WORDS = frozenset(
 )
 BLOCK_CHARACTERS = 2000  # spelled out at once, so that speech begins before the whole of a long text is spelled out
 
-_paragraph_end = re.compile(r"\s*\n\s*\n\s*")
 # Up to the last end of a sentence, else to the last space. A word of four or more letters is rarely an abbreviation.
 _block = re.compile(
     rf".{{1,{BLOCK_CHARACTERS}}}(?:(?<=[a-z]{{4}}[.!?])\s+|\Z)|.{{1,{BLOCK_CHARACTERS}}}(?:\s+|\Z)|.{{{BLOCK_CHARACTERS}}}",
@@ -23,12 +23,14 @@ _block = re.compile(
 _space_or_phonemes = re.compile(r"(?<=(.)) (?=(\S+))|\{[^{}]*\}")
 
 
-def spell_out_blocks(text: str) -> Iterator[tuple[str, bool]]:
-    """Spell a text out block by block; yields each speakable block and whether it ends a paragraph."""
-    for paragraph in _paragraph_end.split(text):
-        blocks = (normalise_text(block[0]) for block in _block.finditer(paragraph))
+def spell_out_blocks(text: str) -> Iterator[tuple[str, float]]:
+    """Spell a text out block by block; yields each speakable block and the silence in seconds that is asked for after
+    it, by the end of a paragraph or by SSML.
+    """
+    for passage in read_passages(text):
+        blocks = (spell_out(block[0]) for block in _block.finditer(passage.text))
         for block, following in pairwise(chain(filter(is_speakable, blocks), [""])):
-            yield block, not following
+            yield block, 0.0 if following else passage.pause_seconds
 
 
 def cut_phrases(spelled_out: str, shortest: int, longest: int) -> Iterator[str]:

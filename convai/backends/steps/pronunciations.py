@@ -8,6 +8,9 @@ from convai.backends.steps.symbols import PHONEMES
 from convai.errors import InvalidArgument
 
 WORD = r"[a-z]+(?:'[a-z]+)*"  # words outside this pattern are not read from a dictionary
+LETTER_A = "EY1"  # dictionaries hold the article, which is said otherwise
+# Between single letters, as in "a i" or "u s a", it is the letter; "i" before it is more often the pronoun.
+_letter_a = re.compile(r"(?<![\w'])a(?= [a-z](?![\w']))|(?<=[\s(][b-hj-z] )a(?![\w'])|(?<=^[b-hj-z] )a(?![\w'])")
 _phonemes_or_word = re.compile(rf"\{{[^{{}}]*\}}|{WORD}")
 _entry = re.compile(rf"\s*({WORD})(?![^\s#])([^#]*)", re.IGNORECASE)
 
@@ -33,4 +36,6 @@ def pronounce(text: str, pronunciations: Mapping[str, str]) -> str:
         phonemes = pronunciations.get(match[0])
         return f"{{{phonemes}}}" if phonemes else match[0]
 
+    if pronunciations:
+        text = _letter_a.sub(f"{{{LETTER_A}}}", text)
     return _phonemes_or_word.sub(replace, text)

@@ -1,54 +1,35 @@
-"""Text normalisation for speech: ASCII, lower case, numbers and abbreviations in full words."""
+"""Text normalisation for speech: ASCII, lower case, numbers, signs and abbreviations in full words."""
 
 import re
+import unicodedata
 from collections.abc import Callable
-from itertools import pairwise
 
-from anyascii import anyascii
-
-from convai.backends.steps.number_words import spell_out_numbers
+from convai.backends.steps.abbreviations import expand_abbreviations, expand_roman_numerals
+from convai.backends.steps.acronyms import spell_acronyms
+from convai.backends.steps.date_words import say_dates, say_times
+from convai.backends.steps.markup import join_passages
+from convai.backends.steps.money_words import say_money, say_scales
+from convai.backends.steps.number_words import group_thousands, replace, say_numbers
+from convai.backends.steps.phone_words import say_telephone_numbers
+from convai.backends.steps.symbol_words import name_characters, say_symbols, write_ascii
 from convai.backends.steps.symbols import PHONEMES
+from convai.backends.steps.unit_words import say_units
+from convai.backends.steps.web_words import say_addresses
 
-ABBREVIATIONS = {  # recognised with a full stop only
-    "mrs": "missus", "mr": "mister", "ms": "miz", "dr": "doctor", "drs": "doctors", "prof": "professor",
-    "st": "saint", "ft": "fort", "mt": "mount", "rev": "reverend", "hon": "honorable", "esq": "esquire",
-    "jr": "junior", "sr": "senior", "gen": "general", "maj": "major", "col": "colonel", "capt": "captain",
-    "lt": "lieutenant", "sgt": "sergeant", "cpl": "corporal", "sen": "senator", "gov": "governor",
-    "co": "company", "corp": "corporation", "inc": "incorporated", "ltd": "limited", "dept": "department",
-    "univ": "university", "approx": "approximately", "vs": "versus", "etc": "et cetera",
-    "jan": "january", "feb": "february", "aug": "august", "sept": "september", "oct": "october",
-    "nov": "november", "dec": "december",
-}  # fmt: skip
-PHRASES = {"e.g.": "for example", "i.e.": "that is", "a.m.": "a m", "p.m.": "p m"}
 PLAIN = str.maketrans({
-    "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2026": ".",
-    "½": " 1/2", "⅓": " 1/3", "⅔": " 2/3", "¼": " 1/4", "¾": " 3/4",
+    "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2026": ".", "\u2010": "-", "\u2011": "-", "\u201c": '"',
+    "\u201d": '"',
+    "\u2126": "Ω", "\u212b": "Å", "\u2103": "°C", "\u2109": "°F", "\u02da": "°", "\u2044": "/",
+    "\u00ad": "", "\u200b": " ", "\u200d": " ", "\ufe0f": "",
 })  # fmt: skip
-UNITS = {  # spoken after a number only
-    "km/h": "kilometers per hour", "km": "kilometers", "cm": "centimeters", "mm": "millimeters", "m": "meters",
-    "kg": "kilograms", "mg": "milligrams", "mi": "miles", "ft": "feet", "lb": "pounds", "lbs": "pounds",
-    "oz": "ounces", "mph": "miles per hour", "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz",
-    "°c": "degrees celsius", "°f": "degrees fahrenheit", "°": "degrees",
-}  # fmt: skip
-NAMED_CHARACTERS = {
-    "&": "and", "@": "at", "+": "plus", "=": "equals", "%": "percent", "#": "number", "<": "less than",
-    ">": "greater than", "×": "times", "÷": "divided by", "±": "plus or minus", "§": "section",
-    "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen", "©": "copyright", "®": "registered",
-    "™": "trademark", "°": "degrees", "²": "squared", "³": "cubed",
-}  # fmt: skip
 
+_en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\w)\]%] )\u2013(?=\.?[\d$£€])")
+_micro = re.compile(r"(?:(?<=\d)|(?<=\d\s))\u03bc(?=[A-Za-z])")
+_digit = re.compile(r"\d")
+_sentence_end = re.compile(r"(?<=[a-z]{4}[.!?])\s+(?=[A-Z])")
 _braces = re.compile(r"(\{[^{}]*\})")
-_abbreviation = re.compile(rf"\b({'|'.join(ABBREVIATIONS)})\.(?!\w)", re.IGNORECASE)
-_phrase = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, PHRASES))})(?!\w)", re.IGNORECASE)
-_unit_names = "|".join(map(re.escape, sorted(UNITS, key=len, reverse=True)))
-_unit = re.compile(rf"(?<=\d)\s?({_unit_names})(?!\w)(?:\.(?= (?-i:[a-z])))?", re.IGNORECASE)
-_initials = re.compile(r"\b(?:[A-Za-z]\.){2,}")
-_unpronounceable = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{2,5}\b")  # capitals without a vowel are read letter by letter
-_roman = re.compile(r"(?<=[a-z] )(?:X{1,3}(?:IX|IV|V?I{0,3})|IX|IV|VI{0,3}|I{2,3})\b")
-_half_of_day = re.compile(r"(?<=\d) ?([ap])(?:\.m\.|\.?m\b)", re.IGNORECASE)
-_height = re.compile(r"(?<=\d)'\s?(\d{1,2})\"")
+_version = re.compile(r"(?<![\w.])[vV](?=\d+\.\d)")
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
-_emoji = re.compile(r":(\w+):")
 _dash = re.compile(r" ?[\u2012-\u2015] ?| -+ |--+")
 _unspoken = re.compile(r"[^a-z0-9!'(),.:;? -]")
 _loose_space = re.compile(r" +(?=[ ,.:;?!)])")
@@ -58,16 +39,28 @@ _punctuation = re.compile(r"[,.:;?!](?: ?[,.:;?!])+")
 def normalise_text(text: str) -> str:
     """Spell `text` out: only a-z, space and !'(),-.:;? remain, with single spaces and none at the ends.
 
-    Phonemes in braces, such as {HH AW1}, are kept. A normalised text stays as it is. The result may be empty.
+    Markup is read, as `markup` describes. Phonemes in braces, such as {HH AW1}, are kept. A normalised text stays as it
+    is. The result may be empty.
     """
-    parts = _braces.split(text)
+    return spell_out(join_passages(text))
+
+
+def spell_out(plain: str) -> str:
+    """Spell a text without markup out."""
+    parts = _braces.split(plain)
     spelled = "".join(part if is_phonemes(part) else _spell_out(part) for part in parts)
     return _loose_space.sub("", spelled).lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
 
 
 def _spell_out(text: str) -> str:
+    # Sentence by sentence, because only those with a number need the steps that look for numbers.
+    return " ".join(map(_spell_sentence, _sentence_end.split(text)))
+
+
+def _spell_sentence(text: str) -> str:
     for rewrite in REWRITES:
-        text = rewrite(text)
+        if rewrite not in OF_NUMBERS or _digit.search(text):
+            text = rewrite(text)
     return text
 
 
@@ -83,45 +76,37 @@ def is_speakable(normalised: str) -> bool:
 
 
 def _plain_characters(text: str) -> str:
-    text = "".join(str(int(c)) if c.isdecimal() else c for c in text.translate(PLAIN))  # digits of every script
-    return re.sub(r"\s+", " ", text)
+    if not text.isascii():
+        text = "".join(map(_plain_character, group_thousands(text.translate(PLAIN))))
+        text = _en_dash_sign.sub("-", text)
+        text = _micro.sub("\u00b5", text)
+    text = re.sub(r"\s+", " ", text)
+    return group_thousands(text) if _digit.search(text) else text
 
 
-def _roman_numerals(text: str) -> str:
-    # After a word only: elsewhere "IV" or "XI" is more often an abbreviation. A single X or V is rarely a number.
-    return _roman.sub(lambda match: str(_roman_value(match[0])) if len(match[0]) > 1 else match[0], text)
+def _plain_character(character: str) -> str:
+    """Digits of every script, fractions such as ½, and Roman numerals that are one character."""
+    if character.isascii() or not character.isnumeric():
+        return character
+    if character.isdecimal():
+        return str(int(character))
+    decomposed = unicodedata.normalize("NFKC", character)
+    if "\u2044" in decomposed:
+        return " " + decomposed.replace("\u2044", "/")
+    return decomposed if unicodedata.name(character).startswith("ROMAN") else character
 
 
-def _roman_value(numeral: str) -> int:
-    values = [{"I": 1, "V": 5, "X": 10}[letter] for letter in numeral]
-    return sum(-value if value < after else value for value, after in pairwise([*values, 0]))
-
-
-def _abbreviations(text: str) -> str:
-    text = _phrase.sub(lambda match: PHRASES[match[0].lower()], text)
-    text = _abbreviation.sub(lambda match: ABBREVIATIONS[match[1].lower()], text)
-    text = re.sub(r"\bno\.\s*(?=\d)", "number ", text, flags=re.IGNORECASE)
-    text = _initials.sub(lambda match: " ".join(match[0].replace(".", "")), text)
-    return _unpronounceable.sub(lambda match: " ".join(match[0]), text)
-
-
-def _units(text: str) -> str:
-    text = _height.sub(r" feet \1 inches", text)
-    text = _half_of_day.sub(lambda match: f" {match[1]} m", text)
-    return _unit.sub(lambda match: f" {UNITS[match[1].lower()]}", text)
-
-
-def _named_characters(text: str) -> str:
-    return "".join(f" {NAMED_CHARACTERS[c]} " if c in NAMED_CHARACTERS else c for c in text)
+def _versions(text: str) -> str:
+    return replace(_version, lambda _: "version ", text)
 
 
 def _ascii(text: str) -> str:
-    text = _domain.sub(" dot ", _dash.sub(", ", text))
-    return _emoji.sub(r" \1 ", anyascii(text))
+    return write_ascii(_domain.sub(" dot ", _dash.sub(", ", text)))
 
 
 def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", _unspoken.sub(" ", text.lower()))
+    text = _dash.sub(", ", text)  # one that stood against a sign before
     text = _punctuation.sub(lambda match: next(mark for mark in "?!.;:," if mark in match[0]), text)
     return re.sub(r"([,.:;?!)])(?=[a-z(])", r"\1 ", text)
 
@@ -129,13 +114,24 @@ def _tidy(text: str) -> str:
 # Order matters: capitals carry meaning until the end, and signs such as £ are named before ASCII replaces them.
 REWRITES: tuple[Callable[[str], str], ...] = (
     _plain_characters,
-    _roman_numerals,
-    _units,  # before abbreviations: 6 ft. is not a fort
-    _abbreviations,
-    spell_out_numbers,
-    _named_characters,
+    say_addresses,
+    say_symbols,
+    expand_roman_numerals,
+    _versions,
+    say_telephone_numbers,
+    say_dates,
+    say_times,
+    say_money,
+    say_units,  # before abbreviations: 6 ft. is not a fort
+    say_scales,
+    expand_abbreviations,
+    spell_acronyms,
+    say_numbers,
+    name_characters,
     _ascii,
-    spell_out_numbers,  # of characters such as ①, which become digits only here
-    _named_characters,
+    say_numbers,  # of characters such as ①, which become digits only here
+    name_characters,
     _tidy,
 )
+# Most texts have no number, and these steps take most of the time.
+OF_NUMBERS = frozenset((_versions, say_telephone_numbers, say_times, say_money, say_units, say_scales, say_numbers))
