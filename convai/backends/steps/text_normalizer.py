@@ -36,29 +36,31 @@ _loose_space = re.compile(r" +(?=[ ,.:;?!)])")
 _punctuation = re.compile(r"[,.:;?!](?: ?[,.:;?!])+")
 
 
-def normalise_text(text: str) -> str:
+def normalise_text(text: str, *, spells_acronyms: bool = True) -> str:
     """Spell `text` out: only a-z, space and !'(),-.:;? remain, with single spaces and none at the ends.
 
     Markup is read, as `markup` describes. Phonemes in braces, such as {HH AW1}, are kept. A normalised text stays as it
-    is. The result may be empty.
+    is. The result may be empty. Transcripts keep acronyms as words: IBM is `ibm`, not `i b m`.
     """
-    return spell_out(join_passages(text))
+    return spell_out(join_passages(text), spells_acronyms=spells_acronyms)
 
 
-def spell_out(plain: str) -> str:
+def spell_out(plain: str, *, spells_acronyms: bool = True) -> str:
     """Spell a text without markup out."""
     parts = _braces.split(plain)
-    spelled = "".join(part if is_phonemes(part) else _spell_out(part) for part in parts)
+    spelled = "".join(part if is_phonemes(part) else _spell_out(part, spells_acronyms) for part in parts)
     return _loose_space.sub("", spelled).lstrip(" ,.:;?!)'-").rstrip(" ,:;(-")
 
 
-def _spell_out(text: str) -> str:
+def _spell_out(text: str, spells_acronyms: bool) -> str:
     # Sentence by sentence, because only those with a number need the steps that look for numbers.
-    return " ".join(map(_spell_sentence, _sentence_end.split(text)))
+    return " ".join(_spell_sentence(sentence, spells_acronyms) for sentence in _sentence_end.split(text))
 
 
-def _spell_sentence(text: str) -> str:
+def _spell_sentence(text: str, spells_acronyms: bool) -> str:
     for rewrite in REWRITES:
+        if rewrite is spell_acronyms and not spells_acronyms:
+            continue
         if rewrite not in OF_NUMBERS or _digit.search(text):
             text = rewrite(text)
     return text

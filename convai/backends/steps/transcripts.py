@@ -43,8 +43,10 @@ def spoken_form(text: str) -> str:
 
     >>> spoken_form("What did the 3rd army do in 1944?")
     'what did the third army do in nineteen forty four'
+    >>> spoken_form("Who founded IBM?")
+    'who founded ibm'
     """
-    return transcript(normalise_text(text))
+    return transcript(normalise_text(text, spells_acronyms=False))
 
 
 def words_of(text: str) -> set[str]:
