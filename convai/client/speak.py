@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 def print_spoken(text: str) -> None:
     """Print the words of a text, each passage between two pauses on a line of its own."""
     # The code of the server's step, which the bare client lacks the packages for; hence not imported above.
-    from convai.backends.steps.phrases import spell_out_blocks
+    from convai.text.phrases import spell_out_blocks
 
     passages = [passage for passage, _ in spell_out_blocks(text)]
     if not passages:

@@ -6,10 +6,10 @@ import pytest
 import soundfile
 import torch
 
-from convai.backends.steps.symbols import SYMBOL_IDS
 from convai.networks.checkpoints.weights import build, read_weights
 from convai.networks.registry import NETWORKS
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
+from convai.text.symbols import SYMBOL_IDS
 from training.common.training import Schedule
 from training.tacotron2 import train
 from training.tacotron2.data import (

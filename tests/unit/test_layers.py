@@ -6,13 +6,14 @@ import pytest
 from support.places import ROOT
 
 SHARED = ("convai/errors", "convai/program", "convai/package_data", "convai/arrays", "convai/tables")
-DESCRIBED = {*SHARED, "convai/description", "convai/audio"}
+DESCRIBED = {*SHARED, "convai/description", "convai/audio", "convai/text"}
 COMMANDS = ("convai/__main__", "convai/demo", "convai/init")
 # Each part, and what it may import besides itself.
 MAY_IMPORT = {
     **dict.fromkeys(SHARED, SHARED),
     "convai/description": SHARED,
     "convai/audio": {*SHARED, "convai/description"},
+    "convai/text": {*SHARED, "convai/description"},
     "convai/generator": DESCRIBED,
     "convai/client": DESCRIBED,
     "convai/backends/runtime": DESCRIBED,

@@ -23,7 +23,6 @@ from support.tiny_waveglow import UPSAMPLED, with_fused_conditioning, with_weigh
 from support.tiny_waveglow import network as tiny_waveglow
 
 from convai.backends.steps.speech_features import LogMelOptions, SpeechFeatures, log_mel_spectrogram, normalise_features
-from convai.backends.steps.symbols import CONSONANTS, SYMBOLS, VOWELS
 from convai.backends.steps.text_encoder import TextEncoder, symbol_ids
 from convai.description.pipeline import LABELS
 from convai.errors import InvalidArgument
@@ -37,6 +36,7 @@ from convai.networks.jasper.network import LOG_MEL_SIDE_FILE
 from convai.networks.tacotron2.model import Tacotron2
 from convai.networks.tacotron2.network import SYMBOLS_SIDE_FILE
 from convai.networks.waveglow.model import example_inputs as waveglow_inputs
+from convai.text.symbols import CONSONANTS, SYMBOLS, VOWELS
 
 LOG_MEL = LogMelOptions(log_offset=2**-24, padding="zeros", partial_frame=False)  # as NeMo makes them
 JASPER = JasperConfig(

@@ -49,9 +49,10 @@ async def test_options_that_are_none_are_as_if_left_out(client):
     assert (await transcribe(client, **dict.fromkeys(names))).text == "1.50 s"
 
 
-async def test_times_of_words_are_refused_with_a_sentence(client):
-    with pytest.raises(openai.BadRequestError, match="no times of words"):
-        await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
+async def test_words_have_times(client):
+    transcription = await transcribe(client, response_format="verbose_json", timestamp_granularities=["word"])
+    assert [one.word for one in transcription.words] == transcription.text.split()
+    assert transcription.words[0].start < transcription.words[0].end
 
 
 async def test_models_are_listed_and_translations_are_not_found(client):

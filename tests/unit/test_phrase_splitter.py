@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from convai.backends.steps import phrases
 from convai.backends.steps.phrase_splitter import PhraseSplitter, split_phrases
-from convai.backends.steps.text_normalizer import normalise_text
 from convai.errors import InvalidArgument
+from convai.text import phrases
+from convai.text.text_normalizer import normalise_text
 
 SENTENCE = (
     "The rainforest, which is also known as the Amazon Jungle, covers most of the basin of South America, and it is"

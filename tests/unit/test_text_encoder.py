@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from convai.backends.steps.pronunciations import load_pronunciations
-from convai.backends.steps.symbols import SYMBOL_IDS, SYMBOLS
 from convai.backends.steps.text_encoder import TextEncoder, symbol_ids
-from convai.backends.steps.text_normalizer import normalise_text
 from convai.errors import InvalidArgument
 from convai.generator.targets import Buckets
+from convai.text.symbols import SYMBOL_IDS, SYMBOLS
+from convai.text.text_normalizer import normalise_text
 
 SPOKEN = [
     ("In 1066, 1905 and 2024.", "in ten sixty-six, nineteen oh five and twenty twenty-four."),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convai.backends.steps.text_normalizer import normalise_text
+from convai.text.text_normalizer import normalise_text
 
 WORD = re.compile(r"[a-z]+(?:[-'][a-z]+)*")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from convai.backends.steps.pronunciations import WORD
-from convai.backends.steps.text_normalizer import normalise_text
 from convai.program import run_program
+from convai.text.text_normalizer import normalise_text
 from training.common.run import make_parser
 from training.common.texts import draw_texts, read_texts, write_gzip
 from training.tacotron2.teacher import to_arpabet

@@ -13,9 +13,9 @@ import numpy as np
 import soxr
 
 from convai.backends.steps.audio_trimmer import bring_peak_between
-from convai.backends.steps.symbols import PUNCTUATION, STRESSES
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
+from convai.text.symbols import PUNCTUATION, STRESSES
 
 SECONDS_PER_DURATION = 0.025  # of hibari: two frames of 300 samples at 24 kHz
 MAX_TEACHER_SYMBOLS = 400

@@ -9,8 +9,8 @@ from convai.arrays import Array
 from convai.backends.runtime.metrics import Counter, Row
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.checks import check_range
-from convai.backends.steps.text_normalizer import is_speakable, normalise_text
 from convai.errors import InvalidArgument
+from convai.text.text_normalizer import is_speakable, normalise_text
 
 NO_SPAN = (-1, -1)
 MAX_ANSWER_TOKENS = 30  # as in BERT's run_squad

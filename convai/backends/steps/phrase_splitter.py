@@ -7,8 +7,8 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import StreamingStep
-from convai.backends.steps.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut_phrases, spell_out_blocks
 from convai.errors import InvalidArgument
+from convai.text.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut_phrases, spell_out_blocks
 
 SHORTEST_CHARACTERS = 12
 # Each cut costs intelligibility, because listeners misunderstand the beginnings of phrases most; but the caller waits

@@ -4,8 +4,8 @@ import gzip
 import re
 from collections.abc import Mapping
 
-from convai.backends.steps.symbols import PHONEMES
 from convai.errors import InvalidArgument
+from convai.text.symbols import PHONEMES
 
 WORD = r"[a-z]+(?:'[a-z]+)*"  # words outside this pattern are not read from a dictionary
 LETTER_A = "EY1"  # dictionaries hold the article, which is said otherwise

@@ -13,9 +13,9 @@ from convai.arrays import Array
 from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.checks import check_buckets, check_choice, choose_bucket
 from convai.backends.steps.pronunciations import load_pronunciations, pronounce
-from convai.backends.steps.symbols import NVIDIA_SYMBOLS, PADDING, SYMBOL_IDS, SymbolTable
-from convai.backends.steps.text_normalizer import is_speakable, normalise_text
 from convai.errors import InvalidArgument
+from convai.text.symbols import NVIDIA_SYMBOLS, PADDING, SYMBOL_IDS, SymbolTable
+from convai.text.text_normalizer import is_speakable, normalise_text
 
 PRONUNCIATIONS = ("letters", "arpabet")
 MAX_CHARACTERS_PER_SYMBOL = 10  # a longer text does not fit when spelled out, so it is refused before

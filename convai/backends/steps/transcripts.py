@@ -3,8 +3,8 @@
 import numpy as np
 
 from convai.arrays import Array
-from convai.backends.steps.text_normalizer import normalise_text
 from convai.description.pipeline import LABELS
+from convai.text.text_normalizer import normalise_text
 
 
 def collapse_ctc_path(path: Array, labels: str) -> str:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from convai.backends.steps.symbols import NVIDIA_SYMBOLS, SymbolTable
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
+from convai.text.symbols import NVIDIA_SYMBOLS, SymbolTable
 
 ODD_SIZES = ("encoder_kernel_size", "attention_location_kernel_size", "postnet_kernel_size")
 PROBABILITIES = (

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from convai.backends.steps.symbols import CONSONANTS, SYMBOLS, VOWELS, SymbolTable
 from convai.errors import InvalidArgument
 from convai.networks.checkpoints.nemo_options import check_options, check_strings, read_flag, shorten
+from convai.text.symbols import CONSONANTS, SYMBOLS, VOWELS, SymbolTable
 
 NEMO_PUNCTUATION = ',.!?-:;/"()[]{}'
 REQUIRED_SYMBOLS = {" ", *string.ascii_lowercase}

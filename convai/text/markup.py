@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from convai.backends.steps.say_as import say_as
+from convai.text.say_as import say_as
 
 SENTENCE_PAUSE_SECONDS = 0.4
 PARAGRAPH_PAUSE_SECONDS = 0.8

@@ -2,7 +2,7 @@
 
 import re
 
-from convai.backends.steps.number_words import DIGITS, NUMBER, cardinal, number, replace
+from convai.text.number_words import DIGITS, NUMBER, cardinal, number, replace
 
 CURRENCIES = {  # sign: whole, several, hundredth, several
     "$": ("dollar", "dollars", "cent", "cents"),

@@ -2,9 +2,9 @@
 
 import re
 
-from convai.backends.steps.date_words import MONTHS, clock, date
-from convai.backends.steps.number_words import cardinal, fraction, number, one_by_one, ordinal, year
-from convai.backends.steps.web_words import SIGNS
+from convai.text.date_words import MONTHS, clock, date
+from convai.text.number_words import cardinal, fraction, number, one_by_one, ordinal, year
+from convai.text.web_words import SIGNS
 
 ORDERS = {"mdy": (0, 1, 2), "dmy": (1, 0, 2), "ymd": (1, 2, 0), "ydm": (2, 1, 0)}  # places of month, day and year
 LETTERS = frozenset(("characters", "character", "spell-out", "spell", "verbatim", "letters"))

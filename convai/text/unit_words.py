@@ -2,7 +2,7 @@
 
 import re
 
-from convai.backends.steps.number_words import NUMBER, replace
+from convai.text.number_words import NUMBER, replace
 
 PREFIXES = {
     "n": "nano", "µ": "micro", "m": "milli", "c": "centi", "d": "deci", "k": "kilo", "M": "mega", "G": "giga",

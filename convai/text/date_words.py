@@ -2,7 +2,7 @@
 
 import re
 
-from convai.backends.steps.number_words import cardinal, one_by_one, ordinal, replace, year
+from convai.text.number_words import cardinal, one_by_one, ordinal, replace, year
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",

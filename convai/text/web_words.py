@@ -2,7 +2,7 @@
 
 import re
 
-from convai.backends.steps.number_words import cardinal, number, one_by_one
+from convai.text.number_words import cardinal, number, one_by_one
 
 DOMAINS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|app|co|me|tv|uk|us|de|fr|eu|ca|au|nz|jp|cn|in|it|es|nl|ch|at|se|no"

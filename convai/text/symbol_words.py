@@ -5,7 +5,7 @@ import unicodedata
 
 from anyascii import anyascii
 
-from convai.backends.steps.number_words import DIGITS
+from convai.text.number_words import DIGITS
 
 NAMED_CHARACTERS = {
     "&": "and", "@": "at", "+": "plus", "=": "equals", "%": "percent", "#": "number", "<": "less than",

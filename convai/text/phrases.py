@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
-from convai.backends.steps.markup import read_passages
-from convai.backends.steps.text_normalizer import is_speakable, spell_out
+from convai.text.markup import read_passages
+from convai.text.text_normalizer import is_speakable, spell_out
 
 # Characters after which a phrase may end, from the best place to the worst; a bare space is worse than all of them.
 SENTENCE_ENDS, CLAUSE_ENDS, COMMAS = ".!?", ";:", ",)"

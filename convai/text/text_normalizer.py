@@ -4,17 +4,17 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from convai.backends.steps.abbreviations import expand_abbreviations, expand_roman_numerals
-from convai.backends.steps.acronyms import spell_acronyms
-from convai.backends.steps.date_words import say_dates, say_times
-from convai.backends.steps.markup import join_passages
-from convai.backends.steps.money_words import say_money, say_scales
-from convai.backends.steps.number_words import group_thousands, replace, say_numbers
-from convai.backends.steps.phone_words import say_telephone_numbers
-from convai.backends.steps.symbol_words import name_characters, say_symbols, write_ascii
-from convai.backends.steps.symbols import PHONEMES
-from convai.backends.steps.unit_words import say_units
-from convai.backends.steps.web_words import say_addresses
+from convai.text.abbreviations import expand_abbreviations, expand_roman_numerals
+from convai.text.acronyms import spell_acronyms
+from convai.text.date_words import say_dates, say_times
+from convai.text.markup import join_passages
+from convai.text.money_words import say_money, say_scales
+from convai.text.number_words import group_thousands, replace, say_numbers
+from convai.text.phone_words import say_telephone_numbers
+from convai.text.symbol_words import name_characters, say_symbols, write_ascii
+from convai.text.symbols import PHONEMES
+from convai.text.unit_words import say_units
+from convai.text.web_words import say_addresses
 
 PLAIN = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2026": ".", "\u2010": "-", "\u2011": "-", "\u201c": '"',

@@ -2,7 +2,7 @@
 
 import re
 
-from convai.backends.steps.number_words import one_by_one, replace
+from convai.text.number_words import one_by_one, replace
 
 _EXTENSION = r"(?:,?\s?(?:x|ext\.?|extension)\s?(\d{1,6}))?"
 _with_area = re.compile(
