@@ -91,7 +91,7 @@ lint: .venv/dev-installed lint-page ## ruff (rules and format) and pyright; biom
 
 lint-page:
 	@if command -v npm >/dev/null; \
-	then $(MAKE) --silent --no-print-directory node_modules/.package-lock.json && node_modules/.bin/biome check --error-on-warnings; \
+	then $(MAKE) --silent --no-print-directory node_modules/.package-lock.json && node_modules/.bin/biome check --error-on-warnings convai/talk/page tests/page biome.json package.json; \
 	else echo "npm is not installed; biome does not check the page's scripts and styles"; fi
 
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/

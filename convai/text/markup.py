@@ -37,7 +37,7 @@ _power = re.compile(r"<sup>\s?([-+\u2212]?[\dn]{1,9})\s?</sup>", re.IGNORECASE)
 _base = re.compile(r"(?<=\d)(?=<sub>\d)", re.IGNORECASE)
 _entity = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _paragraph_end = re.compile(r"\n\s*\n\s*")
-_mark = re.compile(r"\ue000([\d.]+)\ue001")  # a pause of so many seconds between two passages
+_mark = re.compile(r"\ue000([\d.]+)\ue001")  # the seconds of a pause between two passages
 
 _fence = re.compile(r"^[ ]{0,3}(?:```+|~~~+)[^\n`]{0,80}$", re.MULTILINE)
 _rule = re.compile(r"^[ ]{0,3}(?:(?:\*[ ]*){3,}|(?:-[ ]*){3,}|(?:_[ ]*){3,}|={3,})$", re.MULTILINE)

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from support.browser_steps import read_question, save, silence, switch_hands_free, until, upload, wait_for_end_of_speech
+from support.containers import write_recording
 from support.places import EXAMPLES
+
+from convai.client.audio_files import read_mono
 
 ANSWER = "England's national poet"
 
@@ -116,6 +119,14 @@ def test_a_recording_is_answered_from_a_chosen_or_a_dropped_text(open_page):
     upload(page, EXAMPLES / "everest.flac")
     page.locator("#answer").filter(has_text="Mount Everest").wait_for()
     assert page.locator("#backdrop mark").text_content() == "Mount Everest"
+
+
+def test_a_recording_that_the_browser_cannot_decode_is_decoded_by_the_server(open_page, tmp_path):
+    audio, rate = read_mono(EXAMPLES / "question.wav")
+    (tmp_path / "question.amr").write_bytes(write_recording("amr", audio, rate))
+    page = open_page(silence(1))
+    upload(page, tmp_path / "question.amr")
+    page.locator("#answer").filter(has_text=ANSWER).wait_for()
 
 
 def test_speaking_again_stops_the_answer_and_asks_the_next_question(open_page):

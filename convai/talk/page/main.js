@@ -200,7 +200,7 @@ async function upload(file) {
   try {
     text.check();
     showStatus(WORDS.listeningToRecording);
-    const { samples, rate } = await decodeFile(file);
+    const { samples, rate } = await decodeFile(file, byId("key").value);
     const listening = openListening(rate, null);
     for (let from = 0; from < samples.length; from += UPLOAD_SAMPLES) {
       listening.send(samples.slice(from, from + UPLOAD_SAMPLES));
