@@ -89,7 +89,7 @@ def test_speak_names_the_option_that_it_lacks(options, error, capsys):
 
 
 def test_printing_what_will_be_said_names_the_extra_that_it_needs(without, capsys):
-    without("num2words", *(name for name in sys.modules if name.startswith("convai.backends.steps.")))
+    without("num2words", *[name for name in sys.modules if name.startswith("convai.text.")])
     assert main(["speak", "--print", "5"]) == 1
     assert "the Python package num2words is missing; install convai's extra 'server'" in capsys.readouterr().err
 
