@@ -156,11 +156,11 @@ def test_a_folder_without_audio_is_rejected(tmp_path, context, capsys):
 
 def test_stereo_is_averaged_and_the_format_detected_by_content(tmp_path):
     path = tmp_path / "stereo.raw"
-    stereo = np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1)
+    stereo = np.stack([np.full(100, 0.5), np.full(100, 0.25)], axis=1)
     soundfile.write(path, stereo, 44_100, format="WAV")
     samples, rate = read_mono(path)
     assert (rate, samples.dtype) == (44_100, np.float32)
-    np.testing.assert_allclose(samples, np.full(100, 0.125), atol=1e-4)
+    np.testing.assert_allclose(samples, np.full(100, 0.375), atol=1e-4)
 
 
 @pytest.fixture
