@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.places import EXAMPLES
+from support.sounds import silence
 
 from convai.client.audio_files import read_mono
 from training.common.recordings import read_manifest
@@ -28,15 +29,9 @@ def test_a_recording_is_a_short_question_with_its_text_and_answer(client, record
 
 
 def add_silence(audio, sample_rate, kind, seconds, where):
-    """Put digital silence, noise of -60 dBFS or hum of -50 dBFS around the audio."""
-    num_samples = round(seconds * sample_rate)
-    quiet = {
-        "zeros": np.zeros(num_samples),
-        "noise": np.random.default_rng(0).normal(scale=10 ** (-60 / 20), size=num_samples),
-        "hum": np.sqrt(2) * 10 ** (-50 / 20) * np.sin(2 * np.pi * 50 / sample_rate * np.arange(num_samples)),
-    }[kind]
-    begin = {"before": num_samples, "behind": 0, "around": num_samples // 2}[where]
-    return np.concatenate([quiet[:begin], audio, quiet[begin:]]).astype(np.float32)
+    quiet = silence(kind, seconds, sample_rate)
+    begin = {"before": len(quiet), "behind": 0, "around": len(quiet) // 2}[where]
+    return np.concatenate([quiet[:begin], audio, quiet[begin:]])
 
 
 @pytest.mark.parametrize("kind", ["zeros", "noise", "hum"])

@@ -13,6 +13,17 @@ def chirp(seconds, sample_rate=16_000, seed=0):
     return (0.3 * tone + 0.02 * rng.standard_normal(len(time))).astype(np.float32)
 
 
+def silence(kind, seconds, sample_rate=16_000):
+    """Digital silence, noise of -60 dBFS or hum of 50 Hz at -50 dBFS."""
+    num_samples = round(seconds * sample_rate)
+    made = {
+        "zeros": np.zeros(num_samples),
+        "noise": np.random.default_rng(1).normal(scale=10 ** (-60 / 20), size=num_samples),
+        "hum": np.sqrt(2) * 10 ** (-50 / 20) * np.sin(2 * np.pi * 50 / sample_rate * np.arange(num_samples)),
+    }
+    return made[kind].astype(np.float32)
+
+
 def sound(path, instead=()):
     """Log-probabilities of a path of labels; `instead` names (frame, label) pairs that are almost as likely."""
     columns = LABELS + "_"  # the blank

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from librosa.filters import mel as mel_filterbank
+from support.sounds import silence
 
 from convai.backends.steps.question_audio import resample
 from convai.backends.steps.speech_features import (
@@ -138,17 +139,6 @@ def test_a_small_overshoot_of_full_scale_is_accepted():
 def test_a_wrong_parameter_is_named(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
         make_step(**wrong)
-
-
-def silence(kind, seconds):
-    """Digital silence, noise of -60 dBFS or hum of 50 Hz at -50 dBFS."""
-    num_samples = round(seconds * 16_000)
-    made = {
-        "zeros": np.zeros(num_samples),
-        "noise": np.random.default_rng(1).normal(scale=10 ** (-60 / 20), size=num_samples),
-        "hum": np.sqrt(2) * 10 ** (-50 / 20) * np.sin(2 * np.pi * 50 / 16_000 * np.arange(num_samples)),
-    }
-    return made[kind].astype(np.float32)
 
 
 @pytest.mark.parametrize("kind", ["zeros", "noise", "hum"])
