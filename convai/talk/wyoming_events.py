@@ -12,7 +12,7 @@ from convai.client import InvalidInput
 
 MAX_EVENT_BYTES = 1024 * 1024
 SILENT_SECONDS = 30.0  # without an event, or without reading one
-STALLED_SECONDS = 2.0  # without a byte of an event that has begun
+STALLED_SECONDS = 1.5  # without a byte of an event that has begun
 LINGER_SECONDS = 2.0
 Result = TypeVar("Result")
 
@@ -39,17 +39,19 @@ class EventStream:
         )
 
     async def _read_rest(self, start: bytes) -> Event:
-        try:
-            line = start + await self._next(self.reader.readline())
-        except ValueError as error:  # asyncio limits a line to 64 KiB
-            raise InvalidInput("event: expected a line of JSON of at most 64 KiB, got more") from error
-        header = parse_object(line)
+        header = parse_object(start + await self._next(self._read_line()))
         kind, data = header.get("type"), header.get("data") or {}
         if not isinstance(kind, str) or not isinstance(data, dict):
             raise InvalidInput("event: expected a line of JSON with a text as type and an object as data")
         if more := await self._read_part(header.get("data_length")):
             data |= parse_object(more)
         return Event(kind, data, await self._read_part(header.get("payload_length")))
+
+    async def _read_line(self) -> bytes:
+        try:
+            return await self.reader.readline()
+        except ValueError as error:  # asyncio's limit
+            raise InvalidInput("event: expected a line of JSON of at most 64 KiB, got more") from error
 
     async def _read_part(self, size: Any) -> bytes:
         if size is None:
