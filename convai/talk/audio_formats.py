@@ -12,12 +12,11 @@ import soxr
 from convai.arrays import Array
 from convai.client.audio_decoding import read_audio
 from convai.client.errors import ConvaiError
-from convai.description.limits import MAX_QUESTION_SECONDS, MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
+from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 from convai.talk.errors import BadRequest
 
-MAX_CHANNELS = 8
 PCM_RATE = 24_000  # of OpenAI's raw PCM; its clients play it at this rate
 AudioFormat = Literal["wav", "pcm", "flac", "opus", "mp3"]
 
@@ -66,16 +65,6 @@ def naming(param: str) -> Generator[None]:
         raise
     except InvalidArgument as error:
         raise BadRequest(f"{param}: {error}", param) from error
-
-
-def check_format(sample_rate: int, channels: int, param: str) -> None:
-    """Raise `BadRequest` unless rate and channels of raw samples are in range; they bound the memory of 30 s."""
-    if not MIN_SAMPLE_RATE_HERTZ <= sample_rate <= MAX_SAMPLE_RATE_HERTZ or not 1 <= channels <= MAX_CHANNELS:
-        raise BadRequest(
-            f"{param}: expected 1 to {MAX_CHANNELS} channels at {MIN_SAMPLE_RATE_HERTZ} to {MAX_SAMPLE_RATE_HERTZ} Hz, "
-            f"got {channels} channels at {sample_rate} Hz",
-            param,
-        )
 
 
 def encode_audio(audio: Array, audio_format: AudioFormat) -> bytes:

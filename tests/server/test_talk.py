@@ -18,8 +18,9 @@ from support.talk_process import TalkProcess
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.client import AsyncTcpClient
+from wyoming.handle import Handled
 from wyoming.info import Describe, Info
-from wyoming.tts import Synthesize
+from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from convai.__main__ import main
 from convai.client import Answered, AsyncConvaiClient, Caption
@@ -29,14 +30,9 @@ TRANSCRIPT, ANSWER = "what is he often called", "England's national poet"
 
 
 @pytest.fixture(scope="module")
-def wyoming_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def talk(server, wyoming_port):
-    with TalkProcess(f"--server={server.grpc_address}", f"--wyoming-port={wyoming_port}") as talk:
+def talk(server):
+    options = (f"--server={server.grpc_address}", "--wyoming-port=0", f"--context={EXAMPLES}/context.txt")
+    with TalkProcess(*options) as talk:
         yield talk
 
 
@@ -128,8 +124,8 @@ def test_ask_returns_over_http_what_grpc_returns(http, client, example_question,
     assert asked["answer_score"] == pytest.approx(expected.answer_score)
 
 
-async def test_home_assistants_protocol_transcribes_and_speaks(talk, wyoming_port, client):
-    async with AsyncTcpClient("127.0.0.1", wyoming_port) as wyoming:
+async def test_home_assistants_protocol_transcribes_answers_and_speaks(talk, client):
+    async with AsyncTcpClient("127.0.0.1", talk.wyoming_port) as wyoming:
         await wyoming.write_event(Describe().event())
         info = Info.from_event(await wyoming.read_event())
         assert info.asr[0].description == "Jasper"
@@ -140,14 +136,20 @@ async def test_home_assistants_protocol_transcribes_and_speaks(talk, wyoming_por
         await wyoming.write_event(AudioStart(**audio_format).event())
         await wyoming.write_event(AudioChunk(audio=samples.tobytes(), **audio_format).event())
         await wyoming.write_event(AudioStop().event())
-        assert Transcript.from_event(await wyoming.read_event()).text == TRANSCRIPT
+        transcript = Transcript.from_event(await wyoming.read_event())
+        assert transcript.text == TRANSCRIPT
 
-        await wyoming.write_event(Synthesize(text="Hello there.").event())
+        await wyoming.write_event(transcript.event())
+        assert Handled.from_event(await wyoming.read_event()).text == ANSWER
+
+        await wyoming.write_event(SynthesizeStart().event())
+        await wyoming.write_event(SynthesizeChunk(text="Hello there.").event())
+        await wyoming.write_event(SynthesizeStop().event())
         start = AudioStart.from_event(await wyoming.read_event())
         samples = b""
         while not AudioStop.is_type((event := await wyoming.read_event()).type):
             samples += AudioChunk.from_event(event).audio
-        expected = client.speak("Hello there.")
+        (expected,) = client.speak_stream("Hello there.")
         assert start.rate == expected.sample_rate
         np.testing.assert_allclose(np.frombuffer(samples, "<i2") / 32767, expected.answer_audio, atol=1e-3)
 
