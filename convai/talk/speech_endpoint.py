@@ -93,7 +93,7 @@ async def encode_events(audio: AsyncIterator[bytes], num_characters: int, encode
             yield encode_event({"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()})
     except ConvaiError as error:
         yield encode_event({"error": describe_error(error)})
-        return
+        raise
     num_frames = encoder.num_samples // VOICE_HOP_LENGTH
     usage = {"input_tokens": num_characters, "output_tokens": num_frames, "total_tokens": num_characters + num_frames}
     yield encode_event({"type": "speech.audio.done", "usage": usage})
