@@ -1,5 +1,6 @@
 """Turns every failure into the JSON that OpenAI's clients read: {"error": {"message", "type", "param", "code"}}."""
 
+import logging
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -9,6 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
+from convai.talk.request_ids import HEADER, id_of
+
+logger = logging.getLogger(__name__)
 
 STATUS = {InvalidInput: 400, Overloaded: 503, ServerUnreachable: 503, TimedOut: 504}
 FAILED_UPSTREAM = 502
@@ -67,6 +71,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
+    if _status_of(error) >= 500:
+        logger.warning("%s (request %s)", error, id_of(request.scope))
     return error_response(_status_of(error), str(error), _param_of(error))
 
 
@@ -91,4 +97,8 @@ def _handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
 
 
 def _handle_bug(request: Request, error: Exception) -> JSONResponse:
-    return error_response(500, "the web process failed on this request; its log says why")
+    request_id = id_of(request.scope)
+    logger.error("request %s failed; the traceback follows", request_id)
+    response = error_response(500, f"the web process failed on this request; its log says why: request {request_id}")
+    response.headers[HEADER] = request_id  # Starlette sends it from outside all other middleware
+    return response
