@@ -178,10 +178,10 @@ async def serve_wyoming(
     if wyoming is None:
         yield
         return
-    from convai.talk.wyoming_server import announce, listen
+    from convai.talk.wyoming_server import announce_port, listen
 
     async with listen(wyoming.listening, client, limit, wyoming.context):
-        async with announce(args.host, wyoming.port) if args.zeroconf else nullcontext():
+        async with announce_port(args.host, wyoming.port) if args.zeroconf else nullcontext():
             yield
 
 

@@ -52,7 +52,7 @@ class Service:
 
     @contextmanager
     def hold_place(self) -> Generator[None]:
-        with self.own_limit.hold(), self.limit.hold():
+        with self.limit.hold(), self.own_limit.hold():
             yield
 
     def read_context(self) -> str:
@@ -86,8 +86,9 @@ class Handler:
 
     async def run(self) -> None:
         try:
-            while (event := await self.events.read()) is not None:
-                await self._handle(event)
+            with self.place:  # which learns of the error
+                while (event := await self.events.read()) is not None:
+                    await self._handle(event)
         except ConvaiError as error:
             await self._fail(error)
         except OSError:
@@ -99,7 +100,6 @@ class Handler:
             logger.exception("a Wyoming request failed")
             await self._fail(ServerError("the web process failed on this request; its log says why"))
         finally:
-            self.place.close()
             await self.events.close()
 
     async def _fail(self, error: ConvaiError) -> None:

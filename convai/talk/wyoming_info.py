@@ -1,5 +1,6 @@
 """Describes the programs behind Wyoming, as Home Assistant shows them."""
 
+import asyncio
 from typing import Any
 
 from wyoming.info import (
@@ -16,6 +17,7 @@ from wyoming.info import (
 from convai.client import AsyncConvaiClient
 from convai.talk.recogniser import read_recogniser_name
 
+DESCRIBE_SECONDS = 0.5  # for the recogniser's name; Home Assistant waits 1 s in older versions
 IDENTITY: dict[str, Any] = {
     "name": "convai",
     "attribution": Attribution(name="convai", url=""),
@@ -29,9 +31,13 @@ async def describe(client: AsyncConvaiClient, *, can_answer: bool) -> Info:
     recogniser = AsrModel(description="English, lower case", languages=["en"], **IDENTITY)
     voice = TtsVoice(description="English", languages=["en"], **IDENTITY)
     agent = HandleModel(description="English", languages=["en"], **IDENTITY)
-    name = await read_recogniser_name(client) or "unknown"
+    try:
+        async with asyncio.timeout(DESCRIBE_SECONDS):
+            name = await read_recogniser_name(client)
+    except TimeoutError:
+        name = None
     return Info(
-        asr=[AsrProgram(description=name, models=[recogniser], **IDENTITY)],
+        asr=[AsrProgram(description=name or "unknown", models=[recogniser], **IDENTITY)],
         tts=[
             TtsProgram(
                 description="Tacotron 2 and WaveGlow", voices=[voice], supports_synthesize_streaming=True, **IDENTITY

@@ -49,7 +49,7 @@ async def listen(
 
 
 @asynccontextmanager
-async def announce(host: str, port: int) -> AsyncGenerator[None]:
+async def announce_port(host: str, port: int) -> AsyncGenerator[None]:
     """Announce Wyoming at `host`:`port` over zeroconf inside the block, so that Home Assistant finds it."""
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 

@@ -25,7 +25,7 @@ from convai.talk import wyoming_events, wyoming_recording, wyoming_server
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.context_file import ContextFile
 from convai.talk.sentences import SentenceCutter
-from convai.talk.wyoming_server import announce, listen
+from convai.talk.wyoming_server import announce_port, listen
 
 FORMAT = {"rate": 16_000, "width": 2, "channels": 1}
 
@@ -114,8 +114,11 @@ async def test_it_names_the_recogniser_of_the_server(client, fake, recogniser):
     assert (await receive(client, Info)).asr[0].description.lower() == recogniser.name
 
 
-async def test_a_server_that_does_not_answer_has_a_description(client, fake):
+@pytest.mark.parametrize("is_frozen", [False, True])
+async def test_a_server_that_does_not_answer_has_a_description(client, fake, is_frozen):
     async def refuse():
+        if is_frozen:
+            await asyncio.Event().wait()
         raise ServerUnreachable("gone")
 
     fake.read_counters = refuse
@@ -127,7 +130,7 @@ async def test_home_assistant_can_find_it():
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
     found = asyncio.Queue()
-    async with AsyncZeroconf(["127.0.0.1"]) as zeroconf, announce("127.0.0.1", 10300):
+    async with AsyncZeroconf(["127.0.0.1"]) as zeroconf, announce_port("127.0.0.1", 10300):
         browser = AsyncServiceBrowser(
             zeroconf.zeroconf, wyoming_server.SERVICE_TYPE, [lambda **event: found.put_nowait(event["name"])]
         )
