@@ -255,3 +255,16 @@ def test_an_invalid_server_address_or_port_ends_it_at_once(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["talk", "--port", str(taken.getsockname()[1]), "--server=127.0.0.1:1"]) == 1
     assert "give another --host or --port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--context=a.txt"], "give --wyoming-port too"),
+        (["--wyoming-port=0", "--zeroconf"], "give --host too"),
+        (["--wyoming-port=0", "--context=/nowhere/a.txt"], "cannot read /nowhere/a.txt"),
+    ],
+)
+def test_options_of_wyoming_that_do_not_fit_end_it_at_once(options, message, capsys):
+    assert main(["talk", "--port=0", "--server=127.0.0.1:1", *options]) == 1
+    assert message in capsys.readouterr().err
