@@ -131,10 +131,10 @@ def test_a_server_that_is_not_ready_is_reported_at_once():
 
 
 def test_a_question_that_fails_is_reported_by_kind():
-    with listening(fake=FakeClient(Overloaded("the server is busy"))) as socket:
+    with listening(fake=FakeClient(Overloaded("10.0.0.1 is full"))) as socket:
         say_question(socket)
         failed = events_until(socket, "failed")[-1]
-    assert failed == {"type": "failed", "kind": "Overloaded", "message": "the server is busy"}
+    assert failed == {"type": "failed", "kind": "Overloaded", "message": "the server is busy; try again in a moment"}
 
 
 @pytest.mark.parametrize(
@@ -189,4 +189,4 @@ def test_a_page_beyond_the_limit_is_refused():
     with TestClient(app, base_url="http://127.0.0.1") as http, connect(http) as first, connect(http) as second:
         first.send_json(START)
         second.send_json(START)
-        assert "1 requests are being served" in receive_failure(second)
+        assert "the server is busy" in receive_failure(second)
