@@ -8,6 +8,7 @@ import pytest
 from support.places import ROOT
 
 from convai.__main__ import COMMANDS, OPTION_EXTRAS, main
+from convai.program import escape_controls
 
 FOLDERS = ("convai", "training", "benchmarks")
 
@@ -157,3 +158,7 @@ def test_every_program_takes_debug_and_has_its_own_main(module, capsys):
         import_module(module).main(["--help"])
     assert exit.value.code == 0
     assert "--debug" in capsys.readouterr().out
+
+
+def test_controls_are_escaped_before_they_reach_a_terminal():
+    assert escape_controls("a\x1b[2J\u202eb\xa0ü\n") == "a\\x1b[2J\\u202eb\xa0ü\\n"

@@ -16,8 +16,6 @@ from convai.talk.app import make_app
 from convai.talk.command import make_web_server, warn_if_open
 from convai.talk.settings import Settings
 
-HALF_A_HEADER = b"GET / HTTP/1.1\r\nHost: 127"
-
 
 def speak(http, **options):
     return http.post("/v1/audio/speech", json={"input": "Hi"}, **options)
@@ -79,9 +77,7 @@ async def test_what_a_page_of_another_site_sends_is_refused():
         assert (await http.get("/", headers={"Host": "evil.example"})).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "url", ["talk.example", "https://talk.example/page", "ftp://talk.example", "https://a:b@c", ""]
-)
+@pytest.mark.parametrize("url", ["talk.example", "https://talk.example/page", "ftp://talk.example", "https://a:b@c"])
 def test_a_public_url_is_a_scheme_and_a_host(url):
     with pytest.raises(InvalidArgument, match="public_url"):
         Settings(public_url=url)
@@ -135,22 +131,16 @@ async def test_who_comes_too_many_turns_out_the_oldest_of_the_address_with_the_m
         task.cancel()
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", HALF_A_HEADER, b"POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1"]
-)
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: 127"])
 async def test_a_connection_without_a_request_is_closed(sent, monkeypatch):
-    """The last one is answered, because the host is wrong, and never ends its body."""
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         web = make_web_server(make_app(FakeClient(), Settings()))
         serving = asyncio.create_task(web.serve(sockets=[listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname())
         writer.write(sent)
-        answer = b""
         with suppress(ConnectionResetError):
-            while part := await reader.read(1000):
-                answer += part
-        assert answer.startswith(b"HTTP/1.1 400") == sent.startswith(b"POST")
+            assert await reader.read() == b""
         web.should_exit = True
         await serving
 
