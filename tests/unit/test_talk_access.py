@@ -3,6 +3,7 @@ import asyncio
 import re
 import socket
 from contextlib import suppress
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -10,7 +11,7 @@ from support.fake_client import FakeClient
 
 from convai.client import Overloaded, ServerUnreachable
 from convai.errors import InvalidArgument
-from convai.talk import access, connections
+from convai.talk import access, command, connections
 from convai.talk.access import ConcurrencyLimit, WaitingRoom
 from convai.talk.app import make_app
 from convai.talk.command import make_web_server, warn_if_open
@@ -143,6 +144,20 @@ async def test_a_connection_without_a_request_is_closed(sent, monkeypatch):
             assert await reader.read() == b""
         web.should_exit = True
         await serving
+
+
+async def test_ready_is_printed_once_the_server_behind_is(monkeypatch, capsys):
+    monkeypatch.setattr(command, "CHECK_SECONDS", 0.01)
+    client = FakeClient(is_ready=False)
+    announcing = asyncio.create_task(command.announce(client, SimpleNamespace(started=True)))
+    printed = ""
+    while "waiting for the server at 127.0.0.1:8001" not in printed:
+        await asyncio.sleep(0.01)
+        printed += capsys.readouterr().out
+    assert "ready" not in printed
+    client.is_ready = True
+    await announcing
+    assert capsys.readouterr().out == "ready; Ctrl-C stops\n"
 
 
 async def test_health_asks_the_server_behind():
