@@ -2,12 +2,13 @@ import argparse
 import asyncio
 import re
 import socket
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import httpx2
 import pytest
-from support.fake_client import FakeClient
+from support.fake_client import CHUNKS, FakeClient
 
 from convai.client import Overloaded, ServerUnreachable
 from convai.errors import InvalidArgument
@@ -132,18 +133,39 @@ async def test_who_comes_too_many_turns_out_the_oldest_of_the_address_with_the_m
         task.cancel()
 
 
+@asynccontextmanager
+async def serving(client):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        web = make_web_server(make_app(client, Settings()))
+        task = asyncio.create_task(web.serve(sockets=[listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        yield reader, writer
+        writer.close()
+        web.should_exit = True
+        await task
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: 127"])
 async def test_a_connection_without_a_request_is_closed(sent, monkeypatch):
     monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        web = make_web_server(make_app(FakeClient(), Settings()))
-        serving = asyncio.create_task(web.serve(sockets=[listening]))
-        reader, writer = await asyncio.open_connection(*listening.getsockname())
+    async with serving(FakeClient()) as (reader, writer):
         writer.write(sent)
         with suppress(ConnectionResetError):
             assert await reader.read() == b""
-        web.should_exit = True
-        await serving
+
+
+async def test_who_does_not_read_its_response_loses_its_place(monkeypatch):
+    monkeypatch.setattr(connections, "READ_SECONDS", 0.1)
+    client = FakeClient(streamed=[replace(chunk, is_last=False) for chunk in CHUNKS] * 2000)
+    body = b'{"input": "Hi", "response_format": "pcm"}'
+    header = (
+        f"POST /v1/audio/speech HTTP/1.1\nHost: 127.0.0.1\nContent-Type: application/json\nContent-Length: {len(body)}"
+    )
+    async with serving(client) as (_, writer):
+        writer.write(header.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+        async with asyncio.timeout(60):
+            while not client.closed_streams:
+                await asyncio.sleep(0.01)
 
 
 async def test_ready_is_printed_once_the_server_behind_is(monkeypatch, capsys):
