@@ -104,8 +104,10 @@ async def receive_start(socket: WebSocket) -> Start:
     return start
 
 
-def check_context(context: str) -> None:
+def check_context(context: str | None) -> None:
     """Refuse what the server would refuse after the question."""
+    if context is None:
+        return
     num_bytes = len(context.encode(errors="replace"))
     if num_bytes > MAX_CONTEXT_BYTES:
         raise InvalidInput(f"context: expected at most {MAX_CONTEXT_BYTES} bytes of UTF-8, got {num_bytes}")

@@ -8,20 +8,29 @@ from contextlib import aclosing, contextmanager
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client import disable_created_metrics as disable_times_of_creation
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convai.client import (
-    AnswerChunk,
-    Answered,
     Answering,
     AsyncConvaiClient,
+    Caption,
     ConvaiError,
     Event,
     Failed,
+    NothingAsked,
     Overloaded,
     SpeechEnded,
+    SpeechStarted,
+    StepsTimed,
 )
 from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
@@ -34,7 +43,7 @@ INTERFACES = {"/": "page"} | {
 BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 REFUSALS = (429, 503)
 HEALTH_SECONDS = 2.0
-disable_times_of_creation()
+disable_created_metrics()  # a series more for each counter
 
 
 class Metrics:
@@ -80,10 +89,14 @@ class Metrics:
                 match event:
                     case SpeechEnded():
                         asked.append(time.monotonic())
-                    case Answered() | Answering(AnswerChunk(chunk_index=0)) if asked:
-                        self.count("listen", "ok", asked.popleft())
                     case Failed(error):
                         self.count("listen", outcome_of(error), asked.popleft() if asked else time.monotonic())
+                    case SpeechStarted() | Caption() | NothingAsked() | StepsTimed():
+                        pass
+                    case Answering(chunk) if chunk.chunk_index > 0:
+                        pass
+                    case _ if asked:  # an answer, or its first chunk
+                        self.count("listen", "ok", asked.popleft())
                     case _:
                         pass
                 yield event

@@ -81,6 +81,21 @@ def test_a_spoken_question_is_answered_chunk_by_chunk():
         assert len(picture) == len(samples) // 256 + 1
 
 
+def test_questions_are_counted_by_outcome():
+    fake = FakeClient()
+    app = make_app(fake, Settings())
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        for error, last in ((None, "steps_timed"), (Overloaded("full"), "failed")):
+            fake.error = error
+            with connect(http) as socket:
+                socket.send_json(START)
+                say_question(socket)
+                events_until(socket, last)
+        counted = http.get("/metrics").text
+    for outcome in ("ok", "refused"):
+        assert f'seconds_count{{interface="listen",outcome="{outcome}"}} 1.0' in counted
+
+
 def test_a_server_that_does_not_stream_answers_in_one_piece():
     fake = FakeClient(models=())
     with listening(fake=fake) as socket:
