@@ -3,11 +3,13 @@
 A program is a parser and a function of the parsed options: `sys.exit(run_program(build_parser(), run))`.
 """
 
+import logging
 import sys
 import traceback
 import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from convai.errors import InvalidArgument
 
@@ -67,3 +69,13 @@ def escape_controls(text: str, keep: str = "") -> str:
         else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+class EscapingFormatter(logging.Formatter):
+    """Formats a record without control characters; only its traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return escape_controls(super().formatException(ei), keep=LINE_END)

@@ -8,6 +8,7 @@ convai talk --public-url https://talk.example
 import argparse
 import asyncio
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ from convai.client.listen import cancel_tasks
 from convai.client.turns import SileroDetector
 from convai.description.config_files import DEFAULT_PROFILE, profiles_of
 from convai.errors import InvalidArgument
+from convai.program import EscapingFormatter
 from convai.talk.settings import Settings
 
 if TYPE_CHECKING:  # importing them takes a second, which --help need not
@@ -71,6 +73,9 @@ def run(args: argparse.Namespace) -> int | None:
     settings = Settings(
         args.api_key or None, int(args.max_upload * MEBIBYTE), args.max_concurrent, public_url=args.public_url
     )
+    handler = logging.StreamHandler()
+    handler.setFormatter(EscapingFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     interrupt = Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
@@ -159,6 +164,7 @@ def make_web_server(app: "FastAPI") -> "uvicorn.Server":
         app,
         http=HttpProtocol,
         log_level="warning",
+        log_config=None,  # as everything else here
         forwarded_allow_ips=["127.0.0.1", "::1"],  # a proxy on this machine says who calls
         ws_max_size=MEBIBYTE,
         ws_per_message_deflate=False,  # PCM hardly compresses

@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
-from convai.program import escape_controls
 
 logger = logging.getLogger(__name__)
 STATUS = {InvalidInput: 400, Overloaded: 503, ServerUnreachable: 503, TimedOut: 504}
@@ -50,7 +49,7 @@ def public_message(error: Exception) -> str:
     if isinstance(error, InvalidInput):
         return str(error)
     if not isinstance(error, Overloaded):
-        logger.warning("%s: %s", type(error).__name__, escape_controls(str(error)))
+        logger.warning("%s: %s", type(error).__name__, error)
     return next((text for kind, text in SERVER_SENTENCES.items() if isinstance(error, kind)), SERVER_FAILED)
 
 

@@ -168,6 +168,16 @@ async def test_who_does_not_read_its_response_loses_its_place(monkeypatch):
                 await asyncio.sleep(0.01)
 
 
+def test_tls_options_are_for_a_running_server():
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    options = ["--tls-ca", __file__]
+    with command.find_server(parser.parse_args([*options, "--server=127.0.0.1:1"])) as (address, server):
+        assert (address, server) == ("127.0.0.1:1", None)
+    with pytest.raises(InvalidArgument, match="--server"), command.find_server(parser.parse_args(options)):
+        pass
+
+
 async def test_ready_is_printed_once_the_server_behind_is(monkeypatch, capsys):
     monkeypatch.setattr(command, "CHECK_SECONDS", 0.01)
     client = FakeClient(is_ready=False)
