@@ -148,7 +148,7 @@ async def send_events(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
 
 async def check_server(client: AsyncConvaiClient) -> None:
     """Raise `ServerUnreachable` now rather than after the user has spoken."""
-    if not await is_server_ready(client):
+    if not await is_server_ready(client, client.connection.timeout_seconds):
         raise ServerUnreachable(f"the server at {client.connection.address} is not ready or does not answer")
 
 

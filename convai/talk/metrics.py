@@ -161,10 +161,10 @@ async def get_health(request: Request) -> Response:
     return JSONResponse({"status": "unavailable", "reason": "the server is not ready or does not answer"}, 503)
 
 
-async def is_server_ready(client: AsyncConvaiClient) -> bool:
+async def is_server_ready(client: AsyncConvaiClient, timeout_seconds: float = HEALTH_SECONDS) -> bool:
     """Whether the server behind answers, with all its models."""
     try:
         with client.connection.translate_errors():
-            return await client.triton.is_server_ready(client_timeout=HEALTH_SECONDS)
+            return await client.triton.is_server_ready(client_timeout=timeout_seconds)
     except ConvaiError:
         return False
