@@ -100,23 +100,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_jasper(manifest: Path, weights_file: Path, limit: int | None) -> list[Recognised]:
-    """Run the features of the `cpu` profile and Jasper over a manifest's recordings."""
+    """Run the features of the `cpu` profile and Jasper over a manifest's recordings, on a GPU if there is one."""
     # Imported here, because saved log-probabilities need neither.
     import torch
 
     from convai.networks.checkpoints.weights import build, read_weights
     from convai.networks.registry import NETWORKS
+    from training.common.device import choose_device
     from training.jasper.data import served_features
 
-    network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0)
+    device = choose_device()
+    network = build(NETWORKS["jasper"], read_weights(NETWORKS["jasper"], weights_file), seed=0).to(device)
     recognised = []
     for recording in tqdm(read_manifest(manifest)[:limit], desc=manifest.parent.name, mininterval=5):
         with reading(recording.audio, "audio"):
             audio, sample_rate = soundfile.read(recording.audio, dtype="float32")
         features = served_features()(question_audio=audio, sample_rate=np.array([sample_rate], np.int32))
         with torch.inference_mode():
-            log_probs, length = network(*(torch.from_numpy(features[name])[None] for name in features))
-        log_probs = log_probs[0, : int(length)].numpy().astype(np.float16)
+            log_probs, length = network(*(torch.from_numpy(features[name])[None].to(device) for name in features))
+        log_probs = log_probs[0, : int(length)].cpu().numpy().astype(np.float16)
         seconds = len(audio) / sample_rate
         recognised.append(Recognised(log_probs, recording.text, manifest.parent.name, seconds, recording.context))
     return recognised

@@ -43,9 +43,9 @@ class Calls(Generic[Reply]):
         """Answer a written question: `answer`, `answer_score`, `answer_span`."""
         return self.answer(answer_text_request(question, context))
 
-    def speak(self, text: str, *, seed: int | None = None) -> Reply:
-        """Read a text aloud: `answer_audio`, `mel`."""
-        return self.answer(speak_request(text, seed))
+    def speak(self, text: str, *, seed: int | None = None, speed: float = 1.0) -> Reply:
+        """Read a text aloud: `answer_audio`, `mel`. `speed` is 0.5 to 2."""
+        return self.answer(speak_request(text, seed, speed=speed))
 
 
 class BaseClient(Calls[Reply], Generic[Reply, Chunks]):
@@ -82,6 +82,6 @@ class BaseClient(Calls[Reply], Generic[Reply, Chunks]):
         """
         return self.chunks(ask_request(audio, sample_rate, context, seed=seed, stream=True))
 
-    def speak_stream(self, text: str, *, seed: int | None = None) -> Chunks:
-        """Read a text of up to 100,000 characters aloud, in chunks as `ask_stream` returns them."""
-        return self.chunks(speak_request(text, seed, stream=True))
+    def speak_stream(self, text: str, *, seed: int | None = None, speed: float = 1.0) -> Chunks:
+        """Read a text of up to 100,000 characters aloud, in chunks as `ask_stream` returns them. `speed`: 0.5 to 2."""
+        return self.chunks(speak_request(text, seed, stream=True, speed=speed))

@@ -1,7 +1,7 @@
 """Requests as they go over the wire, built from the caller's arguments; the same for every kind of client."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +10,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from convai.arrays import Array
 from convai.client.errors import InvalidInput
+from convai.description.limits import MAX_SPEED, MIN_SPEED
 from convai.description.pipeline import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
@@ -26,7 +27,7 @@ class Request:
     model: str
     inputs: dict[str, Array]
     outputs: tuple[str, ...]
-    parameters: dict[str, int]
+    parameters: Mapping[str, float]
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's `infer`."""
@@ -69,8 +70,13 @@ def answer_text_request(question: str, context: str) -> Request:
     return _request("question_answering", inputs)
 
 
-def speak_request(text: str, seed: int | None = None, stream: bool = False) -> Request:
-    return _request("text_to_speech_stream" if stream else "text_to_speech", {"text": text_row("text", text)}, seed)
+def speak_request(text: str, seed: int | None = None, stream: bool = False, speed: float = 1.0) -> Request:
+    request = _request("text_to_speech_stream" if stream else "text_to_speech", {"text": text_row("text", text)}, seed)
+    return (
+        request
+        if check_speed(speed) == 1
+        else replace(request, parameters={**request.parameters, "speed": float(speed)})
+    )
 
 
 def _request(
@@ -138,3 +144,9 @@ def check_integer(name: str, value: int, valid: range) -> int:
     if isinstance(value, (int, np.integer)) and int(value) in valid:
         return int(value)
     raise InvalidInput(f"{name}: expected a whole number from {valid.start} to {valid.stop - 1}, got {value!r}")
+
+
+def check_speed(speed: float) -> float:
+    if isinstance(speed, (int, float, np.number)) and MIN_SPEED <= speed <= MAX_SPEED:
+        return speed
+    raise InvalidInput(f"speed: expected a number from {MIN_SPEED:g} to {MAX_SPEED:g}, got {speed!r}")

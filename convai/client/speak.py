@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--print", dest="text_to_print", metavar="TEXT", help="only print a text as it will be said; needs no server"
     )
     parser.add_argument("--seed", type=int, help="another seed gives another take of the speech")
+    parser.add_argument("--speed", type=float, default=1.0, help="of the speech, 0.5 to 2 (default %(default)g)")
     add_server_arguments(parser, "chunk")
 
 
@@ -40,10 +41,10 @@ def run(args: argparse.Namespace) -> None:
         raise InvalidArgument(f"{missing}: expected --text and --out, or --print, got no {missing}")
     check_can_be_written(args.out)
     text = read_text("--text", args.text, "to read aloud")
-    with connect(args) as client, closing(client.speak_stream(text, seed=args.seed)) as speech:
+    with connect(args) as client, closing(client.speak_stream(text, seed=args.seed, speed=args.speed)) as speech:
         first = next(speech)  # an invalid request neither leaves an empty file nor empties an old one
         seconds = 0.0
-        with open_mono(args.out, first.sample_rate) as write, progress_bar(text) as progress:
+        with open_mono(args.out, first.sample_rate) as write, progress_bar(text, args.speed) as progress:
             for chunk in chain([first], speech):
                 write(chunk.answer_audio)
                 seconds += chunk.seconds
@@ -63,7 +64,7 @@ def print_spoken(text: str) -> None:
     print(*map(escape_controls, passages), sep="\n")
 
 
-def progress_bar(text: str) -> "tqdm[NoReturn]":
+def progress_bar(text: str, speed: float) -> "tqdm[NoReturn]":
     """Return a bar that counts seconds of speech, up to the usual length for the text."""
     layout = "{percentage:3.0f}%|{bar}| {n:.0f} s spoken [{elapsed}<{remaining}]"
-    return tqdm(total=max(len(text) / CHARACTERS_PER_SECOND, 1.0), bar_format=layout, disable=None)
+    return tqdm(total=max(len(text) / CHARACTERS_PER_SECOND / speed, 1.0), bar_format=layout, disable=None)

@@ -1,6 +1,7 @@
 """Runs an ensemble from the client, one call per step, for debugging and for comparison with the single call."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from convai.arrays import Array
@@ -47,7 +48,7 @@ class StepByStep(Calls[Walk]):
             tensors |= dict(zip(call.outputs.values(), made.values(), strict=True))
         return Walk(Answer.from_tensors({name: tensors[name] for name in request.outputs}), tuple(times))
 
-    def _step_request(self, call: Call, tensors: dict[str, Array], parameters: dict[str, int]) -> Request:
+    def _step_request(self, call: Call, tensors: dict[str, Array], parameters: Mapping[str, float]) -> Request:
         wire_names = read_wire_names(self.client, call.step)
         inputs = {wire_names[name]: tensors[edge] for name, edge in call.inputs.items()}
         return Request(call.step, inputs, tuple(wire_names[name] for name in call.outputs), parameters)

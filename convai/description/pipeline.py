@@ -188,6 +188,7 @@ STEPS = (
         outputs=(
             Tensor("mel", "FP32", (NUM_MELS, -1)),
             Tensor("padded_mel", "FP32", (NUM_MELS, -1)),
+            Tensor("stretched_length", "INT32", (1,)),  # mel_length at the speed of the request
             Tensor("z", "FP32", (N_GROUP, -1)),
         ),
     ),
@@ -243,7 +244,13 @@ STEPS = (
 TRANSCRIBE = (Call("speech_features"), Call("jasper"), Call("ctc_decoder"))
 ANSWER = (Call("qa_tokenizer"), Call("bert"), Call("answer_extractor"))
 ANSWER_TRANSCRIPT = (Call("qa_tokenizer", inputs={"question": "transcript"}), *ANSWER[1:])
-SPEAK = (Call("text_encoder"), Call("tacotron2"), Call("mel_padder"), Call("waveglow"), Call("audio_trimmer"))
+SPEAK = (
+    Call("text_encoder"),
+    Call("tacotron2"),
+    Call("mel_padder"),
+    Call("waveglow"),
+    Call("audio_trimmer", inputs={"mel_length": "stretched_length"}),
+)
 SPEAK_SENTENCE = (Call("text_encoder", inputs={"text": "sentence"}), *SPEAK[1:])
 
 # In streams every text output has three names: its own at the caller, `phrase_*` between the splitters, and before them

@@ -1,5 +1,6 @@
 """What the exporter and the readers of checkpoints have to know about a network."""
 
+import copy
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,8 @@ class Network:
     traced_case : the case that an export is traced with
     parity_cases : batch 1, a mixed batch of 4, and sizes other than those of `traced_case`; within the buckets for a
         plan
-    tolerances : by precision
+    tolerances : by each precision that it is exported in
+    fp32_layers : modules that stay in FP32 in an FP16 export; `module_class` casts their input
     read_checkpoint : takes the dictionary of a file and its path; returns None if the file is not of this network
     nemo_class, read_nemo : the class of NVIDIA NeMo that stores this network, and the reader of its archives
     fold : returns a network with the same outputs for less work; the exporter writes that one
@@ -112,6 +114,7 @@ class Network:
     parity_cases: tuple[Mapping[str, int], ...]
     tolerances: Mapping[str, Tolerance]
     read_checkpoint: Callable[[Mapping[str, Any], Path], Converted | None]
+    fp32_layers: tuple[str, ...] = ()
     nemo_class: str | None = None
     read_nemo: Callable[[NemoArchive], Converted] | None = None
     fold: Callable[[Any], nn.Module] | None = None
@@ -126,6 +129,13 @@ class Network:
     @property
     def interface(self) -> Interface:
         return Interface(self.step, self.variable_axes, self.split_loop)
+
+    def as_fp16(self, module: nn.Module) -> nn.Module:
+        """Return a copy in FP16, apart from `fp32_layers`."""
+        halved = copy.deepcopy(module).half()
+        for name in self.fp32_layers:
+            halved.get_submodule(name).float()
+        return halved
 
     @property
     def source_files(self) -> list[Path]:

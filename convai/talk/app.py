@@ -14,11 +14,19 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from convai.client import AsyncConvaiClient
 from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.package_data import packaged
-from convai.talk import ask_endpoint, listening, metrics, openai_endpoints, transcription_endpoint
+from convai.talk import (
+    ask_endpoint,
+    listening,
+    metrics,
+    openai_endpoints,
+    speech_endpoint,
+    transcription_endpoint,
+)
 from convai.talk.access import AuthenticationMiddleware, ConcurrencyLimit, WaitingRoom
 from convai.talk.errors import add_error_handlers
 from convai.talk.metrics import Metrics, MetricsMiddleware
 from convai.talk.recogniser import read_recogniser_name
+from convai.talk.request_ids import RequestIdMiddleware
 from convai.talk.settings import Settings
 
 PAGE = packaged("talk", "page")
@@ -52,7 +60,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     app.state.metrics = Metrics(app.state.limit)
     # It only describes the key; the middleware checks it, before the body is read.
     described = [Depends(HTTPBearer(auto_error=False))] if settings.api_key else []
-    for endpoints in (transcription_endpoint, openai_endpoints, ask_endpoint):
+    for endpoints in (transcription_endpoint, speech_endpoint, openai_endpoints, ask_endpoint):
         app.include_router(endpoints.router, dependencies=described)
     for endpoints in (listening, metrics):
         app.include_router(endpoints.router)
@@ -63,6 +71,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
         public = [settings.public_host] if settings.public_host else []
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL_HOSTS, *public])
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    app.add_middleware(RequestIdMiddleware)
     return app
 
 

@@ -1,7 +1,7 @@
 """Talk to the pipeline: a page with a microphone, and the interfaces of OpenAI and Home Assistant, in one web process.
 
 convai talk
-convai talk --server 127.0.0.1:8001 --wyoming-port 10300
+convai talk --server 127.0.0.1:8001 --wyoming-port 10300 --context text.txt
 convai talk --public-url https://talk.example
 """
 
@@ -14,11 +14,11 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
@@ -31,6 +31,7 @@ from convai.client.turns import SileroDetector
 from convai.description.config_files import DEFAULT_PROFILE, profiles_of
 from convai.errors import InvalidArgument
 from convai.program import EscapingFormatter
+from convai.talk.context_file import ContextFile
 from convai.talk.settings import Settings
 
 if TYPE_CHECKING:  # importing them takes a second, which --help need not
@@ -46,6 +47,17 @@ SWITCH_SECONDS = 0.0005
 START_SECONDS = 0.02
 
 
+class Wyoming(NamedTuple):
+    """What serving Wyoming takes."""
+
+    listening: socket.socket
+    context: ContextFile | None
+
+    @property
+    def port(self) -> int:
+        return self.listening.getsockname()[1]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server; default: start one")
     add_tls_arguments(parser)
@@ -58,8 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="of page and API (default %(default)s); 0 picks one")
     parser.add_argument("--public-url", metavar="URL", help="where a proxy publishes it, like https://talk.example")
     parser.add_argument(
-        "--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300"
+        "--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300; 0 picks one"
     )
+    context_help = "with Wyoming: text that a conversation agent answers from, up to 32 KiB; read again when it changes"
+    parser.add_argument("--context", type=Path, metavar="FILE", help=context_help)
+    parser.add_argument("--zeroconf", action="store_true", help="announce Wyoming, so that Home Assistant finds it")
     key_help = f"key that callers have to send; better set as {KEY_VARIABLE}, which process lists do not show"
     parser.add_argument("--api-key", default=os.environ.get(KEY_VARIABLE), metavar="KEY", help=key_help)
     parser.add_argument(
@@ -80,20 +95,39 @@ def run(args: argparse.Namespace) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
     try:
-        with open_socket(args.host, args.port) as listening, find_server(args) as (address, server):
+        with (
+            open_socket(args.host, args.port) as listening,
+            open_wyoming(args) as wyoming,
+            find_server(args) as (address, server),
+        ):
             warn_if_open(args, settings)
-            asyncio.run(serve(args, settings, listening, address, server))
+            asyncio.run(serve(args, settings, listening, wyoming, address, server))
     except KeyboardInterrupt:
         print("stopped")
 
 
-def open_socket(host: str, port: int) -> socket.socket:
+def open_socket(host: str, port: int, option: str = "--port") -> socket.socket:
     """Open the port before the server starts, so that a port in use is reported at once."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        raise InvalidArgument(f"cannot listen on {host}:{port} ({error}); give another --host or --port") from error
+        raise InvalidArgument(f"cannot listen on {host}:{port} ({error}); give another --host or {option}") from error
+
+
+@contextmanager
+def open_wyoming(args: argparse.Namespace) -> Generator[Wyoming | None]:
+    """Open Wyoming's port and read its text if --wyoming-port is given."""
+    if args.wyoming_port is None:
+        if args.context or args.zeroconf:
+            raise InvalidArgument("--context and --zeroconf are for Wyoming; give --wyoming-port too")
+        yield None
+        return
+    if args.zeroconf and is_local(args.host):
+        raise InvalidArgument(f"--zeroconf: other machines cannot reach {args.host}; give --host too, such as 0.0.0.0")
+    context = ContextFile(args.context) if args.context else None
+    with open_socket(args.host, args.wyoming_port, "--wyoming-port") as listening:
+        yield Wyoming(listening, context)
 
 
 @contextmanager
@@ -120,7 +154,12 @@ def choose_profile(model_repository: Path) -> str:
 
 
 async def serve(
-    args: argparse.Namespace, settings: Settings, listening: socket.socket, address: str, server: Server | None
+    args: argparse.Namespace,
+    settings: Settings,
+    listening: socket.socket,
+    wyoming: Wyoming | None,
+    address: str,
+    server: Server | None,
 ) -> None:
     """Serve until a signal, or until the server has ended."""
     from convai.talk.app import make_app
@@ -131,9 +170,9 @@ async def serve(
     async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds, tls=tls_of(args)) as client:
         app = make_app(client, settings, is_local=is_local(args.host))
         web = make_web_server(app)
-        limit: ConcurrencyLimit = app.state.limit
-        async with serve_wyoming(args, client, limit.measured_by(partial(app.state.metrics.measure, "wyoming"))):
-            print(list_addresses(args, listening), flush=True)
+        measured = app.state.limit.measured_by(partial(app.state.metrics.measure, "wyoming"))
+        async with serve_wyoming(args, wyoming, client, measured):
+            print(list_addresses(args, listening, wyoming), flush=True)
             watching = asyncio.create_task(watch(server, web))
             announcing = asyncio.create_task(announce(client, web))
             await web.serve(sockets=[listening])
@@ -176,17 +215,17 @@ def make_web_server(app: "FastAPI") -> "uvicorn.Server":
 
 @asynccontextmanager
 async def serve_wyoming(
-    args: argparse.Namespace, client: AsyncConvaiClient, limit: "ConcurrencyLimit"
+    args: argparse.Namespace, wyoming: Wyoming | None, client: AsyncConvaiClient, limit: "ConcurrencyLimit"
 ) -> AsyncGenerator[None]:
-    """Serve Wyoming inside the block if --wyoming-port is given."""
-    if args.wyoming_port is None:
+    """Serve Wyoming inside the block if it is asked for."""
+    if wyoming is None:
         yield
         return
-    from convai.talk.wyoming_server import start_wyoming
+    from convai.talk.wyoming_server import announce, listen
 
-    server = await start_wyoming(args.host, args.wyoming_port, client, limit)
-    yield
-    await server.stop()
+    async with listen(wyoming.listening, client, limit, wyoming.context):
+        async with announce(args.host, wyoming.port) if args.zeroconf else nullcontext():
+            yield
 
 
 async def watch(server: Server | None, web: "uvicorn.Server") -> None:
@@ -225,9 +264,9 @@ def warn(message: str) -> None:
     print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
-def list_addresses(args: argparse.Namespace, listening: socket.socket) -> str:
+def list_addresses(args: argparse.Namespace, listening: socket.socket, wyoming: Wyoming | None) -> str:
     host = f"[{args.host}]" if ":" in args.host else args.host
     url = f"http://{host}:{listening.getsockname()[1]}"
-    wyoming = [] if args.wyoming_port is None else [f"Wyoming  tcp://{host}:{args.wyoming_port}"]
     public = [f"public   {args.public_url}"] if args.public_url else []
-    return "\n".join([f"page     {url}", f"API      {url}/docs", *public, *wyoming])
+    also = [] if wyoming is None else [f"Wyoming  tcp://{host}:{wyoming.port}"]
+    return "\n".join([f"page     {url}", f"API      {url}/docs", *public, *also])

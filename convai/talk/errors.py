@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
+from convai.talk.request_ids import HEADER, id_of
 
 logger = logging.getLogger(__name__)
 STATUS = {InvalidInput: 400, Overloaded: 503, ServerUnreachable: 503, TimedOut: 504}
@@ -44,12 +45,11 @@ def error_response(status: int, message: str, param: str | None = None, code: st
     return JSONResponse({"error": _error_content(status, message, param, code)}, status, headers)
 
 
-def public_message(error: Exception) -> str:
-    """Return what a caller may read of an error; log the rest."""
+def public_message(error: Exception, request: str = "") -> str:
+    """Return what a caller may read of an error; log the rest, with `request` after it."""
     if isinstance(error, InvalidInput):
         return str(error)
-    if not isinstance(error, Overloaded):
-        logger.warning("%s: %s", type(error).__name__, error)
+    logger.warning("%s: %s%s", type(error).__name__, error, request)
     return next((text for kind, text in SERVER_SENTENCES.items() if isinstance(error, kind)), SERVER_FAILED)
 
 
@@ -86,7 +86,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
-    return error_response(_status_of(error), public_message(error), _param_of(error))
+    request_id = f" (request {id_of(request.scope)})"
+    return error_response(_status_of(error), public_message(error, request_id), _param_of(error))
 
 
 def _handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -110,4 +111,8 @@ def _handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
 
 
 def _handle_bug(request: Request, error: Exception) -> JSONResponse:
-    return error_response(500, "the web process failed on this request; its log says why")
+    request_id = id_of(request.scope)
+    logger.error("request %s failed; the traceback follows", request_id)
+    response = error_response(500, f"the web process failed on this request; its log says why: request {request_id}")
+    response.headers[HEADER] = request_id  # Starlette sends it from outside all other middleware
+    return response

@@ -15,7 +15,9 @@ async def has_model(client: AsyncConvaiClient, name: str) -> bool:
         return await client.triton.is_model_ready(name, client_timeout=client.connection.timeout_seconds)
 
 
-async def stream_speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool = False) -> AsyncGenerator[Array]:
+async def stream_speech(
+    client: AsyncConvaiClient, text: str, *, is_urgent: bool = False, speed: float = 1.0
+) -> AsyncGenerator[Array]:
     """Yield `text` as speech, float32 in [-1, 1], shape = (samples,), 22,050 Hz, in one or several pieces.
 
     One call for the whole takes less time in total; chunks begin sooner. So chunks come if `is_urgent`, or if the
@@ -23,13 +25,13 @@ async def stream_speech(client: AsyncConvaiClient, text: str, *, is_urgent: bool
     """
     if not is_urgent or not await has_model(client, STREAM):
         try:
-            audio = (await client.speak(text)).answer_audio
+            audio = (await client.speak(text, speed=speed)).answer_audio
             assert audio is not None  # `speak` requests it
             yield audio
             return
         except InvalidInput:  # the text may be too long for one call; if it is wrong, the stream refuses it too
             if not await has_model(client, STREAM):
                 raise
-    async with aclosing(client.speak_stream(text)) as chunks:
+    async with aclosing(client.speak_stream(text, speed=speed)) as chunks:
         async for chunk in chunks:
             yield chunk.answer_audio

@@ -4,12 +4,12 @@ import html
 import re
 from dataclasses import dataclass
 
+from convai.description.limits import MAX_PAUSE_SECONDS
 from convai.text.say_as import say_as
 
 SENTENCE_PAUSE_SECONDS = 0.4
 PARAGRAPH_PAUSE_SECONDS = 0.8
 SHORTEST_SILENCE_SECONDS = 0.5  # a shorter pause is punctuation, for what is spoken alone is spoken worse
-MAX_PAUSE_SECONDS = 10.0
 BREAK_STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.15, "medium": 0.25, "strong": 0.6, "x-strong": 1.0}
 SUPERSCRIPTS = str.maketrans("0123456789-+\u2212nN", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁻ⁿⁿ")
 PARAGRAPHS = frozenset(

@@ -120,6 +120,14 @@ def test_a_closed_stream_stops_the_work_that_has_not_begun(client):
     assert ran <= 8
 
 
+def test_speed_divides_the_length_of_a_whole_text_and_of_a_stream(client, spoken):
+    whole, fast = client.speak(TEXT[:40]), client.speak(TEXT[:40], speed=2)
+    assert fast.seconds == pytest.approx(whole.seconds / 2, abs=0.01)
+    assert np.std(fast.answer_audio) == pytest.approx(np.std(whole.answer_audio), rel=0.2)
+    seconds = sum(chunk.seconds for chunk in spoken)
+    assert sum(chunk.seconds for chunk in client.speak_stream(TEXT, speed=2)) == pytest.approx(seconds / 2, rel=0.1)
+
+
 def test_a_text_without_a_word_and_one_too_long_are_refused(client):
     with pytest.raises(InvalidInput, match=r"^phrase_splitter: text: expected at least one word"):
         next(client.speak_stream("..."))

@@ -38,7 +38,7 @@ class FakeClient(AsyncConvaiClient):
         self.error = error
         self.streamed, self.stream_error, self.models = streamed, stream_error, models
         self.gate = self.stream_gate = None
-        self.whole_error = None
+        self.whole_error = self.speed = None
         self.closed_streams = 0
         self.asked = []  # (kind, what)
         self.steps = [step.name for step in steps_with(recogniser)]
@@ -63,7 +63,8 @@ class FakeClient(AsyncConvaiClient):
         await self._record("ask", (audio, sample_rate, context, seed))
         return ANSWER
 
-    async def speak(self, text, *, seed=None):
+    async def speak(self, text, *, seed=None, speed=1.0):
+        self.speed = speed
         await self._record("speak", text)
         if self.whole_error is not None:
             raise self.whole_error
@@ -73,7 +74,8 @@ class FakeClient(AsyncConvaiClient):
         await self._record("answer", request)
         return ANSWER
 
-    async def speak_stream(self, text, *, seed=None):
+    async def speak_stream(self, text, *, seed=None, speed=1.0):
+        self.speed = speed
         await self._record("speak_stream", text)
         async for chunk in self._chunks():
             yield chunk

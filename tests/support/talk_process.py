@@ -14,3 +14,7 @@ class TalkProcess(ConvaiProcess):
     @property
     def url(self):
         return self.printed("page")
+
+    @property
+    def wyoming_port(self):
+        return int(self.printed("Wyoming").rpartition(":")[2])

@@ -73,6 +73,15 @@ def test_requests_carry_the_tensors_their_ensemble_takes():
             assert requests[ensemble.name].outputs == ensemble.outputs
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_speed_other_than_1_is_a_parameter_beside_the_seed(stream):
+    assert speak_request("Ada", seed=7, stream=stream, speed=2).parameters == {"seed": 7, "speed": 2.0}
+    assert speak_request("Ada", stream=stream, speed=1.0).parameters == {}
+    for speed in (0.49, 2.01, np.nan, "1"):
+        with pytest.raises(InvalidInput, match="speed: expected a number from 0.5 to 2, got"):
+            speak_request("Ada", stream=stream, speed=speed)
+
+
 async def test_both_clients_send_the_seed_and_receive_more_than_grpcs_usual_4_megabytes():
     fake = FakeTriton(SPOKEN)
     with serving(fake) as address:

@@ -76,7 +76,7 @@ def assert_agrees(result, largest):
 
 @pytest.mark.parametrize(
     ("name", "precision", "largest"),
-    [("jasper", "fp32", 1e-4), ("jasper", "fp16", 1e-2), ("bert", "fp32", 1e-4), ("tacotron2", "fp16", 5e-2)],
+    [("jasper", "fp32", 1e-4), ("jasper", "fp16", 1e-2), ("bert", "fp32", 1e-4), ("tacotron2", "fp32", 1e-4)],
 )
 def test_a_torchscript_file_agrees_with_its_network(name, precision, largest, tmp_path):
     assert_agrees(export(tiny_job(name, "torchscript", precision=precision), tmp_path), largest)
@@ -94,11 +94,21 @@ def test_an_onnx_file_agrees_has_the_pipelines_names_and_suits_the_released_trit
     assert {opset.domain: opset.version for opset in model.opset_import} == {"": 18}
 
 
+@pytest.mark.parametrize("name", ["jasper", "bert"])
+def test_the_default_weights_pass_parity_in_fp16(name, tmp_path):
+    run(tmp_path, "--network", name, "--precision", "fp16")
+
+
+def test_tacotron2_is_refused_in_fp16(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"^--precision: expected fp32 for tacotron2, got fp16$"):
+        run(tmp_path, "--network", "tacotron2", "--precision", "fp16")
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_every_network_is_checked_unbatched_in_a_batch_of_four_and_at_other_sizes_than_it_is_traced_with(network):
     assert {1, 4} <= {case["batch"] for case in network.parity_cases}
     assert network.traced_case["length"] not in {case["length"] for case in network.parity_cases}
-    assert network.tolerances.keys() == {"fp32", "fp16"}
+    assert "fp32" in network.tolerances
     assert set(network.formats) <= formats.FORMATS.keys()
 
 

@@ -19,9 +19,9 @@ def make_step(**parameters):
     return MelPadder(**Buckets().parameters_of("mel_padder") | sizes | parameters)
 
 
-def run(mel, length=None, seed=None, **parameters):
+def run(mel, length=None, seed=None, speed=None, **parameters):
     length = mel.shape[1] if length is None else length
-    return make_step(**parameters)(decoded_mel=mel, mel_length=np.array([length], np.int32), seed=seed)
+    return make_step(**parameters)(decoded_mel=mel, mel_length=np.array([length], np.int32), seed=seed, speed=speed)
 
 
 def test_the_valid_frames_are_kept_and_padded_with_silence():
@@ -58,6 +58,23 @@ def test_no_valid_frame_becomes_one_frame_of_silence():
     assert np.all(result["padded_mel"] == np.float32(SILENT_LOG_MEL))
 
 
+@pytest.mark.parametrize(("speed", "frames"), [(0.5, 20), (0.8, 12), (1.5, 7), (2, 5)])
+def test_speed_stretches_the_mel_in_time_from_its_first_frame_to_its_last(speed, frames):
+    mel = np.linspace(0, 9, 10, dtype=np.float32) + np.arange(80, dtype=np.float32)[:, np.newaxis]
+    result = run(mel, speed=speed)
+    expected = np.linspace(0, 9, frames) + np.arange(80)[:, np.newaxis]
+    np.testing.assert_allclose(result["mel"], expected, atol=1e-5)
+    assert result["stretched_length"].tolist() == [frames]
+    assert run(mel, length=0, speed=speed)["stretched_length"].tolist() == [0]
+
+
+def test_speed_1_changes_nothing():
+    mel = random_mel(90)
+    for one in (None, 1, 1.0):
+        result = run(mel, speed=one)
+        assert np.array_equal(result["mel"], mel) and result["stretched_length"].tolist() == [90]
+
+
 @pytest.mark.parametrize("wrong", [{"buckets": [2, 2]}, {"receptive_field_frames": -1}, {"n_group": 7}])
 def test_a_wrong_parameter_is_named(wrong):
     with pytest.raises(InvalidArgument, match=f"^{next(iter(wrong))}: expected"):
@@ -73,6 +90,10 @@ def test_a_wrong_parameter_is_named(wrong):
         ({"seed": 2**63}, "seed: expected a whole number from 0 to .*, got 9223372036854775808"),
         ({"seed": True}, "seed: expected a whole number from 0 to .*, got True"),
         ({"seed": "7"}, "seed: expected a whole number from 0 to .*, got '7'"),
+        *(
+            ({"speed": speed}, "speed: expected a number from 0.5 to 2, got")
+            for speed in (0.49, 2.01, np.nan, True, "1")
+        ),
         ({"buckets": [64], "receptive_field_frames": 60}, "decoded_mel: expected at most 64 frames.*, got 70"),
     ],
 )

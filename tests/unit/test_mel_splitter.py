@@ -21,7 +21,7 @@ def loud_mel(frames):
     return np.linspace(-1, 1, NUM_MELS * frames, dtype=np.float32).reshape(frames, NUM_MELS).T
 
 
-def split(mel, index=0, is_last=True, length=None, **parameters):
+def split(mel, index=0, is_last=True, length=None, speed=None, **parameters):
     splitter = MelSplitter(**{"buckets": BUCKETS, "n_group": 64, "context_frames": 32} | parameters)
     return list(
         splitter(
@@ -30,6 +30,7 @@ def split(mel, index=0, is_last=True, length=None, **parameters):
             pause_seconds=np.array([0.25], np.float32),
             phrase_index=np.array([index], np.int32),
             is_last_phrase=np.array([is_last]),
+            speed=speed,
             **FINDINGS,
         )
     )
@@ -100,6 +101,14 @@ def test_all_pieces_of_a_phrase_have_one_gain():
     (gain,) = {float(piece["gain"][0]) for piece in split(loud_mel(500))}
     (twice,) = {float(piece["gain"][0]) for piece in split(loud_mel(500) - np.float32(np.log(2)))}
     assert twice == pytest.approx(2 * gain, rel=1e-4)
+
+
+@pytest.mark.parametrize(("speed", "frames", "pause_seconds"), [(0.5, 1000, 0.5), (1, 500, 0.25), (2, 250, 0.125)])
+def test_speed_stretches_the_phrase_and_its_pause(speed, frames, pause_seconds):
+    pieces = split(loud_mel(500), speed=speed)
+    assert sum(sizes(pieces)) == frames and sizes(pieces)[0] == 96
+    assert pieces[-1]["pause_seconds"].tolist() == [pause_seconds]
+    assert pieces[-1]["pause_seconds"].dtype == np.float32
 
 
 @pytest.mark.parametrize("wrong", [{"n_group": 7}, {"context_frames": -1}, {"context_frames": 385}, {"buckets": ()}])

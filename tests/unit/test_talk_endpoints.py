@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 from support.containers import sweep, write_recording
-from support.fake_client import ANSWER, CHUNKS, STREAMS, FakeClient
+from support.fake_client import ANSWER, FakeClient
 
 from convai.client import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
 from convai.errors import InvalidArgument
@@ -69,52 +69,6 @@ def test_a_recording_of_every_format_is_decoded_to_one_channel(form):
     assert audio.shape == (pytest.approx(32_000, abs=1600),)
 
 
-@pytest.mark.parametrize(("form", "rate"), [("wav", 22_050), ("flac", 22_050), ("mp3", 22_050), ("opus", 24_000)])
-def test_a_text_is_spoken_in_every_format(http, form, rate):
-    response = http.post(SPEECH, json={"input": "Hello", "response_format": form})
-    audio, found_rate = soundfile.read(io.BytesIO(response.content))
-    # Opus and MP3 begin with what their decoders skip.
-    assert (found_rate, len(audio) / rate) == (rate, pytest.approx(1, abs=0.12))
-    assert np.sqrt(np.mean(audio**2)) == pytest.approx(np.sqrt(np.mean(ANSWER.answer_audio**2)), rel=0.1)
-
-
-@pytest.mark.parametrize(("models", "kind"), [(STREAMS, "speak_stream"), ((), "speak")])
-def test_raw_samples_come_in_chunks_at_24_khz_as_openais_clients_play_them(models, kind):
-    """Whole from a server that does not stream."""
-    fake = FakeClient(models=models)
-    with web(fake) as http:
-        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
-    assert [called for called, _ in fake.asked] == [kind]
-    samples = np.frombuffer(response.content, "<i2")
-    assert len(samples) == pytest.approx(24_000, abs=2)
-    assert np.abs(samples).max() == pytest.approx(32767 / 2, rel=0.02)
-
-
-def test_raw_samples_are_sent_before_the_rest_is_spoken(caplog):
-    """Of a stream that breaks off, the first chunk is there; what fails at once has a status."""
-    fake = FakeClient(streamed=CHUNKS[:1], stream_error=Overloaded("busy"))
-    with web(fake) as http:
-        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
-        assert 0.8 < len(response.content) / (2 * 24_000 / 3) < 1  # a resampler keeps the last moment back
-        (record,) = (each for each in caplog.records if each.levelname == "ERROR")
-        assert (record.getMessage(), record.exc_info) == ("speech broke off: busy", None)
-        fake.streamed = []
-        response = http.post(SPEECH, json={"input": "Hello", "response_format": "pcm"})
-        assert "busy" in message_of(response, 503)
-
-
-def test_a_text_too_long_to_be_spoken_whole_is_spoken_in_chunks():
-    fake = FakeClient()
-    fake.whole_error = InvalidInput("at most 600 symbols")
-    with web(fake) as http:
-        response = http.post(SPEECH, json={"input": "Hello", "response_format": "wav"})
-        audio, _ = soundfile.read(io.BytesIO(response.content), dtype="float32")
-        np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
-        fake.models = ()
-        response = http.post(SPEECH, json={"input": "Hello", "response_format": "wav"})
-        assert message_of(response, 400) == "at most 600 symbols"
-
-
 def test_words_have_times_within_the_recording(http):
     data = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
     described = http.post(TRANSCRIPTIONS, files={"file": recording()}, data=data).json()
@@ -165,8 +119,10 @@ def test_an_invalid_transcription_request_is_explained(http, files, data, messag
         ("{}", "input: Field required"),
         ('{"input": 3}', "input: Input should be a valid string"),
         (f'{{"input": "{5000 * "a"}"}}', "input: String should have at most 4096 characters"),
-        ('{"input": "Hi", "response_format": "aac"}', "response_format: Input should be 'wav', 'pcm', 'flac', 'opus'"),
-        ('{"input": "Hi", "speed": 2}', "speed: expected 1, the only one that is supported, got 2"),
+        ('{"input": "Hi", "response_format": "wma"}', "response_format: Input should be 'mp3', 'opus', 'aac', 'flac'"),
+        ('{"input": "Hi", "speed": 0.4}', "speed: expected 0.5 to 2, got 0.4"),
+        ('{"input": "Hi", "speed": 4}', "speed: expected 0.5 to 2, got 4"),
+        ('{"input": "Hi", "speed": NaN}', "speed: expected 0.5 to 2, got nan"),
         ("[]", "the request's body"),
         ("{", "expected JSON, got malformed JSON (Expecting property name enclosed in double quotes at character 1)"),
     ],
@@ -274,6 +230,20 @@ def test_a_body_beyond_the_limit_is_refused():
 
         response = http.post(SPEECH, content=endless(), headers={"content-type": "application/json"})
         assert "limit of 10,000 bytes" in message_of(response, 413)
+
+
+def test_every_answer_has_the_id_of_its_request_or_a_new_one(caplog):
+    for fake, status in ((FakeClient(), 200), (FakeClient(Overloaded("busy")), 503), (FakeClient(RuntimeError()), 500)):
+        with web(fake) as http:
+            response = http.post(SPEECH, json={"input": "Hello"}, headers={"x-request-id": "mine-1"})
+            assert (response.status_code, response.headers["x-request-id"]) == (status, "mine-1")
+            assert ("mine-1" in caplog.text) == (status >= 500)
+            caplog.clear()
+    with web() as http:
+        made = [
+            http.get("/v1/models", headers={"x-request-id": given}).headers["x-request-id"] for given in ("", "a b")
+        ]
+    assert len({*made, "", "a b"}) == 4
 
 
 def test_an_unknown_path_or_method_is_explained(http):

@@ -13,6 +13,7 @@ from convai.backends.runtime.python_step import PythonStep
 from convai.backends.steps.checks import check_choice, check_range
 from convai.backends.steps.mel_frames import select_valid_frames
 from convai.backends.steps.post_filters import denoise, fit_to_mel
+from convai.description.limits import MAX_PAUSE_SECONDS, MIN_SPEED
 from convai.description.pipeline import VOICE_SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument
 
@@ -21,7 +22,7 @@ POST_FILTER_ITERATIONS = 4  # of "mel_consistent"
 FADE_SAMPLES = 110  # 5 ms
 PEAK_DBFS = -1.0  # louder answers are turned down to it
 SILENT_PEAK = 10 ** (-50 / 20)  # audio whose peak is below it has no speech; raised, it would be noise
-MAX_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = MAX_PAUSE_SECONDS / MIN_SPEED
 MIN_FILTERED_FRAMES = FFT_LENGTH // HOP_LENGTH  # a shorter audio cannot be mirrored at its ends
 
 
@@ -111,7 +112,7 @@ class AudioTrimmer(PythonStep):
             None, as for the next three, for a whole answer
         fades : bool, shape = (2,), whether a piece begins from zero, and ends at it
         gain : float32, shape = (1,), of a piece
-        pause_seconds : float32, shape = (1,), silence after a piece, 0 to 5
+        pause_seconds : float32, shape = (1,), silence after a piece, 0 to 20
 
         Returns
         -------
@@ -144,7 +145,7 @@ def cut_piece(audio: Array, kept_frames: Array, fades: Array, gain: Array, pause
         raise InvalidArgument(
             f"kept_frames: expected two rising numbers from 0 to {len(audio) // HOP_LENGTH}, got {kept_frames.tolist()}"
         )
-    check_range("pause_seconds", pause_seconds, 0, MAX_PAUSE_SECONDS)
+    check_range("pause_seconds", pause_seconds, 0, LONGEST_PAUSE_SECONDS)
     highest = np.float32(10 ** (PEAK_DBFS / 20))
     piece = np.clip(audio[begin:end] * gain, -highest, highest)  # turned down, it would not fit its neighbours
     if fades[0]:

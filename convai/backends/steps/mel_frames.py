@@ -1,9 +1,10 @@
-"""What mel_padder, mel_splitter and audio_trimmer share: valid frames, padding and the noise of WaveGlow."""
+"""What mel_padder, mel_splitter and audio_trimmer share: valid frames, tempo, padding and the noise of WaveGlow."""
 
 import numpy as np
 
 from convai.arrays import Array
 from convai.audio.voice_mel import HOP_LENGTH, SILENT_LOG_MEL
+from convai.description.limits import MAX_SPEED, MIN_SPEED
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
 
@@ -27,6 +28,31 @@ def select_valid_frames(mel: Array, mel_length: Array) -> Array:
     if not 0 <= num_valid <= num_frames:
         raise InvalidArgument(f"mel_length: expected 0 to {num_frames} frames, got {num_valid}")
     return mel[:, :num_valid] if num_valid else np.full((NUM_MELS, 1), SILENT_LOG_MEL, np.float32)
+
+
+def stretch_mel(mel: Array, speed: float | None) -> Array:
+    """Resample a mel in time, which changes the tempo of its speech and keeps the pitch.
+
+    Parameters
+    ----------
+    mel : float32, shape = (80, frames)
+    speed : 0.5 to 2; None and 1 leave the mel as it is
+
+    Returns
+    -------
+    float32, shape = (80, frames / speed), rounded, at least one frame
+    """
+    if speed is None or check_speed(speed) == 1:
+        return mel
+    frames = np.arange(mel.shape[1])
+    places = np.linspace(0, frames[-1], max(round(len(frames) / speed), 1))
+    return np.stack([np.interp(places, frames, band) for band in mel]).astype(np.float32)
+
+
+def check_speed(speed: float) -> float:
+    if not isinstance(speed, (int, float)) or isinstance(speed, bool) or not MIN_SPEED <= speed <= MAX_SPEED:
+        raise InvalidArgument(f"speed: expected a number from {MIN_SPEED:g} to {MAX_SPEED:g}, got {speed!r}")
+    return speed
 
 
 def pad_mel(mel: Array, num_frames: int) -> Array:

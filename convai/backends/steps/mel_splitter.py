@@ -10,7 +10,7 @@ from convai.arrays import Array
 from convai.audio.voice_mel import HOP_LENGTH
 from convai.backends.runtime.python_step import StreamingStep
 from convai.backends.steps.checks import check_buckets, check_range, choose_bucket
-from convai.backends.steps.mel_frames import check_n_group, make_noise, pad_mel, select_valid_frames
+from convai.backends.steps.mel_frames import check_n_group, make_noise, pad_mel, select_valid_frames, stretch_mel
 from convai.backends.steps.phrase_level import compute_gain, estimate_levels, find_speech
 from convai.backends.steps.phrase_splitter import NO_FINDINGS
 
@@ -29,7 +29,7 @@ class MelSplitter(StreamingStep):
     post-filter. Its sound is therefore the same as within the whole phrase, and pieces join without a seam.
     """
 
-    request_parameters: ClassVar[tuple[str, ...]] = ("seed",)
+    request_parameters: ClassVar[tuple[str, ...]] = ("seed", "speed")
 
     buckets: Sequence[int]  # frames, padding included
     n_group: int  # samples that WaveGlow makes at once
@@ -50,6 +50,7 @@ class MelSplitter(StreamingStep):
         phrase_index: Array,
         is_last_phrase: Array,
         seed: int | None = None,
+        speed: float | None = None,
         **findings: Array | str,
     ) -> Iterator[dict[str, Array | str]]:
         """Split one phrase.
@@ -62,6 +63,7 @@ class MelSplitter(StreamingStep):
         phrase_index : int32, shape = (1,), from 0
         is_last_phrase : bool, shape = (1,)
         seed : of the noise
+        speed : of the speech and its pauses, 0.5 to 2; None = 1
         findings : the four tensors of NO_FINDINGS for the caller of a stream, which the first piece carries
 
         Yields
@@ -76,7 +78,8 @@ class MelSplitter(StreamingStep):
         is_last : bool, shape = (1,)
         question, answer, answer_score, answer_span : as given, then empty, 0, and -1, -1
         """
-        mel = select_valid_frames(decoded_mel, mel_length)
+        mel = stretch_mel(select_valid_frames(decoded_mel, mel_length), speed)
+        pause_seconds = pause_seconds / np.float32(speed or 1)
         levels = estimate_levels(mel)
         gain = np.array([compute_gain(LEVEL_DBFS, levels)], np.float32)
         first, last = find_speech(levels)

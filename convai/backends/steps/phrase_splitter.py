@@ -7,6 +7,7 @@ import numpy as np
 
 from convai.arrays import Array
 from convai.backends.runtime.python_step import StreamingStep
+from convai.description.limits import MAX_TEXT_CHARACTERS
 from convai.errors import InvalidArgument
 from convai.text.phrases import CLAUSE_ENDS, COMMAS, SENTENCE_ENDS, cut_phrases, spell_out_blocks
 
@@ -14,7 +15,6 @@ SHORTEST_CHARACTERS = 12
 # Each cut costs intelligibility, because listeners misunderstand the beginnings of phrases most; but the caller waits
 # for the whole mel of the first phrase.
 LONGEST_CHARACTERS = 240
-MAX_TEXT_CHARACTERS = 100_000
 PAUSE_SECONDS = {SENTENCE_ENDS: 0.4, CLAUSE_ENDS: 0.25, COMMAS: 0.15}  # after a phrase that ends in one of these
 
 NO_FINDINGS: dict[str, Array | str] = {

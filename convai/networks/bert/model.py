@@ -38,7 +38,7 @@ class Bert(nn.Module):
         """
         shape = input_ids.shape
         hidden = self.bert(input_ids.flatten(0, 1), token_type_ids.flatten(0, 1), attention_mask.flatten(0, 1))
-        logits = self.qa_outputs(hidden).float()
+        logits = self.qa_outputs(hidden.to(self.qa_outputs.weight.dtype)).float()
         return logits[..., 0].reshape(shape), logits[..., 1].reshape(shape)
 
 

@@ -24,5 +24,6 @@ BERT = Network(
         "fp32": Tolerance(1e-3, "an error of 1e-3 in a logit changes the odds of an answer by 0.1 %"),
         "fp16": Tolerance(5e-2, "FP16 keeps three digits, and logits reach the tens"),
     },
+    fp32_layers=("qa_outputs",),
     read_checkpoint=read,
 )

@@ -1,6 +1,5 @@
 """Exports networks into the model repository, each checked against its network before it is installed."""
 
-import copy
 import hashlib
 import inspect
 import json
@@ -19,7 +18,7 @@ from convai.networks.checkpoints.weights import Weights, build
 from convai.networks.export.formats import FORMATS, Format
 from convai.networks.export.observe import describe
 from convai.networks.export.parity import CaseParity, ParityError, compare
-from convai.networks.network import PRECISIONS, Network, Tensors, Tolerance
+from convai.networks.network import Network, Tensors, Tolerance
 from convai.package_data import DISTRIBUTION
 
 RECORDED_PACKAGES = (DISTRIBUTION, "torch", "onnx")
@@ -39,8 +38,9 @@ class Job:
         name, formats = self.network.name, self.network.formats
         if self.format_name not in formats:
             raise InvalidArgument(f"--format: expected {' or '.join(formats)} for {name}, got {self.format_name}")
-        if self.precision not in PRECISIONS:
-            raise InvalidArgument(f"precision: expected {' or '.join(PRECISIONS)}, got {self.precision}")
+        if self.precision not in self.network.tolerances:
+            precisions = " or ".join(self.network.tolerances)
+            raise InvalidArgument(f"--precision: expected {precisions} for {name}, got {self.precision}")
 
     @property
     def format(self) -> Format:
@@ -121,7 +121,7 @@ def export(job: Job, model_repository: Path) -> Export:
         draft = Path(folder) / destination.name
         traced_inputs = job.network.example_inputs(job.weights.config, **job.network.traced_case)
         folded = job.network.fold(module) if job.network.fold else module
-        exported = copy.deepcopy(folded).half() if job.precision == "fp16" else folded
+        exported = job.network.as_fp16(folded) if job.precision == "fp16" else folded
         job.format.write(job.network.interface, exported, traced_inputs, draft)
         run = job.format.open(job.network.interface, draft)
         runs: list[tuple[Tensors, Tensors]] = []

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
+import onnxruntime
 import torch
 from torch import nn
 
@@ -29,8 +30,6 @@ def write(interface: Interface, module: nn.Module, inputs: Tensors, path: Path) 
 
 
 def open_runner(interface: Interface, path: Path) -> Runner:
-    import onnxruntime  # NVIDIA's container lacks it, and does not need it to build plans
-
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     input_names = [tensor.name for tensor in interface.step.inputs]
     output_names = [tensor.name for tensor in interface.step.outputs]

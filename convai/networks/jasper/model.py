@@ -40,7 +40,7 @@ class Jasper(nn.Module):
         log_probs : float32, shape = (batch, ceil(frames / stride), labels)
         log_probs_length : int32, shape = (batch, 1)
         """
-        hidden, _ = self.encoder(features.to(self.decoder.layers[0].weight.dtype), features_length)
+        hidden, _ = self.encoder(features.to(self.encoder.layers[0].conv[0].weight.dtype), features_length)
         # A decoder that upsamples emits whole groups of frames; the last group may reach past the end.
         frames = (features.shape[2] + self.stride - 1) // self.stride
         return self.decoder(hidden)[:, :frames], ceil_div(features_length, self.stride)
@@ -142,7 +142,7 @@ class Decoder(nn.Module):
         -------
         float32, shape = (batch, frames * upsampling, labels)
         """
-        scores = self.layers(hidden).transpose(1, 2).float()
+        scores = self.layers(hidden.to(self.layers[0].weight.dtype)).transpose(1, 2).float()
         return scores.reshape(scores.shape[0], -1, self.num_labels).log_softmax(2)
 
 

