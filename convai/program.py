@@ -3,15 +3,19 @@
 A program is a parser and a function of the parsed options: `sys.exit(run_program(build_parser(), run))`.
 """
 
+import logging
 import sys
 import traceback
+import unicodedata
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from convai.errors import InvalidArgument
 
 FAILED = 1
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
+LINE_END = "\n"
 
 
 def run_program(
@@ -43,7 +47,7 @@ def run_reporting_errors(program: str, work: Callable[[], int | None], debug: bo
     except Exception as error:
         if debug:
             traceback.print_exception(error)
-        print(f"{program}: {explain(error, debug)}", file=sys.stderr)
+        print(f"{program}: {escape_controls(explain(error, debug), keep=LINE_END)}", file=sys.stderr)
         return FAILED
 
 
@@ -55,3 +59,23 @@ def explain(error: Exception, debug: bool) -> str:
         return f"the Python package {error.name} is not installed; convai's extras install what its commands need"
     advice = "report it with the traceback above" if debug else "report it; run again with --debug for the traceback"
     return f"{type(error).__name__}: {error}\nThis is a bug in convai. Please {advice}."
+
+
+def escape_controls(text: str, keep: str = "") -> str:
+    """Write control characters but those in `keep` as escapes: they could steer a terminal, or forge lines of a log."""
+    return "".join(
+        character
+        if character.isprintable() or character in keep or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+class EscapingFormatter(logging.Formatter):
+    """Formats a record without control characters; only its traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return escape_controls(super().formatException(ei), keep=LINE_END)

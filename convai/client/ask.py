@@ -22,6 +22,7 @@ from convai.client.step_by_step import StepByStep
 from convai.client.trace import write_trace
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.errors import InvalidArgument
+from convai.program import escape_controls
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +94,7 @@ def try_job(client: ConvaiClient, job: Job, context: str, args: argparse.Namespa
     except ServerUnreachable:
         raise
     except (InvalidArgument, OSError) as error:
-        tqdm.write(f"convai ask: {job.file}: {error}", file=sys.stderr)
+        tqdm.write(escape_controls(f"convai ask: {job.file}: {error}"), file=sys.stderr)
         if args.json:
             tqdm.write(failure_as_json(job.file, error), file=sys.stdout)
         return False

@@ -17,6 +17,10 @@ def add_server_arguments(parser: argparse.ArgumentParser, each: str) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60.0, metavar="SECONDS", help=f"for each {each}, default %(default)g"
     )
+    add_tls_arguments(parser)
+
+
+def add_tls_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-ca", help="PEM file of the authority that signed the server's certificate; turns on TLS")
     parser.add_argument("--tls-cert", help="PEM file of your certificate, for mutual TLS")
     parser.add_argument("--tls-key", help="PEM file of your certificate's key")
@@ -29,8 +33,12 @@ def connect(args: argparse.Namespace) -> ConvaiClient:
 
 def connection_options(args: argparse.Namespace) -> dict[str, Any]:
     """The options of a client, from those of the command line."""
-    tls_options = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
-    return {"timeout_seconds": args.timeout, "tls": Tls(*tls_options) if any(tls_options) else None}
+    return {"timeout_seconds": args.timeout, "tls": tls_of(args)}
+
+
+def tls_of(args: argparse.Namespace) -> Tls | None:
+    options = (args.tls_ca, args.tls_cert, args.tls_key, args.tls_name)
+    return Tls(*options) if any(options) else None
 
 
 def read_text(option: str, source: str, purpose: str) -> str:

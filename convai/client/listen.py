@@ -8,6 +8,7 @@ async with AsyncConvaiClient("127.0.0.1:8001") as client:
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
@@ -23,20 +24,21 @@ from convai.client.listen_events import (
     Answering,
     Event,
     Failed,
-    NothingAsked,
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
 )
 from convai.client.requests import Request, ask_request, check_integer, to_pcm
 from convai.client.steps import Counters, StepTime
-from convai.client.turns import SileroDetector, Turns
+from convai.client.turns import SileroDetector, Turn, Turns
 from convai.description.limits import MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 SAMPLE_RATES = range(MIN_SAMPLE_RATE_HERTZ, MAX_SAMPLE_RATE_HERTZ + 1)
 PAUSES_SECONDS = (0.2, 5.0)
 MAX_WAITING_EVENTS = 64  # beyond these, a slow caller makes the stream wait
+# Of all listeners: the detector holds Python's lock, so more threads would not be faster, and delay all others.
+DETECTING = ThreadPoolExecutor(1, "convai-speech-detection")
 
 
 class Client(Protocol):
@@ -99,16 +101,17 @@ class Listener:
         await self.events.put(None)
 
     async def _take(self, audio: Array, is_last: bool = False) -> None:
-        # Resampling a clipped recording overshoots [-1, 1], which the server rejects.
-        resampled = np.clip(self.resampler.resample_chunk(audio, last=is_last), -1, 1)
-        for turn in self.turns.take(resampled):
+        loop = asyncio.get_running_loop()
+        for turn in await loop.run_in_executor(DETECTING, self._detect, audio, is_last):
             await self._put_turn(turn)
-        if is_last:
-            for turn in self.turns.end():
-                await self._put_turn(turn)
         self.captions.update(self.turns)
 
-    async def _put_turn(self, turn: SpeechStarted | SpeechEnded | NothingAsked) -> None:
+    def _detect(self, audio: Array, is_last: bool) -> list[Turn]:
+        # Resampling a clipped recording overshoots [-1, 1], which the server rejects.
+        resampled = np.clip(self.resampler.resample_chunk(audio, last=is_last), -1, 1)
+        return [*self.turns.take(resampled), *(self.turns.end() if is_last else ())]
+
+    async def _put_turn(self, turn: Turn) -> None:
         if isinstance(turn, SpeechStarted):
             if self.streaming is not None:
                 self.streaming.cancel()

@@ -8,6 +8,7 @@ from typing import Any
 from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
 from convai.client.steps import StepTime
+from convai.program import LINE_END, escape_controls
 
 TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 Times = tuple[StepTime, ...] | tuple[RoundTrip, ...]
@@ -35,7 +36,7 @@ def as_text(job: Job, answer: Answer, times: Times) -> str:
         lines.append(f"  plot      {job.plot_file}")
     if job.trace_file:
         lines.append(f"  trace     {job.trace_file}")
-    return "\n".join(lines + _time_lines(times))
+    return escape_controls("\n".join(lines + _time_lines(times)), keep=LINE_END)
 
 
 def _describe_answer(answer: Answer) -> str:

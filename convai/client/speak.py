@@ -16,6 +16,7 @@ from tqdm import tqdm
 from convai.client.audio_files import check_can_be_written, open_mono
 from convai.client.command_options import add_server_arguments, connect, read_text
 from convai.errors import InvalidArgument
+from convai.program import escape_controls
 
 CHARACTERS_PER_SECOND = 14.0  # average of the voice
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
                 seconds += chunk.seconds
                 progress.update(chunk.seconds)
             progress.total = seconds  # exact only now
-    print(f"{args.out}, {seconds:.1f} s")
+    print(f"{escape_controls(str(args.out))}, {seconds:.1f} s")
 
 
 def print_spoken(text: str) -> None:
@@ -60,7 +61,7 @@ def print_spoken(text: str) -> None:
     passages = [passage for passage, _ in spell_out_blocks(text)]
     if not passages:
         raise InvalidArgument(f"--print: expected at least one word, got none in {len(text)} characters")
-    print(*passages, sep="\n")
+    print(*map(escape_controls, passages), sep="\n")
 
 
 def progress_bar(text: str, speed: float) -> "tqdm[NoReturn]":

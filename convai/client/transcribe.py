@@ -22,6 +22,7 @@ from convai.client.command_options import add_server_arguments, connection_optio
 from convai.client.errors import ServerUnreachable
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
 from convai.errors import InvalidArgument
+from convai.program import LINE_END, escape_controls
 
 SEGMENT_FIELDS = ("start_seconds", "end_seconds", "text")
 
@@ -78,14 +79,14 @@ async def transcribe_files(targets: dict[Path, Path | None], prompt: str, args: 
             try:
                 written = FORMATS[args.format](await transcribe_file(client, file, prompt))
                 if target is None:
-                    sys.stdout.write(written)
+                    sys.stdout.write(escape_controls(written, keep=LINE_END))
                 else:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_text(written)
             except ServerUnreachable:
                 raise
             except (InvalidArgument, OSError) as error:
-                print(f"convai transcribe: {file}: {error}", file=sys.stderr)
+                print(escape_controls(f"convai transcribe: {file}: {error}"), file=sys.stderr)
                 has_failed = True
     return 1 if has_failed else 0
 
@@ -96,7 +97,7 @@ async def transcribe_file(client: AsyncConvaiClient, file: Path, prompt: str) ->
         seconds = header_seconds(source)
         recording = Recording(client, source, prompt)
         segments: list[Segment] = []
-        with tqdm(desc=file.name, total=seconds and round(seconds), unit="s", disable=None) as bar:
+        with tqdm(desc=escape_controls(file.name), total=seconds and round(seconds), unit="s", disable=None) as bar:
             async for segment in recording.segments():
                 segments.append(segment)
                 bar.update(int(recording.seconds) - bar.n)

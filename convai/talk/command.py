@@ -2,17 +2,20 @@
 
 convai talk
 convai talk --server 127.0.0.1:8001 --wyoming-port 10300 --context text.txt
+convai talk --public-url https://talk.example
 """
 
 import argparse
 import asyncio
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,9 +24,13 @@ from convai.backends.management.launcher import Server, ServerNotRunning
 from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.client import AsyncConvaiClient
+from convai.client.command_options import add_tls_arguments, tls_of
 from convai.client.connection import Connection
+from convai.client.listen import cancel_tasks
+from convai.client.turns import SileroDetector
 from convai.description.config_files import DEFAULT_PROFILE, profiles_of
 from convai.errors import InvalidArgument
+from convai.program import EscapingFormatter
 from convai.talk.context_file import ContextFile
 from convai.talk.settings import Settings
 
@@ -36,6 +43,8 @@ if TYPE_CHECKING:  # importing them takes a second, which --help need not
 KEY_VARIABLE = "CONVAI_API_KEY"
 MOONSHINE_PROFILE = "cpu-moonshine"
 MEBIBYTE = 1024 * 1024
+SWITCH_SECONDS = 0.0005
+START_SECONDS = 0.02
 
 
 class Wyoming(NamedTuple):
@@ -51,6 +60,7 @@ class Wyoming(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--server", metavar="HOST:PORT", help="gRPC address of a running server; default: start one")
+    add_tls_arguments(parser)
     parser.add_argument("--model-repository", type=Path, default=Path("model_repository"), metavar="FOLDER")
     profile_help = (
         f"of the server; default: {MOONSHINE_PROFILE} where moonshine-voice is installed, else {DEFAULT_PROFILE}"
@@ -58,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", help=profile_help)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s: local only)")
     parser.add_argument("--port", type=int, default=8080, help="of page and API (default %(default)s); 0 picks one")
+    parser.add_argument("--public-url", metavar="URL", help="where a proxy publishes it, like https://talk.example")
     parser.add_argument(
         "--wyoming-port", type=int, metavar="PORT", help="serve Wyoming for Home Assistant, often 10300; 0 picks one"
     )
@@ -74,7 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    settings = Settings(args.api_key or None, int(args.max_upload * MEBIBYTE), args.max_concurrent)
+    settings = Settings(
+        args.api_key or None, int(args.max_upload * MEBIBYTE), args.max_concurrent, public_url=args.public_url
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(EscapingFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     interrupt = Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
@@ -117,10 +133,13 @@ def open_wyoming(args: argparse.Namespace) -> Generator[Wyoming | None]:
 @contextmanager
 def find_server(args: argparse.Namespace) -> Generator[tuple[str, Server | None]]:
     """Yield the gRPC address of the server, and the server itself if it was started here."""
+    tls = tls_of(args)
     if args.server:
-        Connection(args.server)  # raises InvalidArgument if it is not an address
+        Connection(args.server, tls=tls)  # raises InvalidArgument if it is not an address
         yield args.server, None
         return
+    if tls is not None:
+        raise InvalidArgument("the options --tls-... are for a running server: give --server too")
     print("starting the server ...", flush=True)
     profile = args.profile or choose_profile(args.model_repository)
     with Server(args.model_repository, profile=profile) as server, Watchdog(server):
@@ -145,23 +164,47 @@ async def serve(
     """Serve until a signal, or until the server has ended."""
     from convai.talk.app import make_app
 
-    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds) as client:
+    # A thread that detects speech in a recording must not hold up the event loop for Python's usual 5 ms at a time.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    SileroDetector()  # imports its package, for which callers would wait
+    async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds, tls=tls_of(args)) as client:
         app = make_app(client, settings, is_local=is_local(args.host))
         web = make_web_server(app)
-        async with serve_wyoming(args, wyoming, client, app.state.limit):
+        measured = app.state.limit.measured_by(partial(app.state.metrics.measure, "wyoming"))
+        async with serve_wyoming(args, wyoming, client, measured):
             print(list_addresses(args, listening, wyoming), flush=True)
             watching = asyncio.create_task(watch(server, web))
+            announcing = asyncio.create_task(announce(client, web))
             await web.serve(sockets=[listening])
+            await cancel_tasks(announcing)
             watching.cancel()
             await watching
+
+
+async def announce(client: AsyncConvaiClient, web: "uvicorn.Server") -> None:
+    """Print "ready" once it is true."""
+    from convai.talk.metrics import is_server_ready
+
+    is_told = False
+    while not (web.started and await is_server_ready(client)):
+        if web.started and not is_told:
+            print(f"waiting for the server at {client.connection.target} ...", flush=True)
+            is_told = True
+        await asyncio.sleep(CHECK_SECONDS if web.started else START_SECONDS)
+    print("ready; Ctrl-C stops", flush=True)
 
 
 def make_web_server(app: "FastAPI") -> "uvicorn.Server":
     import uvicorn
 
+    from convai.talk.connections import HttpProtocol
+
     config = uvicorn.Config(
         app,
+        http=HttpProtocol,
         log_level="warning",
+        log_config=None,  # as everything else here
+        forwarded_allow_ips=["127.0.0.1", "::1"],  # a proxy on this machine says who calls
         ws_max_size=MEBIBYTE,
         ws_per_message_deflate=False,  # PCM hardly compresses
         ws_ping_timeout=60.0,  # a busy machine may take long to reply
@@ -213,7 +256,8 @@ def warn_if_open(args: argparse.Namespace, settings: Settings) -> None:
         warn(f"{args.host} is open to other machines and needs no key; set one with --api-key")
     if args.wyoming_port is not None:
         warn(f"Wyoming has no authentication: port {args.wyoming_port} is open to other machines")
-    warn("browsers allow the microphone only on the same machine or over HTTPS; put an HTTPS proxy in front")
+    if settings.public_url is None:
+        warn("browsers allow the microphone only on the same machine or over HTTPS; put an HTTPS proxy in front")
 
 
 def warn(message: str) -> None:
@@ -223,5 +267,6 @@ def warn(message: str) -> None:
 def list_addresses(args: argparse.Namespace, listening: socket.socket, wyoming: Wyoming | None) -> str:
     host = f"[{args.host}]" if ":" in args.host else args.host
     url = f"http://{host}:{listening.getsockname()[1]}"
+    public = [f"public   {args.public_url}"] if args.public_url else []
     also = [] if wyoming is None else [f"Wyoming  tcp://{host}:{wyoming.port}"]
-    return "\n".join([f"page     {url}", f"API      {url}/docs", *also, "ready; Ctrl-C stops"])
+    return "\n".join([f"page     {url}", f"API      {url}/docs", *public, *also])

@@ -13,10 +13,17 @@ from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUn
 from convai.talk.request_ids import HEADER, id_of
 
 logger = logging.getLogger(__name__)
-
 STATUS = {InvalidInput: 400, Overloaded: 503, ServerUnreachable: 503, TimedOut: 504}
 FAILED_UPSTREAM = 502
 RETRY_SECONDS = 1
+# For callers: the errors of the server behind name its address, which is for the log.
+SERVER_SENTENCES = {
+    Overloaded: "the server is busy; try again in a moment",
+    ServerUnreachable: "the server is not ready or does not answer; try again in a moment",
+    TimedOut: "the server did not answer in time; try again later",
+}
+SERVER_FAILED = "the server failed on this request; the log of the web process says why"
+CODES = {429: "rate_limit_exceeded"}
 SENTENCES = {
     404: "There is nothing at {path}; see /docs.",
     405: "Method {method} is not allowed for {path}; see /docs.",
@@ -38,9 +45,17 @@ def error_response(status: int, message: str, param: str | None = None, code: st
     return JSONResponse({"error": _error_content(status, message, param, code)}, status, headers)
 
 
+def public_message(error: Exception, request: str = "") -> str:
+    """Return what a caller may read of an error; log the rest, with `request` after it."""
+    if isinstance(error, InvalidInput):
+        return str(error)
+    logger.warning("%s: %s%s", type(error).__name__, error, request)
+    return next((text for kind, text in SERVER_SENTENCES.items() if isinstance(error, kind)), SERVER_FAILED)
+
+
 def describe_error(error: ConvaiError) -> dict[str, str | None]:
     """Return the error as OpenAI's clients read it in an event of a stream."""
-    return _error_content(_status_of(error), str(error), _param_of(error))
+    return _error_content(_status_of(error), public_message(error), _param_of(error))
 
 
 def _error_content(
@@ -58,8 +73,8 @@ def _param_of(error: ConvaiError) -> str | None:
     return error.param if isinstance(error, BadRequest) else None
 
 
-def too_large(max_bytes: int) -> JSONResponse:
-    return error_response(413, f"The request is larger than the limit of {max_bytes:,} bytes.")
+def too_large(max_bytes: int) -> str:
+    return f"The request is larger than the limit of {max_bytes:,} bytes."
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -71,9 +86,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
-    if _status_of(error) >= 500:
-        logger.warning("%s (request %s)", error, id_of(request.scope))
-    return error_response(_status_of(error), str(error), _param_of(error))
+    request_id = f" (request {id_of(request.scope)})"
+    return error_response(_status_of(error), public_message(error, request_id), _param_of(error))
 
 
 def _handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -89,11 +103,11 @@ def _handle_validation_error(request: Request, error: RequestValidationError) ->
 
 
 def _handle_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    if error.status_code == 413:
-        return too_large(request.app.state.settings.max_upload_bytes)
     sentence = SENTENCES.get(error.status_code, "{detail}")
     values = {"method": request.method, "path": request.url.path, "detail": error.detail}
-    return error_response(error.status_code, sentence.format(**values))
+    response = error_response(error.status_code, sentence.format(**values), code=CODES.get(error.status_code))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _handle_bug(request: Request, error: Exception) -> JSONResponse:

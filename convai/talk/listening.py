@@ -8,6 +8,7 @@ chunk of an answer. Closing the connection, or speaking, cancels the rest of an 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -36,13 +37,19 @@ from convai.client import (
     StepsTimed,
 )
 from convai.client.listen import cancel_tasks
-from convai.talk.access import is_key
+from convai.description.limits import MAX_CONTEXT_BYTES
+from convai.talk.access import FOREIGN, address_of, is_foreign, is_key
 from convai.talk.audio_formats import to_pcm
+from convai.talk.errors import public_message
 from convai.talk.mel_picture import mel_picture
+from convai.talk.metrics import is_server_ready, outcome_of
 from convai.talk.speech import has_model
 
 router = APIRouter()
-FIRST_MESSAGE_SECONDS = 10
+FIRST_MESSAGE_SECONDS = 2
+SILENT_SECONDS = 30  # a page that listens sends samples all the time, of silence too
+MAX_MESSAGE_SECONDS = 5
+SAMPLE_BYTES = 2
 ANSWER_FIELDS = ("question", "answer", "answer_score", "answer_span")
 
 
@@ -62,30 +69,28 @@ class InvalidKey(InvalidInput):
 
 @router.websocket("/v1/listen")
 async def listen(socket: WebSocket) -> None:
-    if not is_same_origin(socket):
-        return await socket.close(reason="pages of other sites may not connect")
+    if is_foreign(socket.headers, socket.app.state.settings):
+        return await socket.close(reason=FOREIGN)
     await socket.accept()
+    arrival = time.monotonic()
     try:
+        start = await receive_start(socket)
         with socket.app.state.limit.hold():
-            await forward_events(socket, await receive_start(socket), socket.app.state.client)
+            await forward_events(socket, start, socket.app.state.client)
         await socket.close()
     except ConvaiError as error:
+        socket.app.state.metrics.count("listen", outcome_of(error), arrival)
         await socket.send_json(encode_failure(error))
         await socket.close()
     except WebSocketDisconnect:
         pass  # the page was closed, or needs no more
 
 
-def is_same_origin(socket: WebSocket) -> bool:
-    """Whether the page comes from this process. Browsers let any site open a WebSocket, and send its origin."""
-    origin = socket.headers.get("origin")
-    return origin is None or origin.split("://")[-1] == socket.headers.get("host")
-
-
 async def receive_start(socket: WebSocket) -> Start:
+    """Return the first message, before which the socket takes no place."""
     try:
-        # Without a limit of time, silent connections could use up the concurrency limit.
-        message = await asyncio.wait_for(receive_message(socket), FIRST_MESSAGE_SECONDS)
+        async with socket.app.state.newcomers.wait(address_of(socket), FIRST_MESSAGE_SECONDS):
+            message = await receive_message(socket)
     except TimeoutError as error:
         raise InvalidInput(f"no first message within {FIRST_MESSAGE_SECONDS} s") from error
     try:
@@ -95,21 +100,34 @@ async def receive_start(socket: WebSocket) -> Start:
         raise InvalidInput(f"the first message: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if not is_key(start.key or "", socket.app.state.settings):
         raise InvalidKey("the first message: key: expected the key of this server, got none or another")
+    check_context(start.context)
     return start
+
+
+def check_context(context: str | None) -> None:
+    """Refuse what the server would refuse after the question."""
+    if context is None:
+        return
+    num_bytes = len(context.encode(errors="replace"))
+    if num_bytes > MAX_CONTEXT_BYTES:
+        raise InvalidInput(f"context: expected at most {MAX_CONTEXT_BYTES} bytes of UTF-8, got {num_bytes}")
+    if not any(character.isprintable() and not character.isspace() for character in context):
+        raise InvalidInput(f"context: expected at least one word, got none in {len(context)} characters")
 
 
 async def forward_events(socket: WebSocket, start: Start, client: AsyncConvaiClient) -> None:
     """Send events until the last, or until the page leaves, which cancels the rest of an answer."""
     await check_server(client)
     has_ended = asyncio.Event()
-    events = client.listen(
-        receive_audio(socket, has_ended),
+    listened = client.listen(
+        receive_audio(socket, start.sample_rate, has_ended),
         sample_rate=start.sample_rate,
         context=start.context,
         pause_seconds=start.pause_seconds,
         time_steps=True,
         stream=await has_model(client, "convai_ensemble_stream"),
     )
+    events = socket.app.state.metrics.count_questions(listened)
     tasks = [asyncio.create_task(send_events(socket, events)), asyncio.create_task(await_departure(socket, has_ended))]
     try:
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -130,9 +148,8 @@ async def send_events(socket: WebSocket, events: AsyncGenerator[Event]) -> None:
 
 async def check_server(client: AsyncConvaiClient) -> None:
     """Raise `ServerUnreachable` now rather than after the user has spoken."""
-    with client.connection.translate_errors():
-        if not await client.triton.is_server_ready(client_timeout=client.connection.timeout_seconds):
-            raise ServerUnreachable(f"the server at {client.connection.address} is not ready; try again in a moment")
+    if not await is_server_ready(client, client.connection.timeout_seconds):
+        raise ServerUnreachable(f"the server at {client.connection.address} is not ready or does not answer")
 
 
 async def await_departure(socket: WebSocket, has_ended: asyncio.Event) -> None:
@@ -142,13 +159,24 @@ async def await_departure(socket: WebSocket, has_ended: asyncio.Event) -> None:
         await receive_message(socket)
 
 
-async def receive_audio(socket: WebSocket, has_ended: asyncio.Event) -> AsyncIterator[Array]:
+async def receive_audio(socket: WebSocket, sample_rate: int, has_ended: asyncio.Event) -> AsyncIterator[Array]:
     """Yield the page's samples, int16, shape = (samples,)."""
-    while (samples := (await receive_message(socket)).get("bytes")) is not None:
-        if len(samples) % 2:
+    while (samples := await receive_samples(socket)) is not None:
+        if len(samples) % SAMPLE_BYTES:
             raise InvalidInput(f"samples: expected an even number of bytes (16 bit each), got {len(samples)}")
+        seconds = len(samples) / (SAMPLE_BYTES * sample_rate)
+        if seconds > MAX_MESSAGE_SECONDS:
+            raise InvalidInput(f"samples: expected at most {MAX_MESSAGE_SECONDS} s in a message, got {seconds:.1f} s")
         yield np.frombuffer(samples, "<i2").astype(np.int16)
     has_ended.set()
+
+
+async def receive_samples(socket: WebSocket) -> bytes | None:
+    """Return the bytes of a message; None for the text that ends them."""
+    try:
+        return (await asyncio.wait_for(receive_message(socket), SILENT_SECONDS)).get("bytes")
+    except TimeoutError as error:
+        raise InvalidInput(f"samples: expected some at least every {SILENT_SECONDS} s, got none") from error
 
 
 async def receive_message(socket: WebSocket) -> Message:
@@ -192,4 +220,4 @@ def encode_chunk(chunk: AnswerChunk) -> tuple[dict[str, Any], list[bytes]]:
 
 def encode_failure(error: Exception) -> dict[str, Any]:
     """The page has its own words for some kinds of error; the message is for the others, and for its console."""
-    return {"type": "failed", "kind": type(error).__name__, "message": str(error)}
+    return {"type": "failed", "kind": type(error).__name__, "message": public_message(error)}

@@ -222,16 +222,6 @@ def encode_event(event: dict[str, Any]) -> str:
 def count_if_empty(segments: list[Segment], request: Request) -> None:
     """Count a recording with speech of which nothing was understood: noise, another language, or a fault."""
     if any(segment.has_speech for segment in segments) and not join_texts(segments):
-        request.app.state.empty_transcripts += 1
+        request.app.state.metrics.empty_transcripts.inc()
         seconds = sum(segment.end_seconds - segment.start_seconds for segment in segments)
         logger.warning("a recording with %.1f s of speech has an empty transcript", seconds)
-
-
-@router.get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request) -> Response:
-    """For Prometheus."""
-    name = "convai_empty_transcripts_total"
-    count = request.app.state.empty_transcripts
-    return PlainTextResponse(
-        f"# HELP {name} Recordings with speech whose transcript is empty\n# TYPE {name} counter\n{name} {count}\n"
-    )

@@ -22,6 +22,7 @@ from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.audio_formats import to_pcm
 from convai.talk.context_file import ContextFile
+from convai.talk.errors import public_message
 from convai.talk.sentences import SentenceCutter, pause_after
 from convai.talk.speech import stream_speech
 from convai.talk.wyoming_events import EventStream
@@ -96,15 +97,18 @@ class Handler:
         except asyncio.CancelledError:
             self.events.abort()
             raise
-        except Exception:
+        except Exception as error:
             logger.exception("a Wyoming request failed")
-            await self._fail(ServerError("the web process failed on this request; its log says why"))
+            await self._fail(error)
         finally:
             await self.events.close()
 
-    async def _fail(self, error: ConvaiError) -> None:
+    async def _fail(self, error: Exception) -> None:
+        with suppress(Exception):  # the place is counted by its outcome
+            self.place.__exit__(type(error), error, error.__traceback__)
+        code = type(error if isinstance(error, ConvaiError) else ServerError()).__name__
         with suppress(OSError):
-            await self._send(Error(text=str(error), code=type(error).__name__), *self.ends)
+            await self._send(Error(text=public_message(error), code=code), *self.ends)
 
     async def _send(self, *events: Eventable) -> None:
         for event in events:

@@ -2,12 +2,17 @@
 
 import json
 import re
+import time
 
 import pytest
+from prometheus_client import generate_latest
 from support.places import ROOT
 from support.tools import promtool
 
 from convai.backends.runtime import metrics
+from convai.description.recognisers import RECOGNISER_STEP_NAMES
+from convai.talk.access import ConcurrencyLimit
+from convai.talk.metrics import Metrics
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra test")
 
@@ -17,9 +22,18 @@ PANELS = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 ALERTS = {rule["alert"]: rule["expr"] for rule in RULES["groups"][0]["rules"]}
 # /metrics of a server that had answered 32 requests.
-RECORDED = re.findall(
-    r"^(\w+)(?:\{(.*)\})? (\S+)$", (ROOT / "tests/support/recorded_scrape.txt").read_text(), re.MULTILINE
-)
+SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+
+def scrape_web() -> str:
+    """/metrics of a web process that has answered 20 requests and failed on one."""
+    metrics = Metrics(ConcurrencyLimit(32))
+    for outcome in [*["ok"] * 20, "failed"]:
+        metrics.count("audio/speech", outcome, time.monotonic())
+    return generate_latest(metrics.registry).decode()
+
+
+RECORDED = SAMPLE.findall((ROOT / "tests/support/recorded_scrape.txt").read_text()) + SAMPLE.findall(scrape_web())
 COUNTERS = r"(?!.*pending).*(_total|_success|_failure|_count|_duration_us)"
 MINUTES = 60
 # Of each scenario: the values of some series, by a pattern of name and labels, instead of the recorded ones.
@@ -28,12 +42,16 @@ SCENARIOS = {
     "a server is gone": ({"up.*instance=.b": "0x60"}, {"ConvaiServerDown"}),
     "all servers are gone": ({"up": "0x60"}, {"ConvaiServerDown", "ConvaiNoServer"}),
     "one request in ten fails": (
-        {"request_failure.*convai_ensemble.*OTHER": "0+20x60", "request_success.*convai_ensemble": "0+90x60"},
+        {"request_failure.*convai_ensemble.*OTHER": "0+20x60", "request_success.*_": "0+30x60"},
         {"ConvaiRequestsFail"},
     ),
     "one request in fifty fails": (
-        {"request_failure.*convai_ensemble.*OTHER": "0+4x60", "request_success.*convai_ensemble": "0+98x60"},
+        {"request_failure.*convai_ensemble.*OTHER": "0+4x60", "request_success.*_": "0+32x60"},
         set(),
+    ),
+    "one request to convai talk in ten fails": (
+        {"talk_request_seconds_count.*failed": "0+10x60", "talk_request_seconds_count.*ok": "0+90x60"},
+        {"ConvaiTalkFails"},
     ),
     "the slowest answers take 4 s": ({"summary_us.*convai_ensemble.*0.99": "4000000x60"}, {"ConvaiSlow"}),
     "eight requests wait": ({"queue_duration_us.*jasper": "0+480000000x60"}, {"ConvaiQueuesLong"}),
@@ -112,6 +130,13 @@ def test_a_scenario_makes_each_alert_fire():
 def test_alerts_and_dashboard_use_metrics_that_a_server_has():
     asked = " ".join([*QUERIES, *ALERTS.values()])
     assert set(re.findall(r"\b(?:nv|convai)_\w+(?=\{|\[|\))", asked)) <= {name for name, *_ in RECORDED}
+
+
+def test_alert_and_panel_of_recognition_know_the_steps_of_every_recogniser():
+    (panel,) = (query for query in QUERIES if "convai_question_seconds_total" in query)
+    for query in (panel, ALERTS["ConvaiRecognitionSlow"]):
+        (steps,) = re.findall(r'model=~"([^"]*)"', query)
+        assert set(steps.split("|")) == set(RECOGNISER_STEP_NAMES)
 
 
 def test_the_dashboard_shows_every_recommended_metric():

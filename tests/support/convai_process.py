@@ -20,6 +20,8 @@ ANY_PORTS = ("--grpc-port=0", "--metrics-port=0")
 class ConvaiProcess:
     """A command that runs from `with`, which waits until it is ready, to its end; `lines` is what it has printed."""
 
+    ready_lines = ("ready",)
+
     def __init__(self, *words, environment=None):
         self.command = [sys.executable, "-m", "convai", *map(str, words)]
         self.environment = {**os.environ, **(environment or {})}
@@ -46,7 +48,7 @@ class ConvaiProcess:
     def _read(self):
         for line in self.process.stdout:
             self.lines.append(line)
-            if line.startswith("ready"):
+            if line.startswith(self.ready_lines):
                 self.is_ready.set()
         self.is_ready.set()
 

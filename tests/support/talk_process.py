@@ -6,6 +6,8 @@ from support.convai_process import ConvaiProcess
 class TalkProcess(ConvaiProcess):
     """Runs from `with` to its end. `url` is the page's address, `lines` what it has printed."""
 
+    ready_lines = ("ready", "waiting for the server")  # the page is there, with or without a server behind
+
     def __init__(self, *options, environment=None):
         super().__init__("talk", "--port=0", *options, environment=environment)
 

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ import pytest
 from support.places import ROOT
 
 from convai.__main__ import COMMANDS, OPTION_EXTRAS, main
+from convai.program import EscapingFormatter, escape_controls
 
 FOLDERS = ("convai", "training", "benchmarks")
 
@@ -157,3 +159,13 @@ def test_every_program_takes_debug_and_has_its_own_main(module, capsys):
         import_module(module).main(["--help"])
     assert exit.value.code == 0
     assert "--debug" in capsys.readouterr().out
+
+
+def test_controls_are_escaped_before_they_reach_a_terminal_or_a_log():
+    assert escape_controls("a\x1b[2J\u202eb\xa0ü\n") == "a\\x1b[2J\\u202eb\xa0ü\\n"
+    try:
+        raise ValueError("\x1bb")
+    except ValueError:
+        record = logging.LogRecord("", logging.ERROR, "", 0, "a\n%s", ("\x1bb",), sys.exc_info())
+    first, *traceback = EscapingFormatter().format(record).split("\n")
+    assert first == "a\\n\\x1bb" and traceback[-1] == "ValueError: \\x1bb"

@@ -55,3 +55,7 @@ def measure_growth(file, kept_elements):
 def test_a_usual_run_keeps_its_memory_and_a_large_one_returns_it(file):
     assert measure_growth(file, kept_elements=LARGE) > 60 * MEGABYTE
     assert measure_growth(file, kept_elements=LARGE - 1) < 30 * MEGABYTE
+
+
+def test_onnx_runtime_sends_no_usage_to_its_maker():
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"  # set before its import

@@ -81,6 +81,21 @@ def test_a_spoken_question_is_answered_chunk_by_chunk():
         assert len(picture) == len(samples) // 256 + 1
 
 
+def test_questions_are_counted_by_outcome():
+    fake = FakeClient()
+    app = make_app(fake, Settings())
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        for error, last in ((None, "steps_timed"), (Overloaded("full"), "failed")):
+            fake.error = error
+            with connect(http) as socket:
+                socket.send_json(START)
+                say_question(socket)
+                events_until(socket, last)
+        counted = http.get("/metrics").text
+    for outcome in ("ok", "refused"):
+        assert f'seconds_count{{interface="listen",outcome="{outcome}"}} 1.0' in counted
+
+
 def test_a_server_that_does_not_stream_answers_in_one_piece():
     fake = FakeClient(models=())
     with listening(fake=fake) as socket:
@@ -131,10 +146,10 @@ def test_a_server_that_is_not_ready_is_reported_at_once():
 
 
 def test_a_question_that_fails_is_reported_by_kind():
-    with listening(fake=FakeClient(Overloaded("the server is busy"))) as socket:
+    with listening(fake=FakeClient(Overloaded("10.0.0.1 is full"))) as socket:
         say_question(socket)
         failed = events_until(socket, "failed")[-1]
-    assert failed == {"type": "failed", "kind": "Overloaded", "message": "the server is busy"}
+    assert failed == {"type": "failed", "kind": "Overloaded", "message": "the server is busy; try again in a moment"}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +162,9 @@ def test_a_question_that_fails_is_reported_by_kind():
         ({**START, "sample_rate": 1}, "sample_rate"),
         ({**START, "pause_seconds": 99}, "pause_seconds"),
         ({**START, "volume": 11}, "volume: Extra inputs are not permitted"),
+        ('"a string"', "the first message"),
+        ({**START, "context": 11_000 * "\N{EURO SIGN}"}, "expected at most 32768 bytes of UTF-8, got 33000"),
+        ({**START, "context": " \n\x00"}, "context: expected at least one word"),
     ],
 )
 def test_an_invalid_first_message_is_explained(start, message):
@@ -158,6 +176,18 @@ def test_a_silent_connection_is_closed(monkeypatch):
     monkeypatch.setattr("convai.talk.listening.FIRST_MESSAGE_SECONDS", 0.05)
     with listening(start=None) as socket:
         assert "no first message within 0.05 s" in receive_failure(socket)
+
+
+def test_a_page_that_sends_no_samples_is_closed(monkeypatch):
+    monkeypatch.setattr("convai.talk.listening.SILENT_SECONDS", 0.05)
+    with listening() as socket:
+        assert "at least every 0.05 s" in receive_failure(socket)
+
+
+def test_a_message_of_more_than_5_s_is_refused():
+    with listening() as socket:
+        socket.send_bytes(bytes(2 * 16_000 * 6))
+        assert "expected at most 5 s in a message, got 6.0 s" in receive_failure(socket)
 
 
 def test_half_a_sample_is_refused():
@@ -186,7 +216,8 @@ def test_a_page_of_another_site_may_not_listen():
 
 def test_a_page_beyond_the_limit_is_refused():
     app = make_app(FakeClient(), Settings(max_concurrent=1))
-    with TestClient(app, base_url="http://127.0.0.1") as http, connect(http) as first, connect(http) as second:
-        first.send_json(START)
-        second.send_json(START)
-        assert "1 requests are being served" in receive_failure(second)
+    with TestClient(app, base_url="http://127.0.0.1") as http, connect(http), connect(http) as first:
+        first.send_json(START)  # the one before has sent nothing, and has no place
+        with connect(http) as second:
+            second.send_json(START)
+            assert "the server is busy" in receive_failure(second)

@@ -140,7 +140,9 @@ async def test_a_failure_midway_is_the_last_event_and_one_at_once_has_a_status()
     async with connect(FailingClient()) as http:
         events = events_of(await http.post(TRANSCRIPTIONS, **options))
     assert [event.get("type") for event in events] == ["transcript.text.delta"] * 5 + [None]
-    assert events[-1]["error"] == {"message": "broken", "type": "server_error", "param": None, "code": None}
+    message = events[-1]["error"].pop("message")
+    assert "broken" not in message and "failed" in message
+    assert events[-1]["error"] == {"type": "server_error", "param": None, "code": None}
     async with connect(FakeClient(Overloaded("busy"))) as http:
         assert (await http.post(TRANSCRIPTIONS, **options)).status_code == 503
 
@@ -191,7 +193,7 @@ async def test_an_empty_transcript_of_speech_is_logged_and_counted(caplog):
         with caplog.at_level(logging.WARNING):
             assert (await http.post(TRANSCRIPTIONS, files={"file": recording(3)})).json()["text"] == ""
         assert "a recording with 3.0 s of speech has an empty transcript" in caplog.text
-        assert "\nconvai_empty_transcripts_total 1\n" in (await http.get("/metrics")).text
+        assert "\nconvai_empty_transcripts_total 1.0\n" in (await http.get("/metrics")).text
 
 
 # convai transcribe

@@ -4,9 +4,11 @@ import os
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 from support.fake_client import ANSWER, CHUNKS, FakeClient
 from wyoming.asr import Transcribe, Transcript
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -24,6 +26,7 @@ from convai.errors import InvalidArgument
 from convai.talk import wyoming_events, wyoming_recording, wyoming_server
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.context_file import ContextFile
+from convai.talk.metrics import Metrics
 from convai.talk.sentences import SentenceCutter
 from convai.talk.wyoming_server import announce_port, listen
 
@@ -312,11 +315,26 @@ async def test_speech_that_breaks_off_ends_with_an_error(client, fake):
     assert kinds == ["audio-start", "audio-chunk", "audio-chunk", "error", "audio-stop"]
 
 
+async def test_requests_are_counted_by_outcome(fake, limit):
+    metrics = Metrics(limit)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with listen(listening, fake, limit.measured_by(partial(metrics.measure, "wyoming"))):
+            for error in (None, ServerUnreachable("gone"), ZeroDivisionError()):
+                fake.error = error
+                async with AsyncTcpClient(*listening.getsockname()) as client:
+                    await send_recording(client)
+                    await client.read_event()
+    counted = generate_latest(metrics.registry).decode()
+    for outcome, count in (("ok", 1), ("failed", 2)):
+        assert f'seconds_count{{interface="wyoming",outcome="{outcome}"}} {count}.0' in counted
+    assert limit.active == 0
+
+
 async def test_a_fault_of_ours_is_an_error_too(client, fake, caplog):
     fake.error = ZeroDivisionError()
     await send_recording(client)
     kinds, text = await receive_all(client)
-    assert kinds == ["error", "transcript"] and "its log says why" in text and "ZeroDivisionError" in caplog.text
+    assert kinds == ["error", "transcript"] and "says why" in text and "ZeroDivisionError" in caplog.text
 
 
 BAD_BYTES = {

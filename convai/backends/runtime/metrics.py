@@ -27,7 +27,7 @@ Useful PromQL queries, over five minutes:
         sum(rate(convai_no_answers_total[5m]))
         / (sum(rate(convai_no_answers_total[5m])) + sum(rate(convai_answers_total[5m])))
     real-time factor of recognition: seconds per second of question
-        sum(rate(nv_inference_request_duration_us{model=~"speech_features|jasper|ctc_decoder"}[5m])) / 1e6
+        sum(rate(nv_inference_request_duration_us{model=~"speech_features|jasper|ctc_decoder|moonshine"}[5m])) / 1e6
         / sum(rate(convai_question_seconds_total[5m]))
     real-time factor of synthesis: seconds per second of speech
         sum(rate(nv_inference_request_duration_us{
