@@ -74,6 +74,15 @@ def test_the_key_opens_restricted_protocols_and_statistics_need_none(server):
         assert client.get_inference_statistics("amplifier").model_stats
 
 
+def test_configurations_are_open_on_local_addresses_only(server, repository):
+    with triton.InferenceServerClient(server.grpc_address) as client:
+        assert client.get_model_config("amplifier").config.name == "amplifier"
+    closed = Server(repository, models=["amplifier"], host="0.0.0.0")
+    with closed, triton.InferenceServerClient(closed.grpc_address) as client:
+        with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+            client.get_model_config("amplifier")
+
+
 @pytest.fixture
 def files(tmp_path):
     """PEM files of an authority, of a server and of a client, by name."""
