@@ -154,12 +154,14 @@ def test_stopping_leaves_nothing_even_after_a_stub_was_killed(repository):
 def test_a_killed_server_is_noticed_and_leaves_nothing(repository):
     with Server(repository, models=["amplifier"]) as server:
         pid, regions = server.process.pid, regions_of(server.process.pid)
+        environments = (server.log_file.parent / "environments").read_text().split()
         server.process.kill()
         server.process.wait(10)
         with pytest.raises(ServerNotRunning, match="tritonserver ended with status -9"):
             server.check_running()
 
     assert is_gone(pid, regions)
+    assert environments and not any(Path(environment).exists() for environment in environments)
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ class Server:
         self.log_file = self._own_log_file or directory.log_file
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
+            self._launched = time.time()
             self._process = subprocess.Popen(
                 [*command, *self._options(directory)],
                 env=environment,
@@ -239,6 +240,8 @@ class Server:
             time.sleep(POLL_SECONDS)
         self._wait_for_ports()
         self.record_regions()
+        assert self._directory is not None
+        self._directory.record_environments(self._launched)
 
     def _wait_for_ports(self) -> None:
         """Wait for the ports that Triton opens just after gRPC; not for long, since an option may have closed one."""
