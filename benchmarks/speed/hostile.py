@@ -2,8 +2,9 @@
 
 python -m benchmarks.speed.hostile --messages 5000 --seed 7
 
-Reports answers that a message must not get, processes that had to be restarted, memory, and the example's time beside
-that without the attack. Two attacks that nothing before Triton can refuse come last and are counted apart.
+Reports answers that a message must not get, processes that had to be restarted, tracebacks in the log, memory, and the
+example's time beside that without the attack. Two attacks that nothing before Triton can refuse come last and are
+counted apart.
 """
 
 import argparse
@@ -17,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
+from tempfile import TemporaryFile
 from threading import Event
+from typing import IO
 
 from websockets.exceptions import WebSocketException
 
@@ -93,9 +96,10 @@ class Example:
 
 
 @contextmanager
-def start_command(*words: str) -> Iterator[tuple[int, dict[str, str]]]:
+def start_command(log: IO[str], *words: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Run a convai command inside the block; yield its process id, and what it has printed by the first word."""
-    process = subprocess.Popen([sys.executable, "-m", "convai", *words], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "convai", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         lines: dict[str, str] = {}
         for line in process.stdout or ():
@@ -150,10 +154,11 @@ def run(args: argparse.Namespace) -> int:
     question, (port,) = read_questions(EXAMPLES)[0], resolve_ports(HOST, {"--wyoming-port": 0})
     serve = ("serve", "--profile", args.profile, "--grpc-port", "0", "--metrics-port", "0")
     with ExitStack() as stack:
-        serve_pid, printed = stack.enter_context(start_command(*serve))
+        log = stack.enter_context(TemporaryFile("w+"))
+        serve_pid, printed = stack.enter_context(start_command(log, *serve))
         address = printed["gRPC"]
         talk = ("talk", "--server", address, "--port", "0", "--wyoming-port", str(port))
-        talk_pid, printed = stack.enter_context(start_command(*talk))
+        talk_pid, printed = stack.enter_context(start_command(log, *talk))
         web = (HOST, int(printed["page"].rpartition(":")[2]))
         client = stack.enter_context(ConvaiClient(address, timeout_seconds=30))
         grpc_attacks, example = GrpcAttacks(address, question), Example(client, question)
@@ -175,16 +180,18 @@ def run(args: argparse.Namespace) -> int:
             tallies = attack(targets, args.messages, args.per_second, args.seed)
         growth = (measure_pss(list_processes()) or 0.0) / memory - 1
         restarts = len(before - list_processes())
+        log.seek(0)
+        tracebacks = log.read().count("Traceback (most recent call last)")
         known = send_crashes(grpc_attacks, example)
     rows = [[name, *(str(tally.outcomes[outcome]) for outcome in OUTCOMES)] for name, tally in tallies.items()]
     print(format_table(["interface", *OUTCOMES], rows))
     ratio = median_seconds(beside) / median_seconds(alone)
     odd = [f"odd: {text}" for tally in tallies.values() for text in tally.oddities]
     failed = [f"failed: {attempt.error or attempt.wrong}" for attempt in beside if attempt.error or attempt.wrong]
-    print(f"restarted processes: {restarts}; memory {memory / 1e6:,.0f} MB, {growth:+.1%}")
+    print(f"restarted processes: {restarts}; memory {memory / 1e6:,.0f} MB, {growth:+.1%}; tracebacks: {tracebacks}")
     asked = f"example: {len(beside)} asked, {len(failed)} failed; {median_seconds(beside):.2f} s,"
     print(f"{asked} {ratio:.1f} times that without the attack", *odd[:20], *failed[:5], *known, sep="\n")
-    return int(bool(odd or failed or restarts or growth > LARGEST_GROWTH or ratio > LARGEST_RATIO))
+    return int(bool(odd or failed or restarts or tracebacks or growth > LARGEST_GROWTH or ratio > LARGEST_RATIO))
 
 
 def median_seconds(attempts: Sequence[Attempt]) -> float:

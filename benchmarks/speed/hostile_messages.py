@@ -130,17 +130,25 @@ class GrpcAttacks:
         return [Message(kind, message.SerializeToString()) for kind, message in messages.items()]
 
     def send(self, message: Message) -> bool:
-        call: Any = self.channel.unary_unary(f"/inference.GRPCInferenceService/{message.path or 'ModelInfer'}")
-        try:
-            call(message.data, timeout=SECONDS)
+        status, details = self._call(message)
+        if "GOAWAY" in details:  # Triton closes each connection after 5 s, and gRPC does not always notice in time
+            status, details = self._call(message)
+        if status == "OK":
             return True
-        except grpc.RpcError as error:
-            failure: Any = error
-        status, details = failure.code().name, failure.details() or ""
         is_refused = status == "UNAVAILABLE" and any(text in details for text in REFUSALS)
         if status in TYPED or is_refused or (status == "INTERNAL" and UNREADABLE in details):
             return False
         raise Odd(f"{status} {details[:150]}")
+
+    def _call(self, message: Message) -> tuple[str, str]:
+        """Return the status and its details."""
+        call: Any = self.channel.unary_unary(f"/inference.GRPCInferenceService/{message.path or 'ModelInfer'}")
+        try:
+            call(message.data, timeout=SECONDS)
+            return "OK", ""
+        except grpc.RpcError as error:
+            failure: Any = error
+            return failure.code().name, failure.details() or ""
 
 
 def build_question(audio: Array, rate: int, context: bytes = b"Ada.") -> bytes:
