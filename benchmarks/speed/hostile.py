@@ -17,21 +17,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from socket import create_connection
 from statistics import median
 from tempfile import TemporaryFile
 from threading import Event
 from typing import IO
+from urllib.request import urlopen
 
 from websockets.exceptions import WebSocketException
 
 from benchmarks.options import build_program_parser
 from benchmarks.speed.chaos_load import EXAMPLES, Attempt, attempt_question, wait_until
-from benchmarks.speed.hostile_messages import Attacks, GrpcAttacks, HttpAttacks, Odd, WebSocketAttacks, WyomingAttacks
+from benchmarks.speed.hostile_messages import (
+    HALF_A_BODY,
+    SECONDS,
+    SILENT_WEBSOCKET,
+    Address,
+    Attacks,
+    GrpcAttacks,
+    HttpAttacks,
+    Odd,
+    WebSocketAttacks,
+    WyomingAttacks,
+)
 from benchmarks.speed.measured_server import list_process_tree, measure_pss
 from benchmarks.speed.question_set import Question, read_questions
 from convai.backends.management.launcher import resolve_ports
 from convai.client.answer import Answer
 from convai.client.client import ConvaiClient
+from convai.client.errors import ConvaiError
 from convai.program import run_program
 from convai.tables import format_table
 
@@ -39,6 +53,7 @@ HOST = "127.0.0.1"
 READY_SECONDS = 180
 ALONE_SECONDS = 10.0
 WARM_UP_MESSAGES = 200
+HELD_CONNECTIONS = 200
 WORKERS = 8
 OUTCOMES = ("refused", "answered", "odd")
 SHARES = {"gRPC": 5, "HTTP": 3, "WebSocket": 1, "Wyoming": 1}
@@ -65,13 +80,22 @@ class Tally:
 
 
 class Example:
-    """A well-behaved client, which asks an example over and over while the block runs."""
+    """A well-behaved client, which asks an example over and over while the block runs, and the web process for a place.
 
-    def __init__(self, client: ConvaiClient, question: Question):
-        self.client, self.question = client, question
+    Parameters
+    ----------
+    url : of the web process
+    """
+
+    def __init__(self, client: ConvaiClient, question: Question, url: str):
+        self.client, self.question, self.url = client, question, url
         self.expected = self._ask(client)
 
     def _ask(self, client: ConvaiClient) -> Answer:
+        try:
+            urlopen(f"{self.url}/v1/models", timeout=SECONDS).close()
+        except OSError as error:
+            raise ConvaiError(f"the web process: {error}") from error
         return client.ask(self.question.audio, sample_rate=self.question.sample_rate, context=self.question.context)
 
     def attempt(self) -> Attempt:
@@ -93,6 +117,16 @@ class Example:
             finally:
                 is_over.set()
         working.result()
+
+
+@contextmanager
+def hold_connections(web: Address, wyoming: Address) -> Iterator[None]:
+    """Keep silent and half-sent connections open inside the block."""
+    kinds = ((web, b""), (web, b"GET / HT"), (web, HALF_A_BODY), (web, SILENT_WEBSOCKET), (wyoming, b""))
+    with ExitStack() as stack:
+        for address, data in kinds * (HELD_CONNECTIONS // len(kinds)):
+            stack.enter_context(create_connection(address, SECONDS)).sendall(data)
+        yield
 
 
 @contextmanager
@@ -161,7 +195,7 @@ def run(args: argparse.Namespace) -> int:
         talk_pid, printed = stack.enter_context(start_command(log, *talk))
         web = (HOST, int(printed["page"].rpartition(":")[2]))
         client = stack.enter_context(ConvaiClient(address, timeout_seconds=30))
-        grpc_attacks, example = GrpcAttacks(address, question), Example(client, question)
+        grpc_attacks, example = GrpcAttacks(address, question), Example(client, question, printed["page"])
         targets: dict[str, Attacks] = {
             "gRPC": grpc_attacks,
             "HTTP": HttpAttacks(web),
@@ -176,7 +210,7 @@ def run(args: argparse.Namespace) -> int:
         with example.keep_asking() as alone:
             time.sleep(ALONE_SECONDS)
         before, memory = list_processes(), measure_pss(list_processes()) or 0.0
-        with example.keep_asking() as beside:
+        with example.keep_asking() as beside, hold_connections(web, (HOST, port)):
             tallies = attack(targets, args.messages, args.per_second, args.seed)
         growth = (measure_pss(list_processes()) or 0.0) / memory - 1
         restarts = len(before - list_processes())

@@ -42,7 +42,15 @@ GET = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n"
 POST = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
 FORM = b"multipart/form-data; boundary=b"
 FORM_BODY = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="q"\r\n\r\n%s\r\n--b--\r\n'
+HALF_A_BODY = POST % (b"/v1/ask", FORM, 10_000) + b"--b\r\n"
+SILENT_WEBSOCKET = (
+    b"GET /v1/listen HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 EVENTS = ("audio-chunk", "audio-start", "audio-stop", "transcribe", "synthesize", "describe", "error", "x", "ping")
+
+
+Address = tuple[str, int]
 
 
 class Odd(Exception):
@@ -166,7 +174,7 @@ def inputs_of(model: str) -> tuple[Tensor, ...]:
     return next((step.inputs for step in STEPS if step.name == model), None) or wiring_of(model).inputs
 
 
-def exchange(address: tuple[str, int], data: bytes) -> bytes:
+def exchange(address: Address, data: bytes) -> bytes:
     """Send, close the sending half, and return all that comes until the other side closes."""
     received = b""
     with socket.create_connection(address, SECONDS) as connection, suppress(ConnectionError):
@@ -179,7 +187,7 @@ def exchange(address: tuple[str, int], data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class HttpAttacks:
-    address: tuple[str, int]
+    address: Address
 
     def draw(self, rng: random.Random) -> Message:
         body = {name: rng.choice(STRANGE) for name in ("input", "response_format", "speed")}
@@ -215,7 +223,7 @@ def post(path: str, body: bytes, kind: bytes = b"application/json", length: int 
 
 @dataclass(frozen=True)
 class WebSocketAttacks:
-    address: tuple[str, int]
+    address: Address
 
     def draw(self, rng: random.Random) -> Message:
         start = {"sample_rate": 16_000, "context": "Ada."}
@@ -252,7 +260,7 @@ class WebSocketAttacks:
 
 @dataclass(frozen=True)
 class WyomingAttacks:
-    address: tuple[str, int]
+    address: Address
 
     def draw(self, rng: random.Random) -> Message:
         names = ("rate", "width", "channels", "text", "voice", "name")

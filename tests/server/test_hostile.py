@@ -20,16 +20,20 @@ def targets(server):
         port = free.getsockname()[1]
     with TalkProcess(f"--server={server.grpc_address}", f"--wyoming-port={port}") as talk:
         web = (HOST, int(talk.url.rpartition(":")[2]))
-        yield {
-            "gRPC": GrpcAttacks(server.grpc_address, read_questions(EXAMPLES)[0]),
-            "HTTP": HttpAttacks(web),
-            "WebSocket": WebSocketAttacks(web),
-            "Wyoming": WyomingAttacks((HOST, port)),
-        }
+        yield (
+            talk.url,
+            {
+                "gRPC": GrpcAttacks(server.grpc_address, read_questions(EXAMPLES)[0]),
+                "HTTP": HttpAttacks(web),
+                "WebSocket": WebSocketAttacks(web),
+                "Wyoming": WyomingAttacks((HOST, port)),
+            },
+        )
 
 
 def test_hostile_messages_are_refused_and_harm_nobody(server, client, targets):
-    example = Example(client, read_questions(EXAMPLES)[0])
+    url, targets = targets
+    example = Example(client, read_questions(EXAMPLES)[0], url)
     before = set(list_process_tree(server.process.pid))
     tallies = attack(targets, messages=300, per_second=1000, seed=7)
     assert [oddity for tally in tallies.values() for oddity in tally.oddities] == []

@@ -100,9 +100,8 @@ def test_streams_with_few_chunks_come_before_those_with_many(narrow):
     assert len(ahead.tickets) == 1
 
 
-def test_a_stream_whose_caller_has_gone_does_not_hold_the_network_for_long(narrow, monkeypatch):
-    monkeypatch.setattr(module, "LONGEST_IN_FLIGHT_SECONDS", 0.2)
-    narrow.in_flight_seconds = 0.2
+def test_a_stream_whose_caller_has_gone_does_not_hold_the_network_for_long(narrow):
+    narrow.wait_seconds = 0.2
     gone, next_one = RecordedStream(), RecordedStream()
     narrow.start(gone, chunks=1)
     narrow.start(next_one, chunks=1)

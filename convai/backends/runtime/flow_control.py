@@ -40,9 +40,8 @@ SENDER = struct.Struct("iII")  # Linux's `ucred`: process, user, group
 ARRIVED = -1  # instead of the number of chunks: the response has passed the network, but its sound is not made yet
 MAX_STREAMS = 32
 MAX_IN_FLIGHT = 4
-LONGEST_IN_FLIGHT_SECONDS = 2.0
-SHORTEST_IN_FLIGHT_SECONDS = 0.1
-POLL_SECONDS = 0.1
+SHORTEST_WAIT_SECONDS, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 2.0, 10.0  # for a response to arrive
+POLL_SECONDS = 0.25
 IDLE_SECONDS = 5.0  # a stream without an acknowledgement for this long does not count towards the limit
 # In an ensemble, Triton 2.51 does not report that a caller has gone: it skips the following steps, so that no
 # acknowledgement comes.
@@ -143,8 +142,8 @@ class FlowControl:
         self.streams: dict[int, OpenStream] = {}  # by the number of the credit that is out
         self.waiting: list[WaitingStream] = []  # a heap
         self.arrivals = itertools.count()
-        # A response of which nothing is heard for this long has lost its caller, or else the network takes longer now.
-        self.in_flight_seconds = LONGEST_IN_FLIGHT_SECONDS
+        # A response that has not arrived after this long has probably lost its caller, and holds up nobody any more.
+        self.wait_seconds = FIRST_WAIT_SECONDS
         self.lock = threading.Lock()
         self.number = secrets.randbits(RANDOM_BITS)
         self.is_closed = False
@@ -218,8 +217,8 @@ class FlowControl:
     def _record_arrival(self, opened: OpenStream) -> None:
         if opened.is_in_flight:
             opened.is_in_flight = False
-            seconds = max(2 * (time.monotonic() - opened.sent), 0.9 * self.in_flight_seconds)
-            self.in_flight_seconds = min(max(seconds, SHORTEST_IN_FLIGHT_SECONDS), LONGEST_IN_FLIGHT_SECONDS)
+            seconds = max(2 * (time.monotonic() - opened.sent), 0.9 * self.wait_seconds)
+            self.wait_seconds = min(max(seconds, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
 
     def _enqueue(self, stream: Stream, chunks: int) -> None:
         heapq.heappush(self.waiting, WaitingStream(chunks, stream.size, next(self.arrivals), stream))
@@ -233,7 +232,7 @@ class FlowControl:
                     self.streams[credit.number] = OpenStream(turn.stream, turn.size)
 
     def _has_room_for(self, size: int) -> bool:
-        earliest = time.monotonic() - self.in_flight_seconds
+        earliest = time.monotonic() - self.wait_seconds
         sizes = [one.size for one in self.streams.values() if one.is_in_flight and one.sent > earliest]
         is_small = len(sizes) == self.max_in_flight and size <= min(sizes) / 2
         return is_small or len(sizes) < self.max_in_flight
