@@ -54,6 +54,9 @@ READY_SECONDS = 180
 ALONE_SECONDS = 10.0
 WARM_UP_MESSAGES = 200
 HELD_CONNECTIONS = 200
+UNREAD_STREAMS = 16
+SHORT_TEXTS = 15
+SETTLE_SECONDS = 2.0
 WORKERS = 8
 OUTCOMES = ("refused", "answered", "odd")
 SHARES = {"gRPC": 5, "HTTP": 3, "WebSocket": 1, "Wyoming": 1}
@@ -184,6 +187,27 @@ def send_crashes(target: GrpcAttacks, example: Example) -> list[str]:
     return lines
 
 
+def measure_short_text(client: ConvaiClient) -> float:
+    """Return the median time in seconds to speak a short text."""
+    times = []
+    for _ in range(SHORT_TEXTS):
+        start = time.monotonic()
+        client.speak("Hi.")
+        times.append(time.monotonic() - start)
+    return median(times)
+
+
+def compare_unread(address: str, client: ConvaiClient, question: Question) -> str:
+    """Report the time of a short text alone, and beside streams that nobody reads."""
+    alone = measure_short_text(client)
+    calls = [GrpcAttacks(address, question).open_unread_stream() for _ in range(UNREAD_STREAMS)]
+    time.sleep(SETTLE_SECONDS)
+    beside = measure_short_text(client)
+    for call in calls:
+        call.cancel()
+    return f"a short text: {alone:.2f} s, beside {UNREAD_STREAMS} unread streams {beside:.2f} s"
+
+
 def run(args: argparse.Namespace) -> int:
     question, (port,) = read_questions(EXAMPLES)[0], resolve_ports(HOST, {"--wyoming-port": 0})
     serve = ("serve", "--profile", args.profile, "--grpc-port", "0", "--metrics-port", "0")
@@ -216,6 +240,7 @@ def run(args: argparse.Namespace) -> int:
         restarts = len(before - list_processes())
         log.seek(0)
         tracebacks = log.read().count("Traceback (most recent call last)")
+        unread = compare_unread(address, client, question)
         known = send_crashes(grpc_attacks, example)
     rows = [[name, *(str(tally.outcomes[outcome]) for outcome in OUTCOMES)] for name, tally in tallies.items()]
     print(format_table(["interface", *OUTCOMES], rows))
@@ -224,7 +249,7 @@ def run(args: argparse.Namespace) -> int:
     failed = [f"failed: {attempt.error or attempt.wrong}" for attempt in beside if attempt.error or attempt.wrong]
     print(f"restarted processes: {restarts}; memory {memory / 1e6:,.0f} MB, {growth:+.1%}; tracebacks: {tracebacks}")
     asked = f"example: {len(beside)} asked, {len(failed)} failed; {median_seconds(beside):.2f} s,"
-    print(f"{asked} {ratio:.1f} times that without the attack", *odd[:20], *failed[:5], *known, sep="\n")
+    print(f"{asked} {ratio:.1f} times that without the attack", *odd[:20], *failed[:5], unread, *known, sep="\n")
     return int(bool(odd or failed or restarts or tracebacks or growth > LARGEST_GROWTH or ratio > LARGEST_RATIO))
 
 

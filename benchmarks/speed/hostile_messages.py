@@ -34,6 +34,7 @@ CALLS = (
     "X",
 )
 TYPED = ("INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED", "ALREADY_EXISTS")
+UNREAD_SENTENCE = "The rainforest covers most of the basin, and nine countries share it. "
 REFUSALS = ("is restricted", "maximum queue size", "streams are open")  # with UNAVAILABLE
 UNREADABLE = "pars"  # gRPC itself answers bytes that are no message with INTERNAL
 
@@ -136,6 +137,15 @@ class GrpcAttacks:
         classified.outputs[0].parameters["classification"].int64_param = 1
         messages = {"2^62 elements without content": huge, "classification of a text": classified}
         return [Message(kind, message.SerializeToString()) for kind, message in messages.items()]
+
+    def open_unread_stream(self, characters: int = 4000) -> Any:
+        """Have a long text spoken; nobody reads the responses, until the call is cancelled."""
+        text = (UNREAD_SENTENCE * characters)[:characters].encode()
+        message = pb.ModelInferRequest(model_name="text_to_speech_stream")
+        message.inputs.add(name="text", datatype="BYTES", shape=[1, 1])
+        message.raw_input_contents.append(len(text).to_bytes(4, "little") + text)
+        call: Any = self.channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        return call(iter([message.SerializeToString()]))
 
     def send(self, message: Message) -> bool:
         status, details = self._call(message)
