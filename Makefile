@@ -67,6 +67,9 @@ overload: setup export ## 64 requests in flight for a minute: answers, rejection
 chaos: setup export ## break three servers in turn under a load, and count lost requests, minutes
 	.venv/bin/python -m benchmarks.speed.chaos
 
+hostile: setup export ## send hostile messages to every interface beside a well-behaved client: MESSAGES=2000, a minute
+	.venv/bin/python -m benchmarks.speed.hostile --messages $(or $(MESSAGES),2000)
+
 evaluate: .venv/test-installed ## measure quality of the running server: SQUAD=questions.json, MANIFEST=recordings.jsonl, or both
 	$(if $(SQUAD)$(MANIFEST),,$(error usage: make evaluate SQUAD=dev-v1.1.json MANIFEST=recordings/manifest.jsonl))
 	$(if $(SQUAD),.venv/bin/python -m benchmarks.quality.evaluate text --squad $(SQUAD))
@@ -119,4 +122,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel error
 	touch $@
 
-.PHONY: help setup demo test test-browser test-no-server test-page test-fast export serve ask talk generate check bench overload chaos evaluate full-size lint lint-page docs clean
+.PHONY: help setup demo test test-browser test-no-server test-page test-fast export serve ask talk generate check bench overload chaos hostile evaluate full-size lint lint-page docs clean

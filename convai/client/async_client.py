@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk, ChunkOrder, Transcription
 from convai.client.base import BaseClient
-from convai.client.errors import ServerError, timeout_error
+from convai.client.errors import Overloaded, ServerError, timeout_error
 from convai.client.listen_events import Event
 from convai.client.requests import STREAM_HEADERS, Request, transcribe_request
 from convai.client.steps import (
@@ -142,9 +142,16 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
 
     async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server, also a single step."""
-        with self.connection.translate_errors():
-            result = await self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)
-        return request.read(result)
+        arguments, attempts = request.arguments(), self.start_attempts()
+        while True:
+            try:
+                with self.connection.translate_errors():
+                    result = await self.triton.infer(**arguments, client_timeout=attempts.seconds_left)
+            except Overloaded as error:
+                await asyncio.sleep(attempts.choose_pause(error))
+            else:
+                attempts.succeed()
+                return request.read(result)
 
     async def read_counters(self) -> dict[str, Counters]:
         """Read Triton's counters of each loaded model, by name."""

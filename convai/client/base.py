@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from convai.arrays import Array
+from convai.client.balancing import is_balanced
 from convai.client.connection import DEFAULT_ADDRESS, Connection, Tls
 from convai.client.requests import Request, answer_text_request, ask_request, speak_request
+from convai.client.retries import Attempts, RetryBudget
 
 Reply = TypeVar("Reply")
 Chunks = TypeVar("Chunks")
@@ -60,12 +62,16 @@ class BaseClient(Calls[Reply], Generic[Reply, Chunks]):
         retry: bool = True,
     ):
         self.connection = Connection(address, timeout_seconds, tls, retry)
+        self.retry_budget = RetryBudget() if retry and is_balanced(address) else None
         # Any, because tritonclient has no types and pyright infers wrong ones from its code.
         self.triton: Any = self._connect()
 
     def _connect(self) -> Any:
         """Make tritonclient's client."""
         raise NotImplementedError
+
+    def start_attempts(self) -> Attempts:
+        return Attempts(self.connection.timeout_seconds, self.retry_budget)
 
     def chunks(self, request: Request) -> Chunks:
         raise NotImplementedError

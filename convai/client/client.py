@@ -13,6 +13,7 @@ import tritonclient.grpc
 from convai.arrays import Array
 from convai.client.answer import Answer, AnswerChunk, Transcription
 from convai.client.base import BaseClient
+from convai.client.errors import Overloaded
 from convai.client.requests import Request, transcribe_request
 from convai.client.steps import (
     POLL_SECONDS,
@@ -34,7 +35,7 @@ class ConvaiClient(BaseClient[Answer, Generator[AnswerChunk]]):
     ----------
     address : host:port of the server's gRPC
         Or several servers: a list of addresses, or a DNS target like "dns:///convai:8001". Requests go round-robin,
-        and a request that no server answered is retried on another server.
+        and a request that no server answered is retried on another server, within its timeout.
     timeout_seconds : limit for one call, or for the next chunk of a stream; then the client raises `TimedOut`
     tls : PEM files, for a server with encryption
     retry : whether requests are retried on another server
@@ -75,9 +76,16 @@ class ConvaiClient(BaseClient[Answer, Generator[AnswerChunk]]):
 
     def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server, also a single step."""
-        with self.connection.translate_errors():
-            result = self.triton.infer(**request.arguments(), client_timeout=self.connection.timeout_seconds)
-        return request.read(result)
+        arguments, attempts = request.arguments(), self.start_attempts()
+        while True:
+            try:
+                with self.connection.translate_errors():
+                    result = self.triton.infer(**arguments, client_timeout=attempts.seconds_left)
+            except Overloaded as error:
+                time.sleep(attempts.choose_pause(error))
+            else:
+                attempts.succeed()
+                return request.read(result)
 
     def read_counters(self) -> dict[str, Counters]:
         """Read Triton's counters of each loaded model, by name."""

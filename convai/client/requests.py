@@ -10,7 +10,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from convai.arrays import Array
 from convai.client.errors import InvalidInput
-from convai.description.limits import MAX_SPEED, MIN_SPEED
+from convai.description.limits import MAX_CONTEXT_BYTES, MAX_SPEED, MIN_SPEED
 from convai.description.pipeline import ENSEMBLES
 
 OUTPUTS = {ensemble.name: ensemble.outputs for ensemble in ENSEMBLES}
@@ -56,7 +56,7 @@ def ask_request(
     seed: int | None = None,
     stream: bool = False,
 ) -> Request:
-    inputs = audio_inputs(audio, sample_rate) | {"context": text_row("context", context)}
+    inputs = audio_inputs(audio, sample_rate) | {"context": bounded_text_row("context", context)}
     return _request("convai_ensemble_stream" if stream else "convai_ensemble", inputs, seed, outputs)
 
 
@@ -66,7 +66,8 @@ def transcribe_request(audio: Array, sample_rate: int, with_words: bool = False)
 
 
 def answer_text_request(question: str, context: str) -> Request:
-    inputs = {"question": text_row("question", question), "context": text_row("context", context)}
+    texts = {"question": question, "context": context}
+    inputs = {name: bounded_text_row(name, text) for name, text in texts.items()}
     return _request("question_answering", inputs)
 
 
@@ -128,6 +129,15 @@ def text_row(name: str, text: str) -> Array:
         return np.array([[text.encode()]], np.object_)
     except UnicodeEncodeError as error:
         raise InvalidInput(f"{name}: not valid Unicode: {error.reason} at character {error.start}") from error
+
+
+def bounded_text_row(name: str, text: str) -> Array:
+    """Return `text_row`, refusing here what the server would refuse."""
+    row = text_row(name, text)
+    num_bytes = len(row.item())
+    if num_bytes > MAX_CONTEXT_BYTES:
+        raise InvalidInput(f"{name}: expected at most {MAX_CONTEXT_BYTES} bytes of UTF-8, got {num_bytes}")
+    return row
 
 
 def select_outputs(model: str, outputs: Iterable[str] | None) -> tuple[str, ...]:

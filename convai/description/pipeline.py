@@ -98,7 +98,12 @@ TRANSCRIPT_OUTPUTS = (
 STEPS = (
     Step(
         "speech_features",
-        inputs=(Tensor("question_audio", "FP32", (-1,)), Tensor("sample_rate", "INT32", (1,))),
+        inputs=(
+            Tensor("question_audio", "FP32", (-1,)),
+            Tensor("sample_rate", "INT32", (1,)),
+            # Only to refuse a context that is too large before anything is computed.
+            Tensor("context", "BYTES", (1,), optional=True),
+        ),
         outputs=(Tensor("features", "FP32", (NUM_FEATURES, -1)), Tensor("features_length", "INT32", (1,))),
     ),
     Step(

@@ -114,8 +114,12 @@ _ON_CPU = {
         max_queue_size=16,
         parameters={"threads": 1, "niceness": 10},
     ),
+    # One phrase before Tacotron 2 and one piece before WaveGlow, so that a short text never waits for a queue of long
+    # ones; see `backends/runtime/flow_control.py`.
+    "phrase_splitter": Settings(parameters={"max_in_flight": 1}),
+    "mel_splitter": Settings(parameters={"max_in_flight": 1}),
 }
-_TACOTRON2 = _network("onnxruntime", 1, niceness=1)
+_TACOTRON2 = _network("onnxruntime", 1, niceness=1, instances=2)
 
 
 def _on_openvino(threads: int, niceness: int = 0, item_axes: int = 1, **settings: Any) -> Settings:

@@ -24,9 +24,9 @@ BAD = {
     "empty context": ({"context": ""}, "qa_tokenizer: context: expected at least one word, got none in 0 characters"),
     "long context": (
         {"context": "a" * 32_769},
-        "ctc_decoder: context: expected at most 32768 bytes of UTF-8, got 32769",
+        "speech_features: context: expected at most 32768 bytes of UTF-8, got 32769",
     ),
-    "invalid UTF-8": ({"context": b"caf\xe9"}, "ctc_decoder: context: expected UTF-8, got byte 0xe9 at position 3"),
+    "invalid UTF-8": ({"context": b"caf\xe9"}, "speech_features: context: expected UTF-8, got byte 0xe9 at position 3"),
 }
 
 

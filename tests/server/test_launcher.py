@@ -74,6 +74,15 @@ def test_the_key_opens_restricted_protocols_and_statistics_need_none(server):
         assert client.get_inference_statistics("amplifier").model_stats
 
 
+def test_configurations_are_open_on_local_addresses_only(server, repository):
+    with triton.InferenceServerClient(server.grpc_address) as client:
+        assert client.get_model_config("amplifier").config.name == "amplifier"
+    closed = Server(repository, models=["amplifier"], host="0.0.0.0")
+    with closed, triton.InferenceServerClient(closed.grpc_address) as client:
+        with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+            client.get_model_config("amplifier")
+
+
 @pytest.fixture
 def files(tmp_path):
     """PEM files of an authority, of a server and of a client, by name."""
@@ -145,12 +154,14 @@ def test_stopping_leaves_nothing_even_after_a_stub_was_killed(repository):
 def test_a_killed_server_is_noticed_and_leaves_nothing(repository):
     with Server(repository, models=["amplifier"]) as server:
         pid, regions = server.process.pid, regions_of(server.process.pid)
+        environments = (server.log_file.parent / "environments").read_text().split()
         server.process.kill()
         server.process.wait(10)
         with pytest.raises(ServerNotRunning, match="tritonserver ended with status -9"):
             server.check_running()
 
     assert is_gone(pid, regions)
+    assert environments and not any(Path(environment).exists() for environment in environments)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from support.fake_dns import serving_dns
 from support.fake_triton import FakeTriton, serving
 
-from convai.client import AsyncConvaiClient, ConvaiClient, Overloaded, ServerError, TimedOut, Tls
+from convai.client import AsyncConvaiClient, ConvaiClient, Overloaded, ServerError, TimedOut, Tls, balancing, retries
+from convai.client.retries import Attempts, RetryBudget
 from convai.errors import InvalidArgument
 
 TRANSCRIPT = {"question": np.array([[b"what is he often called"]], np.object_)}
@@ -95,12 +96,53 @@ def test_a_missing_server_is_left_out(fakes, addresses):
     ],
     ids=["all are full", "all are full, without retries", "an answer that is an error"],
 )
-def test_the_number_of_attempts_is_limited(fakes, addresses, status, options, error, attempts):
+def test_the_number_of_attempts_is_limited(fakes, addresses, status, options, error, attempts, monkeypatch):
+    monkeypatch.setattr(RetryBudget, "spend", lambda self: False)
     for fake in fakes:
         fake.error = status
     with ConvaiClient(addresses, **options) as client, pytest.raises(error):
         transcribe(client)
     assert sum(counts(fakes)) == attempts
+
+
+@pytest.fixture
+def recovering(fakes, monkeypatch):
+    """Servers that are full until gRPC's attempts, here two, are used up twice."""
+    monkeypatch.setattr(balancing, "ATTEMPTS", 2)
+
+    def recover(pause_seconds):
+        if sum(counts(fakes)) >= 4:
+            fakes[0].error = fakes[1].error = fakes[2].error = None
+        return pause_seconds
+
+    for fake in fakes:
+        fake.error = FULL
+    monkeypatch.setattr(retries.random, "uniform", lambda low, high: recover(low))
+    return fakes
+
+
+def test_a_request_that_all_attempts_found_full_is_sent_again(recovering, addresses):
+    with ConvaiClient(addresses) as client:
+        assert transcribe(client) == ["what is he often called"]
+    assert sum(counts(recovering)) == 5
+
+
+async def test_an_async_request_that_all_attempts_found_full_is_sent_again(recovering, addresses):
+    async with AsyncConvaiClient(addresses) as client:
+        assert await client.transcribe(SECOND, sample_rate=16_000) == "what is he often called"
+    assert sum(counts(recovering)) == 5
+
+
+def test_retries_end_with_the_timeout_and_are_paid_for_by_answers():
+    full, budget = Overloaded("full"), RetryBudget(retries=1)
+    with pytest.raises(Overloaded):
+        Attempts(retries.FIRST_PAUSE_SECONDS / 4, budget).choose_pause(full)
+    Attempts(60, budget).choose_pause(full)
+    with pytest.raises(Overloaded):
+        Attempts(60, budget).choose_pause(full)
+    for _ in range(11):
+        Attempts(60, budget).succeed()
+    Attempts(60, budget).choose_pause(full)
 
 
 def test_the_timeout_covers_all_attempts_together(fakes, addresses):

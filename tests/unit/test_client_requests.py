@@ -51,6 +51,7 @@ def test_int16_is_scaled_and_floats_keep_their_scale(audio, samples):
         ({"seed": 1.5}, "seed: .* got 1.5"),
         ({"context": b"Ada"}, "context: expected str, got bytes"),
         ({"context": "who \ud800"}, "context: not valid Unicode: .* at character 4"),
+        ({"context": "x" * 32_769}, "context: expected at most 32768 bytes of UTF-8, got 32769"),
     ],
 )
 def test_an_invalid_argument_is_rejected_before_anything_is_sent(changes, message):

@@ -6,21 +6,29 @@ import time
 import pytest
 
 from convai.backends.runtime import flow_control as module
-from convai.backends.runtime.flow_control import MESSAGE, NO_CREDIT, FlowControl, TooManyStreams, acknowledge
+from convai.backends.runtime.flow_control import ARRIVED, MESSAGE, NO_CREDIT, FlowControl, TooManyStreams, acknowledge
 
 
 class RecordedStream:
     """A stream of `num_responses` that records its tickets."""
 
-    def __init__(self, num_responses=10):
-        self.left = num_responses
+    def __init__(self, num_responses=10, size=1):
+        self.left, self.size = num_responses, size
         self.tickets = []
+        self.finished_chunks = None
         self.is_aborted = False
 
+    @property
+    def is_complete(self):
+        return self.left == 0
+
     def send_next(self, credit, chunks):
-        self.tickets.append((*credit, chunks))
+        self.tickets.append((*credit, chunks + 1))
         self.left -= 1
-        return self.left > 0
+        return True
+
+    def finish(self, chunks):
+        self.finished_chunks = chunks
 
     def abort(self, idle_seconds):
         self.is_aborted = True
@@ -41,10 +49,12 @@ def wait_until(condition):
 
 
 def test_a_stream_of_one_response_does_not_count_towards_the_limit(flow_control):
-    streams = [RecordedStream(1) for _ in range(5)]
+    streams = [RecordedStream(1) for _ in range(4)]
     for stream in streams:
         flow_control.start(stream)
-    assert [stream.left for stream in streams] == [0] * 5
+    assert [stream.left for stream in streams] == [0] * 4
+    acknowledge(streams[0].tickets)
+    wait_until(lambda: streams[0].finished_chunks == 1)
 
 
 def test_each_stream_has_its_own_acknowledgements(flow_control):
@@ -56,6 +66,46 @@ def test_each_stream_has_its_own_acknowledgements(flow_control):
         acknowledge(quick.tickets[-1:])
     wait_until(lambda: len(quick.tickets) == 5)
     assert len(slow.tickets) == 1
+
+
+@pytest.fixture
+def narrow():
+    """One response in flight, and one more if it is small."""
+    flow_control = FlowControl(max_in_flight=1)
+    yield flow_control
+    flow_control.close()
+
+
+def test_a_small_response_overtakes_large_ones_of_which_the_next_is_sent_when_one_has_arrived(narrow):
+    first, second, small = RecordedStream(size=100), RecordedStream(size=100), RecordedStream(1, size=50)
+    for stream in (first, second, small):
+        narrow.start(stream)
+    assert [len(stream.tickets) for stream in (first, second, small)] == [1, 0, 1]
+    acknowledge([(*credit, ARRIVED) for *credit, _ in (*first.tickets, *small.tickets)])
+    wait_until(lambda: second.tickets)
+    assert len(first.tickets) == 1  # it has arrived, but not all is done
+
+
+def test_streams_with_few_chunks_come_before_those_with_many(narrow):
+    ahead, behind, first = RecordedStream(), RecordedStream(), RecordedStream()
+    narrow.start(ahead, chunks=7)
+    narrow.start(behind, chunks=3)
+    narrow.start(first)
+    assert (len(ahead.tickets), len(behind.tickets), len(first.tickets)) == (1, 0, 0)
+    acknowledge(ahead.tickets)
+    for num_sent in (1, 2, 3):  # up to as many chunks as `behind` has had
+        wait_until(lambda num_sent=num_sent: len(first.tickets) == num_sent)
+        acknowledge(first.tickets[-1:])
+    wait_until(lambda: behind.tickets)
+    assert len(ahead.tickets) == 1
+
+
+def test_a_stream_whose_caller_has_gone_does_not_hold_the_network_for_long(narrow):
+    narrow.wait_seconds = 0.2
+    gone, next_one = RecordedStream(), RecordedStream()
+    narrow.start(gone, chunks=1)
+    narrow.start(next_one, chunks=1)
+    wait_until(lambda: next_one.tickets)
 
 
 def test_a_credit_is_valid_once_and_neither_forged_nor_foreign_ones_are(flow_control):
@@ -96,7 +146,7 @@ def test_a_datagram_of_another_user_is_ignored(flow_control, monkeypatch):
     (sender, number, _), *_ = stream.tickets
     acknowledge([(sender, number, 1), (sender, number, 2)])
     wait_until(lambda: len(stream.tickets) == 2)
-    assert stream.tickets[1][2] == 2  # the first was ignored
+    assert stream.tickets[1][2] == 3  # the first was ignored
 
 
 class FailingStream(RecordedStream):

@@ -131,6 +131,11 @@ def test_audio_that_cannot_be_processed_is_refused(audio, sample_rate, message):
         run(audio, sample_rate)
 
 
+def test_a_context_that_is_too_large_is_refused_before_the_audio_is_read():
+    with pytest.raises(InvalidArgument, match="context: expected at most 32768 bytes of UTF-8, got 32769"):
+        make_step()(question_audio=tone(0), sample_rate=np.array([16_000], np.int32), context="x" * 32_769)
+
+
 def test_a_small_overshoot_of_full_scale_is_accepted():
     assert run(tone(amplitude=1.02))["features_length"][0] == 100
 

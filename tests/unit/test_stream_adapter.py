@@ -1,5 +1,7 @@
 """Which responses a decoupled step sends and when, on a fake of Triton's Python backend."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from support.fake_python_backend import FakePythonBackend, Request, arguments
 
-from convai.backends.runtime.flow_control import acknowledge
+from convai.backends.runtime.flow_control import ARRIVED, MESSAGE, acknowledge, socket_address
 from convai.backends.runtime.python_step import StreamingStep
 from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
 from convai.errors import InvalidArgument
@@ -105,13 +107,18 @@ def test_a_caller_with_tickets_receives_one_response_per_acknowledgement(step):
     assert len({number for _, number, _ in read_tickets(request)}) == 3
 
 
-def test_the_last_response_carries_the_credit_of_the_step_before(step):
-    request = make_request(2, 4, outputs=OUTPUTS, ticket=[7, 77, 5])
-    step.execute([request])
-    own = read_tickets(request)[0][:2]
-    acknowledge([[*own, 6]])
-    wait_until_sent(request, 2)
-    assert [credit for *credit, _ in read_tickets(request)] == [own, [7, 77]]
+def test_the_step_before_learns_that_its_response_arrived_and_later_that_all_of_it_is_done(step):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as step_before:
+        step_before.bind(socket_address(os.getpid()))
+        step_before.settimeout(10)
+        request = make_request(2, 4, outputs=OUTPUTS, ticket=[os.getpid(), 77, 5])
+        step.execute([request])
+        assert MESSAGE.unpack(step_before.recv(100)) == (77, ARRIVED)
+        for num_sent in (1, 2):
+            wait_until_sent(request, num_sent)
+            (*own, _) = read_tickets(request)[-1]
+            acknowledge([[*own, num_sent]])
+        assert MESSAGE.unpack(step_before.recv(100)) == (77, 2)
 
 
 def test_chunk_numbers_continue_those_of_earlier_responses(load):

@@ -13,7 +13,7 @@ from convai.backends.management.tls import ControlTls
 
 ADMIN_HEADER = "admin-key"
 LOAD_TIMEOUT_SECONDS = 600.0  # large networks take minutes from a slow disk
-RESTRICTED_PROTOCOLS = "model-repository,model-config,shared-memory,trace,logging"
+RESTRICTED_PROTOCOLS = ("model-repository", "shared-memory", "trace", "logging")
 CHANNEL_ARGUMENTS = [
     ("grpc.enable_http_proxy", 0),  # otherwise even local requests go to a proxy of the environment
     ("grpc.use_local_subchannel_pool", 1),  # a call does not wait for the reconnection pause of an earlier one

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 from convai.backends.management.control import ADMIN_HEADER, RESTRICTED_PROTOCOLS, ControlClient
@@ -48,7 +49,8 @@ class Server:
     A port of 0 picks a free one; HTTP is closed unless `http_port` is given. `models` defaults to all models of the
     profile. With `tls`, gRPC is encrypted and HTTP, which Triton cannot encrypt, listens on the local address only.
     Without `log_file` the log is deleted when the server stops. Model control, shared memory, traces and logging need a
-    random key; other users of this machine can read it in the list of processes.
+    random key, and so do configurations on other than local addresses; other users of this machine can read it in the
+    list of processes.
     """
 
     def __init__(
@@ -189,6 +191,7 @@ class Server:
         self.log_file = self._own_log_file or directory.log_file
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
+            self._launched = time.time()
             self._process = subprocess.Popen(
                 [*command, *self._options(directory)],
                 env=environment,
@@ -200,7 +203,9 @@ class Server:
             )
 
     def _options(self, directory: RuntimeDirectory) -> list[str]:
-        restricted = f"{RESTRICTED_PROTOCOLS}:{ADMIN_HEADER}={self.control.admin_key}"
+        # Load generators such as perf_analyzer read the configurations, which show folders of this machine.
+        configurations = () if is_loopback(self.host) else ("model-config",)
+        restricted = f"{','.join((*RESTRICTED_PROTOCOLS, *configurations))}:{ADMIN_HEADER}={self.control.admin_key}"
         return [
             *model_options(self.model_repository, directory.backends, self.profile, self.models),
             f"--grpc-address={self.host}",
@@ -235,6 +240,8 @@ class Server:
             time.sleep(POLL_SECONDS)
         self._wait_for_ports()
         self.record_regions()
+        assert self._directory is not None
+        self._directory.record_environments(self._launched)
 
     def _wait_for_ports(self) -> None:
         """Wait for the ports that Triton opens just after gRPC; not for long, since an option may have closed one."""
@@ -268,6 +275,10 @@ class Server:
 def reachable_host(host: str) -> str:
     """The address at which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host == "0.0.0.0" else host
+
+
+def is_loopback(host: str) -> bool:
+    return ip_address(socket.gethostbyname(host)).is_loopback
 
 
 def resolve_ports(host: str, ports: Mapping[str, int]) -> list[int]:

@@ -19,6 +19,7 @@ import psutil
 from convai.backends.management.processes import SHARED_MEMORY, command_line, regions_of
 
 PREFIX = "convai-server-"
+ENVIRONMENTS = Path("/tmp")  # Triton's Python backend makes an empty folder here, and leaves it if it is killed
 SECONDS_TO_LOCK = 5  # a younger directory may belong to a launcher that has not locked it yet
 SECONDS_TO_DIE = 5
 REAPER = f"from {__name__} import run_reaper; run_reaper()"  # no program with options of its own
@@ -47,6 +48,11 @@ class RuntimeDirectory:
         if not regions <= self.regions:
             self.regions |= regions
             (self.path / "regions").write_text("\n".join(self.regions))
+
+    def record_environments(self, since: float) -> None:
+        """Record the folders that Triton's Python backend has made; those of servers that start just now too."""
+        made = [str(folder) for folder in ENVIRONMENTS.glob("python_env_*") if read_change_time(folder) >= since]
+        (self.path / "environments").write_text("\n".join(made))
 
     def remove(self) -> None:
         """Kill the stubs that outlived their server, and remove everything that it left."""
@@ -89,7 +95,19 @@ def clear(directory: Path) -> None:
         regions |= set((directory / "regions").read_text().split())
     for region in regions:
         (SHARED_MEMORY / region).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        for environment in (directory / "environments").read_text().split():
+            with suppress(OSError):  # gone, as usual, or not empty
+                Path(environment).rmdir()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def read_change_time(path: Path) -> float:
+    """When a file or folder was last changed; 0 if it is gone."""
+    try:
+        return path.stat().st_ctime
+    except FileNotFoundError:
+        return 0.0
 
 
 def processes_of(directory: Path) -> list[psutil.Process]:

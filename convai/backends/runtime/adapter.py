@@ -21,6 +21,8 @@ import triton_python_backend_utils as pb_utils
 from convai.arrays import Array
 from convai.backends.runtime.failures import describe_internal_error, describe_invalid_argument
 from convai.backends.runtime.flow_control import (
+    ARRIVED,
+    MAX_IN_FLIGHT,
     MAX_STREAMS,
     NO_CREDIT,
     Credit,
@@ -135,7 +137,10 @@ class StreamModel(StepModel):
 
     def initialize(self, args: dict[str, str]) -> None:
         super().initialize(args)
-        self.flow_control = FlowControl(read_whole_number(self.config, "max_streams", MAX_STREAMS))
+        self.flow_control = FlowControl(
+            read_whole_number(self.config, "max_streams", MAX_STREAMS),
+            read_whole_number(self.config, "max_in_flight", MAX_IN_FLIGHT),
+        )
 
     def execute(self, requests: list[InferenceRequest]) -> None:
         for request in requests:
@@ -144,12 +149,13 @@ class StreamModel(StepModel):
     def start(self, request: InferenceRequest) -> None:
         sender = Sender(request)
         try:
-            *received, chunks = next(iter(read_tickets(request)), [0])
-            stream = StepStream(self, sender, self.run_stream(request), Credit(*received) if received else None)
+            *received, chunks = next(iter(read_tickets(request)), [*NO_CREDIT, 0])
+            acknowledge([(*received, ARRIVED)])
+            stream = StepStream(self, sender, self.run_stream(request), Credit(*received))
             if STREAM_TICKET in sender.requested:
                 self.flow_control.start(stream, chunks)
             else:  # a caller that does not receive tickets cannot acknowledge them
-                while stream.send_next(NO_CREDIT, chunks):
+                while not stream.is_complete and stream.send_next(NO_CREDIT, chunks):
                     chunks += 1
         except Exception as error:
             sender.fail(self.make_error(error))
@@ -203,12 +209,20 @@ class StepStream:
     received_credit : what came with the request; it goes back once all responses are done
     """
 
-    def __init__(
-        self, model: StreamModel, sender: Sender, responses: Iterator[Outputs], received_credit: Credit | None = None
-    ):
+    def __init__(self, model: StreamModel, sender: Sender, responses: Iterator[Outputs], received_credit: Credit):
         self.model, self.sender = model, sender
         self.responses, self.received_credit = responses, received_credit
         self.upcoming: Outputs | None = next(responses)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.upcoming is None
+
+    @property
+    def size(self) -> int:
+        """Characters and bytes of the next response."""
+        values = (self.upcoming or {}).values()
+        return sum(len(value) if isinstance(value, str) else value.nbytes for value in values)
 
     def send_next(self, credit: Credit, chunks: int) -> bool:
         outputs = self.upcoming
@@ -218,15 +232,16 @@ class StepStream:
             return False
         try:
             self.upcoming = next(self.responses, None)
-            if self.upcoming is None and self.received_credit is not None:
-                credit = self.received_credit
             requested = self.sender.requested
             response = make_response(self.model.pack_response(outputs, requested, credit, chunks), requested)
         except Exception as error:
             self.sender.fail(self.model.make_error(error))
             return False
-        self.sender.send(response, is_last=self.upcoming is None)
-        return self.upcoming is not None
+        self.sender.send(response, is_last=self.is_complete)
+        return True
+
+    def finish(self, chunks: int) -> None:
+        acknowledge([(*self.received_credit, chunks)])
 
     def abort(self, idle_seconds: float) -> None:
         text = f"{self.model.name}: the following steps finished nothing of this stream for {idle_seconds:g} s"

@@ -1,20 +1,27 @@
 """Flow control of streams: a decoupled step sends a response when the last step has acknowledged the one before.
 
-Triton 2.51 hands every response of a decoupled step to the next step at once, which goes wrong in two ways:
+Triton 2.51 hands every response of a decoupled step to the next step at once, which goes wrong in three ways:
 
 * In an ensemble it numbers the tensors of each name as they arrive. If a step with two processes finishes a later
   response first, the next step receives the audio of one phrase with the mel of another.
 * A long text fills all queues; requests behind it wait or are refused, and memory grows.
+* Many long texts fill the queue of a network, which a short one then enters last.
 
 Each response therefore carries a credit in its ticket (tensor `stream_ticket`), and a stream has one credit. The last
 step returns the credit with a datagram to the sender's socket in Linux's abstract namespace, and the sender sends the
-next response. A decoupled step that receives a credit passes it on with its last response. Each ticket also carries the
-number of chunks that the stream has had by then, so that chunks are numbered across responses.
+next response. A decoupled step that received a credit itself returns it once its own last response is acknowledged; it
+reports at once that the response has arrived, because the network between the two steps is then free for another.
+
+Only `max_in_flight` responses are on their way at a time, and one more that is at most half as large as each of these.
+Of those that wait, the stream with the fewest chunks comes next, and among equals the smallest response. Each ticket
+also carries the number of chunks that the stream has had by then, so that chunks are numbered across responses.
 
 A caller can call the steps one by one, see the credits of its own stream, and return any to the last step; any local
 user can send datagrams. So a credit is a random number that is valid once, and the kernel tells who sent a datagram.
 """
 
+import heapq
+import itertools
 import logging
 import os
 import secrets
@@ -30,7 +37,11 @@ from typing import NamedTuple, Protocol
 RANDOM_BITS = 63
 MESSAGE = struct.Struct("!qq")  # number of a credit, chunks that the stream has had
 SENDER = struct.Struct("iII")  # Linux's `ucred`: process, user, group
-MAX_STREAMS = 16
+ARRIVED = -1  # instead of the number of chunks: the response has passed the network, but its sound is not made yet
+MAX_STREAMS = 32
+MAX_IN_FLIGHT = 4
+SHORTEST_WAIT_SECONDS, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 2.0, 10.0  # for a response to arrive
+POLL_SECONDS = 0.25
 IDLE_SECONDS = 5.0  # a stream without an acknowledgement for this long does not count towards the limit
 # In an ensemble, Triton 2.51 does not report that a caller has gone: it skips the following steps, so that no
 # acknowledgement comes.
@@ -61,14 +72,28 @@ class TooManyStreams(Exception):
 class Stream(Protocol):
     """The responses of one request."""
 
+    @property
+    def size(self) -> int:
+        """Of the next response, compared with that of other streams of the same step."""
+        ...
+
     def send_next(self, credit: Credit, chunks: int) -> bool:
-        """Send one response; False if it was the last or failed.
+        """Send one response; False if that failed.
 
         Parameters
         ----------
         credit : to be returned for this response
         chunks : number of chunks that the stream has had before
         """
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all responses were sent."""
+        ...
+
+    def finish(self, chunks: int) -> None:
+        """Do what is left to do when the last response is acknowledged."""
         ...
 
     def abort(self, idle_seconds: float) -> None:
@@ -78,34 +103,58 @@ class Stream(Protocol):
 
 @dataclass
 class OpenStream:
+    """A stream with a response that is not acknowledged; `is_in_flight` until that has passed the network."""
+
     stream: Stream
-    acknowledged: float = field(default_factory=time.monotonic)  # when its last response was
+    size: int  # of the response
+    sent: float = field(default_factory=time.monotonic)
+    is_in_flight: bool = True
+
+
+@dataclass(order=True)
+class WaitingStream:
+    """A stream whose next response may be sent; the least of them is sent first."""
+
+    chunks: int
+    size: int
+    arrival: int
+    stream: Stream = field(compare=False)
 
 
 class FlowControl:
-    """Keeps one response of each stream in flight.
+    """Keeps at most one response of each stream in flight.
 
     Parameters
     ----------
-    max_streams : concurrent streams, idle ones not counted
+    max_streams : concurrent streams that have responses to send, idle ones not counted
+    max_in_flight : responses on their way through the network, of all streams together; a small one comes on top
     idle_timeout_seconds : an idle stream is aborted after this time
     """
 
-    def __init__(self, max_streams: int = MAX_STREAMS, idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS):
-        self.max_streams = max_streams
+    def __init__(
+        self,
+        max_streams: int = MAX_STREAMS,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
+    ):
+        self.max_streams, self.max_in_flight = max_streams, max_in_flight
         self.idle_timeout_seconds = idle_timeout_seconds
         self.streams: dict[int, OpenStream] = {}  # by the number of the credit that is out
+        self.waiting: list[WaitingStream] = []  # a heap
+        self.arrivals = itertools.count()
+        # A response that has not arrived after this long has probably lost its caller, and holds up nobody any more.
+        self.wait_seconds = FIRST_WAIT_SECONDS
         self.lock = threading.Lock()
         self.number = secrets.randbits(RANDOM_BITS)
         self.is_closed = False
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.bind(socket_address(self.number))
-        self.socket.settimeout(idle_timeout_seconds / 4)
+        self.socket.settimeout(min(POLL_SECONDS, idle_timeout_seconds / 4))
         threading.Thread(target=self._run, name="flow-control", daemon=True).start()
 
     def start(self, stream: Stream, chunks: int = 0) -> None:
-        """Send the first response of a stream now and each further one when the credit of the one before is back.
+        """Send the first response of a stream in its turn and each further one when the credit is back.
 
         Parameters
         ----------
@@ -117,9 +166,11 @@ class FlowControl:
         """
         with self.lock:
             idle_since = time.monotonic() - IDLE_SECONDS
-            if sum(one.acknowledged > idle_since for one in self.streams.values()) >= self.max_streams:
+            active = sum(one.sent > idle_since and not one.stream.is_complete for one in self.streams.values())
+            if active + len(self.waiting) >= self.max_streams:
                 raise TooManyStreams(f"{self.max_streams} streams are open, which is the limit; try again later")
-            self._send_next(stream, chunks)
+            self._enqueue(stream, chunks)
+            self._send_waiting()
 
     def close(self) -> None:
         self.is_closed = True
@@ -145,26 +196,56 @@ class FlowControl:
             if len(message) == MESSAGE.size and is_own_user(ancillary):
                 self._take_back(*MESSAGE.unpack(message))
         self._abort_idle_streams()
+        with self.lock:
+            self._send_waiting()
 
     def _take_back(self, number: int, chunks: int) -> None:
         with self.lock:
-            if opened := self.streams.pop(number, None):
-                with outlive_failure():
-                    self._send_next(opened.stream, chunks)
+            opened = self.streams.get(number)
+            if opened is None:
+                return
+            self._record_arrival(opened)
+            if chunks == ARRIVED:
+                return
+            del self.streams[number]
+            with outlive_failure():
+                if opened.stream.is_complete:
+                    opened.stream.finish(chunks)
+                else:
+                    self._enqueue(opened.stream, chunks)
 
-    def _send_next(self, stream: Stream, chunks: int) -> None:
-        credit = Credit(self.number, secrets.randbits(RANDOM_BITS))
-        if stream.send_next(credit, chunks):
-            self.streams[credit.number] = OpenStream(stream)
+    def _record_arrival(self, opened: OpenStream) -> None:
+        if opened.is_in_flight:
+            opened.is_in_flight = False
+            seconds = max(2 * (time.monotonic() - opened.sent), 0.9 * self.wait_seconds)
+            self.wait_seconds = min(max(seconds, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
+
+    def _enqueue(self, stream: Stream, chunks: int) -> None:
+        heapq.heappush(self.waiting, WaitingStream(chunks, stream.size, next(self.arrivals), stream))
+
+    def _send_waiting(self) -> None:
+        while self.waiting and self._has_room_for(self.waiting[0].size):
+            turn = heapq.heappop(self.waiting)
+            credit = Credit(self.number, secrets.randbits(RANDOM_BITS))
+            with outlive_failure():
+                if turn.stream.send_next(credit, turn.chunks):
+                    self.streams[credit.number] = OpenStream(turn.stream, turn.size)
+
+    def _has_room_for(self, size: int) -> bool:
+        earliest = time.monotonic() - self.wait_seconds
+        sizes = [one.size for one in self.streams.values() if one.is_in_flight and one.sent > earliest]
+        is_small = len(sizes) == self.max_in_flight and size <= min(sizes) / 2
+        return is_small or len(sizes) < self.max_in_flight
 
     def _abort_idle_streams(self) -> None:
         with self.lock:
             idle_since = time.monotonic() - self.idle_timeout_seconds
             for number, opened in list(self.streams.items()):
-                if opened.acknowledged < idle_since:
+                if opened.sent < idle_since:
                     del self.streams[number]
-                    with outlive_failure():
-                        opened.stream.abort(self.idle_timeout_seconds)
+                    if not opened.stream.is_complete:
+                        with outlive_failure():
+                            opened.stream.abort(self.idle_timeout_seconds)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from convai.backends.runtime.python_step import PythonStep
 from convai.errors import InvalidArgument
 
-ADAPTER_PARAMETERS = ("niceness", "max_streams")  # read by the adapter, not fields of a step
+ADAPTER_PARAMETERS = ("niceness", "max_streams", "max_in_flight")  # read by the adapter, not fields of a step
 
 
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:

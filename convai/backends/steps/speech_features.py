@@ -12,7 +12,7 @@ import numpy as np
 from convai.arrays import Array
 from convai.audio.mel_filters import mel_filterbank
 from convai.audio.spectrogram import stft
-from convai.backends.steps.checks import check_buckets, check_choice, check_range, choose_bucket
+from convai.backends.steps.checks import check_buckets, check_choice, check_range, check_text_size, choose_bucket
 from convai.backends.steps.question_audio import RecogniserStep, read_audio
 from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import NUM_FEATURES, SAMPLE_RATE_HERTZ
@@ -165,19 +165,21 @@ class SpeechFeatures(RecogniserStep):
         except TypeError as error:
             raise InvalidArgument(f"log_mel_file: {error}") from error
 
-    def __call__(self, *, question_audio: Array, sample_rate: Array) -> dict[str, Array]:
+    def __call__(self, *, question_audio: Array, sample_rate: Array, context: str = "") -> dict[str, Array]:
         """Compute the features of one question.
 
         Parameters
         ----------
         question_audio : float32, shape = (samples,), mono PCM within [-1, 1]
         sample_rate : int32, shape = (1,), hertz
+        context : text that the question is about, of which only the size is checked
 
         Returns
         -------
         features : float32, shape = (64, bucket), zero from the first invalid frame on
         features_length : int32, shape = (1,), valid frames; 0 for silence
         """
+        check_text_size("context", context)
         audio = read_audio(question_audio, sample_rate)
         valid = np.zeros((NUM_FEATURES, 0), np.float32)
         if audio is not None:
