@@ -34,6 +34,7 @@ from convai.client import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
 from convai.client.listen import cancel_tasks
 from convai.talk.access import is_key
@@ -51,7 +52,7 @@ class Start(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     sample_rate: int
-    context: str
+    context: str | None = None
     pause_seconds: float | None = None
     key: str | None = None
 
@@ -176,6 +177,8 @@ def encode_event(event: Event) -> tuple[dict[str, Any], list[bytes]]:
             return encode_chunk(AnswerChunk(0, True, answer.answer_audio, **fields))
         case Answering(chunk):
             return encode_chunk(chunk)
+        case Transcribed(text):
+            return {"type": "transcribed", "text": text}, []
         case StepsTimed(steps):
             return {"type": "steps_timed", "steps": [asdict(step) for step in steps]}, []
         case Failed(error):

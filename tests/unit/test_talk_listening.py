@@ -81,6 +81,14 @@ def test_a_spoken_question_is_answered_chunk_by_chunk():
         assert len(picture) == len(samples) // 256 + 1
 
 
+@pytest.mark.parametrize("start", [{"sample_rate": 16_000}, START | {"context": None}])
+def test_without_a_context_the_page_gets_transcripts(start):
+    with listening(start) as socket:
+        say_question(socket)
+        events = events_until(socket, "steps_timed")
+    assert {"type": "transcribed", "text": ANSWER.question} in events
+
+
 def test_a_server_that_does_not_stream_answers_in_one_piece():
     fake = FakeClient(models=())
     with listening(fake=fake) as socket:
