@@ -1,10 +1,6 @@
 """WebSocket /v1/listen: takes a microphone's samples, sends the events of `client.listen`.
 
-The page sends {"sample_rate": 48000, "context": "...", "pause_seconds": 0.7, "key": null}, then binary messages of
-16-bit little-endian mono samples, then {"end": true}. It receives one JSON message per event, with its "type". Binary
-messages follow the events with audio: `speech_ended` the question's samples, `answered` those of the answer's first
-chunk and `chunk` of a later one, each with its log-mel spectrogram as bytes, frame by frame. `is_last` marks the last
-chunk of an answer. Closing the connection, or speaking, cancels the rest of an answer.
+docs/listen-protocol.md describes its messages.
 """
 
 import asyncio
