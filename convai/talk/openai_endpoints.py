@@ -1,4 +1,4 @@
-"""OpenAI's POST /v1/audio/speech and GET /v1/models. Transcriptions and chat have modules of their own.
+"""OpenAI's POST /v1/audio/speech and GET /v1/models. Transcriptions have a module of their own.
 
 `model` and `voice` are accepted and ignored; there is only one of each.
 """
