@@ -27,8 +27,9 @@ from convai.client.listen_events import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
-from convai.client.requests import Request, ask_request, check_integer, to_pcm
+from convai.client.requests import Request, ask_request, check_integer, to_pcm, transcribe_request
 from convai.client.steps import Counters, StepTime
 from convai.client.turns import SileroDetector, Turn, Turns
 from convai.description.limits import MAX_SAMPLE_RATE_HERTZ, MIN_SAMPLE_RATE_HERTZ
@@ -58,7 +59,7 @@ class Listener:
         client: Client,
         *,
         sample_rate: int,
-        context: str,
+        context: str | None,
         pause_seconds: float | None,
         caption_seconds: float,
         time_steps: bool,
@@ -68,7 +69,7 @@ class Listener:
         self.client = client
         self.context = context
         self.time_steps = time_steps
-        self.stream = stream
+        self.stream = stream and context is not None
         self.seed = seed
         check_pause(pause_seconds)
         self._request(np.zeros(0, np.float32))  # raises InvalidInput now if context or seed is invalid
@@ -135,7 +136,8 @@ class Listener:
             await self.events.put(Failed(error))
 
     async def _put_answer(self, request: Request) -> bool:
-        await self.events.put(Answered(await self.client.answer(request)))
+        answer = await self.client.answer(request)
+        await self.events.put(Transcribed(answer.question or "") if self.context is None else Answered(answer))
         return True
 
     async def _put_chunks(self, request: Request) -> bool:
@@ -161,11 +163,15 @@ class Listener:
                 self.streaming = asyncio.current_task()
 
     def _request(self, question_audio: Array) -> Request:
+        if self.context is None:
+            return transcribe_request(question_audio, SAMPLE_RATE_HERTZ)
         return ask_request(question_audio, SAMPLE_RATE_HERTZ, self.context, seed=self.seed, stream=self.stream)
 
     async def _transcribe(self, recording: Array) -> str:
         """Transcribe with the context, as in the question itself, but run no further steps."""
-        request = ask_request(recording, SAMPLE_RATE_HERTZ, self.context, outputs=["question"])
+        request = self._request(recording)
+        if self.context is not None:
+            request = ask_request(recording, SAMPLE_RATE_HERTZ, self.context, outputs=["question"])
         return (await self.client.answer(request)).question or ""
 
 

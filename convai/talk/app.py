@@ -16,6 +16,7 @@ from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.package_data import packaged
 from convai.talk import (
     ask_endpoint,
+    chat_endpoint,
     listening,
     metrics,
     openai_endpoints,
@@ -60,7 +61,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     app.state.metrics = Metrics(app.state.limit)
     # It only describes the key; the middleware checks it, before the body is read.
     described = [Depends(HTTPBearer(auto_error=False))] if settings.api_key else []
-    for endpoints in (transcription_endpoint, speech_endpoint, openai_endpoints, ask_endpoint):
+    for endpoints in (transcription_endpoint, speech_endpoint, openai_endpoints, chat_endpoint, ask_endpoint):
         app.include_router(endpoints.router, dependencies=described)
     for endpoints in (listening, metrics):
         app.include_router(endpoints.router)

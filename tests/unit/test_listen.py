@@ -19,6 +19,7 @@ from convai.client import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
 from convai.description.recognisers import RECOGNISERS, steps_with
 
@@ -61,6 +62,14 @@ async def test_a_spoken_question_is_captioned_and_answered_with_the_context(spok
     assert captions and all(request.outputs == ("question",) for request in captions)
     assert {request.inputs["context"][0, 0] for request in (*captions, question)} == {b"A text."}
     np.testing.assert_array_equal(question.inputs["question_audio"][0], events[-2].question_audio)
+
+
+async def test_without_a_context_a_question_is_only_transcribed(spoken):
+    client = FakeClient()
+    events = await events_in(spoken, client, context=None, stream=True)
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, Transcribed]
+    assert any(isinstance(event, Caption) for event in events) and events[-1].text == ANSWER.question
+    assert {(kind, request.model) for kind, request in client.asked} == {("answer", "speech_to_text")}
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
@@ -109,7 +118,7 @@ async def test_an_error_of_the_microphone_reaches_the_caller():
         ({"pause_seconds": 0.0}, "pause_seconds: expected 0.2 to 5.0 s, or None to end with the audio, got 0.0"),
         ({"pause_seconds": float("nan")}, "pause_seconds: .* got nan"),
         ({"sample_rate": 4_000}, "sample_rate: expected a whole number from 8000 to 48000, got 4000"),
-        ({"context": None}, "context: expected str, got NoneType"),
+        ({"context": 3}, "context: expected str, got int"),
     ],
 )
 async def test_an_invalid_argument_raises_at_once(options, message):
