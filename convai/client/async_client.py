@@ -69,6 +69,7 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
     ) -> AsyncGenerator[Event]:
         """Detect questions in a stream of audio and answer each from a text as soon as it ends.
 
+        A question is sent after 0.2 s of silence and cancelled if more is said, so a server sees requests in vain.
         Needs the extra `listen`, whose package detects speech.
 
         Parameters

@@ -195,6 +195,66 @@ async def test_a_second_question_waits_for_the_answer_to_the_first(spoken_twice,
     assert kinds == [SpeechStarted, SpeechEnded] * 2 + answers * 2
 
 
+@pytest.fixture
+def unfinished(spoken):
+    """A question and 0.4 s of silence, which is shorter than the pause."""
+    return spoken[:-9_600]
+
+
+async def parts_of(client, *parts):
+    """Yield each part of a recording once the client was asked about those before it."""
+    for number, part in enumerate(parts):
+        while len(client.asked) < number:
+            await asyncio.sleep(0)
+        async for chunk in chunks_of(part):
+            yield chunk
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_question_is_asked_during_the_pause_and_answered_once_it_has_ended(spoken, unfinished, stream):
+    client, events = FakeClient(), []
+    parts = parts_of(client, unfinished, spoken[-16_000:])
+    async for event in client.listen(parts, **OPTIONS, stream=stream, caption_seconds=0):
+        events.append(event)
+        if isinstance(event, SpeechEnded):
+            ((_, request),) = client.asked
+            np.testing.assert_array_equal(request.inputs["question_audio"][0], event.question_audio)
+    answers = [Answering] * len(CHUNKS) if stream else [Answered]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, *answers]
+    assert len(client.asked) == 1
+
+
+async def test_the_answer_to_half_a_question_is_dropped_unheard(spoken, unfinished):
+    client = FakeClient()
+    parts = parts_of(client, unfinished, spoken[16_000:])
+    events = [event async for event in client.listen(parts, **OPTIONS, stream=True, caption_seconds=0)]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, *[Answering] * len(CHUNKS)]
+    (_, first), (_, second) = client.asked
+    assert first.inputs["question_audio"].shape < second.inputs["question_audio"].shape
+    np.testing.assert_array_equal(second.inputs["question_audio"][0], events[1].question_audio)
+    assert client.closed_streams == 2
+
+
+async def test_after_a_refusal_a_question_is_asked_only_once_it_has_ended(spoken, unfinished):
+    client = FakeClient(error=Overloaded("busy"))
+    parts = parts_of(client, unfinished, np.concatenate([spoken[-16_000:], spoken]))
+    events = [event async for event in client.listen(parts, **OPTIONS, caption_seconds=0)]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, Failed] * 2
+    assert len(client.asked) == 3  # the first question twice
+
+
+async def test_leaving_the_loop_cancels_a_request_of_a_question_that_has_not_ended(unfinished):
+    client = FakeClient()
+    client.gate = asyncio.Event()
+    before = asyncio.all_tasks()
+    parts = parts_of(client, unfinished, unfinished[:0], unfinished)
+    async with aclosing(client.listen(parts, **OPTIONS, stream=True, caption_seconds=0)) as events:
+        await anext(events)
+        while not client.asked:
+            await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
 @pytest.mark.parametrize("last", [SpeechEnded, Answering])
 async def test_leaving_the_loop_cancels_everything(spoken, last):
     client = FakeClient()

@@ -94,6 +94,8 @@ def test_questions_are_counted_by_outcome():
         counted = http.get("/metrics").text
     for outcome in ("ok", "refused"):
         assert f'seconds_count{{interface="listen",outcome="{outcome}"}} 1.0' in counted
+
+
 @pytest.mark.parametrize("start", [{"sample_rate": 16_000}, START | {"context": None}])
 def test_without_a_context_the_page_gets_transcripts(start):
     with listening(start) as socket:
