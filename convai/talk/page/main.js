@@ -259,8 +259,9 @@ function begin(about, make) {
 /** Whatever comes of the question under way is too late. */
 function abandon() {
   attempts++;
-  asking?.cancel();
-  asking = null;
+  const abandoned = asking;
+  asking = null; // its last event is too late, too
+  abandoned?.cancel();
   conversation.stop();
 }
 
