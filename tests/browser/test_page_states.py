@@ -27,7 +27,8 @@ SETTINGS = {
     "max_upload_bytes": 1_000_000,
     "recogniser": "Jasper",
 }
-ANSWER = {"question": "what is he called", "answer": "a" * 300, "answer_score": 0.93, "answer_span": [72, 372]}
+SHORT = {"question": "what is he called", "answer": "American music", "answer_score": 0.93, "answer_span": [56, 70]}
+LONG = SHORT | {"answer": "a" * 300, "answer_span": [72, 372]}
 SOUND = (np.sin(np.arange(22_050) / 20) * 8000).astype("<i2").tobytes()
 MEL = bytes(80 * 86)
 POLICY = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
@@ -61,7 +62,7 @@ class FakeServer:
 
     def ask(self, route):
         self.asked = route.request.post_data
-        route.fulfill(status=self.status, json=ANSWER | {"answer_audio": base64.b64encode(SOUND).decode()})
+        route.fulfill(status=self.status, json=SHORT | {"answer_audio": base64.b64encode(SOUND).decode()})
 
     def connect(self, socket):
         self.socket, self.ended = socket, False
@@ -80,7 +81,7 @@ class FakeServer:
         self.send("caption", text=words)
 
     def answer(self, is_last=True):
-        self.send("answered", SOUND, MEL, sample_rate=22_050, is_last=is_last, **ANSWER)
+        self.send("answered", SOUND, MEL, sample_rate=22_050, is_last=is_last, **LONG)
 
 
 @pytest.fixture(scope="module")
@@ -175,12 +176,13 @@ def test_every_state_is_accessible_fits_the_screen_and_is_announced(browser, fil
 
 
 def test_a_page_without_a_microphone_says_why_and_takes_a_typed_question(browser):
-    with page_at(browser, "http://page.test/") as (page, server):
+    with page_at(browser, "http://page.test/", 390) as (page, server):
         page.get_by_text("There is no microphone here").wait_for()
         assert page.locator("#talk").is_disabled()
         page.get_by_label("Your question, typed").fill("who")
         page.get_by_role("button", name="Ask", exact=True).click()
         page.get_by_text("Very sure").wait_for()
+        until(page, "document.querySelector('.latest audio').getBoundingClientRect().bottom < dock.offsetTop")
         assert '"question"' in server.asked and TEXT in server.asked
         page.get_by_role("button", name="Speaking").click()
         page.get_by_role("button", name="Edit question 1").click()

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { Conversation, toJson, toText } from "../../convai/talk/page/conversation.js";
+import { Conversation } from "../../convai/talk/page/conversation.js";
+import { toJson, toText } from "../../convai/talk/page/describe.js";
 import { WORDS } from "../../convai/talk/page/words.js";
 
 const AUDIO = Int16Array.of(1, -1);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { excerpt, splitAtSpan } from "../../convai/talk/page/conversation.js";
+import { excerpt, splitAtSpan } from "../../convai/talk/page/describe.js";
 import { describeFailure, WORDS } from "../../convai/talk/page/words.js";
 
 test("a span counts characters, not UTF-16 units", () => {

@@ -1,5 +1,5 @@
 // One question and its answer in the list: words, sound, pictures and times.
-import { describeAnswer, describeQuestion, excerpt } from "./conversation.js";
+import { describeAnswer, describeQuestion, excerpt } from "./describe.js";
 import { element } from "./dom.js";
 import { drawMel, drawWave } from "./pictures.js";
 import { concatenate } from "./sound.js";

@@ -1,32 +1,31 @@
 // The page: hands what happens to the reducer of states.js, does what it asks for, and shows the state.
 import { ChunkPlayer } from "./chunks.js";
-import { Conversation, toJson, toText } from "./conversation.js";
-import { byId, element } from "./dom.js";
-import { EntryView } from "./entry_view.js";
+import { Conversation } from "./conversation.js";
+import { ConversationView } from "./conversation_view.js";
+import { describeAnswer } from "./describe.js";
+import { byId } from "./dom.js";
 import { Listening } from "./listening.js";
 import { Microphone } from "./microphone.js";
-import { checkRecording, decodeFile } from "./sound.js";
+import { fetchRecording, RATE, readRecording } from "./sound.js";
 import { reduce, START } from "./states.js";
 import { TalkButton } from "./talk_button.js";
 import { TextPanel } from "./text.js";
 import { TypedQuestion } from "./typed_question.js";
-import { describeError, describeFailure, describeState, PageError, WORDS } from "./words.js";
+import { keepAwake } from "./wake_lock.js";
+import { describeError, describeFailure, describeState, WORDS } from "./words.js";
 
 /** @typedef {import("./states.js").Event} Event */
 /** @typedef {import("./conversation.js").Entry} Entry */
 
 const RESTART_MILLISECONDS = 500; // after the last change of the text
-const REDRAW_MILLISECONDS = 100; // after the last change of the window's size
-const PIECE_SECONDS = 0.1; // of a recording
+const PIECE_SAMPLES = 0.1 * RATE; // of a recording
 
 const text = new TextPanel();
 const microphone = new Microphone();
 const sound = new ChunkPlayer();
 const talkButton = new TalkButton((type) => dispatch({ type, message: WORDS.allowMicrophone }));
-const conversation = new Conversation(showEntry);
-/** @type {Map<Entry, EntryView>} */
-const views = new Map();
-const list = byId("conversation");
+const conversation = new Conversation((entry) => list.show(entry));
+const list = new ConversationView(conversation, (question, about) => dispatch({ type: "ask", question, text: about }));
 const handsFree = byId("hands-free", HTMLInputElement);
 const pause = byId("pause", HTMLInputElement);
 const typed = byId("typed-question", HTMLInputElement);
@@ -39,10 +38,6 @@ let attempts = 0; // at asking; what an earlier one has begun to open is dropped
 let speaking = null; // the latest whose answer was played as it came
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let restarting;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let redrawing;
-/** @type {Promise<WakeLockSentinel | null> | null} */
-let wakeLock = null;
 const limits = { questionSeconds: 30, uploadBytes: Number.POSITIVE_INFINITY };
 
 connectControls();
@@ -105,18 +100,12 @@ function connectControls() {
     if (matchMedia("(hover: none)").matches) typed.blur(); // its keyboard would hide the answer
     dispatch({ type: "ask", question, text: text.value });
   });
-  byId("save-json").addEventListener("click", () => save("conversation.json", toJson(conversation.entries)));
-  byId("save-text").addEventListener("click", () => save("conversation.txt", toText(conversation.entries)));
   byId("insecure").hidden = isSecureContext;
   byId("insecure").textContent = WORDS.insecure;
   addEventListener("keydown", ({ key }) => key === "Escape" && dispatch({ type: "escape" }));
-  // Events of media do not bubble.
-  list.addEventListener("play", ({ target }) => onReplay(/** @type {HTMLAudioElement} */ (target)), true);
-  list.addEventListener("pause", onSilence, true);
-  sound.onChange = onSilence;
+  list.onReplay = () => dispatch({ type: "replay" });
+  list.onSilence = sound.onChange = onSilence;
   document.addEventListener("visibilitychange", onVisibilityChange);
-  addEventListener("resize", drawSoon);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSoon);
 }
 
 /** A change while a question is under way waits for its answer. */
@@ -128,21 +117,14 @@ function restartSoon() {
   }, RESTART_MILLISECONDS);
 }
 
-/** @param {HTMLAudioElement} chosen */
-function onReplay(chosen) {
-  for (const player of list.querySelectorAll("audio")) if (player !== chosen) player.pause();
-  dispatch({ type: "replay" });
-}
-
 function onSilence() {
-  const isReplaying = [...list.querySelectorAll("audio")].some(({ paused }) => !paused);
   const isWhole = !speaking || speaking.isOver;
-  if (!sound.isPlaying && !isReplaying && isWhole && state.name === "speaking") dispatch({ type: "played" });
+  if (!sound.isPlaying && !list.isReplaying && isWhole && state.name === "speaking") dispatch({ type: "played" });
 }
 
 function onVisibilityChange() {
   if (document.hidden && !state.isOpen) microphone.close();
-  keepAwake();
+  keepAwake(state.isHandsFree);
 }
 
 // Effects
@@ -205,33 +187,20 @@ async function listenToRecording(example, file) {
   const attempt = attempts;
   ageAnswer();
   text.check();
-  if (!example) checkRecording(file, limits.uploadBytes);
-  const recording = example ? await fetchRecording(example.audio) : file;
-  const { samples, rate } = await decodeFile(recording, readKey());
+  const samples = await readRecording(example ? await fetchRecording(example.audio) : file, readKey(), limits);
   if (attempt !== attempts) return;
-  const seconds = samples.length / rate;
-  if (seconds > limits.questionSeconds) throw new PageError(WORDS.tooLongRecording(limits.questionSeconds));
-  if (seconds < PIECE_SECONDS) throw new PageError(WORDS.tooShort);
-  const listening = beginListening(rate, null);
-  if (example) sound.play(samples, rate);
-  const length = Math.round(PIECE_SECONDS * rate);
-  for (let from = 0; from < samples.length; from += length) {
-    const piece = samples.slice(from, from + length);
+  const listening = beginListening(RATE, null);
+  if (example) sound.play(samples, RATE);
+  for (let from = 0; from < samples.length; from += PIECE_SAMPLES) {
+    const piece = samples.slice(from, from + PIECE_SAMPLES);
     listening.send(piece);
     if (example) {
       talkButton.showLevel(piece);
-      await new Promise((resolve) => setTimeout(resolve, 1000 * PIECE_SECONDS));
+      await new Promise((resolve) => setTimeout(resolve, (1000 * PIECE_SAMPLES) / RATE));
       if (attempt !== attempts) return;
     }
   }
   listening.end();
-}
-
-/** @param {string} address */
-async function fetchRecording(address) {
-  const response = await fetch(address).catch(() => null);
-  if (!response?.ok) throw new PageError(WORDS.noPage);
-  return response.blob();
 }
 
 /**
@@ -267,13 +236,13 @@ function abandon() {
 
 /** The old answer does not stand as the new one. */
 function ageAnswer() {
-  list.querySelector(".latest")?.classList.remove("latest");
+  list.age();
   text.unmark();
 }
 
 function stopSound() {
   sound.stop();
-  for (const player of list.querySelectorAll("audio")) player.pause();
+  list.stopReplaying();
 }
 
 const readKey = () => byId("key", HTMLInputElement).value;
@@ -317,10 +286,10 @@ function show() {
   handsFree.disabled = !isSecureContext;
   byId("pause-row").hidden = !isHandsFree;
   byId("caption").textContent = caption;
-  setText(byId("announcer"), name === "speaking" && speaking ? `${label} ${speaking.answer}` : label);
+  setText(byId("announcer"), name === "speaking" && speaking ? `${label} ${describeAnswer(speaking)}` : label);
   setText(byId("status"), name === "failed" ? "" : message);
   setText(byId("alarm"), name === "failed" ? message : "");
-  keepAwake();
+  keepAwake(state.isHandsFree);
 }
 
 /**
@@ -330,53 +299,4 @@ function show() {
  */
 function setText(shown, words) {
   if (shown.textContent !== (words ?? "")) shown.textContent = words;
-}
-
-/** The screen stays on in hands-free. */
-function keepAwake() {
-  const isWanted = state.isHandsFree && !document.hidden;
-  if (isWanted) {
-    wakeLock ??= navigator.wakeLock?.request("screen").catch(() => null) ?? null;
-  } else {
-    wakeLock?.then((lock) => lock?.release());
-    wakeLock = null;
-  }
-}
-
-/** @param {Entry} entry */
-function showEntry(entry) {
-  let view = views.get(entry);
-  if (!conversation.entries.includes(entry)) {
-    view?.item.remove();
-    views.delete(entry);
-    return;
-  }
-  if (view) {
-    view.update();
-  } else {
-    view = new EntryView(entry, (question, about) => dispatch({ type: "ask", question, text: about }));
-    views.set(entry, view);
-    ageAnswer();
-    view.item.classList.add("latest");
-    list.prepend(view.item);
-    byId("conversation-panel").hidden = false;
-  }
-  if (view.item.classList.contains("latest")) view.item.scrollIntoView({ block: "nearest" });
-}
-
-function drawSoon() {
-  clearTimeout(redrawing);
-  redrawing = setTimeout(() => {
-    for (const view of views.values()) view.draw();
-  }, REDRAW_MILLISECONDS);
-}
-
-/**
- * @param {string} name of the file
- * @param {string} content
- */
-function save(name, content) {
-  const address = URL.createObjectURL(new Blob([content], { type: "text/plain" }));
-  element("a", { href: address, download: name }).click();
-  URL.revokeObjectURL(address);
 }

@@ -2,7 +2,8 @@
 import { authorise } from "./typed_question.js";
 import { PageError, WORDS } from "./words.js";
 
-const RATE = 16_000; // of the recogniser, in Hertz
+export const RATE = 16_000; // of the recogniser, in Hertz
+const MIN_SECONDS = 0.1; // of a question
 const WAV_HEADER_BYTES = 44;
 
 /**
@@ -16,20 +17,42 @@ export function checkRecording({ type, size }, maxBytes) {
 }
 
 /**
+ * The samples of a recorded question, mono at 16 kHz. Throws a `PageError` if it cannot be one.
+ * @param {Blob} file
+ * @param {string} key
+ * @param {{questionSeconds: number, uploadBytes: number}} limits
+ */
+export async function readRecording(file, key, limits) {
+  checkRecording(file, limits.uploadBytes);
+  const samples = await decodeFile(file, key);
+  const seconds = samples.length / RATE;
+  if (seconds < MIN_SECONDS) throw new PageError(WORDS.tooShort);
+  if (seconds > limits.questionSeconds) throw new PageError(WORDS.tooLongRecording(limits.questionSeconds));
+  return samples;
+}
+
+/** @param {string} address of an example's recording */
+export async function fetchRecording(address) {
+  const response = await fetch(address).catch(() => null);
+  if (!response?.ok) throw new PageError(WORDS.noPage);
+  return response.blob();
+}
+
+/**
  * A file's samples, mono at 16 kHz, as 16-bit integers; the server decodes what the browser cannot.
  * @param {Blob} file
  * @param {string} key
  */
-export async function decodeFile(file, key) {
+async function decodeFile(file, key) {
   let decoded;
   try {
     // A context of this rate resamples what it decodes.
     decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
   } catch {
-    return { samples: await decodeOnServer(file, key), rate: RATE };
+    return decodeOnServer(file, key);
   }
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, index) => decoded.getChannelData(index));
-  return { samples: mixDown(channels), rate: RATE };
+  return mixDown(channels);
 }
 
 /**

@@ -1,5 +1,5 @@
 // The text to ask about: typed, chosen, opened or dropped; measured, and marked where the answer stands.
-import { splitAtSpan } from "./conversation.js";
+import { splitAtSpan } from "./describe.js";
 import { byId, element } from "./dom.js";
 import { PageError, WORDS } from "./words.js";
 

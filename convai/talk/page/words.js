@@ -80,7 +80,7 @@ export const WORDS = {
 
 /** What the control says in a state, and what pressing it does. @type {Record<string, [string, string]>} */
 const LABELS = {
-  idle: ["Hold to talk", "or hold the space bar; a short press starts, another one asks"],
+  idle: ["Hold to talk", "or the space bar; a short press starts, another one asks"],
   opening: ["Opening the microphone …", "press to cancel"],
   listening: ["Listening …", "let go, or press again, to ask"],
   recognising: ["Recognising …", "let go, or press again, to ask"],
