@@ -172,6 +172,9 @@ def test_every_state_is_accessible_fits_the_screen_and_is_announced(browser, fil
                 for scheme, rules in [("light", None), ("dark", ["color-contrast"])]:
                     page.emulate_media(color_scheme=scheme)
                     assert (state, width, scheme, find_faults(page, rules)) == (state, width, scheme, [])
+        # The last state is a failure: no older answer stands as the new one.
+        assert page.locator("#backdrop mark").count() == 0
+        assert page.locator(".latest .answer").text_content() == page.get_by_role("alert").text_content()
     assert len(announced) == 8
 
 

@@ -145,6 +145,7 @@ const EFFECTS = {
   stopSound,
   closeMicrophone: () => microphone.pause(),
   ask({ question, text: about = "" }) {
+    ageAnswer();
     try {
       text.check(about);
     } catch (error) {
