@@ -42,7 +42,6 @@ export class EntryView {
       if (event.key !== "Escape") return;
       event.stopPropagation(); // it stops no more than the editing
       this.#edit(false);
-      this.#editButton.focus();
     });
     this.#player.ariaLabel = `${WORDS.spokenAnswer} ${entry.number}`;
     this.#details.addEventListener("toggle", () => this.#fillDetails());
@@ -64,7 +63,7 @@ export class EntryView {
   update() {
     const { entry } = this;
     this.#question.textContent = describeQuestion(entry);
-    this.#editButton.hidden = !entry.isOver;
+    this.#editButton.hidden = !entry.isOver || !this.#form.hidden;
     this.#answer.textContent = describeAnswer(entry);
     this.#answer.classList.toggle("none", !entry.answer);
     this.#answer.classList.toggle("failure", entry.failure !== null);
@@ -99,7 +98,7 @@ export class EntryView {
   #edit(isEdited) {
     this.#form.hidden = !isEdited;
     this.#question.hidden = this.#editButton.hidden = isEdited;
-    if (!isEdited) return;
+    if (!isEdited) return this.#editButton.focus();
     this.#edited.value = this.entry.question;
     this.#edited.select();
   }

@@ -16,7 +16,7 @@ export class TalkButton {
   /** @param {(type: "press" | "hold" | "release") => void} onEvent */
   constructor(onEvent) {
     this.onEvent = onEvent;
-    this.#button.addEventListener("pointerdown", () => this.#press());
+    this.#button.addEventListener("pointerdown", ({ button }) => button === 0 && this.#press());
     // A click without a pointer comes from a keyboard or a screen reader.
     this.#button.addEventListener("click", ({ detail }) => detail === 0 && this.#tap());
     for (const type of ["pointerup", "pointercancel", "blur"]) addEventListener(type, () => this.#release());
