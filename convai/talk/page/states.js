@@ -39,10 +39,10 @@ const stop = ({ isHandsFree }) => ({
 const cancel = () => /** @type {Change} */ ({ ...START, effects: ["stop"] });
 
 /** An answer under way, and a question that has begun, are not lost. @type {Transition} */
-function endHandsFree({ name, isOpen, message }) {
+function endHandsFree({ name, isOpen }) {
   if (name === "recognising" && isOpen) return { ...finish(), isHandsFree: false };
   if (name === "looking" || name === "speaking") {
-    return { isHandsFree: false, isOpen: false, message, effects: isOpen ? ["finish"] : [] };
+    return { isHandsFree: false, isOpen: false, effects: isOpen ? ["finish"] : [] };
   }
   return cancel();
 }
@@ -104,8 +104,10 @@ const replay = () => /** @type {Change} */ ({ name: "speaking", message: null })
 /** @type {Transition} */
 const releaseWhileListening = ({ isHandsFree, isOpen }) => (isOpen && !isHandsFree ? finish() : null);
 
-/** `press` is a press of the control or the space bar; `hold` follows if it lasts, `release` if a hold ends. */
-/** @type {Record<Name, Record<string, Transition>>} */
+/**
+ * `press` is a press of the control or the space bar; `hold` follows if it lasts, `release` if a hold ends.
+ * @type {Record<Name, Record<string, Transition>>}
+ */
 export const TRANSITIONS = {
   idle: {
     press: pressAtRest,
@@ -119,7 +121,7 @@ export const TRANSITIONS = {
   listening: {
     press: pressWhileListening,
     release: releaseWhileListening,
-    replay,
+    replay: ({ isHandsFree, isOpen }) => (isHandsFree && isOpen ? replay() : null),
   },
   recognising: {
     press: pressWhileListening,
