@@ -298,7 +298,9 @@ def test_the_description_of_the_api_loads_nothing_from_other_hosts(http):
 def test_the_page_gets_its_examples_and_limits(http):
     described = http.get("/page.json").json()
     assert described["max_context_bytes"] == 32_768 and not described["needs_key"]
-    assert any("Shakespeare" in example["context"] for example in described["examples"])
+    first = described["examples"][0]
+    assert first["title"] == "Shakespeare" and "Shakespeare" in first["context"]
+    assert http.get(first["audio"]).headers["content-type"].startswith("audio/")
     assert described["recogniser"] == "Jasper"
 
 
