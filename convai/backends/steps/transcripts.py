@@ -40,7 +40,9 @@ def speakable(sentence: str) -> str:
 
 def transcript(sentence: str) -> str:
     """The letters of a sentence: lower case a to z, apostrophes inside words, single spaces."""
-    return " ".join(stripped for word in _unlabelled.sub(" ", sentence.lower()).split() if (stripped := word.strip("'")))
+    return " ".join(
+        stripped for word in _unlabelled.sub(" ", sentence.lower()).split() if (stripped := word.strip("'"))
+    )
 
 
 @lru_cache(CONTEXTS_KEPT)
