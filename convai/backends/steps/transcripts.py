@@ -26,7 +26,7 @@ def collapse_ctc_path(path: Array, labels: str) -> str:
     """
     is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
     kept = path[is_new & (path != len(labels))]
-    return " ".join("".join(labels[label] for label in kept).split())
+    return " ".join("".join(labels[label] for label in kept.tolist()).split())
 
 
 def speakable(sentence: str) -> str:
