@@ -144,7 +144,7 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
 
     async def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server, also a single step."""
-        arguments, attempts = request.arguments(), self.start_attempts()
+        arguments, attempts = request.arguments(), self._start_attempts()
         while True:
             try:
                 with self.connection.translate_errors():

@@ -70,7 +70,7 @@ class BaseClient(Calls[Reply], Generic[Reply, Chunks]):
         """Make tritonclient's client."""
         raise NotImplementedError
 
-    def start_attempts(self) -> Attempts:
+    def _start_attempts(self) -> Attempts:
         return Attempts(self.connection.timeout_seconds, self.retry_budget)
 
     def chunks(self, request: Request) -> Chunks:

@@ -76,7 +76,7 @@ class ConvaiClient(BaseClient[Answer, Generator[AnswerChunk]]):
 
     def infer(self, request: Request) -> dict[str, Array]:
         """Call any model of the server, also a single step."""
-        arguments, attempts = request.arguments(), self.start_attempts()
+        arguments, attempts = request.arguments(), self._start_attempts()
         while True:
             try:
                 with self.connection.translate_errors():

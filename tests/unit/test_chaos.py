@@ -16,6 +16,7 @@ def answering(text):
             "answer": np.array([[text.encode()]], np.object_),
             "answer_score": np.array([[0.9]], np.float32),
             "answer_span": np.array([[0, 4]], np.int32),
+            "sentence": np.array([[b"Rain."]], np.object_),
         }
     )
 
