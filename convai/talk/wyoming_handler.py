@@ -62,8 +62,7 @@ class Service:
         try:
             return self.context.read()
         except InvalidArgument as error:
-            logger.error("%s", error)
-            raise ServerError("the text to answer from cannot be read; the log of the server says why") from error
+            raise ServerError(str(error)) from error
 
 
 class Handler:
@@ -87,7 +86,7 @@ class Handler:
 
     async def run(self) -> None:
         try:
-            with self.place:  # which learns of the error
+            with self.place:  # is counted by the error that ends it
                 while (event := await self.events.read()) is not None:
                     await self._handle(event)
         except ConvaiError as error:
@@ -104,9 +103,7 @@ class Handler:
             await self.events.close()
 
     async def _fail(self, error: Exception) -> None:
-        with suppress(Exception):  # the place is counted by its outcome
-            self.place.__exit__(type(error), error, error.__traceback__)
-        code = type(error if isinstance(error, ConvaiError) else ServerError()).__name__
+        code = type(error).__name__ if isinstance(error, ConvaiError) else ServerError.__name__
         with suppress(OSError):
             await self._send(Error(text=public_message(error), code=code), *self.ends)
 

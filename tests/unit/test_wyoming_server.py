@@ -406,6 +406,16 @@ async def test_a_recording_takes_a_place_from_its_first_chunk_to_its_end(connect
     await asyncio.sleep(0)
 
 
+async def test_a_client_that_does_not_read_gives_its_place_back(client, fake, limit, monkeypatch):
+    fake.streamed = 2000 * CHUNKS[:1]  # more than the sockets hold
+    monkeypatch.setattr(wyoming_events, "UNREAD_SECONDS", 0.05)
+    await send(client, Synthesize(text="Hello"))
+    await client.read_event()
+    while limit.active:
+        await asyncio.sleep(0.01)
+    assert fake.closed_streams == 1
+
+
 async def test_connections_are_bounded(client, connect, monkeypatch):
     monkeypatch.setattr(wyoming_server, "MAX_CONNECTIONS", 1)
     await send(client, Ping())
