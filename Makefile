@@ -87,15 +87,15 @@ full-size: setup ## ask one question of NVIDIA's network sizes with random weigh
 	$(EXPORT_FULL_SIZE) --network waveglow --config waveglow-256
 	$(CONVAI) demo --model-repository $(FULL_SIZE) --profile cpu-nvidia --timeout 900
 
-lint: .venv/dev-installed lint-page ## ruff (rules and format) and pyright; biome for the page
+lint: .venv/dev-installed lint-page ## ruff (rules and format) and pyright; biome and tsc for the page
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
 
 lint-page:
 	@if command -v npm >/dev/null; \
-	then $(MAKE) --silent --no-print-directory node_modules/.package-lock.json && node_modules/.bin/biome check --error-on-warnings convai/talk/page tests/page biome.json package.json; \
-	else echo "npm is not installed; biome does not check the page's scripts and styles"; fi
+	then $(MAKE) --silent --no-print-directory node_modules/.package-lock.json && node_modules/.bin/biome check --error-on-warnings convai/talk/page tests/page *.json && node_modules/.bin/tsc; \
+	else echo "npm is not installed; the page's scripts and styles are not checked"; fi
 
 docs: .venv/dev-installed ## build the pages under docs/ with a search, into site/
 	$(CONVAI) generate --graph docs/pipeline.svg

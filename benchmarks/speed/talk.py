@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -25,12 +25,13 @@ from benchmarks.options import add_json_option, add_server_options, build_progra
 from benchmarks.speed.measured_server import open_server
 from benchmarks.speed.question_set import EXAMPLE
 from convai.client import ConvaiClient
-from convai.client.turns import TAIL_SECONDS
+from convai.client.turns import TAIL_SECONDS, WINDOW_SECONDS, windows_in
 from convai.errors import InvalidArgument
 from convai.program import run_program
 
 TIMELINE = Path(__file__).with_name("page_timeline.js")
 MICROPHONE_RATE = 48_000
+PAUSE_SECONDS = 0.7  # that the page has from the start
 GAP_SECONDS = 10.0  # of silence between questions, for the answer and for the same question by gRPC
 CHROMIUM_OPTIONS = [
     "--headless=new",
@@ -52,9 +53,10 @@ def build_parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> None:
     with open_server(args.server, args.model_repository, args.profile) as server:
         figures = measure(server.address, args.questions)
-    page, grpc, age = (1000 * median(seconds) for seconds in figures.values())
+    sound, page, grpc, age = (1000 * median(seconds) for seconds in figures.values())
     print(f"medians over {args.questions} questions")
-    print(f"end of speech to the answer's audio   {page:6.0f} ms at the page, {grpc:.0f} ms by gRPC")
+    print(f"last speech to the first sound        {sound:6.0f} ms, of which the pause is {1000 * PAUSE_SECONDS:.0f} ms")
+    print(f"end of the pause to the answer        {page:6.0f} ms at the page; the question by gRPC {grpc:.0f} ms")
     print(f"greatest age of the newest caption    {age:6.0f} ms")
     write_json(args.json, figures)
 
@@ -64,14 +66,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def measure(address: str, questions: int) -> dict[str, list[float]]:
-    """Return for each question the seconds at the page, by gRPC, and the greatest age of the newest caption."""
-    figures: dict[str, list[float]] = {"page_seconds": [], "grpc_seconds": [], "caption_age_seconds": []}
+    """Return the seconds of each question: to the first sound, to the answer, by gRPC, and the captions' age."""
+    names = ("sound_seconds", "page_seconds", "grpc_seconds", "caption_age_seconds")
+    figures: dict[str, list[float]] = {name: [] for name in names}
     with open_page(address, repeat_question(questions)) as page, ConvaiClient(address) as client:
         context = page.locator("#text").input_value()
         page.locator("#hands-free").check()
         for number in range(1, questions + 1):
             page.locator("#history > li").nth(number - 1).wait_for(timeout=60_000)
-            timeline = page.evaluate("timeline")
+            timeline = page.evaluate("readTimeline()")
+            figures["sound_seconds"].append(compute_sound_seconds(timeline))
             figures["page_seconds"].append(compute_answer_seconds(timeline))
             figures["caption_age_seconds"].append(compute_caption_age_seconds(timeline))
             audio, sample_rate = download_question(page, number)
@@ -124,8 +128,17 @@ def start_talk(address: str) -> Iterator[str]:
         process.wait()
 
 
+def compute_sound_seconds(timeline: list[dict]) -> float:
+    """Return the time from the last speech that the detector found to the first sound of the answer."""
+    sent_at, last = make_clock(timeline), {event["type"]: event for event in timeline}
+    speech_end = last["speech_ended"]["end_seconds"] - windows_in(TAIL_SECONDS) * WINDOW_SECONDS
+    answered_at = last["answered"]["at_seconds"]
+    sounds = [event["at_seconds"] for event in timeline if event["type"] == "sound"]
+    return min(seconds for seconds in sounds if seconds >= answered_at) - sent_at(speech_end)
+
+
 def compute_answer_seconds(timeline: list[dict]) -> float:
-    """Return the time from the last end of speech to the first audio after the answer's text."""
+    """Return the time from the last end of a pause to the first audio after the answer's text."""
     kinds = [event["type"] for event in timeline]
     answered = len(kinds) - 1 - kinds[::-1].index("answered")
     audio = answered + kinds[answered:].index("binary")
@@ -135,22 +148,23 @@ def compute_answer_seconds(timeline: list[dict]) -> float:
 
 def compute_caption_age_seconds(timeline: list[dict]) -> float:
     """Return the greatest lag of the newest caption, or of none yet, behind the last question during speech."""
-    # The page may have started several sessions; times in events are relative to the last one.
-    begin = max(index for index, event in enumerate(timeline) if event["type"] == "start")
-    sent = [event for event in timeline[begin:] if event["type"] == "samples"]
-    stream_seconds = np.cumsum([event["count"] for event in sent]) / timeline[begin]["sample_rate"]
-    sent_seconds = np.array([event["at_seconds"] for event in sent])
-
-    def sent_at(seconds: float) -> float:
-        return float(np.interp(seconds, stream_seconds, sent_seconds))
-
+    sent_at = make_clock(timeline)
     started = max(index for index, event in enumerate(timeline) if event["type"] == "speech_started")
     (ended,) = [event for event in timeline[started:] if event["type"] == "speech_ended"]
     captions = [event for event in timeline[started:] if event["type"] == "caption"]
-    end = sent_at(ended["end_seconds"] - TAIL_SECONDS)
+    end = sent_at(ended["end_seconds"] - windows_in(TAIL_SECONDS) * WINDOW_SECONDS)
     known = [timeline[started]["start_seconds"], *(caption["heard_until_seconds"] for caption in captions)]
     shown = [*(min(caption["at_seconds"], end) for caption in captions), end]
     return max(until - sent_at(covered) for covered, until in zip(known, shown, strict=True))
+
+
+def make_clock(timeline: list[dict]) -> Callable[[float], float]:
+    """Return the function from a position in the last session's audio to the time at which it was sent."""
+    begin = max(index for index, event in enumerate(timeline) if event["type"] == "start")
+    sent = [event for event in timeline[begin:] if event["type"] == "samples"]
+    stream_seconds = np.cumsum([event["count"] for event in sent]) / timeline[begin]["sample_rate"]
+    sent_seconds = [event["at_seconds"] for event in sent]
+    return lambda seconds: float(np.interp(seconds, stream_seconds, sent_seconds))
 
 
 def download_question(page, number: int) -> tuple[np.ndarray, int]:

@@ -1,6 +1,6 @@
 """Mel spectrogram of the voice, as Tacotron 2 writes and WaveGlow reads it, and the transforms behind it."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import scipy.fft
@@ -40,10 +40,17 @@ def stft(audio: Array) -> Array:
 
 def istft(spectrum: Array) -> Array:
     """Least-squares inverse of `stft`: float32, shape = (256 * (frames - 1),)."""
-    frames = np.asarray(scipy.fft.irfft(spectrum.T, n=FFT_LENGTH, axis=1)) * _window()
-    energy = np.broadcast_to(_window() ** 2, frames.shape)
+    frames = np.asarray(scipy.fft.irfft(spectrum.T, n=FFT_LENGTH, axis=1))
+    frames *= _window()
     half = FFT_LENGTH // 2
-    return (_overlap_add(frames) / np.maximum(_overlap_add(energy), np.float32(1e-8)))[half:-half]
+    return (_overlap_add(frames) / _overlapping_energy(len(frames)))[half:-half]
+
+
+@lru_cache(1)  # a post-filter asks several times for the same
+def _overlapping_energy(num_frames: int) -> Array:
+    """The sum of all windows' squares at each sample: float32, shape = (256 * (num_frames + 3),)."""
+    energy = np.broadcast_to(_window() ** 2, (num_frames, FFT_LENGTH))
+    return np.maximum(_overlap_add(energy), np.float32(1e-8))
 
 
 def _overlap_add(frames: Array) -> Array:

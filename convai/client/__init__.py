@@ -15,6 +15,7 @@ from convai.client.listen_events import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
 from convai.client.step_by_step import StepByStep, Walk
 
@@ -40,6 +41,7 @@ __all__ = [
     "StepsTimed",
     "TimedOut",
     "Tls",
+    "Transcribed",
     "Transcription",
     "Walk",
     "Word",

@@ -69,8 +69,9 @@ class Answer(Speech):
     answer : the span of the context that answers the question, verbatim; empty if there is none
     answer_score : confidence of the answer, 0 to 1
     answer_span : start and end (exclusive) character of the answer in the context; (-1, -1) if there is none
+    sentence : what is spoken: the answer, or if there is none, a sentence that says so; only of `answer_text`
     answer_audio : float32, shape = (samples,)
-        The spoken answer in [-1, 1] at `sample_rate`; if there is no answer, a sentence that says so.
+        The spoken answer, in [-1, 1] at `sample_rate`.
     mel : float32, shape = (80, frames)
         Log-mel spectrogram of the spoken answer.
     """
@@ -79,6 +80,7 @@ class Answer(Speech):
     answer: str | None = None
     answer_score: float | None = None
     answer_span: tuple[int, int] | None = None
+    sentence: str | None = None
     answer_audio: Array | None = None
     mel: Array | None = None
 
@@ -159,6 +161,7 @@ READERS: dict[str, Callable[[Array], Any]] = {  # one per field of `Answer`
     "answer": _read_text,
     "answer_score": _read_number,
     "answer_span": _read_span,
+    "sentence": _read_text,
     "answer_audio": np.asarray,
     "mel": np.asarray,
 }

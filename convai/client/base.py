@@ -42,7 +42,7 @@ class Calls(Generic[Reply]):
         return self.answer(ask_request(audio, sample_rate, context, outputs, seed))
 
     def answer_text(self, question: str, context: str) -> Reply:
-        """Answer a written question: `answer`, `answer_score`, `answer_span`."""
+        """Answer a written question: `answer`, `answer_score`, `answer_span`, and `sentence`, to be spoken."""
         return self.answer(answer_text_request(question, context))
 
     def speak(self, text: str, *, seed: int | None = None, speed: float = 1.0) -> Reply:

@@ -18,7 +18,7 @@ from convai.client.errors import ConvaiError
 from convai.client.listen_events import Caption
 from convai.client.turns import TAIL_SECONDS, WINDOW_SECONDS, Turns
 
-# Words are settled at the first silence of 0.25 s after 4 s of unsettled speech, or at 8 s in any case.
+# Words are settled at the first silence of 0.2 s after 4 s of unsettled speech, or at 8 s in any case.
 SETTLE_SECONDS = 4.0
 SETTLE_SILENCE_SECONDS = TAIL_SECONDS
 MAX_UNSETTLED_SECONDS = 8.0

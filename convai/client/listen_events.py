@@ -70,6 +70,13 @@ class Answering:
 
 
 @dataclass(frozen=True)
+class Transcribed:
+    """The transcript of a `SpeechEnded`; replaces `Answered` if there is no context."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StepsTimed:
     """The time of each step of the last answer: the mean over its chunks and over requests of other clients."""
 
@@ -83,4 +90,4 @@ class Failed:
     error: ConvaiError
 
 
-Event = SpeechStarted | Caption | SpeechEnded | NothingAsked | Answered | Answering | StepsTimed | Failed
+Event = SpeechStarted | Caption | SpeechEnded | NothingAsked | Answered | Answering | Transcribed | StepsTimed | Failed

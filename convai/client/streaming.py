@@ -58,7 +58,8 @@ class StreamingClients:
         """Send the request and yield its chunks in order; closing the generator cancels the rest."""
         order, responses = ChunkOrder(), Responses()
         with self.connection.translate_errors(), self._open_stream(responses, order) as client:
-            client.async_stream_infer(**request.arguments())
+            with suppress(InferenceServerException):  # the stream has broken already; `get` raises the reason
+                client.async_stream_infer(**request.arguments())
             while not order.is_complete:
                 tensors = request.read(responses.get(self.connection))
                 yield from order.take(AnswerChunk.from_tensors(tensors))

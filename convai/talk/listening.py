@@ -1,10 +1,6 @@
 """WebSocket /v1/listen: takes a microphone's samples, sends the events of `client.listen`.
 
-The page sends {"sample_rate": 48000, "context": "...", "pause_seconds": 0.7, "key": null}, then binary messages of
-16-bit little-endian mono samples, then {"end": true}. It receives one JSON message per event, with its "type". Binary
-messages follow the events with audio: `speech_ended` the question's samples, `answered` those of the answer's first
-chunk and `chunk` of a later one, each with its log-mel spectrogram as bytes, frame by frame. `is_last` marks the last
-chunk of an answer. Closing the connection, or speaking, cancels the rest of an answer.
+docs/listen-protocol.md describes its messages.
 """
 
 import asyncio
@@ -35,6 +31,7 @@ from convai.client import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
 from convai.client.listen import cancel_tasks
 from convai.description.limits import MAX_CONTEXT_BYTES
@@ -58,7 +55,7 @@ class Start(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     sample_rate: int
-    context: str
+    context: str | None = None
     pause_seconds: float | None = None
     key: str | None = None
 
@@ -204,6 +201,8 @@ def encode_event(event: Event) -> tuple[dict[str, Any], list[bytes]]:
             return encode_chunk(AnswerChunk(0, True, answer.answer_audio, **fields))
         case Answering(chunk):
             return encode_chunk(chunk)
+        case Transcribed(text):
+            return {"type": "transcribed", "text": text}, []
         case StepsTimed(steps):
             return {"type": "steps_timed", "steps": [asdict(step) for step in steps]}, []
         case Failed(error):

@@ -22,7 +22,7 @@ class ModelList(BaseModel):
     data: list[Model]
 
 
-MODELS = {name: Model(id=name) for name in ("speech_to_text", "text_to_speech")}
+MODELS = {name: Model(id=name) for name in ("speech_to_text", "question_answering", "text_to_speech")}
 
 
 @router.post("/v1/audio/translations", include_in_schema=False)

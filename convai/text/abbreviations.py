@@ -54,6 +54,7 @@ VERBS = (  # after which "I" is the pronoun
     "|remember|said|saw|say|shall|should|still|think|thought|took|want|wanted|was|went|will|wish|won't|would|wrote"
 )
 
+_digit = re.compile(r"\d")
 _abbreviation = re.compile(r"(?<![A-Za-z_'])([A-Za-z]{2,6})\.(?!\w)")
 _phrases = "|".join(map(re.escape, sorted(PHRASES.keys() - {"w/"}, key=len, reverse=True)))
 _phrase = re.compile(rf"(?<![\w/])(?:{_phrases})(?!\w)|(?<!\w)w/(?= ?\w)", re.IGNORECASE)
@@ -129,12 +130,15 @@ def _say_before_number(match: re.Match[str]) -> str:
 def expand_abbreviations(text: str) -> str:
     """Replace abbreviations by words."""
     text = _phrase.sub(lambda match: PHRASES[match[0].lower()], text)
-    text = _before_number.sub(_say_before_number, text)
-    text = _road_number.sub(lambda match: ROADS[match[1]], text)
-    text = _direction.sub(lambda match: DIRECTIONS[match[1]], text)
+    if _digit.search(text):
+        text = _before_number.sub(_say_before_number, text)
+        text = _road_number.sub(lambda match: ROADS[match[1]], text)
+        text = _direction.sub(lambda match: DIRECTIONS[match[1]], text)
     text = _street.sub(lambda match: f"{match['before']}{STREETS[match['name']]}{match['end'] or ''}", text)
     text = _direction_after.sub(lambda match: f"{match[1]} {DIRECTIONS[match[2]]}", text)
-    text = _versus_bare.sub("versus", _versus.sub("versus", text))
+    text = _versus.sub("versus", text)
+    if "vs" in text:
+        text = _versus_bare.sub("versus", text)
     text = _title.sub(lambda match: TITLES[match[1]], text)
     text = _abbreviation.sub(lambda match: ABBREVIATIONS.get(match[1].lower(), match[0]), text)
     return _initials.sub(lambda match: " ".join(match[0].replace(".", "")).lower(), text)

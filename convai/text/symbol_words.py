@@ -45,6 +45,7 @@ GREEK = (
 ).split()
 SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456789+-ni")
 
+_named = str.maketrans({character: f" {name} " for character, name in NAMED_CHARACTERS.items()})
 _superscript = re.compile(r"(?<=[\w)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _subscript = re.compile(r"(?<=\d)(?=[₀-₉])")
 _greek = re.compile(r"(?<![^\W\d_])[\u0391-\u03a9\u03b1-\u03c9](?![^\W\d_]{2}|[\u0370-\u03ff\u1f00-\u1fff])")
@@ -116,7 +117,7 @@ def _say_equation(match: re.Match[str]) -> str:
 
 
 def name_characters(text: str) -> str:
-    return "".join(f" {NAMED_CHARACTERS[c]} " if c in NAMED_CHARACTERS else c for c in text)
+    return text.translate(_named)
 
 
 def write_ascii(text: str) -> str:

@@ -58,10 +58,13 @@ def _spell_out(text: str, spells_acronyms: bool) -> str:
 
 
 def _spell_sentence(text: str, spells_acronyms: bool) -> str:
+    searched, has_digit = "", False
     for rewrite in REWRITES:
         if rewrite is spell_acronyms and not spells_acronyms:
             continue
-        if rewrite not in OF_NUMBERS or _digit.search(text):
+        if rewrite in OF_NUMBERS and text != searched:
+            searched, has_digit = text, _digit.search(text) is not None
+        if rewrite not in OF_NUMBERS or has_digit:
             text = rewrite(text)
     return text
 
@@ -103,12 +106,16 @@ def _versions(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return write_ascii(_domain.sub(" dot ", _dash.sub(", ", text)))
+    return write_ascii(_domain.sub(" dot ", _separate_dashes(text)))
+
+
+def _separate_dashes(text: str) -> str:
+    return text if text.isascii() and "-" not in text else _dash.sub(", ", text)
 
 
 def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", _unspoken.sub(" ", text.lower()))
-    text = _dash.sub(", ", text)  # one that stood against a sign before
+    text = _separate_dashes(text)  # one that stood against a sign before
     text = _punctuation.sub(lambda match: next(mark for mark in "?!.;:," if mark in match[0]), text)
     return re.sub(r"([,.:;?!)])(?=[a-z(])", r"\1 ", text)
 

@@ -80,6 +80,13 @@ def opener(playwright, talk, folder):
 
 
 @pytest.fixture
+def open_browser(playwright, tmp_path):
+    """A function that opens a browser whose microphone plays these sounds."""
+    with ExitStack() as stack:
+        yield lambda *sounds: stack.enter_context(browser_with(playwright, tmp_path / "microphone.wav", sounds, True))
+
+
+@pytest.fixture
 def open_pages(playwright, talk, tmp_path):
     with opener(playwright, talk, tmp_path) as open_pages:
         yield open_pages

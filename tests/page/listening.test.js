@@ -87,19 +87,10 @@ test("an event waits for its binary messages", () => {
   assert.deepEqual(events, [{ type: "answered", is_last: true, audio, mel }]);
 });
 
-test("an answer is under way from its first chunk to its last", () => {
-  askQuestion();
-  socket.receive({ type: "answered", is_last: false }, audio, mel);
-  assert.equal(listening.isAnswering, true);
-  socket.receive({ type: "chunk", is_last: true }, audio, mel);
-  assert.equal(listening.isAnswering, false);
-});
-
 test("speaking over an answer ends it", () => {
   askQuestion();
   socket.receive({ type: "answered", is_last: false }, audio, mel);
   socket.receive({ type: "speech_started" });
-  assert.equal(listening.isAnswering, false);
   mock.timers.tick(60_000);
   assert.equal(types().at(-1), "speech_started");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { concatenate, makeWav, mixDown } from "../../convai/talk/page/sound.js";
+import { checkRecording, concatenate, makeWav, mixDown } from "../../convai/talk/page/sound.js";
 
 test("chunks become one array of their kind", () => {
   assert.deepEqual(concatenate([Int16Array.of(1, 2), Int16Array.of(), Int16Array.of(-3)]), Int16Array.of(1, 2, -3));
@@ -28,4 +28,11 @@ test("a WAV file states its format and holds the samples", async () => {
   assert.equal(view.getUint16(34, true), 16); // bits
   assert.equal(view.getUint32(40, true), 6);
   assert.deepEqual(new Int16Array(view.buffer, 44), Int16Array.of(1, -2, 3));
+});
+
+test("a file of another kind, or too large a one, is not sent", () => {
+  assert.throws(() => checkRecording({ type: "image/png", size: 1 }, 100), /not a recording/);
+  assert.throws(() => checkRecording({ type: "audio/wav", size: 101 }, 100), /larger/);
+  checkRecording({ type: "audio/wav", size: 100 }, 100);
+  checkRecording({ type: "", size: 100 }, 100); // an unknown kind, such as AMR
 });

@@ -19,6 +19,7 @@ ANSWER = {
     "answer": np.array([["Zoë".encode()]], np.object_),
     "answer_score": np.array([[0.75]], np.float32),
     "answer_span": np.array([[0, 3]], np.int32),
+    "sentence": np.array([["Zoë.".encode()]], np.object_),
     "answer_audio": np.full((1, 11_025), 0.25, np.float32),
     "mel": np.zeros((1, 80, 43), np.float32),
 }
@@ -55,6 +56,28 @@ def context(tmp_path):
 
 def ask(*arguments, server=NOBODY):
     return main(["ask", *map(str, arguments), "--server", server])
+
+
+def test_a_typed_question_is_answered_and_its_sentence_spoken(context, address, fake, tmp_path, capsys):
+    out = tmp_path / "answer.wav"
+    assert ask("--question", "Who?", "--context", context, "--out", out, server=address) == 0
+    assert soundfile.info(out).frames == 11_025
+    assert "question  Who?" in capsys.readouterr().out
+    assert [request.model_name for request in fake.requests[-2:]] == ["question_answering", "text_to_speech"]
+    assert fake.requests[-1].raw_input_contents[0].endswith("Zoë.".encode())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--question", "Who?", "question.wav"], "expected either files or --question, got both"),
+        ([], "expected either files or --question, got neither"),
+        (["--question", "Who?", "--steps"], "--question: expected --out, --json and --seed alone"),
+    ],
+)
+def test_a_typed_question_goes_without_files_and_measurements(arguments, message, capsys):
+    assert ask(*arguments, "--context", "text.txt") == 1
+    assert message in capsys.readouterr().err
 
 
 def test_a_question_is_answered_in_text_and_sound(folder, context, address, tmp_path, capsys):

@@ -141,11 +141,13 @@ def test_requests_are_batched_unless_rows_influence_each_other(repository, deplo
     assert parse(deployed / "halver" / "config.pbtxt").HasField("dynamic_batching")
 
 
-def test_a_model_is_replaced_only_when_asked(repository, refusal):
+def test_a_model_is_replaced_only_when_asked_and_its_tensors_are_printed_as_served(repository, refusal, capfd):
     assert deploy(repository, networks("fixed_scorer"), "torchscript-trace") == 0
     assert "exists; --replace" in refusal(networks("Halver"), "torchscript-script")
     assert deploy(repository, networks("Halver"), "torchscript-script", "--replace") == 0
-    assert len(parse(repository / "model" / "config.pbtxt").output) == 2
+    printed = re.findall(r"^output +(\S+)", capfd.readouterr().out, re.MULTILINE)
+    assert printed == [tensor.name for tensor in parse(repository / "model" / "config.pbtxt").output]
+    assert printed == ["output0__0", "output1__1"]
     assert [path.name for path in repository.iterdir()] == ["model"]
 
 

@@ -46,12 +46,25 @@ def wait_for_end_of_speech(page):
     until(page, "level.style.transform === 'scaleX(0)'")
 
 
+def wait_for_answer(page, words):
+    page.locator(".latest .answer").filter(has_text=words).wait_for()
+
+
+def wait_for_whole_answer(page, number=1):
+    page.get_by_label(f"The spoken answer {number}").wait_for()
+
+
+def wait_for_state(page, *names):
+    page.locator(",".join(f"#talk[data-state={name}]" for name in names)).wait_for()
+
+
 def wait_for_alarm(page, words):
     page.get_by_role("alert").filter(has_text=words).wait_for()
 
 
 def save(page, name):
     """Download a recording of the conversation by its link: float32 samples and their rate."""
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     with page.expect_download() as download:
         page.get_by_role("link", name=name).click()
     return soundfile.read(io.BytesIO(download.value.path().read_bytes()), dtype="float32")

@@ -14,6 +14,7 @@ ANSWER = Answer(
     answer="a test",
     answer_score=0.5,
     answer_span=(0, 6),
+    sentence="a test.",
     answer_audio=np.sin(np.arange(22_050) / 20).astype(np.float32) / 2,
     mel=np.zeros((80, 86), np.float32),
 )

@@ -12,7 +12,7 @@ README = ROOT / "README.md"
 GUIDES = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "benchmarks/README.md", ROOT / "training/README.md"]
 PAGES = [README, *GUIDES, *sorted((ROOT / "docs").glob("*.md"))]
 CARDS = sorted((ROOT / "weights").glob("*.md"))
-FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ async def test_a_long_silence_is_not_transcribed():
     speaker = Speaker()
     for windows, is_speech in ((10, True), (600, False), (10, True)):
         await speaker.caption(windows, is_speech)
-    assert speaker.texts[1:] == ["18 windows", "18 windows 10 windows"]
+    assert speaker.texts[1:] == ["16 windows", "16 windows 10 windows"]
 
 
 async def test_after_a_transcription_the_recogniser_idles_as_long_as_it_took(monkeypatch):

@@ -33,8 +33,8 @@ def test_every_package_is_constrained_to_a_version_within_its_range(extra):
     ("imports", "others"),
     [
         (
-            "import convai.client, convai.client.ask, convai.client.steps",
-            "matplotlib scipy torch tokenizers jinja2 onnxruntime platformdirs",
+            "import convai.client, convai.client.ask, convai.client.listen, convai.client.transcribe",
+            "fastapi starlette matplotlib scipy torch tokenizers jinja2 onnxruntime platformdirs",
         ),
         (
             "from benchmarks.speed import bench, chaos, overload, plot, step_overhead, streaming, talk",

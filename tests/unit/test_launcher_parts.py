@@ -140,3 +140,20 @@ def test_tf32_is_off_unless_the_environment_turns_it_on(monkeypatch):
     assert server_variables()["NVIDIA_TF32_OVERRIDE"] == "0"
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
     assert server_variables()["NVIDIA_TF32_OVERRIDE"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("found", "features", "variables"),
+    [
+        ("Prescott", {"AVX512_SKX": True, "FMA3": True}, {"OPENBLAS_CORETYPE": "SkylakeX"}),
+        ("Prescott", {"AVX512_SKX": False, "FMA3": True}, {"OPENBLAS_CORETYPE": "Haswell"}),
+        ("Prescott", {}, {}),
+        ("Zen", {"FMA3": True}, {}),
+    ],
+)
+def test_a_processor_that_openblas_does_not_know_gets_kernels_of_its_instructions(
+    found, features, variables, monkeypatch
+):
+    monkeypatch.setattr(tritonserver, "read_openblas_core", lambda library: found)
+    monkeypatch.setattr(tritonserver._multiarray_umath, "__cpu_features__", features)
+    assert tritonserver.choose_openblas_kernels() == variables

@@ -19,6 +19,7 @@ from convai.client import (
     SpeechEnded,
     SpeechStarted,
     StepsTimed,
+    Transcribed,
 )
 from convai.description.recognisers import RECOGNISERS, steps_with
 
@@ -61,6 +62,14 @@ async def test_a_spoken_question_is_captioned_and_answered_with_the_context(spok
     assert captions and all(request.outputs == ("question",) for request in captions)
     assert {request.inputs["context"][0, 0] for request in (*captions, question)} == {b"A text."}
     np.testing.assert_array_equal(question.inputs["question_audio"][0], events[-2].question_audio)
+
+
+async def test_without_a_context_a_question_is_only_transcribed(spoken):
+    client = FakeClient()
+    events = await events_in(spoken, client, context=None, stream=True)
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, Transcribed]
+    assert any(isinstance(event, Caption) for event in events) and events[-1].text == ANSWER.question
+    assert {(kind, request.model) for kind, request in client.asked} == {("answer", "speech_to_text")}
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
@@ -109,7 +118,7 @@ async def test_an_error_of_the_microphone_reaches_the_caller():
         ({"pause_seconds": 0.0}, "pause_seconds: expected 0.2 to 5.0 s, or None to end with the audio, got 0.0"),
         ({"pause_seconds": float("nan")}, "pause_seconds: .* got nan"),
         ({"sample_rate": 4_000}, "sample_rate: expected a whole number from 8000 to 48000, got 4000"),
-        ({"context": None}, "context: expected str, got NoneType"),
+        ({"context": 3}, "context: expected str, got int"),
     ],
 )
 async def test_an_invalid_argument_raises_at_once(options, message):
@@ -184,6 +193,66 @@ async def test_a_second_question_waits_for_the_answer_to_the_first(spoken_twice,
             client.gate.set()
     answers = [Answering] * len(CHUNKS) if stream else [Answered]
     assert kinds == [SpeechStarted, SpeechEnded] * 2 + answers * 2
+
+
+@pytest.fixture
+def unfinished(spoken):
+    """A question and 0.4 s of silence, which is shorter than the pause."""
+    return spoken[:-9_600]
+
+
+async def parts_of(client, *parts):
+    """Yield each part of a recording once the client was asked about those before it."""
+    for number, part in enumerate(parts):
+        while len(client.asked) < number:
+            await asyncio.sleep(0)
+        async for chunk in chunks_of(part):
+            yield chunk
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_question_is_asked_during_the_pause_and_answered_once_it_has_ended(spoken, unfinished, stream):
+    client, events = FakeClient(), []
+    parts = parts_of(client, unfinished, spoken[-16_000:])
+    async for event in client.listen(parts, **OPTIONS, stream=stream, caption_seconds=0):
+        events.append(event)
+        if isinstance(event, SpeechEnded):
+            ((_, request),) = client.asked
+            np.testing.assert_array_equal(request.inputs["question_audio"][0], event.question_audio)
+    answers = [Answering] * len(CHUNKS) if stream else [Answered]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, *answers]
+    assert len(client.asked) == 1
+
+
+async def test_the_answer_to_half_a_question_is_dropped_unheard(spoken, unfinished):
+    client = FakeClient()
+    parts = parts_of(client, unfinished, spoken[16_000:])
+    events = [event async for event in client.listen(parts, **OPTIONS, stream=True, caption_seconds=0)]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, *[Answering] * len(CHUNKS)]
+    (_, first), (_, second) = client.asked
+    assert first.inputs["question_audio"].shape < second.inputs["question_audio"].shape
+    np.testing.assert_array_equal(second.inputs["question_audio"][0], events[1].question_audio)
+    assert client.closed_streams == 2
+
+
+async def test_after_a_refusal_a_question_is_asked_only_once_it_has_ended(spoken, unfinished):
+    client = FakeClient(error=Overloaded("busy"))
+    parts = parts_of(client, unfinished, np.concatenate([spoken[-16_000:], spoken]))
+    events = [event async for event in client.listen(parts, **OPTIONS, caption_seconds=0)]
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded, Failed] * 2
+    assert len(client.asked) == 3  # the first question twice
+
+
+async def test_leaving_the_loop_cancels_a_request_of_a_question_that_has_not_ended(unfinished):
+    client = FakeClient()
+    client.gate = asyncio.Event()
+    before = asyncio.all_tasks()
+    parts = parts_of(client, unfinished, unfinished[:0], unfinished)
+    async with aclosing(client.listen(parts, **OPTIONS, stream=True, caption_seconds=0)) as events:
+        await anext(events)
+        while not client.asked:
+            await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
 
 
 @pytest.mark.parametrize("last", [SpeechEnded, Answering])

@@ -1,8 +1,10 @@
 """Links, commands and figures on the pages hold, and README shows the pipeline and the folders as they are."""
 
 import argparse
+import ast
 import re
 from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 from support.pages import CARDS, PAGES, README, blocks, commands, convai_commands, find_blocks, table_rows
@@ -70,6 +72,19 @@ def test_every_link_and_path_resolves(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
     paths = re.findall(rf"`((?:{'|'.join(root_folders())})/[\w./-]*)`", text)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["voice-agents.md", "listen-protocol.md"])
+def test_every_program_compiles_and_imports_what_its_packages_have(page):
+    """Of packages that are installed; the agents' are not in every checkout."""
+    programs = [ast.parse(block.text) for block in blocks("python", page)]
+    imports = [node for program in programs for node in ast.walk(program) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        pytest.importorskip(node.module.partition(".")[0])
+        module = import_module(node.module)
+        for one in node.names:
+            assert hasattr(module, one.name) or find_spec(f"{node.module}.{one.name}"), ast.unparse(node)
 
 
 def test_the_diagram_is_the_pipeline():

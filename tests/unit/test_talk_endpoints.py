@@ -14,6 +14,7 @@ from convai.errors import InvalidArgument
 from convai.talk.app import make_app
 from convai.talk.settings import Settings
 
+USER, TEXT = {"role": "user", "content": "Who?"}, {"role": "system", "content": "A text."}
 TRANSCRIPTIONS, SPEECH, ASK = "/v1/audio/transcriptions", "/v1/audio/speech", "/v1/ask"
 
 
@@ -91,6 +92,21 @@ def test_asking_gives_words_and_sound(context):
     assert fake.asked[0][1][2] == "A text."
 
 
+def test_a_typed_question_is_answered_and_its_sentence_spoken():
+    fake = FakeClient()
+    with web(fake) as http:
+        answer = http.post(ASK, data={"question": "Who?", "context": "A text."}).json()
+        message = message_of(http.post(ASK, data={"context": "A text."}), 400)
+        assert "either a recording or a typed question, got neither" in message
+        both = http.post(ASK, data={"question": "Who?", "context": "A text."}, files={"audio": recording()})
+        assert "got both" in message_of(both, 400)
+    assert (answer["question"], answer["answer"], answer["answer_span"]) == ("Who?", "a test", [0, 6])
+    audio, _ = soundfile.read(io.BytesIO(base64.b64decode(answer["answer_audio"])), dtype="float32")
+    np.testing.assert_allclose(audio, ANSWER.answer_audio, atol=1e-4)
+    (_, request), (_, spoken) = fake.asked
+    assert (request.model, spoken) == ("question_answering", ANSWER.sentence)
+
+
 @pytest.mark.parametrize(
     ("files", "data", "message"),
     [
@@ -130,6 +146,24 @@ def test_an_invalid_transcription_request_is_explained(http, files, data, messag
 def test_an_invalid_speech_request_is_explained(http, body, message):
     response = http.post(SPEECH, content=body, headers={"content-type": "application/json"})
     assert message in message_of(response, 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "messages: Field required"),
+        ({"messages": []}, "messages: expected a user message with the question"),
+        ({"messages": [USER]}, "messages: expected a system message with the text to answer from"),
+        ({"messages": ["Who?"]}, "messages.0: Input should be a valid dictionary"),
+        ({"messages": [TEXT, {"role": "user", "content": [{"type": "input_audio"}]}]}, "got 'input_audio'"),
+        ({"messages": [TEXT, USER], "n": 2}, "n: expected 1"),
+        ({"messages": [TEXT, USER], "tool_choice": "required"}, "tool_choice: expected auto or none"),
+        ({"messages": [TEXT, USER], "response_format": {"type": "json_object"}}, "response_format: expected text"),
+        ({"messages": [TEXT, USER], "modalities": ["audio"]}, "modalities: expected text"),
+    ],
+)
+def test_an_invalid_chat_request_is_explained(http, body, message):
+    assert message in message_of(http.post("/v1/chat/completions", json=body), 400)
 
 
 def test_a_context_that_is_not_utf_8_is_refused(http):
@@ -188,7 +222,7 @@ def test_a_prompt_is_the_context_of_the_recogniser():
 
 def test_the_models_are_listed_by_their_names(http):
     names = [model["id"] for model in http.get("/v1/models").json()["data"]]
-    assert names == ["speech_to_text", "text_to_speech"]
+    assert names == ["speech_to_text", "question_answering", "text_to_speech"]
     assert http.get("/v1/models/text_to_speech").json()["object"] == "model"
     assert "got 'gpt-7'" in message_of(http.get("/v1/models/gpt-7"), 404)
 
@@ -264,7 +298,9 @@ def test_the_description_of_the_api_loads_nothing_from_other_hosts(http):
 def test_the_page_gets_its_examples_and_limits(http):
     described = http.get("/page.json").json()
     assert described["max_context_bytes"] == 32_768 and not described["needs_key"]
-    assert any("Shakespeare" in example["context"] for example in described["examples"])
+    first = described["examples"][0]
+    assert first["title"] == "Shakespeare" and "Shakespeare" in first["context"]
+    assert http.get(first["audio"]).headers["content-type"].startswith("audio/")
     assert described["recogniser"] == "Jasper"
 
 

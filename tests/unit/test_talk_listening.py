@@ -96,6 +96,14 @@ def test_questions_are_counted_by_outcome():
         assert f'seconds_count{{interface="listen",outcome="{outcome}"}} 1.0' in counted
 
 
+@pytest.mark.parametrize("start", [{"sample_rate": 16_000}, START | {"context": None}])
+def test_without_a_context_the_page_gets_transcripts(start):
+    with listening(start) as socket:
+        say_question(socket)
+        events = events_until(socket, "steps_timed")
+    assert {"type": "transcribed", "text": ANSWER.question} in events
+
+
 def test_a_server_that_does_not_stream_answers_in_one_piece():
     fake = FakeClient(models=())
     with listening(fake=fake) as socket:

@@ -33,11 +33,17 @@ def fit_to_mel(audio: Array, mel: Array, iterations: int) -> Array:
     -------
     float32, shape = (256 * frames,)
     """
-    wanted = np.exp(np.append(mel, mel[:, -1:], axis=1))  # the last window sits on the very end of the audio
+    # Frame by frame, as the transforms lie in memory, and only as far up as the bands reach.
+    wanted = np.exp(np.append(mel, mel[:, -1:], axis=1)).T  # the last window sits on the very end of the audio
+    covered = _count_covered()
+    bands, spread = filterbank()[:, :covered].T, _spread()[:covered].T
     for _ in range(iterations):
-        spectrum = stft(audio)
-        actual = filterbank() @ np.abs(spectrum)
-        audio = istft(spectrum * (_spread() @ (wanted / np.maximum(actual, np.float32(MIN_MAGNITUDE)))))
+        spectrum = stft(audio).T
+        actual = np.abs(spectrum[:, :covered]) @ bands
+        gains = wanted / np.maximum(actual, np.float32(MIN_MAGNITUDE))
+        spectrum[:, :covered] *= gains @ spread
+        spectrum[:, covered:] *= gains[:, -1:]
+        audio = istft(spectrum.T)
     return audio
 
 
@@ -47,12 +53,17 @@ def magnitudes_like(mel: Array) -> Array:
 
 
 @cache
+def _count_covered() -> int:
+    """Number of frequencies up to the last one that a mel filter covers."""
+    return int(np.flatnonzero(filterbank().any(axis=0))[-1]) + 1
+
+
+@cache
 def _spread() -> Array:
     """Weights of the mel bands' gains at each frequency: float32, shape = (513, 80), rows sum to 1."""
     weights = filterbank().T.copy()
-    last = np.flatnonzero(weights.any(axis=1))[-1]
     weights[0, 0] = 1.0  # no filter covers the constant part, nor the frequencies above 8 kHz
-    weights[last + 1 :, -1] = 1.0
+    weights[_count_covered() :, -1] = 1.0
     return weights / weights.sum(axis=1, keepdims=True)
 
 

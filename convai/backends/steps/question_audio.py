@@ -76,12 +76,12 @@ def check_audio(audio: Array, sample_rate_hertz: int) -> None:
             f"question_audio: expected {MIN_QUESTION_SECONDS:g} to {MAX_QUESTION_SECONDS:g} s ({fewest} to {most} "
             f"samples at {sample_rate_hertz} Hz), got {len(audio) / sample_rate_hertz:.3f} s ({len(audio)} samples)"
         )
-    num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
-    if num_nan or num_infinite:
+    peak = float(np.abs(audio).max())
+    if not math.isfinite(peak):
+        num_nan, num_infinite = int(np.isnan(audio).sum()), int(np.isinf(audio).sum())
         raise InvalidArgument(
             f"question_audio: expected finite samples, got {num_nan} NaN and {num_infinite} infinite ones"
         )
-    peak = float(np.abs(audio).max())
     if peak > MAX_PEAK:
         raise InvalidArgument(
             f"question_audio: expected samples from -1 to 1, got up to {peak:.6g}; divide 16-bit integers by 32768"

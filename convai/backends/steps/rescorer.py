@@ -102,9 +102,11 @@ class Rescorer:
     def _load(self, weights: dict[str, Array], words: Sequence[str]) -> None:
         self.embedding, self.membership = weights["embedding.weight"], weights["membership.weight"]
         self.vocabulary = Vocabulary(words, len(self.embedding) - NUM_MARKS - len(words))
-        self.input = transpose(weights["lstm.weight_ih_l0"])
-        self.recurrent = transpose(weights["lstm.weight_hh_l0"])
-        self.lstm_bias = weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2, so with halved weights of its three gates one tanh suffices for all four.
+        scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], np.float32), len(weights["lstm.bias_ih_l0"]) // 4)
+        self.input = transpose(weights["lstm.weight_ih_l0"]) * scale
+        self.recurrent = weights["lstm.weight_hh_l0"] * scale[:, None]
+        self.lstm_bias = (weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]) * scale
         self.linear = {
             name: (transpose(weights[f"{name}.weight"]), weights.get(f"{name}.bias", np.float32(0)))
             for name in ("projection", "key", "query", "gate", "mix", "to_tails.0", "to_tails.1")
@@ -152,15 +154,21 @@ class Rescorer:
         """The hidden state after each node: shape = (nodes, width)."""
         inputs = self.embedding[word_ids] + self.membership[np.isin(word_ids, passage).astype(np.int64)]
         gates = inputs @ self.input + self.lstm_bias
-        output = np.zeros((len(word_ids), len(self.recurrent)), np.float32)
+        width = self.recurrent.shape[1]
+        output = np.zeros((len(word_ids), width), np.float32)
         cells = np.zeros_like(output)
         for depth in range(int(tree.depths.max()) + 1):
             nodes = np.flatnonzero(tree.depths == depth)
             before = tree.parents[nodes]
-            summed = gates[nodes] + (output[before] @ self.recurrent if depth else 0)
-            input_gate, forget_gate, new, output_gate = np.split(summed, 4, axis=1)
-            cells[nodes] = sigmoid(forget_gate) * (cells[before] if depth else 0) + sigmoid(input_gate) * np.tanh(new)
-            output[nodes] = sigmoid(output_gate) * np.tanh(cells[nodes])
+            # In this order OpenBLAS takes half the time that it takes for `output[before] @ self.recurrent.T`.
+            summed = gates[nodes] + (self.recurrent @ output[before].T).T if depth else gates[nodes]
+            squashed = np.tanh(summed, out=summed)
+            input_gate, forget_gate, new, output_gate = (
+                squashed[:, first : first + width] for first in range(0, 4 * width, width)
+            )
+            cell = (0.5 + 0.5 * forget_gate) * cells[before] + (0.5 + 0.5 * input_gate) * new
+            cells[nodes] = cell
+            output[nodes] = (0.5 + 0.5 * output_gate) * np.tanh(cell)
         return self._apply("projection", output)
 
     def _point(
@@ -211,10 +219,6 @@ def dequantise(tensors: dict[str, Array]) -> dict[str, Array]:
 
 def transpose(weight: Array) -> Array:
     return np.ascontiguousarray(weight.T)
-
-
-def sigmoid(values: Array) -> Array:
-    return 0.5 + 0.5 * np.tanh(0.5 * values)
 
 
 def softmax(values: Array) -> Array:

@@ -81,7 +81,8 @@ def log_mel_spectrogram(audio: Array, options: LogMelOptions = NVIDIA_LOG_MEL) -
     emphasised[1:] -= np.float32(PREEMPHASIS) * audio[:-1]
     spectrum = stft(emphasised, _window(), HOP_LENGTH, FFT_LENGTH, PADDINGS[options.padding])
     spectrum = spectrum[: options.num_frames(len(audio))]
-    power = spectrum.real**2 + spectrum.imag**2
+    power = spectrum.real**2
+    power += spectrum.imag**2
     return np.log(_filterbank() @ power.T + np.float32(options.log_offset))
 
 
@@ -99,8 +100,9 @@ def raise_noise_floor(log_mel: Array, decibels: float, frames: Array | slice = s
     The pauses of synthetic speech are digital silence, those of recorded speech are not: without a common floor,
     normalisation makes different features of the same sounds. A relative floor keeps them independent of loudness.
     """
-    floor = np.log(np.exp(log_mel[:, frames]).mean()) + decibels * np.log(10) / 10
-    return np.logaddexp(log_mel, floor, dtype=np.float32)
+    power = np.exp(log_mel)
+    floor = power[:, frames].mean() * 10 ** (decibels / 10)
+    return np.log(power + np.float32(floor))  # np.logaddexp takes twenty times as long
 
 
 def find_speech(log_mel: Array) -> Array:

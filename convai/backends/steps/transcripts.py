@@ -1,10 +1,16 @@
 """Text in the form of a recogniser's transcript: the letters of Jasper's alphabet, numbers in words."""
 
+import re
+from functools import lru_cache
+
 import numpy as np
 
 from convai.arrays import Array
 from convai.description.pipeline import LABELS
 from convai.text.text_normalizer import normalise_text
+
+CONTEXTS_KEPT = 32  # whose spoken form is cached for the next question about them, at most 32 KiB each
+_unlabelled = re.compile(f"[^{LABELS}]")
 
 
 def collapse_ctc_path(path: Array, labels: str) -> str:
@@ -20,7 +26,7 @@ def collapse_ctc_path(path: Array, labels: str) -> str:
     """
     is_new = np.append(True, path[1:] != path[:-1])[: len(path)]
     kept = path[is_new & (path != len(labels))]
-    return " ".join("".join(labels[label] for label in kept).split())
+    return " ".join("".join(labels[label] for label in kept.tolist()).split())
 
 
 def speakable(sentence: str) -> str:
@@ -34,10 +40,12 @@ def speakable(sentence: str) -> str:
 
 def transcript(sentence: str) -> str:
     """The letters of a sentence: lower case a to z, apostrophes inside words, single spaces."""
-    letters = "".join(letter if letter in LABELS else " " for letter in sentence.lower())
-    return " ".join(stripped for word in letters.split() if (stripped := word.strip("'")))
+    return " ".join(
+        stripped for word in _unlabelled.sub(" ", sentence.lower()).split() if (stripped := word.strip("'"))
+    )
 
 
+@lru_cache(CONTEXTS_KEPT)
 def spoken_form(text: str) -> str:
     """The reference transcript of a text that is read out.
 

@@ -10,6 +10,7 @@ the largest batch. The check is only as good as the inputs: they should take eve
 import argparse
 from pathlib import Path
 
+from convai.description.wire_names import wire_name
 from convai.networks.deploy.deploy import TARGETS, Deployed, Deployment, deploy
 
 
@@ -57,11 +58,9 @@ def run(args: argparse.Namespace) -> None:
 def describe(job: Deployment, deployed: Deployed) -> str:
     step = deployed.interface.step
     sizes = sorted({len(result.case.rows) for result in deployed.outputs})
-    tensors = [
-        f"{kind:<8}{tensor.name} {tensor.dtype} {list(tensor.dims)}"
-        for kind, group in (("input", step.inputs), ("output", step.outputs))
-        for tensor in group
-    ]
+    named = [("input", tensor.name, tensor) for tensor in step.inputs]
+    named += [("output", wire_name(tensor, i, job.format.engine), tensor) for i, tensor in enumerate(step.outputs)]
+    tensors = [f"{kind:<8}{name} {tensor.dtype} {list(tensor.dims)}" for kind, name, tensor in named]
     return "\n".join(
         [
             f"differs by at most {deployed.largest_difference:.1e} (tolerance {job.tolerance:.0e}) "

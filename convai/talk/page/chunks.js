@@ -4,15 +4,19 @@ const START_MILLISECONDS = 1000;
 
 export class ChunkPlayer {
   onChange = () => {};
-  #context = null;
-  #sources = new Set(); // from now to the last chunk
+  /** @type {AudioContext | null} */ #context = null;
+  /** @type {Set<AudioBufferSourceNode>} */ #sources = new Set(); // from now to the last chunk
   #end = 0; // of the last chunk, in seconds of the context's clock
 
   get isPlaying() {
     return this.#sources.size > 0;
   }
 
-  /** Play 16-bit samples after those that still play. */
+  /**
+   * Play 16-bit samples after those that still play.
+   * @param {Int16Array} samples
+   * @param {number} rate
+   */
   play(samples, rate) {
     this.#context ??= new AudioContext({ sampleRate: rate });
     this.#context.resume();
@@ -44,6 +48,7 @@ export class ChunkPlayer {
     }, START_MILLISECONDS);
   }
 
+  /** @param {AudioBufferSourceNode} source */
   #forget(source) {
     if (this.#sources.delete(source)) this.onChange();
   }

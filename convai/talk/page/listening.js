@@ -3,20 +3,27 @@ import { WORDS } from "./words.js";
 
 const ANSWER_MILLISECONDS = 40_000; // longer than the web process waits for the server
 // The binary messages after an event.
+/** @type {Record<string, string[]>} */
 const BINARIES = { speech_ended: ["audio"], answered: ["audio", "mel"], chunk: ["audio", "mel"] };
+/** @type {Record<string, (buffer: ArrayBuffer) => Int16Array | Uint8Array>} */
 const DECODERS = { audio: (buffer) => new Int16Array(buffer), mel: (buffer) => new Uint8Array(buffer) };
 
+/** @typedef {{type: string, [field: string]: any}} Event */
+
 export class Listening {
-  isAnswering = false; // some chunks of an answer have come, and the rest has not
+  #isAnswering = false; // some chunks of an answer have come, and the rest has not
   #socket;
-  #early = []; // messages from before the connection stands
-  #event = null; // the latest, whose binary messages may be still to come
-  #missing = []; // their names
+  /** @type {(string | Int16Array<ArrayBuffer>)[]} */ #early = []; // messages from before the connection stands
+  /** @type {Event | null} */ #event = null; // the latest, whose binary messages may be still to come
+  /** @type {string[]} */ #missing = []; // their names
   #unanswered = 0; // questions whose answer is not complete
-  #deadline = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #deadline;
   #isOver = false;
 
-  /** `start` is the first message. `onEvent` takes events by type; "failed" says why, "over" is the last. */
+  /**
+   * @param {object} start the first message
+   * @param {(event: Event) => void} onEvent takes events by type; "failed" says why, "over" is the last
+   */
   constructor(start, onEvent) {
     this.onEvent = onEvent;
     const address = new URL("/v1/listen", location.href);
@@ -29,9 +36,9 @@ export class Listening {
     this.#send(JSON.stringify(start));
   }
 
-  /** Send 16-bit samples. */
+  /** @param {Int16Array} samples */
   send(samples) {
-    this.#send(samples);
+    this.#send(/** @type {Int16Array<ArrayBuffer>} */ (samples));
   }
 
   /** No more samples come: the server asks the question now. */
@@ -45,6 +52,7 @@ export class Listening {
     this.#finish(null);
   }
 
+  /** @param {string | Int16Array<ArrayBuffer>} message */
   #send(message) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
     else if (this.#socket.readyState === WebSocket.CONNECTING) this.#early.push(message.slice());
@@ -55,17 +63,21 @@ export class Listening {
     this.#early = [];
   }
 
+  /** @param {string | ArrayBuffer} data */
   #receive(data) {
     if (typeof data === "string") {
-      this.#event = JSON.parse(data);
-      this.#missing = [...(BINARIES[this.#event.type] ?? [])];
+      const event = JSON.parse(data);
+      this.#event = event;
+      this.#missing = [...(BINARIES[event.type] ?? [])];
     } else {
       const name = this.#missing.shift();
+      if (!this.#event || !name) return;
       this.#event[name] = DECODERS[name](data);
     }
-    if (!this.#missing.length) this.#handle(this.#event);
+    if (this.#event && !this.#missing.length) this.#handle(this.#event);
   }
 
+  /** @param {Event} event */
   #handle(event) {
     if (event.type === "speech_ended") {
       this.#unanswered++;
@@ -73,14 +85,15 @@ export class Listening {
     }
     if (event.type === "nothing_asked") clearTimeout(this.#deadline);
     // Speaking while an answer is on its way cancels the rest of it.
-    const isInterruption = event.type === "speech_started" && this.isAnswering;
+    const isInterruption = event.type === "speech_started" && this.#isAnswering;
     if (["answered", "chunk", "failed"].includes(event.type) || isInterruption) this.#noteAnswer(event);
     this.onEvent(event);
   }
 
+  /** @param {Event} event */
   #noteAnswer({ is_last }) {
-    this.isAnswering = is_last === false;
-    if (!this.isAnswering) this.#unanswered--;
+    this.#isAnswering = is_last === false;
+    if (!this.#isAnswering) this.#unanswered--;
     clearTimeout(this.#deadline);
     if (this.#unanswered > 0) this.#awaitAnswer();
   }
@@ -90,13 +103,17 @@ export class Listening {
     this.#deadline = setTimeout(() => this.#finish(WORDS.noAnswer), ANSWER_MILLISECONDS);
   }
 
-  /** What the user reads when the connection ends; null if all was answered or a "failed" event has said why. */
+  /**
+   * What the user reads when the connection ends; null if all was answered or a "failed" event has said why.
+   * @param {number} code
+   */
   #explainClose(code) {
     const isInOrder = code === 1000 && this.#unanswered === 0;
     if (isInOrder || this.#event?.type === "failed") return null;
     return this.#event ? WORDS.lost : WORDS.noPage;
   }
 
+  /** @param {string | null} failure */
   #finish(failure) {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -1,339 +1,303 @@
-// The page: connects the controls, and shows the events of a listening.
-import { AnswerPanel } from "./answer.js";
+// The page: hands what happens to the reducer of states.js, does what it asks for, and shows the state.
+import { ChunkPlayer } from "./chunks.js";
+import { Conversation } from "./conversation.js";
+import { ConversationView } from "./conversation_view.js";
+import { describeAnswer } from "./describe.js";
 import { byId } from "./dom.js";
-import { addToHistory } from "./history.js";
 import { Listening } from "./listening.js";
 import { Microphone } from "./microphone.js";
-import { concatenate, decodeFile, makeWav } from "./sound.js";
+import { fetchRecording, RATE, readRecording } from "./sound.js";
+import { reduce, START } from "./states.js";
+import { TalkButton } from "./talk_button.js";
 import { TextPanel } from "./text.js";
-import { describeError, describeFailure, WORDS } from "./words.js";
+import { TypedQuestion } from "./typed_question.js";
+import { keepAwake } from "./wake_lock.js";
+import { describeError, describeFailure, describeState, WORDS } from "./words.js";
+
+/** @typedef {import("./states.js").Event} Event */
+/** @typedef {import("./conversation.js").Entry} Entry */
 
 const RESTART_MILLISECONDS = 500; // after the last change of the text
-const UPLOAD_SAMPLES = 8000; // per message
+const PIECE_SAMPLES = 0.1 * RATE; // of a recording
 
 const text = new TextPanel();
-const answers = new AnswerPanel();
 const microphone = new Microphone();
-const handsFree = byId("hands-free");
-const listenings = new Set(); // those that are not over
-let current = null; // the listening that the microphone feeds
-let attempts = 0; // at opening one
-let restarting = null; // a timer
-let isSpeaking = false; // the user, into the current listening
-let isHeld = false; // the button or the space bar
-let maxQuestionSeconds = null;
+const sound = new ChunkPlayer();
+const talkButton = new TalkButton((type) => dispatch({ type, message: WORDS.allowMicrophone }));
+const conversation = new Conversation((entry) => list.show(entry));
+const list = new ConversationView(conversation, (question, about) => dispatch({ type: "ask", question, text: about }));
+const handsFree = byId("hands-free", HTMLInputElement);
+const pause = byId("pause", HTMLInputElement);
+const typed = byId("typed-question", HTMLInputElement);
 
-start();
+let state = START;
+/** What is asked now: a listening or a typed question. @type {Listening | TypedQuestion | null} */
+let asking = null;
+let attempts = 0; // at asking; what an earlier one has begun to open is dropped
+/** @type {Entry | null} */
+let speaking = null; // the latest whose answer was played as it came
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let restarting;
+const limits = { questionSeconds: 30, uploadBytes: Number.POSITIVE_INFINITY };
+
+connectControls();
+show();
+await start();
 
 async function start() {
-  text.onError = showAlarm;
-  connectControls();
   try {
     const settings = await (await fetch("/page.json")).json();
-    maxQuestionSeconds = settings.max_question_seconds;
+    limits.questionSeconds = settings.max_question_seconds;
+    limits.uploadBytes = settings.max_upload_bytes;
     byId("key-row").hidden = !settings.needs_key;
     byId("recogniser").textContent = settings.recogniser ? WORDS.recogniser(settings.recogniser) : "";
     text.start(settings);
   } catch {
-    showAlarm(WORDS.noPage);
+    dispatch({ type: "refused", message: WORDS.noPage });
   }
+}
+
+/**
+ * The only way in which the state changes.
+ * @param {Event} event
+ */
+function dispatch(event) {
+  const change = reduce(state, event);
+  state = change.state;
+  for (const effect of change.effects) EFFECTS[effect](event);
+  show();
+}
+
+/** @param {unknown} error */
+function refuse(error) {
+  ageAnswer();
+  dispatch({ type: "refused", message: describeError(error) });
 }
 
 // Controls
 
 function connectControls() {
-  byId("talk").addEventListener("pointerdown", hold);
-  byId("talk").addEventListener("click", onTalkClick);
-  addEventListener("pointerup", release);
-  addEventListener("pointercancel", release);
-  addEventListener("keydown", onKeyDown);
-  addEventListener("keyup", onKeyUp);
-  addEventListener("blur", release);
-  document.addEventListener("visibilitychange", onVisibilityChange);
-  handsFree.addEventListener("change", onHandsFreeChange);
-  byId("pause").addEventListener("input", onPauseInput);
-  byId("open-recording").addEventListener("click", () => byId("recording-file").click());
-  byId("recording-file").addEventListener("change", onRecordingChosen);
   text.onChange = restartSoon;
+  text.onError = (message) => dispatch({ type: "refused", message });
+  text.onAsk = (example) => dispatch({ type: "recordingChosen", example });
+  handsFree.addEventListener("change", () => dispatch({ type: handsFree.checked ? "handsFreeOn" : "handsFreeOff" }));
+  pause.addEventListener("input", () => {
+    byId("pause-shown").textContent = WORDS.seconds(Number(pause.value));
+    restartSoon();
+  });
+  const file = byId("recording-file", HTMLInputElement);
+  byId("open-recording").addEventListener("click", () => file.click());
+  file.addEventListener("change", () => {
+    const chosen = file.files?.[0];
+    file.value = ""; // so that the same file can be chosen again
+    if (chosen) dispatch({ type: "recordingChosen", file: chosen });
+  });
+  byId("typed").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const question = typed.value.trim();
+    if (!question) return;
+    typed.value = "";
+    if (matchMedia("(hover: none)").matches) typed.blur(); // its keyboard would hide the answer
+    dispatch({ type: "ask", question, text: text.value });
+  });
+  byId("insecure").hidden = isSecureContext;
+  byId("insecure").textContent = WORDS.insecure;
+  addEventListener("keydown", ({ key }) => key === "Escape" && dispatch({ type: "escape" }));
+  list.onReplay = () => dispatch({ type: "replay" });
+  list.onSilence = sound.onChange = onSilence;
+  document.addEventListener("visibilitychange", onVisibilityChange);
 }
 
-/** A click without a pointer comes from a keyboard or a screen reader: the first begins, the second ends. */
-function onTalkClick({ detail }) {
-  if (detail !== 0) return;
-  if (isHeld) release();
-  else hold();
-}
-
-/** The space bar talks unless the focused element uses it. */
-function onKeyDown(event) {
-  const usesSpace = event.target.closest("textarea, input, select, summary, a, audio, button:not(#talk)");
-  if (event.code !== "Space" || usesSpace || handsFree.checked) return;
-  event.preventDefault(); // no scrolling, no click of the button
-  if (!event.repeat) hold();
-}
-
-function onKeyUp(event) {
-  if (event.code !== "Space" || !isHeld) return;
-  event.preventDefault();
-  release();
-}
-
-function onVisibilityChange() {
-  if (document.hidden && !current) microphone.close();
-}
-
-function onHandsFreeChange() {
-  if (handsFree.checked) beginHandsFree();
-  else endHandsFree();
-}
-
-function onPauseInput({ target }) {
-  byId("pause-shown").textContent = WORDS.seconds(Number(target.value));
-  restartSoon();
-}
-
-function onRecordingChosen({ target }) {
-  const [file] = target.files;
-  target.value = ""; // so that the same file can be chosen again
-  if (file) upload(file);
-}
-
-// Push-to-talk
-
-async function hold() {
-  if (isHeld || handsFree.checked) return;
-  isHeld = true;
-  interrupt();
-  await beginListening(null);
-}
-
-function release() {
-  if (!isHeld) return;
-  isHeld = false;
-  if (current) endListening();
-}
-
-// Hands-free
-
-async function beginHandsFree() {
-  byId("pause-row").hidden = false;
-  byId("talk").disabled = true;
-  byId("talk-hint").textContent = WORDS.pauseHint;
-  await beginListening(Number(byId("pause").value));
-}
-
-function endHandsFree() {
-  handsFree.checked = false;
-  byId("pause-row").hidden = true;
-  byId("talk").disabled = false;
-  byId("talk-hint").textContent = WORDS.spaceHint;
-  endListening();
-}
-
-/** A listening keeps its text and pause; after a change of either, a new one replaces it. */
+/** A change while a question is under way waits for its answer. */
 function restartSoon() {
   clearTimeout(restarting);
-  restarting = setTimeout(async () => {
-    if (!handsFree.checked) return;
-    endListening();
-    await beginListening(Number(byId("pause").value));
+  restarting = setTimeout(() => {
+    if (state.name === "recognising" || state.name === "looking") restartSoon();
+    else dispatch({ type: "settingChanged" });
   }, RESTART_MILLISECONDS);
 }
 
-// Listening
+function onSilence() {
+  const isWhole = !speaking || speaking.isOver;
+  if (!sound.isPlaying && !list.isReplaying && isWhole && state.name === "speaking") dispatch({ type: "played" });
+}
 
-/** `pauseSeconds` ends a question; null means that letting go does. */
-async function beginListening(pauseSeconds) {
-  const attempt = ++attempts;
+function onVisibilityChange() {
+  if (document.hidden && !state.isOpen) microphone.close();
+  keepAwake(state.isHandsFree);
+}
+
+// Effects
+
+/** @type {Record<import("./states.js").Effect, (event: Event) => void>} */
+const EFFECTS = {
+  open: openMicrophone,
+  finish() {
+    attempts++;
+    microphone.pause();
+    if (asking instanceof Listening) asking.end();
+  },
+  stop() {
+    abandon();
+    microphone.pause();
+    stopSound();
+  },
+  stopSound,
+  closeMicrophone: () => microphone.pause(),
+  ask({ question, text: about = "" }) {
+    ageAnswer();
+    try {
+      text.check(about);
+    } catch (error) {
+      return refuse(error);
+    }
+    begin(about, (onEvent) => new TypedQuestion({ question, text: about, key: readKey() }, onEvent));
+    conversation.askTyped(question);
+  },
+  listenTo({ example, file }) {
+    const attempt = attempts;
+    listenToRecording(example, file).catch((error) => attempt === attempts && refuse(error));
+  },
+};
+
+async function openMicrophone() {
+  abandon();
+  if (!state.isHandsFree) ageAnswer();
+  const attempt = attempts;
   try {
     text.check();
-    showStatus("");
     const rate = await microphone.open();
-    if (attempt !== attempts) return; // another began while the microphone opened
-    const isWanted = pauseSeconds === null ? isHeld : handsFree.checked;
-    if (!isWanted) {
-      showStatus(WORDS.microphoneReady); // the user let go, perhaps to allow the microphone
-      microphone.pause();
-      return;
-    }
-    current = openListening(rate, pauseSeconds);
+    if (attempt !== attempts) return;
+    const listening = beginListening(rate, state.isHandsFree ? Number(pause.value) : null);
+    microphone.onSamples = (samples) => {
+      talkButton.showLevel(samples);
+      listening.send(samples);
+    };
+    dispatch({ type: "opened" });
   } catch (error) {
-    isHeld = false;
-    showAlarm(describeError(error));
-    if (handsFree.checked) endHandsFree();
-    return;
-  }
-  showTalkButton();
-  microphone.onSamples = (samples) => {
-    showLevel(samples);
-    current.send(samples);
-  };
-}
-
-function endListening() {
-  microphone.pause();
-  current?.end();
-  current = null;
-  isSpeaking = false;
-  showTalkButton();
-}
-
-/** Open a listening; its `turn` holds the text, and the question and answer that its events are about. */
-function openListening(rate, pauseSeconds) {
-  const turn = { text: text.value, question: null, exchange: null };
-  const start = { sample_rate: rate, context: turn.text, pause_seconds: pauseSeconds, key: byId("key").value || null };
-  const listening = new Listening(start, (event) => handleEvent(event, turn, listening));
-  listenings.add(listening);
-  return listening;
-}
-
-/** Before a new question: stop playing, and cancel the rest of an answer. */
-function interrupt() {
-  answers.stop();
-  for (const listening of listenings) {
-    if (listening !== current && listening.isAnswering) listening.cancel();
+    if (attempt === attempts) refuse(error);
   }
 }
 
-async function upload(file) {
-  interrupt();
-  try {
-    text.check();
-    showStatus(WORDS.listeningToRecording);
-    const { samples, rate } = await decodeFile(file, byId("key").value);
-    const listening = openListening(rate, null);
-    for (let from = 0; from < samples.length; from += UPLOAD_SAMPLES) {
-      listening.send(samples.slice(from, from + UPLOAD_SAMPLES));
+/**
+ * A chosen file is sent at once; an example is played meanwhile, as if it were being spoken.
+ * @param {import("./text.js").Example | undefined} example
+ * @param {File} file
+ */
+async function listenToRecording(example, file) {
+  const attempt = attempts;
+  ageAnswer();
+  text.check();
+  const samples = await readRecording(example ? await fetchRecording(example.audio) : file, readKey(), limits);
+  if (attempt !== attempts) return;
+  const listening = beginListening(RATE, null);
+  if (example) sound.play(samples, RATE);
+  for (let from = 0; from < samples.length; from += PIECE_SAMPLES) {
+    const piece = samples.slice(from, from + PIECE_SAMPLES);
+    listening.send(piece);
+    if (example) {
+      talkButton.showLevel(piece);
+      await new Promise((resolve) => setTimeout(resolve, (1000 * PIECE_SAMPLES) / RATE));
+      if (attempt !== attempts) return;
     }
-    listening.end();
-  } catch (error) {
-    showAlarm(describeError(error));
   }
+  listening.end();
 }
 
-// Events
-
-function handleEvent(event, turn, listening) {
-  const isCurrent = listening === current;
-  switch (event.type) {
-    case "speech_started":
-      isSpeaking = isCurrent;
-      answers.stop();
-      completeAnswer(turn);
-      byId("caption").textContent = "";
-      showStatus("");
-      break;
-    case "caption":
-      byId("caption").textContent = event.text;
-      break;
-    case "speech_ended":
-      isSpeaking = false;
-      turn.question = event;
-      showStatus(WORDS.searching);
-      break;
-    case "nothing_asked":
-      showAlarm(event.reason === "too long" ? WORDS.tooLong(maxQuestionSeconds) : WORDS.noSpeech);
-      break;
-    case "answered":
-      showAnswer(event, turn);
-      addChunk(event, turn);
-      break;
-    case "chunk":
-      addChunk(event, turn);
-      break;
-    case "steps_timed":
-      answers.showSteps(event.steps);
-      break;
-    case "failed":
-      showFailure(event, turn);
-      break;
-    case "over":
-      listenings.delete(listening);
-      completeAnswer(turn);
-      if (isCurrent) stopTalking();
-      break;
-  }
+/**
+ * @param {number} rate
+ * @param {number | null} pauseSeconds that ends a question; null means that the end of the samples does
+ */
+function beginListening(rate, pauseSeconds) {
+  const about = text.value;
+  const start = { sample_rate: rate, context: about, pause_seconds: pauseSeconds, key: readKey() || null };
+  return begin(about, (onEvent) => new Listening(start, onEvent));
 }
 
-function showFailure(event, turn) {
+/**
+ * @template {Listening | TypedQuestion} Asking
+ * @param {string} about
+ * @param {(onEvent: (event: any) => void) => Asking} make
+ */
+function begin(about, make) {
+  conversation.begin(about);
+  const made = make((event) => made === asking && onAskingEvent(event));
+  asking = made;
+  return made;
+}
+
+/** Whatever comes of the question under way is too late. */
+function abandon() {
+  attempts++;
+  const abandoned = asking;
+  asking = null; // its last event is too late, too
+  abandoned?.cancel();
+  conversation.stop();
+}
+
+/** The old answer does not stand as the new one. */
+function ageAnswer() {
+  list.age();
+  text.unmark();
+}
+
+function stopSound() {
+  sound.stop();
+  list.stopReplaying();
+}
+
+const readKey = () => byId("key", HTMLInputElement).value;
+
+// Events of a question
+
+/** @param {{type: string, [field: string]: any}} event */
+function onAskingEvent(event) {
+  const known = event.type === "failed" || event.type === "nothing_asked" ? explain(event) : event;
+  const entry = conversation.take(known);
+  const isNothing = ["nothing_asked", "failed"].includes(event.type) && !conversation.entries[0]?.failure;
+  if (event.type === "speech_started" || isNothing) ageAnswer();
+  dispatch(known);
+  if (!entry) return;
+  if (event.type === "answered") {
+    entry.isPlayed = state.name === "speaking"; // not while the next question is asked
+    if (entry.isPlayed) speaking = entry;
+    text.mark(entry.span, entry.text);
+  }
+  if (entry.isPlayed && state.name === "speaking") sound.play(event.audio, entry.answerRate);
+  if (event.is_last) sound.stopIfBlocked();
+}
+
+/** @param {{type: string, [field: string]: any}} event */
+function explain(event) {
+  if (event.type === "nothing_asked") {
+    return { ...event, message: event.reason === "too long" ? WORDS.tooLong(limits.questionSeconds) : WORDS.noSpeech };
+  }
   console.warn(event.message);
-  const isBrokenOff = turn.exchange !== null;
-  completeAnswer(turn);
-  const failure = describeFailure(event);
-  showAlarm(isBrokenOff ? `${WORDS.brokenOff} ${failure}` : failure);
-}
-
-/** The web process has ended the listening that the microphone feeds. */
-function stopTalking() {
-  isHeld = false;
-  if (handsFree.checked) endHandsFree();
-  else endListening();
-}
-
-function showAnswer(event, turn) {
-  const { audio, sample_rate } = turn.question;
-  turn.exchange = {
-    question: event.question,
-    answer: event.answer,
-    score: event.answer_score,
-    questionSamples: audio,
-    questionRate: sample_rate,
-    questionAddress: URL.createObjectURL(makeWav(audio, sample_rate)),
-    answerChunks: [],
-    answerRate: event.sample_rate,
-    melChunks: [],
-  };
-  byId("caption").textContent = "";
-  showStatus("");
-  text.mark(event.answer_span, turn.text);
-  answers.show(turn.exchange, isSpeaking || isHeld);
-}
-
-function addChunk(event, turn) {
-  const { exchange } = turn;
-  exchange.answerChunks.push(event.audio);
-  exchange.melChunks.push(event.mel);
-  const isWhole = event.type === "answered" && event.is_last;
-  if (!isWhole) answers.playChunk(exchange, event.audio);
-  if (event.is_last) completeAnswer(turn);
-}
-
-/** No more chunks of the turn's answer come, if it has one. */
-function completeAnswer(turn) {
-  const { exchange } = turn;
-  if (!exchange) return;
-  turn.exchange = null;
-  const wav = makeWav(concatenate(exchange.answerChunks), exchange.answerRate);
-  exchange.answerAddress = URL.createObjectURL(wav);
-  answers.complete(exchange);
-  addToHistory(exchange, (address) => answers.replay(address));
+  const reason = describeFailure(/** @type {any} */ (event));
+  return { ...event, message: conversation.isAnswering ? WORDS.brokenOff(reason) : reason };
 }
 
 // What is shown
 
-function showTalkButton() {
-  byId("talk").classList.toggle("on", current !== null);
-  byId("talk").setAttribute("aria-pressed", current !== null);
-  byId("talk-label").textContent = talkLabel();
-  if (!current) byId("level").style.transform = "";
+function show() {
+  const { name, isHandsFree, caption, message } = state;
+  const [label] = describeState(state, false);
+  talkButton.show(state, isSecureContext);
+  handsFree.checked = isHandsFree;
+  handsFree.disabled = !isSecureContext;
+  byId("pause-row").hidden = !isHandsFree;
+  byId("caption").textContent = caption;
+  setText(byId("announcer"), name === "speaking" && speaking ? `${label} ${describeAnswer(speaking)}` : label);
+  setText(byId("status"), name === "failed" ? "" : message);
+  setText(byId("alarm"), name === "failed" ? message : "");
+  keepAwake(state.isHandsFree);
 }
 
-function talkLabel() {
-  if (current) return handsFree.checked ? WORDS.listeningHandsFree : WORDS.listening;
-  return handsFree.checked ? WORDS.opening : WORDS.holdToTalk;
-}
-
-function showLevel(samples) {
-  const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 32767;
-  byId("level").style.transform = `scaleX(${Math.sqrt(peak).toFixed(3)})`;
-}
-
-function showStatus(message) {
-  byId("status").textContent = message;
-  byId("alarm").textContent = "";
-}
-
-function showAlarm(message) {
-  byId("status").textContent = "";
-  byId("alarm").textContent = message;
+/**
+ * The same words again are not announced again.
+ * @param {HTMLElement} shown
+ * @param {string | null} words
+ */
+function setText(shown, words) {
+  if (shown.textContent !== (words ?? "")) shown.textContent = words;
 }

@@ -1,15 +1,18 @@
 // The microphone: opened when first needed, closed when unused for a while or when the page is hidden.
-import { PageError } from "./words.js";
+import { PageError, WORDS } from "./words.js";
 
 const IDLE_MILLISECONDS = 30_000;
 // Echo cancellation keeps the answer out of the next question. The recogniser was trained on unprocessed speech.
 const CONSTRAINTS = { echoCancellation: true, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
-const REFUSALS = { NotAllowedError: "microphoneBlocked", NotFoundError: "noMicrophone" };
+/** @type {Record<string, string>} */
+const REFUSALS = { NotAllowedError: WORDS.microphoneBlocked, NotFoundError: WORDS.noMicrophone };
+
+/** @typedef {(samples: Int16Array) => void} OnSamples */
 
 export class Microphone {
-  onSamples = () => {};
-  #opened = null;
-  #idle = null;
+  /** @type {OnSamples} */ onSamples = () => {};
+  /** @type {ReturnType<typeof start> | null} */ #opened = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #idle;
 
   /** Resolves to the sample rate in Hertz once samples flow to `onSamples`. */
   async open() {
@@ -42,13 +45,14 @@ export class Microphone {
   }
 }
 
+/** @param {OnSamples} onSamples */
 async function start(onSamples) {
   const stream = await requestStream();
   const context = new AudioContext();
   try {
     await context.audioWorklet.addModule("/page/recorder.js");
   } catch {
-    throw new PageError("noPage"); // which serves this file
+    throw new PageError(WORDS.noPage); // which serves this file
   }
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
   recorder.port.onmessage = ({ data }) => onSamples(data);
@@ -57,10 +61,10 @@ async function start(onSamples) {
 }
 
 async function requestStream() {
-  if (!navigator.mediaDevices) throw new PageError("insecure");
+  if (!navigator.mediaDevices) throw new PageError(WORDS.insecure);
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: CONSTRAINTS });
   } catch (error) {
-    throw new PageError(REFUSALS[error.name] ?? "brokenMicrophone");
+    throw new PageError(REFUSALS[error instanceof DOMException ? error.name : ""] ?? WORDS.brokenMicrophone);
   }
 }

@@ -11,7 +11,12 @@ const STOPS = [
 ];
 const COLOURS = makeColours();
 
-/** A column per pixel, from the lowest to the highest of its samples. */
+/**
+ * A column per pixel, from the lowest to the highest of its samples.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Int16Array} samples
+ * @param {string} label
+ */
 export function drawWave(canvas, samples, label) {
   const pen = fitCanvas(canvas);
   const { width, height } = canvas;
@@ -29,16 +34,23 @@ export function drawWave(canvas, samples, label) {
   canvas.setAttribute("aria-label", label);
 }
 
-/** `mel` holds a byte per frame and band, frame by frame, each from its lowest band. */
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Uint8Array} mel a byte per frame and band, frame by frame, each from its lowest band
+ * @param {(frames: number, bands: number) => string} describe
+ */
 export function drawMel(canvas, mel, describe) {
   const frames = mel.length / NUM_MELS;
   const small = new OffscreenCanvas(frames, NUM_MELS);
-  small.getContext("2d").putImageData(new ImageData(colourMel(mel), frames, NUM_MELS), 0, 0);
+  small.getContext("2d")?.putImageData(new ImageData(colourMel(mel), frames, NUM_MELS), 0, 0);
   fitCanvas(canvas).drawImage(small, 0, 0, canvas.width, canvas.height);
   canvas.setAttribute("aria-label", describe(frames, NUM_MELS));
 }
 
-/** The picture of `mel` as RGBA bytes, row by row, with the highest band at the top. */
+/**
+ * The picture of `mel` as RGBA bytes, row by row, with the highest band at the top.
+ * @param {Uint8Array} mel
+ */
 export function colourMel(mel) {
   const frames = mel.length / NUM_MELS;
   const pixels = new Uint32Array(mel.length);
@@ -62,8 +74,9 @@ function makeColours() {
   return new Uint32Array(bytes.buffer);
 }
 
+/** @param {HTMLCanvasElement} canvas */
 function fitCanvas(canvas) {
   canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
   canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
-  return canvas.getContext("2d");
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 }

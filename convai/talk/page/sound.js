@@ -1,32 +1,77 @@
 // Recordings: from files to samples, and from samples to WAV files.
-import { PageError } from "./words.js";
+import { authorise } from "./typed_question.js";
+import { PageError, WORDS } from "./words.js";
 
-const RATE = 16_000; // of the recogniser, in Hertz
+export const RATE = 16_000; // of the recogniser, in Hertz
+const MIN_SECONDS = 0.1; // of a question
 const WAV_HEADER_BYTES = 44;
 
-/** A file's samples, mono at 16 kHz, as 16-bit integers; the server decodes what the browser cannot. */
-export async function decodeFile(file, key) {
+/**
+ * Throw a `PageError` if a file cannot be a recording, or is too large to be sent.
+ * @param {{type: string, size: number}} file of an unknown kind if its type is empty
+ * @param {number} maxBytes
+ */
+export function checkRecording({ type, size }, maxBytes) {
+  if (type && !/^(audio|video|application\/ogg)/.test(type)) throw new PageError(WORDS.notRecording);
+  if (size > maxBytes) throw new PageError(WORDS.tooLarge(maxBytes));
+}
+
+/**
+ * The samples of a recorded question, mono at 16 kHz. Throws a `PageError` if it cannot be one.
+ * @param {Blob} file
+ * @param {string} key
+ * @param {{questionSeconds: number, uploadBytes: number}} limits
+ */
+export async function readRecording(file, key, limits) {
+  checkRecording(file, limits.uploadBytes);
+  const samples = await decodeFile(file, key);
+  const seconds = samples.length / RATE;
+  if (seconds < MIN_SECONDS) throw new PageError(WORDS.tooShort);
+  if (seconds > limits.questionSeconds) throw new PageError(WORDS.tooLongRecording(limits.questionSeconds));
+  return samples;
+}
+
+/** @param {string} address of an example's recording */
+export async function fetchRecording(address) {
+  const response = await fetch(address).catch(() => null);
+  if (!response?.ok) throw new PageError(WORDS.noPage);
+  return response.blob();
+}
+
+/**
+ * A file's samples, mono at 16 kHz, as 16-bit integers; the server decodes what the browser cannot.
+ * @param {Blob} file
+ * @param {string} key
+ */
+async function decodeFile(file, key) {
   let decoded;
   try {
     // A context of this rate resamples what it decodes.
     decoded = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await file.arrayBuffer());
   } catch {
-    return { samples: await decodeOnServer(file, key), rate: RATE };
+    return decodeOnServer(file, key);
   }
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, index) => decoded.getChannelData(index));
-  return { samples: mixDown(channels), rate: RATE };
+  return mixDown(channels);
 }
 
+/**
+ * @param {Blob} file
+ * @param {string} key
+ */
 async function decodeOnServer(file, key) {
   const body = new FormData();
   body.append("file", file);
-  const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  const response = await fetch("/v1/decode", { method: "POST", body, headers });
-  if (!response.ok) throw new PageError("notAudio");
+  const response = await fetch("/v1/decode", { method: "POST", body, headers: authorise(key) }).catch(() => null);
+  if (!response) throw new PageError(WORDS.noPage);
+  if (!response.ok) throw new PageError(response.status === 401 ? WORDS.wrongKey : WORDS.notAudio);
   return new Int16Array(await response.arrayBuffer());
 }
 
-/** The mean of channels, floats in [-1, 1], as 16-bit integers. */
+/**
+ * The mean of channels, floats in [-1, 1], as 16-bit integers.
+ * @param {Float32Array[]} channels
+ */
 export function mixDown(channels) {
   const samples = new Int16Array(channels[0].length);
   for (let index = 0; index < samples.length; index++) {
@@ -37,10 +82,15 @@ export function mixDown(channels) {
   return samples;
 }
 
-/** Typed arrays of one kind, at least one, as one array. */
+/**
+ * Typed arrays of one kind, at least one, as one array.
+ * @template {Int16Array | Uint8Array} Samples
+ * @param {Samples[]} chunks
+ * @returns {Samples}
+ */
 export function concatenate(chunks) {
   const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const whole = new chunks[0].constructor(length);
+  const whole = new /** @type {new (length: number) => Samples} */ (chunks[0].constructor)(length);
   let offset = 0;
   for (const chunk of chunks) {
     whole.set(chunk, offset);
@@ -49,9 +99,14 @@ export function concatenate(chunks) {
   return whole;
 }
 
-/** Mono 16-bit samples as a WAV file, a Blob. */
+/**
+ * Mono 16-bit samples as a WAV file.
+ * @param {Int16Array} samples
+ * @param {number} rate
+ */
 export function makeWav(samples, rate) {
   const header = new DataView(new ArrayBuffer(WAV_HEADER_BYTES));
+  /** @type {(offset: number, word: string) => void} */
   const writeText = (offset, word) => {
     for (let index = 0; index < word.length; index++) header.setUint8(offset + index, word.charCodeAt(index));
   };
@@ -67,5 +122,5 @@ export function makeWav(samples, rate) {
   header.setUint16(34, 16, true); // bits per sample
   writeText(36, "data");
   header.setUint32(40, samples.byteLength, true);
-  return new Blob([header, samples], { type: "audio/wav" });
+  return new Blob([header, /** @type {Int16Array<ArrayBuffer>} */ (samples)], { type: "audio/wav" });
 }

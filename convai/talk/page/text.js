@@ -1,40 +1,41 @@
 // The text to ask about: typed, chosen, opened or dropped; measured, and marked where the answer stands.
-import { byId } from "./dom.js";
+import { splitAtSpan } from "./describe.js";
+import { byId, element } from "./dom.js";
 import { PageError, WORDS } from "./words.js";
+
+/** @typedef {{title: string, question: string, context: string, audio: string}} Example */
 
 const encoder = new TextEncoder();
 
-/** The text before, in and after a span, which counts characters as Python does, not UTF-16 units. */
-export function splitAtSpan(text, [start, end]) {
-  const characters = [...text];
-  const join = (from, to) => characters.slice(from, to).join("");
-  return [join(0, start), join(start, end), join(end)];
-}
-
 export class TextPanel {
   onChange = () => {};
-  onError = () => {};
-  #area = byId("text");
+  /** @type {(message: string) => void} */ onError = () => {};
+  /** @type {(example: Example) => void} */ onAsk = () => {};
+  #area = byId("text", HTMLTextAreaElement);
   #backdrop = byId("backdrop");
+  #menu = byId("examples", HTMLSelectElement);
   #maxBytes = Number.POSITIVE_INFINITY;
+  /** @type {Example[]} */ #examples = [];
 
   constructor() {
+    const file = byId("text-file", HTMLInputElement);
     this.#area.addEventListener("input", () => this.#update());
     this.#area.addEventListener("scroll", () => this.#scrollBackdrop());
-    byId("open-text").addEventListener("click", () => byId("text-file").click());
-    byId("text-file").addEventListener("change", ({ target }) => this.#open(target.files[0]));
+    byId("open-text").addEventListener("click", () => file.click());
+    file.addEventListener("change", () => this.#open(file.files?.[0]));
+    this.#menu.addEventListener("change", () => this.#choose());
+    byId("ask-example").addEventListener("click", () => this.example && this.onAsk(this.example));
     this.#acceptDrops(byId("text-panel"));
   }
 
-  /** `settings` are those of /page.json. */
+  /** @param {{examples: Example[], max_context_bytes: number}} settings those of /page.json */
   start({ examples, max_context_bytes }) {
-    const select = byId("examples");
     this.#maxBytes = max_context_bytes;
-    for (const { question, context } of examples) select.add(new Option(question, context));
-    select.addEventListener("change", () => this.#choose(select));
+    this.#examples = examples;
+    for (const { title, context } of examples) this.#menu.add(new Option(title, context));
     if (!this.value && examples.length) {
-      select.selectedIndex = 1;
-      this.#choose(select);
+      this.#menu.selectedIndex = 1;
+      this.#choose();
     } else {
       this.#update();
     }
@@ -44,19 +45,30 @@ export class TextPanel {
     return this.#area.value;
   }
 
-  /** Throw a `PageError` if the text cannot be asked about. */
-  check() {
-    if (!this.value.trim()) throw new PageError("noText");
-    if (this.#bytes > this.#maxBytes) throw new PageError("tooMuchText");
+  /** The example whose text this is, if it is one. */
+  get example() {
+    return this.#examples.find(({ context }) => context === this.value);
   }
 
-  /** Mark the answer's span, unless the text has changed from `text` since. */
+  /**
+   * Throw a `PageError` if the text cannot be asked about.
+   * @param {string} [text]
+   */
+  check(text = this.value) {
+    if (!text.trim()) throw new PageError(WORDS.noText);
+    if (encoder.encode(text).length > this.#maxBytes) throw new PageError(WORDS.tooMuchText);
+  }
+
+  /**
+   * Mark the answer's span, unless the text has changed from `text` since.
+   * @param {import("./conversation.js").Span} span
+   * @param {string} text
+   */
   mark(span, text) {
     this.unmark();
     if (span[0] < 0 || text !== this.value) return;
     const [before, answer, after] = splitAtSpan(text, span);
-    const mark = document.createElement("mark");
-    mark.textContent = answer;
+    const mark = element("mark", { textContent: answer });
     this.#backdrop.replaceChildren(before, mark, `${after}\n`);
     this.#area.scrollTop = mark.offsetTop - this.#area.clientHeight / 2;
     this.#scrollBackdrop();
@@ -66,45 +78,47 @@ export class TextPanel {
     this.#backdrop.replaceChildren();
   }
 
-  get #bytes() {
-    return encoder.encode(this.value).length;
-  }
-
   #scrollBackdrop() {
     this.#backdrop.scrollTop = this.#area.scrollTop;
   }
 
+  /** Menu, question and counter follow the text. */
   #update() {
     this.unmark();
-    const bytes = this.#bytes;
+    const { example } = this;
+    this.#menu.value = example?.context ?? "";
+    byId("ask-example").hidden = !example;
+    if (example) byId("ask-example-label").textContent = WORDS.askExample(example.question);
+    const bytes = encoder.encode(this.value).length;
     const isTooMuch = bytes > this.#maxBytes;
     byId("counter").textContent = WORDS.counter(bytes, this.#maxBytes);
     byId("counter").classList.toggle("too-much", isTooMuch);
-    this.#area.setAttribute("aria-invalid", isTooMuch);
+    this.#area.ariaInvalid = String(isTooMuch);
     this.onChange();
   }
 
-  #set(text, hint = "") {
+  /** @param {string} text */
+  #set(text) {
     this.#area.value = text;
     this.#area.scrollTop = 0;
-    byId("hint").textContent = hint;
     this.#update();
   }
 
-  #choose(select) {
-    if (select.value) this.#set(select.value, WORDS.exampleHint(select.selectedOptions[0].text));
+  #choose() {
+    if (this.#menu.value) this.#set(this.#menu.value);
   }
 
+  /** @param {File | undefined} file */
   async #open(file) {
     if (!file) return;
     try {
       this.#set(new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer()));
-      byId("examples").selectedIndex = 0;
     } catch {
       this.onError(WORDS.notText);
     }
   }
 
+  /** @param {HTMLElement} panel */
   #acceptDrops(panel) {
     panel.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -113,7 +127,7 @@ export class TextPanel {
     panel.addEventListener("dragleave", () => panel.classList.remove("dropping"));
     panel.addEventListener("drop", (event) => {
       panel.classList.remove("dropping");
-      if (!event.dataTransfer.files.length) return;
+      if (!event.dataTransfer?.files.length) return;
       event.preventDefault();
       this.#open(event.dataTransfer.files[0]);
     });
