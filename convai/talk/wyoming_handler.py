@@ -32,7 +32,6 @@ from convai.talk.wyoming_recording import Recording
 logger = logging.getLogger(__name__)
 SPEECH_FORMAT = {"rate": VOICE_SAMPLE_RATE_HERTZ, "width": 2, "channels": 1}
 SAMPLES_PER_EVENT = 4096
-FALLBACK_SENTENCE = "Sorry, I could not find an answer to that."
 # What a client waits for after an event, and gets after an error too: many clients overlook the error itself.
 ENDS: dict[str, tuple[Eventable, ...]] = {
     **dict.fromkeys(("transcribe", "audio-start", "audio-chunk", "audio-stop"), (Transcript(text=""),)),
@@ -196,7 +195,7 @@ class Handler:
 
     async def _answer(self, question: str) -> None:
         reply = await self.service.client.answer_text(question, self.service.read_context())
-        await self._finish(Handled(text=reply.answer) if reply.answer else NotHandled(text=FALLBACK_SENTENCE))
+        await self._finish(Handled(text=reply.answer) if reply.answer else NotHandled(text=reply.sentence))
 
 
 def read_text(event: Event) -> str:
