@@ -48,7 +48,10 @@ SILENT_WEBSOCKET = (
     b"GET /v1/listen HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-EVENTS = ("audio-chunk", "audio-start", "audio-stop", "transcribe", "synthesize", "describe", "error", "x", "ping")
+EVENTS = (
+    *("audio-chunk", "audio-start", "audio-stop", "transcribe", "transcript", "describe", "error", "x", "ping"),
+    *("synthesize", "synthesize-start", "synthesize-chunk", "synthesize-stop"),
+)
 
 
 Address = tuple[str, int]
@@ -282,7 +285,7 @@ class WyomingAttacks:
         return Message("random events", data, False)
 
     def send(self, message: Message) -> bool:
-        return b"audio-stop" in exchange(self.address, message.data)
+        return b"audio-start" in exchange(self.address, message.data)
 
 
 Attacks = GrpcAttacks | HttpAttacks | WebSocketAttacks | WyomingAttacks

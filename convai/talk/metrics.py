@@ -103,11 +103,10 @@ class Metrics:
 
 
 def outcome_of(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError):
-        return "left"
-    if isinstance(error, Overloaded):
-        return "refused"
-    return "invalid" if isinstance(error, InvalidArgument) else "failed"
+    """Return the outcome of the first kind that fits. A broken connection is the caller's, unless it is ours."""
+    kinds = {Overloaded: "refused", InvalidArgument: "invalid", ConvaiError: "failed"}
+    kinds |= {asyncio.CancelledError: "left", ConnectionError: "left"}
+    return next((outcome for kind, outcome in kinds.items() if isinstance(error, kind)), "failed")
 
 
 class MetricsMiddleware:

@@ -11,7 +11,8 @@ from wyoming.event import Event, async_write_event
 from convai.client import InvalidInput
 
 MAX_EVENT_BYTES = 1024 * 1024
-SILENT_SECONDS = 30.0  # without an event, or without reading one
+SILENT_SECONDS = 30.0  # without an event
+UNREAD_SECONDS = 30.0  # without reading one
 STALLED_SECONDS = 1.5  # without a byte of an event that has begun
 LINGER_SECONDS = 2.0
 Result = TypeVar("Result")
@@ -71,13 +72,13 @@ class EventStream:
         return piece
 
     async def write(self, event: Event) -> None:
-        """Send an event; raise OSError if the client has gone, or reads nothing."""
+        """Send an event; raise ConnectionError if the client has gone, or reads nothing."""
         try:
-            async with asyncio.timeout(SILENT_SECONDS):
+            async with asyncio.timeout(UNREAD_SECONDS):
                 await async_write_event(event, self.writer)
-        except TimeoutError:
+        except TimeoutError as error:
             self.abort()
-            raise
+            raise ConnectionAbortedError("the client reads nothing") from error
 
     async def close(self) -> None:
         """End the connection once the client has read what was sent."""
@@ -88,7 +89,7 @@ class EventStream:
                     pass
         self.writer.close()
         try:
-            async with asyncio.timeout(SILENT_SECONDS):
+            async with asyncio.timeout(UNREAD_SECONDS):
                 await self.writer.wait_closed()
         except OSError:
             self.abort()

@@ -32,7 +32,6 @@ from convai.talk.wyoming_recording import Recording
 logger = logging.getLogger(__name__)
 SPEECH_FORMAT = {"rate": VOICE_SAMPLE_RATE_HERTZ, "width": 2, "channels": 1}
 SAMPLES_PER_EVENT = 4096
-FALLBACK_SENTENCE = "Sorry, I could not find an answer to that."
 # What a client waits for after an event, and gets after an error too: many clients overlook the error itself.
 ENDS: dict[str, tuple[Eventable, ...]] = {
     **dict.fromkeys(("transcribe", "audio-start", "audio-chunk", "audio-stop"), (Transcript(text=""),)),
@@ -62,8 +61,7 @@ class Service:
         try:
             return self.context.read()
         except InvalidArgument as error:
-            logger.error("%s", error)
-            raise ServerError("the text to answer from cannot be read; the log of the server says why") from error
+            raise ServerError(str(error)) from error
 
 
 class Handler:
@@ -87,7 +85,7 @@ class Handler:
 
     async def run(self) -> None:
         try:
-            with self.place:  # which learns of the error
+            with self.place:  # is counted by the error that ends it
                 while (event := await self.events.read()) is not None:
                     await self._handle(event)
         except ConvaiError as error:
@@ -104,9 +102,7 @@ class Handler:
             await self.events.close()
 
     async def _fail(self, error: Exception) -> None:
-        with suppress(Exception):  # the place is counted by its outcome
-            self.place.__exit__(type(error), error, error.__traceback__)
-        code = type(error if isinstance(error, ConvaiError) else ServerError()).__name__
+        code = type(error).__name__ if isinstance(error, ConvaiError) else ServerError.__name__
         with suppress(OSError):
             await self._send(Error(text=public_message(error), code=code), *self.ends)
 
@@ -199,7 +195,7 @@ class Handler:
 
     async def _answer(self, question: str) -> None:
         reply = await self.service.client.answer_text(question, self.service.read_context())
-        await self._finish(Handled(text=reply.answer) if reply.answer else NotHandled(text=FALLBACK_SENTENCE))
+        await self._finish(Handled(text=reply.answer) if reply.answer else NotHandled(text=reply.sentence))
 
 
 def read_text(event: Event) -> str:

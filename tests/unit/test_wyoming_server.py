@@ -244,11 +244,11 @@ async def test_a_question_is_answered_from_the_file_as_it_is_now(client, fake, c
 
 async def test_a_question_without_an_answer_is_not_handled(client, fake):
     async def find_nothing(request):
-        return replace(ANSWER, answer="")
+        return replace(ANSWER, answer="", sentence="Sorry, no.")
 
     fake.answer = find_nothing
     await send(client, Transcript(text="who is it"))
-    assert (await receive(client, NotHandled)).text == "Sorry, I could not find an answer to that."
+    assert (await receive(client, NotHandled)).text == "Sorry, no."
 
 
 async def test_a_file_that_cannot_be_read_is_an_error_that_does_not_show_its_path(client, context_file):
@@ -404,6 +404,15 @@ async def test_a_recording_takes_a_place_from_its_first_chunk_to_its_end(connect
         async with record() as (_, reply):
             assert reply == "pong"
     await asyncio.sleep(0)
+
+
+async def test_a_client_that_does_not_read_gives_its_place_back(client, fake, limit, monkeypatch):
+    fake.streamed = 2000 * CHUNKS[:1]  # more than the sockets hold
+    monkeypatch.setattr(wyoming_events, "UNREAD_SECONDS", 0.05)
+    await send(client, Synthesize(text="Hello"))
+    await client.read_event()
+    while limit.active or not fake.closed_streams:  # until a test's time limit
+        await asyncio.sleep(0.01)
 
 
 async def test_connections_are_bounded(client, connect, monkeypatch):
