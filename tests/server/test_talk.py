@@ -124,6 +124,8 @@ def test_ask_returns_over_http_what_grpc_returns(http, client, example_question,
     assert (asked["question"], asked["answer"]) == (expected.question, expected.answer) == (TRANSCRIPT, ANSWER)
     assert asked["answer_span"] == list(expected.answer_span)
     assert asked["answer_score"] == pytest.approx(expected.answer_score)
+    typed = http.post("/v1/ask", data={"question": TRANSCRIPT, "context": example_context}).json()
+    assert (typed["answer"], typed["answer_audio"]) == (ANSWER, asked["answer_audio"])
 
 
 async def test_home_assistants_protocol_transcribes_answers_and_speaks(talk, client):
