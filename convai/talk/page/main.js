@@ -286,7 +286,10 @@ function show() {
   handsFree.disabled = !isSecureContext;
   byId("pause-row").hidden = !isHandsFree;
   byId("caption").textContent = caption;
-  setText(byId("announcer"), name === "speaking" && speaking ? `${label} ${speaking.answer || WORDS.noAnswerInText}` : label);
+  setText(
+    byId("announcer"),
+    name === "speaking" && speaking ? `${label} ${speaking.answer || WORDS.noAnswerInText}` : label,
+  );
   setText(byId("status"), name === "failed" ? "" : message);
   setText(byId("alarm"), name === "failed" ? message : "");
   keepAwake(state.isHandsFree);
