@@ -2,7 +2,6 @@
 import { ChunkPlayer } from "./chunks.js";
 import { Conversation } from "./conversation.js";
 import { ConversationView } from "./conversation_view.js";
-import { describeAnswer } from "./describe.js";
 import { byId } from "./dom.js";
 import { Listening } from "./listening.js";
 import { Microphone } from "./microphone.js";
@@ -287,7 +286,10 @@ function show() {
   handsFree.disabled = !isSecureContext;
   byId("pause-row").hidden = !isHandsFree;
   byId("caption").textContent = caption;
-  setText(byId("announcer"), name === "speaking" && speaking ? `${label} ${describeAnswer(speaking)}` : label);
+  setText(
+    byId("announcer"),
+    name === "speaking" && speaking ? `${label} ${speaking.answer || WORDS.noAnswerInText}` : label,
+  );
   setText(byId("status"), name === "failed" ? "" : message);
   setText(byId("alarm"), name === "failed" ? message : "");
   keepAwake(state.isHandsFree);
