@@ -48,8 +48,10 @@ SILENT_WEBSOCKET = (
     b"GET /v1/listen HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-EVENTS = ("audio-chunk", "audio-start", "audio-stop", "transcribe", "describe", "error", "x", "ping", "transcript")
-EVENTS += ("synthesize", "synthesize-start", "synthesize-chunk", "synthesize-stop")
+EVENTS = (
+    *("audio-chunk", "audio-start", "audio-stop", "transcribe", "describe", "error", "x", "ping", "transcript"),
+    *("synthesize", "synthesize-start", "synthesize-chunk", "synthesize-stop"),
+)
 
 
 Address = tuple[str, int]
