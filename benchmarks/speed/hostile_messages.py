@@ -203,8 +203,8 @@ class HttpAttacks:
     address: Address
 
     def draw(self, rng: random.Random) -> Message:
-        body = {name: rng.choice(STRANGE) for name in ("input", "response_format", "speed")}
-        speech, text = "/v1/audio/speech", json.dumps(body).encode()
+        body = {name: rng.choice(STRANGE) for name in ("input", "response_format", "speed", "messages", "stream")}
+        speech, text = rng.choice(("/v1/audio/speech", "/v1/chat/completions")), json.dumps(body).encode()
         path = rng.choice(("/v1/audio/transcriptions", "/v1/ask", "/v1/decode"))
         field = rng.choice((b"file", b"audio", b"context", b"\xff"))
         form = FORM_BODY % (field, rng.randbytes(rng.randint(0, 3000)))
@@ -218,6 +218,10 @@ class HttpAttacks:
             Message("half a body", post(path, form, FORM, length=10 ** rng.randint(4, 20))),
             Message("paths", GET % (rng.choice(PATHS), b"127.0.0.1")),
             Message("foreign host", GET % (b"/page.json", b"evil.example")),
+            Message(
+                "foreign origin",
+                post("/v1/audio/speech", b'{"input": "Hi."}', b"text/plain\r\nOrigin: http://evil.example"),
+            ),
             Message("random bytes", rng.randbytes(rng.randint(1, 2000))),
         )
         return rng.choice(messages)

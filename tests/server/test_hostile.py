@@ -21,7 +21,7 @@ def targets(server):
     with TalkProcess(f"--server={server.grpc_address}", f"--wyoming-port={port}") as talk:
         web = (HOST, int(talk.url.rpartition(":")[2]))
         yield (
-            talk.url,
+            talk,
             {
                 "gRPC": GrpcAttacks(server.grpc_address, read_questions(EXAMPLES)[0]),
                 "HTTP": HttpAttacks(web),
@@ -32,11 +32,12 @@ def targets(server):
 
 
 def test_hostile_messages_are_refused_and_harm_nobody(server, client, targets):
-    url, targets = targets
-    example = Example(client, read_questions(EXAMPLES)[0], url)
+    talk, targets = targets
+    example = Example(client, read_questions(EXAMPLES)[0], talk.url)
     before = set(list_process_tree(server.process.pid))
     tallies = attack(targets, messages=300, per_second=1000, seed=7)
     assert [oddity for tally in tallies.values() for oddity in tally.oddities] == []
+    assert not any("Traceback" in line for line in talk.lines)
     assert before <= set(list_process_tree(server.process.pid))
     attempt = example.attempt()
     assert (attempt.error, attempt.wrong) == (None, None)
