@@ -15,7 +15,9 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from convai.backends.management.processes import stubs_of
 from convai.backends.runtime import metrics
-from convai.description.pipeline import MODEL_NAMES
+from convai.description.recognisers import ALL_MODEL_NAMES
+from convai.talk.access import ConcurrencyLimit
+from convai.talk.metrics import Metrics
 
 SECONDS = "convai_question_seconds_total"
 
@@ -102,11 +104,16 @@ def extract_again(triton, deadline):
 def test_every_documented_metric_is_served(server, client):
     client.answer_text("who wrote it", "Ada wrote it.")
     texts = metrics.__doc__ + (ROOT / "docs/operating.md").read_text()
-    explained = set(re.findall(r"\b(?:nv|convai)_[a-z_]*[a-z]", texts)) - set(MODEL_NAMES)
+    explained = set(re.findall(r"\b(?:nv|convai)_[a-z_]*[a-z]", texts)) - set(ALL_MODEL_NAMES)
     assert explained
-    assert explained <= {series.partition("{")[0] for series in read_metrics(server)}
+    of_the_web_process = {
+        name
+        for family in Metrics(ConcurrencyLimit(1)).registry.collect()
+        for name in (family.name, *(sample.name for sample in family.samples))
+    }
+    assert explained <= of_the_web_process | {series.partition("{")[0] for series in read_metrics(server)}
 
 
 def test_every_step_of_a_documented_query_exists():
     watched = re.findall(r'model=~?"([\w|]+)"', metrics.__doc__)
-    assert {model for models in watched for model in models.split("|")} <= set(MODEL_NAMES)
+    assert {model for models in watched for model in models.split("|")} <= set(ALL_MODEL_NAMES)
