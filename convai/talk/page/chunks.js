@@ -1,5 +1,5 @@
 // Plays an answer while the rest is synthesised: chunk after chunk by the clock of Web Audio, without a gap.
-const LEAD_SECONDS = 0.02; // a chunk due at once would start late, and overlap the next
+const LEAD_SECONDS = 0.01; // a chunk due at once would start late, and overlap the next
 const START_MILLISECONDS = 1000;
 
 export class ChunkPlayer {

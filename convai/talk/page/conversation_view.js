@@ -49,7 +49,8 @@ export class ConversationView {
     else if (view) view.update();
     else this.#add(entry);
     const { item } = this.#views.get(entry) ?? {};
-    if (item?.classList.contains("latest")) item.scrollIntoView({ block: "nearest" });
+    // Not at once: the layout that it takes would delay the sound.
+    if (item?.classList.contains("latest")) requestAnimationFrame(() => item.scrollIntoView({ block: "nearest" }));
   }
 
   /** The latest answer no longer stands as the new one. */

@@ -1,5 +1,5 @@
-// An audio worklet: gathers the microphone's samples into messages of 20 ms, as 16-bit integers.
-const MESSAGE_SECONDS = 0.02;
+// An audio worklet: gathers the microphone's samples into messages of 10 ms, as 16-bit integers.
+const MESSAGE_SECONDS = 0.01;
 
 class Recorder extends AudioWorkletProcessor {
   constructor() {
