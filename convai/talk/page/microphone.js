@@ -38,11 +38,14 @@ export class Microphone {
   async close() {
     const opened = this.#opened;
     this.#opened = null;
-    if (!opened) return;
-    const { stream, context } = await opened;
-    for (const track of stream.getTracks()) track.stop();
-    await context.close();
+    if (opened) await release(await opened);
   }
+}
+
+/** @param {{stream: MediaStream, context: AudioContext}} opened */
+async function release({ stream, context }) {
+  for (const track of stream.getTracks()) track.stop();
+  await context.close();
 }
 
 /** @param {OnSamples} onSamples */
@@ -52,6 +55,7 @@ async function start(onSamples) {
   try {
     await context.audioWorklet.addModule("/page/recorder.js");
   } catch {
+    await release({ stream, context });
     throw new PageError(WORDS.noPage); // which serves this file
   }
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });

@@ -22,7 +22,10 @@ export class TextPanel {
     this.#area.addEventListener("input", () => this.#update());
     this.#area.addEventListener("scroll", () => this.#scrollBackdrop());
     byId("open-text").addEventListener("click", () => file.click());
-    file.addEventListener("change", () => this.#open(file.files?.[0]));
+    file.addEventListener("change", () => {
+      this.#open(file.files?.[0]);
+      file.value = ""; // so that the same file can be chosen again
+    });
     this.#menu.addEventListener("change", () => this.#choose());
     byId("ask-example").addEventListener("click", () => this.example && this.onAsk(this.example));
     this.#acceptDrops(byId("text-panel"));

@@ -1,5 +1,5 @@
 // A typed question: asked whole, answered whole, in the events of a listening.
-import { PageError } from "./words.js";
+import { WORDS } from "./words.js";
 
 const PCM_RATE = 24_000; // in Hertz, of the format that /v1/ask calls pcm
 /** @type {Record<number, string>} */
@@ -70,7 +70,7 @@ class Refusal extends Error {
 /** @param {unknown} error */
 function describe(error) {
   if (error instanceof Refusal) return { type: "failed", kind: error.kind, message: error.message };
-  return { type: "failed", message: new PageError("noPage").message };
+  return { type: "failed", message: WORDS.noPage };
 }
 
 /**
