@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from convai.talk.errors import BadRequest
-from convai.talk.transcription_endpoint import encode_event
+from convai.talk.responses import encode_event
 
 router = APIRouter(tags=["OpenAI"])
 TEXT_ROLES = ("system", "developer")

@@ -34,6 +34,7 @@ from convai.client import (
 )
 from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
+from convai.talk.responses import CLIENT_CLOSED_REQUEST
 
 router = APIRouter(include_in_schema=False)
 # The interfaces over HTTP by their paths; a caller's path must not become a label. /v1/listen counts its questions.
@@ -145,6 +146,8 @@ class MetricsMiddleware:
 def outcome_of_status(status: int) -> str:
     if status in REFUSALS:
         return "refused"
+    if status == CLIENT_CLOSED_REQUEST:
+        return "left"
     return "ok" if status < 400 else "invalid" if status < 500 else "failed"
 
 

@@ -1,10 +1,10 @@
-"""What the interfaces ask of the server: which models it has, and speech whole or chunk by chunk."""
+"""What the interfaces ask of the server: which models it has, and speech chunk by chunk."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from convai.arrays import Array
-from convai.client import AsyncConvaiClient, InvalidInput
+from convai.client import AsyncConvaiClient
 
 STREAM = "text_to_speech_stream"
 
@@ -15,23 +15,16 @@ async def has_model(client: AsyncConvaiClient, name: str) -> bool:
         return await client.triton.is_model_ready(name, client_timeout=client.connection.timeout_seconds)
 
 
-async def stream_speech(
-    client: AsyncConvaiClient, text: str, *, is_urgent: bool = False, speed: float = 1.0
-) -> AsyncGenerator[Array]:
-    """Yield `text` as speech, float32 in [-1, 1], shape = (samples,), 22,050 Hz, in one or several pieces.
+async def stream_speech(client: AsyncConvaiClient, text: str, *, speed: float = 1.0) -> AsyncGenerator[Array]:
+    """Yield `text` as speech, float32 in [-1, 1], shape = (samples,), 22,050 Hz, while the rest is synthesised.
 
-    One call for the whole takes less time in total; chunks begin sooner. So chunks come if `is_urgent`, or if the
-    text is too long for one call. A server without the streaming model synthesises whole, or refuses a long text.
+    A server without the streaming model synthesises whole, or refuses a long text.
     """
-    if not is_urgent or not await has_model(client, STREAM):
-        try:
-            audio = (await client.speak(text, speed=speed)).answer_audio
-            assert audio is not None  # `speak` requests it
-            yield audio
-            return
-        except InvalidInput:  # the text may be too long for one call; if it is wrong, the stream refuses it too
-            if not await has_model(client, STREAM):
-                raise
+    if not await has_model(client, STREAM):
+        audio = (await client.speak(text, speed=speed)).answer_audio
+        assert audio is not None  # `speak` requests it
+        yield audio
+        return
     async with aclosing(client.speak_stream(text, speed=speed)) as chunks:
         async for chunk in chunks:
             yield chunk.answer_audio

@@ -17,8 +17,8 @@ from convai.description.pipeline import VOICE_HOP_LENGTH
 from convai.talk.audio_formats import ENCODINGS, AudioFormat, StreamEncoder
 from convai.talk.errors import BadRequest, describe_error
 from convai.talk.request_ids import id_of
+from convai.talk.responses import encode_event, run_while_connected
 from convai.talk.speech import stream_speech
-from convai.talk.transcription_endpoint import encode_event, run_while_connected
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["OpenAI"])
@@ -56,7 +56,7 @@ async def speak(request: Request, body: SpeechRequest) -> Response:
 async def start_speech(client: AsyncConvaiClient, body: SpeechRequest) -> Response:
     """Start the response once the first audio is there, so that a request that fails at once gets an error status."""
     encoder = StreamEncoder(body.response_format)
-    speech = encoder.encode(stream_speech(client, body.input, is_urgent=True, speed=body.speed))
+    speech = encoder.encode(stream_speech(client, body.input, speed=body.speed))
     audio = prepend(await anext(speech), speech)
     if body.stream_format == "sse":
         return SpeechStream(speech, encode_events(audio, len(body.input), encoder), "text/event-stream")

@@ -1,12 +1,10 @@
 """OpenAI's POST /v1/audio/transcriptions: recordings of up to 3 h, whole or segment by segment."""
 
-import asyncio
-import json
 import logging
 import math
 import re
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -15,17 +13,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, BeforeValidator, Field
 
 from convai.client.errors import ConvaiError
-from convai.client.listen import cancel_tasks
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.audio_formats import naming
 from convai.talk.errors import BadRequest, describe_error
+from convai.talk.responses import encode_event, run_while_connected
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["OpenAI"])
 
 ENGLISH = ("", "en", "eng", "english", "auto")
-CLIENT_CLOSED_REQUEST = 499  # nobody reads this response; proxies use the number for the same case
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 
@@ -114,22 +111,6 @@ def check_language(language: str) -> None:
         raise BadRequest(f"language: expected en, the only one that is recognised, got {language!r}", "language")
 
 
-async def run_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """Return what `work` returns, or cancel it when the caller closes the connection."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(await_disconnect(request))
-    try:
-        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else Response(status_code=CLIENT_CLOSED_REQUEST)
-    finally:
-        await cancel_tasks(leaving, working)
-
-
-async def await_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 async def send_whole(recording: Recording, request: Request, response_format: TranscriptFormat) -> Response:
     with naming("file"):
         async with aclosing(recording.segments()) as found:
@@ -213,10 +194,6 @@ async def encode_events(
         return
     count_if_empty(segments, request)
     yield encode_event({"type": "transcript.text.done", "text": text, "usage": usage_of(recording).model_dump()})
-
-
-def encode_event(event: dict[str, Any]) -> str:
-    return f"data: {json.dumps(event)}\n\n"
 
 
 def count_if_empty(segments: list[Segment], request: Request) -> None:

@@ -179,7 +179,7 @@ class Handler:
             self.refusal = error
 
     async def _speak(self, text: str) -> None:
-        async with aclosing(stream_speech(self.service.client, text, is_urgent=True)) as pieces:
+        async with aclosing(stream_speech(self.service.client, text)) as pieces:
             async for piece in pieces:
                 if not self.has_audio:
                     await self._send(AudioStart(**SPEECH_FORMAT))

@@ -28,8 +28,10 @@ class Call:
         self.received.put_nowait({"type": "http.request", "body": content, "more_body": False})
         headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/v1/audio/speech", "headers": headers, "query_string": b""}
-        app = make_app(fake, Settings())
-        self.serving = asyncio.create_task(app(scope | {"asgi": {"version": "3.0"}}, self.received.get, self.sent.put))
+        self.app = make_app(fake, Settings())
+        self.serving = asyncio.create_task(
+            self.app(scope | {"asgi": {"version": "3.0"}}, self.received.get, self.sent.put)
+        )
 
     async def read(self):
         return await asyncio.wait_for(self.sent.get(), 10)
@@ -95,6 +97,8 @@ async def test_a_caller_who_goes_before_the_first_audio_stops_the_work():
             await asyncio.sleep(0)
     await call.leave()
     assert (await call.read())["status"] == 499
+    counted = {"interface": "audio/speech", "outcome": "left"}
+    assert call.app.state.metrics.registry.get_sample_value("convai_talk_request_seconds_count", counted) == 1
 
 
 async def test_events_have_the_audio_in_base64_and_end_with_the_usage():

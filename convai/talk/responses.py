@@ -1,0 +1,32 @@
+"""What responses share that take long to make: callers who leave, and server-sent events."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+
+from convai.client.listen import cancel_tasks
+
+CLIENT_CLOSED_REQUEST = 499  # nobody reads this response; proxies use the number for the same case
+
+
+async def run_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """Return what `work` returns, or cancel it when the caller closes the connection."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(await_disconnect(request))
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else Response(status_code=CLIENT_CLOSED_REQUEST)
+    finally:
+        await cancel_tasks(leaving, working)
+
+
+async def await_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def encode_event(event: dict[str, Any]) -> str:
+    return f"data: {json.dumps(event)}\n\n"
