@@ -28,7 +28,7 @@ FOREIGN = "pages of other sites may not send requests here"
 MAX_WAITING = 64
 # A body may begin slowly, but not go on so.
 GRACE_SECONDS, BYTES_PER_SECOND = 5.0, 8000
-TOO_SLOW = f"the body came too slowly: expected {BYTES_PER_SECOND:,} bytes a second after {GRACE_SECONDS:g} s"
+TOO_SLOW = f"body: expected {BYTES_PER_SECOND:,} bytes a second after {GRACE_SECONDS:g} s, got fewer"
 MAX_JSON_BYTES = 2**20  # JSON is kept in memory, files are not
 
 

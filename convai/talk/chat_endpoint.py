@@ -103,11 +103,13 @@ def check_options(body: ChatRequest) -> None:
     if body.n not in (None, 1):
         raise BadRequest(f"n: expected 1, because there is one answer, got {body.n}", "n")
     if body.tool_choice not in (None, "auto", "none"):
-        raise BadRequest("tool_choice: expected auto or none, because no tool is ever called", "tool_choice")
-    if (body.response_format or {}).get("type", "text") != "text":
-        raise BadRequest("response_format: expected text, because the answer is a part of a text", "response_format")
+        given = f"{body.tool_choice!r:.50}"
+        raise BadRequest(f"tool_choice: expected auto or none, as no tool is ever called, got {given}", "tool_choice")
+    kind = (body.response_format or {}).get("type", "text")
+    if kind != "text":
+        raise BadRequest(f"response_format: expected text, got {kind!r:.50}", "response_format")
     if set(body.modalities or ()) - {"text"}:
-        raise BadRequest("modalities: expected text alone; /v1/audio/speech speaks the answer", "modalities")
+        raise BadRequest(f"modalities: expected text alone, got {body.modalities!r:.50}", "modalities")
 
 
 def find_question(messages: list[Message]) -> str:

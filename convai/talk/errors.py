@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Scope
 
 from convai.client.errors import ConvaiError, InvalidInput, Overloaded, ServerUnreachable, TimedOut
 from convai.talk.request_ids import HEADER, id_of
@@ -53,9 +53,14 @@ def public_message(error: Exception, request: str = "") -> str:
     return next((text for kind, text in SERVER_SENTENCES.items() if isinstance(error, kind)), SERVER_FAILED)
 
 
-def describe_error(error: ConvaiError) -> dict[str, str | None]:
-    """Return the error as OpenAI's clients read it in an event of a stream."""
-    return _error_content(_status_of(error), public_message(error), _param_of(error))
+def describe_error(error: ConvaiError, request: str = "") -> dict[str, str | None]:
+    """Return the error as OpenAI's clients read it in an event of a stream; log the rest, with `request` after it."""
+    return _error_content(_status_of(error), public_message(error, request), _param_of(error))
+
+
+def name_request(scope: Scope) -> str:
+    """Return what stands in the log after a failure of this request."""
+    return f" (request {id_of(scope)})"
 
 
 def _error_content(
@@ -86,8 +91,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _handle_convai_error(request: Request, error: ConvaiError) -> JSONResponse:
-    request_id = f" (request {id_of(request.scope)})"
-    return error_response(_status_of(error), public_message(error, request_id), _param_of(error))
+    return error_response(_status_of(error), public_message(error, name_request(request.scope)), _param_of(error))
 
 
 def _handle_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

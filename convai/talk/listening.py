@@ -6,7 +6,7 @@ docs/listen-protocol.md describes its messages.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -34,7 +34,6 @@ from convai.client import (
     Transcribed,
 )
 from convai.client.listen import cancel_tasks
-from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.access import FOREIGN, address_of, is_foreign, is_key
 from convai.talk.audio_formats import to_pcm
 from convai.talk.errors import public_message
@@ -77,8 +76,9 @@ async def listen(socket: WebSocket) -> None:
         await socket.close()
     except ConvaiError as error:
         socket.app.state.metrics.count("listen", outcome_of(error), arrival)
-        await socket.send_json(encode_failure(error))
-        await socket.close()
+        with suppress(WebSocketDisconnect):
+            await socket.send_json(encode_failure(error))
+            await socket.close()
     except WebSocketDisconnect:
         pass  # the page was closed, or needs no more
 
@@ -89,7 +89,7 @@ async def receive_start(socket: WebSocket) -> Start:
         async with socket.app.state.newcomers.wait(address_of(socket), FIRST_MESSAGE_SECONDS):
             message = await receive_message(socket)
     except TimeoutError as error:
-        raise InvalidInput(f"no first message within {FIRST_MESSAGE_SECONDS} s") from error
+        raise InvalidInput(f"first message: expected it within {FIRST_MESSAGE_SECONDS} s, got none") from error
     try:
         start = Start.model_validate_json(message.get("text") or "")
     except ValidationError as error:
@@ -102,13 +102,8 @@ async def receive_start(socket: WebSocket) -> Start:
 
 
 def check_context(context: str | None) -> None:
-    """Refuse what the server would refuse after the question."""
-    if context is None:
-        return
-    num_bytes = len(context.encode(errors="replace"))
-    if num_bytes > MAX_CONTEXT_BYTES:
-        raise InvalidInput(f"context: expected at most {MAX_CONTEXT_BYTES} bytes of UTF-8, got {num_bytes}")
-    if not any(character.isprintable() and not character.isspace() for character in context):
+    """Refuse a text without words, as the server would after the question."""
+    if context is not None and not any(letter.isprintable() and not letter.isspace() for letter in context):
         raise InvalidInput(f"context: expected at least one word, got none in {len(context)} characters")
 
 

@@ -3,9 +3,8 @@
 import re
 
 from convai.text.abbreviations import ABBREVIATIONS
+from convai.text.markup import PARAGRAPH_PAUSE_SECONDS, SENTENCE_PAUSE_SECONDS
 
-# Between parts that are spoken apart; the server makes the same pauses inside of a part.
-SENTENCE_PAUSE_SECONDS, PARAGRAPH_PAUSE_SECONDS = 0.4, 0.8
 MAX_CHARACTERS = 4096  # without the end of a sentence; then any space serves
 # A word of four or more letters is rarely an abbreviation.
 _sentence_end = re.compile(r"""(?:\b([A-Za-z]{4,}+)\.|[!?])["')\]*_”’]*\s++(?![a-z])""")
@@ -31,6 +30,7 @@ class SentenceCutter:
 
 
 def pause_after(part: str) -> float:
+    """Return the seconds of silence before the next part, as the server makes them inside of a part."""
     return PARAGRAPH_PAUSE_SECONDS if part.count("\n", len(part.rstrip())) > 1 else SENTENCE_PAUSE_SECONDS
 
 

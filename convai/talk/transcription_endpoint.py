@@ -16,7 +16,7 @@ from convai.client.errors import ConvaiError
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.audio_formats import naming
-from convai.talk.errors import BadRequest, describe_error
+from convai.talk.errors import BadRequest, describe_error, name_request
 from convai.talk.responses import encode_event, run_while_connected
 
 logger = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ async def encode_events(
                         text += delta
                         yield encode_event({"type": "transcript.text.delta", "delta": delta})
     except ConvaiError as error:
-        yield encode_event({"error": describe_error(error)})
+        yield encode_event({"error": describe_error(error, name_request(request.scope))})
         return
     count_if_empty(segments, request)
     yield encode_event({"type": "transcript.text.done", "text": text, "usage": usage_of(recording).model_dump()})

@@ -88,6 +88,8 @@ class Handler:
             with self.place:  # is counted by the error that ends it
                 while (event := await self.events.read()) is not None:
                     await self._handle(event)
+                if self.has_place:
+                    raise ConnectionAbortedError("the client has left in the middle of a request")
         except ConvaiError as error:
             await self._fail(error)
         except OSError:

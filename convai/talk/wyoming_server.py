@@ -69,5 +69,5 @@ def find_own_address() -> str:
         try:
             probe.connect(MULTICAST_ADDRESS)
         except OSError as error:
-            raise InvalidArgument(f"--zeroconf: this machine is in no network ({error})") from error
+            raise InvalidArgument(f"--zeroconf: expected a network to announce it in, got none ({error})") from error
         return probe.getsockname()[0]

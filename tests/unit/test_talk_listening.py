@@ -180,10 +180,24 @@ def test_an_invalid_first_message_is_explained(start, message):
         assert message in receive_failure(socket)
 
 
+async def test_a_page_that_has_left_when_its_first_message_is_refused_is_no_fault():
+    received = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "no JSON"}])
+
+    async def receive():
+        return next(received)
+
+    async def send(message):
+        if message["type"] == "websocket.send":
+            raise ConnectionResetError  # as an ASGI server does
+
+    scope = {"type": "websocket", "path": "/v1/listen", "headers": [(b"host", b"127.0.0.1")], "query_string": b""}
+    await make_app(FakeClient(), Settings())(scope, receive, send)
+
+
 def test_a_silent_connection_is_closed(monkeypatch):
     monkeypatch.setattr("convai.talk.listening.FIRST_MESSAGE_SECONDS", 0.05)
     with listening(start=None) as socket:
-        assert "no first message within 0.05 s" in receive_failure(socket)
+        assert "first message: expected it within 0.05 s, got none" in receive_failure(socket)
 
 
 def test_a_page_that_sends_no_samples_is_closed(monkeypatch):

@@ -324,8 +324,13 @@ async def test_requests_are_counted_by_outcome(fake, limit):
                 async with AsyncTcpClient(*listening.getsockname()) as client:
                     await send_recording(client)
                     await client.read_event()
+            async with AsyncTcpClient(*listening.getsockname()) as client:
+                await send(client, chunk(), Ping())
+                await client.read_event()
+            while limit.active:  # until a test's time limit
+                await asyncio.sleep(0.01)
     counted = generate_latest(metrics.registry).decode()
-    for outcome, count in (("ok", 1), ("failed", 2)):
+    for outcome, count in (("ok", 1), ("failed", 2), ("left", 1)):
         assert f'seconds_count{{interface="wyoming",outcome="{outcome}"}} {count}.0' in counted
     assert limit.active == 0
 
