@@ -77,7 +77,7 @@ def naming(param: str) -> Generator[None]:
 class Encoder:
     """Writes the voice's audio, float32 in [-1, 1], shape = (samples,), 22,050 Hz, to `file` piece by piece.
 
-    If nothing can be sought in the file, its header tells no length.
+    If nothing can be sought in the file, its header gives no length.
     """
 
     def __init__(self, audio_format: AudioFormat, file: Any):

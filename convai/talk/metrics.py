@@ -34,7 +34,6 @@ from convai.client import (
 )
 from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
-from convai.talk.responses import CLIENT_CLOSED_REQUEST
 
 router = APIRouter(include_in_schema=False)
 # The interfaces over HTTP by their paths; a caller's path must not become a label. /v1/listen counts its questions.
@@ -126,7 +125,7 @@ class MetricsMiddleware:
         async def observe_receive() -> Message:
             nonlocal has_left
             message = await receive()
-            has_left = has_left or message["type"] == "http.disconnect"
+            has_left = has_left or (message["type"] == "http.disconnect" and not is_complete)
             return message
 
         async def observe_send(message: Message) -> None:
@@ -139,15 +138,13 @@ class MetricsMiddleware:
         try:
             await self.app(scope, observe_receive, observe_send)
         finally:
-            outcome = outcome_of_status(status) if is_complete else "left" if has_left else "failed"
+            outcome = "left" if has_left else outcome_of_status(status) if is_complete else "failed"
             self.metrics.count(interface, outcome, start)
 
 
 def outcome_of_status(status: int) -> str:
     if status in REFUSALS:
         return "refused"
-    if status == CLIENT_CLOSED_REQUEST:
-        return "left"
     return "ok" if status < 400 else "invalid" if status < 500 else "failed"
 
 

@@ -99,7 +99,7 @@ class EventStream:
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, Result], failure: str) -> Result:
-    """Await `work`; after so many seconds raise InvalidInput with the message `failure`."""
+    """Await `work`; after `seconds` raise InvalidInput with the message `failure`."""
     try:
         async with asyncio.timeout(seconds):
             return await work

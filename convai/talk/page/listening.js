@@ -1,4 +1,4 @@
-// One listening of the server: samples go out, events come in. convai/talk/listening.py describes the messages.
+// One listening of the server: samples go out, events come in. docs/listen-protocol.md describes the messages.
 import { WORDS } from "./words.js";
 
 const ANSWER_MILLISECONDS = 40_000; // longer than the web process waits for the server

@@ -225,7 +225,7 @@ function begin(about, make) {
   return made;
 }
 
-/** Whatever comes of the question under way is too late. */
+/** What still comes of the question under way is too late. */
 function abandon() {
   attempts++;
   const abandoned = asking;
