@@ -189,7 +189,8 @@ class Listener:
         before = await self.client.read_counters() if self.time_steps else {}
         is_whole = await (self._put_chunks if self.stream else self._put_answer)(question, request)
         if self.time_steps and is_whole:
-            await self.events.put(StepsTimed(await self.client.times_since(before, request)))
+            with suppress(ConvaiError):  # the answer is there; its times may be missing
+                await self.events.put(StepsTimed(await self.client.times_since(before, request)))
 
     async def _put_answer(self, question: Question, request: Request) -> bool:
         answer = await self.client.answer(request)

@@ -20,17 +20,16 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convai.client import (
+    Answered,
     Answering,
     AsyncConvaiClient,
-    Caption,
     ConvaiError,
     Event,
     Failed,
-    NothingAsked,
     Overloaded,
     SpeechEnded,
     SpeechStarted,
-    StepsTimed,
+    Transcribed,
 )
 from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
@@ -84,19 +83,23 @@ class Metrics:
     async def count_questions(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         """Yield the events of `client.listen`, and count each question when its answer begins."""
         asked: deque[float] = deque()
+        is_answering = False  # a question that was counted
         async with aclosing(events):
             async for event in events:
                 match event:
                     case SpeechEnded():
                         asked.append(time.monotonic())
                     case Failed(error):
-                        self.count("listen", outcome_of(error), asked.popleft() if asked else time.monotonic())
-                    case SpeechStarted() | Caption() | NothingAsked() | StepsTimed():
-                        pass
+                        since = asked.popleft() if asked and not is_answering else time.monotonic()
+                        self.count("listen", outcome_of(error), since)
+                        is_answering = False
                     case Answering(chunk) if chunk.chunk_index > 0:
-                        pass
-                    case _ if asked:  # an answer, or its first chunk
+                        is_answering = not chunk.is_last
+                    case Answered() | Answering() | Transcribed() if asked:
                         self.count("listen", "ok", asked.popleft())
+                        is_answering = isinstance(event, Answering) and not event.chunk.is_last
+                    case SpeechStarted():
+                        is_answering = False  # it cancels the rest of an answer
                     case _:
                         pass
                 yield event

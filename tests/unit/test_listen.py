@@ -142,6 +142,15 @@ async def test_the_steps_of_the_servers_own_recogniser_are_timed_without_waiting
     assert client.statistics_reads == 2  # before and after: none of the steps is waited for in vain
 
 
+async def test_an_answer_whose_times_cannot_be_read_has_not_failed(spoken):
+    class Untimed(FakeClient):
+        async def times_since(self, before, request):
+            raise Overloaded("busy")
+
+    events = await events_in(spoken, Untimed(), time_steps=True, caption_seconds=0)
+    assert without_captions(events) == [SpeechStarted, SpeechEnded, Answered]
+
+
 async def test_a_streamed_answer_comes_chunk_by_chunk_as_it_is_made(spoken):
     client, chunks = FakeClient(), []
     client.stream_gate = asyncio.Event()
