@@ -78,8 +78,12 @@ async def answer_typed(client: AsyncConvaiClient, question: str, context: str, s
 @router.post("/v1/decode", include_in_schema=False)
 async def decode(file: Annotated[UploadFile, File()]) -> Response:
     """Decode a question for the page, whose browser knows fewer containers: to 16-bit samples at 16 kHz."""
-    samples, sample_rate = await asyncio.to_thread(decode_audio, await file.read(), "file")
-    return Response(to_pcm(soxr.resample(samples, sample_rate, SAMPLE_RATE_HERTZ)), media_type="audio/pcm")
+    return Response(await asyncio.to_thread(decode_to_pcm, await file.read()), media_type="audio/pcm")
+
+
+def decode_to_pcm(data: bytes) -> bytes:
+    samples, sample_rate = decode_audio(data, "file")
+    return to_pcm(soxr.resample(samples, sample_rate, SAMPLE_RATE_HERTZ))
 
 
 def decode_text(data: bytes) -> str:
