@@ -17,6 +17,7 @@ from convai.talk.responses import encode_event
 
 router = APIRouter(tags=["OpenAI"])
 TEXT_ROLES = ("system", "developer")
+MAX_MODEL_CHARACTERS = 256  # it is sent back
 
 
 class Part(BaseModel):
@@ -37,7 +38,7 @@ class ChatRequest(BaseModel):
     messages: list[Message] = Field(
         description="the last `user` message is the question, all `system` and `developer` messages are the text"
     )
-    model: str | None = Field("question_answering", description="ignored")
+    model: str | None = Field("question_answering", description="ignored", max_length=MAX_MODEL_CHARACTERS)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: int | None = Field(1, description="only 1")

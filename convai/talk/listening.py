@@ -94,9 +94,10 @@ async def receive_start(socket: WebSocket) -> Start:
         start = Start.model_validate_json(message.get("text") or "")
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidInput(f"the first message: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidInput(": ".join(filter(None, ("first message", place, first["msg"])))) from error
     if not is_key(start.key or "", socket.app.state.settings):
-        raise InvalidKey("the first message: key: expected the key of this server, got none or another")
+        raise InvalidKey("first message: key: expected the key of this server, got none or another")
     check_context(start.context)
     return start
 

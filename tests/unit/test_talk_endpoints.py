@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 from contextlib import contextmanager
 
 import numpy as np
@@ -164,6 +165,12 @@ def test_an_invalid_speech_request_is_explained(http, body, message):
 )
 def test_an_invalid_chat_request_is_explained(http, body, message):
     assert message in message_of(http.post("/v1/chat/completions", json=body), 400)
+
+
+def test_the_name_of_a_model_that_cannot_be_sent_back_is_refused(http):
+    body = json.dumps({"messages": [TEXT, USER], "model": "\ud800"})
+    refused = http.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
+    assert message_of(refused, 400).startswith("model: ")
 
 
 def test_a_context_that_is_not_utf_8_is_refused(http):

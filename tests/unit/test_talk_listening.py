@@ -163,14 +163,14 @@ def test_a_question_that_fails_is_reported_by_kind():
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        ("", "the first message"),
-        ("[]", "the first message"),
+        ("", "first message: Invalid JSON"),
+        ("[]", "first message: "),
         ({"context": "A text."}, "sample_rate: Field required"),
         ({**START, "sample_rate": 10**30}, "sample_rate"),
         ({**START, "sample_rate": 1}, "sample_rate"),
         ({**START, "pause_seconds": 99}, "pause_seconds"),
         ({**START, "volume": 11}, "volume: Extra inputs are not permitted"),
-        ('"a string"', "the first message"),
+        ('"a string"', "first message: "),
         ({**START, "context": 11_000 * "\N{EURO SIGN}"}, "expected at most 32768 bytes of UTF-8, got 33000"),
         ({**START, "context": " \n\x00"}, "context: expected at least one word"),
     ],
