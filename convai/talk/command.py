@@ -120,11 +120,11 @@ def open_wyoming(args: argparse.Namespace) -> Generator[Wyoming | None]:
     """Open Wyoming's port and read its text if --wyoming-port is given."""
     if args.wyoming_port is None:
         if args.context or args.zeroconf:
-            raise InvalidArgument("--context and --zeroconf are for Wyoming; give --wyoming-port too")
+            raise InvalidArgument("--wyoming-port: expected a port with --context or --zeroconf, got none")
         yield None
         return
     if args.zeroconf and is_local(args.host):
-        raise InvalidArgument(f"--zeroconf: other machines cannot reach {args.host}; give --host too, such as 0.0.0.0")
+        raise InvalidArgument(f"--zeroconf: expected a --host that others reach, such as 0.0.0.0, got {args.host}")
     context = ContextFile(args.context) if args.context else None
     with open_socket(args.host, args.wyoming_port, "--wyoming-port") as listening:
         yield Wyoming(listening, context)
@@ -139,7 +139,7 @@ def find_server(args: argparse.Namespace) -> Generator[tuple[str, Server | None]
         yield args.server, None
         return
     if tls is not None:
-        raise InvalidArgument("the options --tls-... are for a running server: give --server too")
+        raise InvalidArgument("--server: expected an address with --tls-..., got none")
     print("starting the server ...", flush=True)
     profile = args.profile or choose_profile(args.model_repository)
     with Server(args.model_repository, profile=profile) as server, Watchdog(server):

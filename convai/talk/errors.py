@@ -79,7 +79,7 @@ def _param_of(error: ConvaiError) -> str | None:
 
 
 def too_large(max_bytes: int) -> str:
-    return f"The request is larger than the limit of {max_bytes:,} bytes."
+    return f"request: expected at most {max_bytes:,} bytes, got more"
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -57,7 +57,7 @@ class Service:
 
     def read_context(self) -> str:
         if self.context is None:
-            raise InvalidInput("transcript: this server has no text to answer from; start it with --context")
+            raise InvalidInput("transcript: expected a text to answer from, got none; start the server with --context")
         try:
             return self.context.read()
         except InvalidArgument as error:
@@ -167,7 +167,7 @@ class Handler:
 
     def _get_sentences(self, event: Event) -> SentenceCutter:
         if self.sentences is None:
-            raise InvalidInput(f"{event.type}: expected synthesize-start before it")
+            raise InvalidInput(f"{event.type}: expected synthesize-start before it, got none")
         return self.sentences
 
     async def _speak_part(self, text: str) -> None:

@@ -72,7 +72,7 @@ class Recording:
 
     def check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise InvalidInput(f"recording: expected its end within {LONGEST_WAIT_SECONDS:g} s")
+            raise InvalidInput(f"recording: expected its end within {LONGEST_WAIT_SECONDS:g} s, got more")
 
 
 def decode_pcm(data: bytes, pcm_format: PcmFormat) -> Array:

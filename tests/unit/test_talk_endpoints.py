@@ -263,14 +263,14 @@ def test_the_details_of_a_bug_are_not_shown():
 def test_a_body_beyond_the_limit_is_refused():
     with web(max_upload_bytes=10_000) as http:
         response = http.post(TRANSCRIPTIONS, files={"file": recording(1)})
-        assert "limit of 10,000 bytes" in message_of(response, 413)
+        assert "at most 10,000 bytes" in message_of(response, 413)
 
         def endless():
             for _ in range(100):
                 yield bytes(1000)
 
         response = http.post(SPEECH, content=endless(), headers={"content-type": "application/json"})
-        assert "limit of 10,000 bytes" in message_of(response, 413)
+        assert "at most 10,000 bytes" in message_of(response, 413)
 
 
 def test_every_answer_has_the_id_of_its_request_or_a_new_one(caplog):
