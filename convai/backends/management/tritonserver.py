@@ -131,6 +131,9 @@ def server_variables() -> dict[str, str]:
         # Each step keeps up to 64 MB of freed memory for its next request, because the system is slow to give it again.
         "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
         "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+        # Pages of 2 MB where the system offers them: a step that gets a core back finds few of its 4 KB pages in the
+        # core's tables, which took 5 to 8 % of the processor time of an answer.
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
         # TF32 has 10 bits of mantissa, FP32 has 23; 1 lets NVIDIA's libraries use it.
         "NVIDIA_TF32_OVERRIDE": "0",
     }
