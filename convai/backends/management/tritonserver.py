@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.core import _multiarray_umath  # pyright: ignore[reportAttributeAccessIssue]
 
 from convai.description.config_files import DEFAULT_PROFILE
 from convai.package_data import packaged
@@ -153,7 +152,8 @@ def choose_openblas_kernels() -> dict[str, str]:
     libraries = Path(np.__file__).parents[1].glob("numpy.libs/libopenblas64_*.so")
     if all(read_openblas_core(library) != "Prescott" for library in libraries):
         return {}
-    features = _multiarray_umath.__cpu_features__
+    from numpy.core._multiarray_umath import __cpu_features__ as features  # in NumPy 2 it lies elsewhere
+
     cores = [core for feature, core in (("AVX512_SKX", "SkylakeX"), ("FMA3", "Haswell")) if features.get(feature)]
     return {"OPENBLAS_CORETYPE": cores[0]} if cores else {}
 
