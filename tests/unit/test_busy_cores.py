@@ -51,3 +51,12 @@ def test_a_process_counts_for_others_while_it_is_busy_but_not_for_itself(file, m
         assert count_idle_cores(4) == 4
         assert count_in_another_process(file, monkeypatch) == 3
     assert count_in_another_process(file, monkeypatch) == 4
+
+
+def test_where_a_file_system_has_no_such_locks_all_cores_are_idle(monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with mark_busy():
+        assert count_idle_cores(4) == 4

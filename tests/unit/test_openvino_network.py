@@ -154,6 +154,12 @@ def test_without_a_writable_cache_the_file_itself_is_used(file, cache, capsys):
     assert f"cannot be cached in {cache}" in capsys.readouterr().out
 
 
+def test_the_network_itself_is_warmed_up_even_if_cores_are_busy(file, monkeypatch):
+    monkeypatch.setattr(network, "count_idle_cores", lambda most: 1)
+    sizes = {"ids": [[8]], "x": [[8, WIDTH]]}
+    assert load(file, warm_up=json.dumps(sizes), INFERENCE_NUM_THREADS=2).single_threaded is None
+
+
 def test_a_run_on_one_thread_gives_the_same_result_to_the_bit(file, monkeypatch):
     loaded, inputs = load(file, INFERENCE_NUM_THREADS=2), make_inputs(windows=2, tokens=POSITIONS)
     results = []

@@ -2,14 +2,14 @@
 
 A process that runs a step holds a lock on one byte of this file, at the position of its process id. The kernel keeps
 these locks and releases those of a process that dies. They are Linux's "open file description" locks, so a query does
-not find those of the process itself.
+not find those of the process itself. Where the file system has no such locks, all cores count as idle.
 """
 
 import fcntl
 import os
 import struct
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 FLOCK = struct.Struct("hhqqi4x")  # C's `struct flock`: type, whence, start, length, process
@@ -33,7 +33,10 @@ def count_idle_cores(most: int) -> int:
     while idle > 1 and ranges:
         start, end = ranges.pop()
         query = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, end - start, 0)
-        kind, _, found, _, _ = FLOCK.unpack(fcntl.fcntl(_open_file(), fcntl.F_OFD_GETLK, query))
+        try:
+            kind, _, found, _, _ = FLOCK.unpack(fcntl.fcntl(_open_file(), fcntl.F_OFD_GETLK, query))
+        except OSError:
+            break
         if kind != fcntl.F_UNLCK:
             idle -= 1
             ranges += [part for part in ((start, found), (found + 1, end)) if part[0] < part[1]]
@@ -46,4 +49,5 @@ def _open_file() -> int:
 
 
 def _lock(kind: int) -> None:
-    fcntl.fcntl(_open_file(), fcntl.F_OFD_SETLK, FLOCK.pack(kind, os.SEEK_SET, os.getpid(), 1, 0))
+    with suppress(OSError):
+        fcntl.fcntl(_open_file(), fcntl.F_OFD_SETLK, FLOCK.pack(kind, os.SEEK_SET, os.getpid(), 1, 0))

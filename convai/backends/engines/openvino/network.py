@@ -51,7 +51,7 @@ class OpenVinoNetwork:
         counts = self.checks.read_item_counts(shapes, self.item_axes)
         self.checks.check_shapes({name: self.item_shape(shape[self.item_axes :]) for name, shape in shapes.items()})
         self.checks.check_indices(inputs)
-        results = [self.run_item(select_item(inputs, index)) for index in np.ndindex(counts)]
+        results = [self.run_item(self.choose_network(), select_item(inputs, index)) for index in np.ndindex(counts)]
         if max(array.size for array in inputs.values()) > self.kept_elements * len(results):
             for network in filter(None, (self.network, self.single_threaded)):
                 network.release_memory()
@@ -62,9 +62,9 @@ class OpenVinoNetwork:
             for name in self.output_names
         }
 
-    def run_item(self, item: Arrays) -> Arrays:
+    def run_item(self, network: Compiled, item: Arrays) -> Arrays:
         # Sharing the arrays saves a copy; without it OpenVINO ignores their shapes.
-        results = self.choose_network().request.infer(item, share_inputs=True, share_outputs=True)
+        results = network.request.infer(item, share_inputs=True, share_outputs=True)
         return {name: np.array(results[name]) for name in self.output_names}  # copied: the next run overwrites them
 
     def choose_network(self) -> Compiled:
@@ -83,7 +83,8 @@ class OpenVinoNetwork:
         for row in rows:
             shapes = {name: self.item_shape(size) for name, size in zip(sizes, row, strict=True)}
             self.checks.trust(shapes)
-            self.run_item({name: np.ones(shape, self.network.dtype_of(name)) for name, shape in shapes.items()})
+            item = {name: np.ones(shape, self.network.dtype_of(name)) for name, shape in shapes.items()}
+            self.run_item(self.network, item)  # even if a server restarts it while cores are busy
         self.kept_elements = count_elements(rows[0]) if rows else 0
         return len(rows)
 
