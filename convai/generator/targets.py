@@ -104,7 +104,7 @@ CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows
 # below its fair share of processor time; at 5, latency under overload doubled.
 # The slowest networks run in two processes, or a core idles while requests queue for one: 20 % more throughput with
 # eight requests in flight; for Jasper 2 to 10 %.
-# Two threads each: with one, a single request takes 33 % longer, and throughput with eight in flight does not rise.
+# Two threads each, or a single request takes 33 % longer; while other steps need the cores, OpenVINO takes one.
 _ON_CPU = {
     "speech_features": Settings(max_queue_size=16),
     # It transcribes one by one, so a batch would keep one process busy while the other idles.

@@ -155,5 +155,5 @@ def test_a_processor_that_openblas_does_not_know_gets_kernels_of_its_instruction
     found, features, variables, monkeypatch
 ):
     monkeypatch.setattr(tritonserver, "read_openblas_core", lambda library: found)
-    monkeypatch.setattr(tritonserver._multiarray_umath, "__cpu_features__", features)
+    monkeypatch.setattr("numpy.core._multiarray_umath.__cpu_features__", features)
     assert tritonserver.choose_openblas_kernels() == variables

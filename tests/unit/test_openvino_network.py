@@ -9,7 +9,7 @@ import openvino
 import pytest
 
 from convai.backends.engines.onnxruntime.network import OnnxNetwork
-from convai.backends.engines.openvino import compiled
+from convai.backends.engines.openvino import compiled, network
 from convai.backends.engines.openvino.network import OpenVinoNetwork
 from convai.backends.engines.runs import run_requests
 from convai.errors import InvalidArgument
@@ -152,3 +152,13 @@ def test_without_a_writable_cache_the_file_itself_is_used(file, cache, capsys):
     cache.touch()  # a file where the folder should be
     assert compiled.cache_fp16_copy(openvino.Core(), file) == file
     assert f"cannot be cached in {cache}" in capsys.readouterr().out
+
+
+def test_a_run_on_one_thread_gives_the_same_result_to_the_bit(file, monkeypatch):
+    loaded, inputs = load(file, INFERENCE_NUM_THREADS=2), make_inputs(windows=2, tokens=POSITIONS)
+    results = []
+    for idle_cores in (2, 1):
+        monkeypatch.setattr(network, "count_idle_cores", lambda most, idle=idle_cores: idle)
+        assert loaded.choose_network().threads == idle_cores
+        results.append(loaded.run(inputs)["y"])
+    np.testing.assert_array_equal(*results)

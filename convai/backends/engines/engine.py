@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from convai.backends.engines.runs import Arrays, run_requests
 from convai.backends.runtime.adapter import InferenceRequest, InferenceResponse, TritonModel, read_inputs
+from convai.backends.runtime.busy_cores import mark_busy
 from convai.backends.runtime.parameters import read_whole_number
 
 # Holds eight questions of 30 s or answers of 10 s; configure less where memory grows faster than the inputs.
@@ -51,7 +52,8 @@ class NetworkModel(TritonModel):
         self.network = self.network_class(file, self.config)
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse]:
-        results = run_requests(self.network.run, [*map(read_inputs, requests)], self.max_elements_per_run)
+        with mark_busy():
+            results = run_requests(self.network.run, [*map(read_inputs, requests)], self.max_elements_per_run)
         return [
             self.respond(request, partial(unwrap, result)) for request, result in zip(requests, results, strict=True)
         ]

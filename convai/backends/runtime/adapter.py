@@ -19,6 +19,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from convai.arrays import Array
+from convai.backends.runtime.busy_cores import mark_busy
 from convai.backends.runtime.failures import describe_internal_error, describe_invalid_argument
 from convai.backends.runtime.flow_control import (
     ARRIVED,
@@ -102,7 +103,8 @@ class StepModel(TritonModel):
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse] | None:
-        responses = [self.respond(request, partial(self.run, request)) for request in requests]
+        with mark_busy():
+            responses = [self.respond(request, partial(self.run, request)) for request in requests]
         acknowledge(ticket for request in requests for ticket in read_tickets(request))
         return responses
 

@@ -28,11 +28,13 @@ class Compiled:
     Attributes
     ----------
     model : the network before compilation, which answers questions about shapes
+    request : runs the network, one item after another
     precision : of its computations
     """
 
     model: Any
     compiled: Any
+    request: Any
     precision: str
     threads: int
 
@@ -60,7 +62,8 @@ def compile_network(file: Path, threads: int, streams: int, wants_bf16: bool) ->
         "ENABLE_CPU_PINNING": "NO",  # pinned, the threads of every process would share the first cores
         "CPU_DENORMALS_OPTIMIZATION": "YES",
     }
-    return Compiled(model, core.compile_model(model, "CPU", properties), precision, threads)
+    compiled = core.compile_model(model, "CPU", properties)
+    return Compiled(model, compiled, compiled.create_infer_request(), precision, threads)
 
 
 def has_bf16(core: Any) -> bool:

@@ -5,10 +5,14 @@
     CPU, and BF16 results depend on the batch size. A run is therefore short, even for a large request.
 `warm_up`: by input, sizes of items without the item axes. Each is run before the network is ready, because the first
     run of a size takes 10 to 40 ms longer. The memory of these runs is kept, that of larger items released.
+
+While other steps need the cores, an item runs on one thread instead of `INFERENCE_NUM_THREADS`, with the same result to
+the bit. That takes a second compiled network, which is made when it is first needed.
 """
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from convai.backends.engines.openvino.checks import InputChecks
-from convai.backends.engines.openvino.compiled import compile_network
+from convai.backends.engines.openvino.compiled import Compiled, compile_network
 from convai.backends.engines.runs import Arrays
+from convai.backends.runtime.busy_cores import count_idle_cores
 from convai.backends.runtime.parameters import parse_value, read_whole_number
 
 Shape = tuple[int, ...]
@@ -29,9 +34,12 @@ class OpenVinoNetwork:
         self.item_axes = read_whole_number(config, "item_axes", 1)
         threads = read_whole_number(config, "INFERENCE_NUM_THREADS", 1)
         streams = read_whole_number(config, "NUM_STREAMS", 1)
-        self.network = compile_network(file, threads, streams, wants_bf16=read_text(config, "HINT_BF16") == "YES")
+        self.compile = partial(
+            compile_network, file, streams=streams, wants_bf16=read_text(config, "HINT_BF16") == "YES"
+        )
+        self.network = self.compile(threads=threads)
+        self.single_threaded = self.network if threads == 1 else None
         self.checks = InputChecks(self.network.model)
-        self.request = self.network.compiled.create_infer_request()
         self.kept_elements = 0  # of the largest item whose memory is kept
         start = time.monotonic()
         count = self.warm_up(parse_value(config["name"], "warm_up", read_text(config, "warm_up") or "{}"))
@@ -45,7 +53,8 @@ class OpenVinoNetwork:
         self.checks.check_indices(inputs)
         results = [self.run_item(select_item(inputs, index)) for index in np.ndindex(counts)]
         if max(array.size for array in inputs.values()) > self.kept_elements * len(results):
-            self.network.release_memory()
+            for network in filter(None, (self.network, self.single_threaded)):
+                network.release_memory()
         return {
             name: np.concatenate([one[name] for one in results]).reshape(
                 *counts, *results[0][name].shape[self.item_axes :]
@@ -55,8 +64,15 @@ class OpenVinoNetwork:
 
     def run_item(self, item: Arrays) -> Arrays:
         # Sharing the arrays saves a copy; without it OpenVINO ignores their shapes.
-        results = self.request.infer(item, share_inputs=True, share_outputs=True)
+        results = self.choose_network().request.infer(item, share_inputs=True, share_outputs=True)
         return {name: np.array(results[name]) for name in self.output_names}  # copied: the next run overwrites them
+
+    def choose_network(self) -> Compiled:
+        if count_idle_cores(self.network.threads) == self.network.threads:
+            return self.network
+        if self.single_threaded is None:
+            self.single_threaded = self.compile(threads=1)
+        return self.single_threaded
 
     def item_shape(self, size: Sequence[int]) -> Shape:
         return (*(1,) * self.item_axes, *size)
