@@ -1,5 +1,8 @@
 """The device of a training, and the worker processes that draw its batches."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 import torch
 from torch import nn
@@ -9,31 +12,34 @@ from training.common.device import MOST_WORKERS, choose_device, choose_workers
 from training.common.training import Schedule, Training
 
 
-@pytest.fixture
-def build():
-    def build(workers):
-        torch.manual_seed(0)
-        training = Training(
-            nn.Linear(3, 2),
-            Schedule(steps=9, warm_up_steps=1, peak_rate=0.1),
-            lambda step: (torch.full((3,), float(step)),),
-            lambda network, batch, step: {"loss": network(batch[0]).square().sum()},
-        )
-        training.workers = workers
-        return training
-
-    return build
+def build(workers):
+    torch.manual_seed(0)
+    training = Training(
+        nn.Linear(3, 2),
+        Schedule(steps=9, warm_up_steps=1, peak_rate=0.1),
+        lambda step: (torch.full((3,), float(step)),),
+        lambda network, batch, step: {"loss": network(batch[0]).square().sum()},
+    )
+    training.workers = workers
+    return training
 
 
-def test_worker_processes_draw_the_batches_of_the_same_steps(build, tmp_path):
-    alone, helped = build(0), build(2)
+def take_steps(state_file):
+    """Losses without workers and, resumed after four steps, with them."""
+    alone, helped, resumed = build(0), build(2), build(2)
     losses = [alone.step() for _ in range(6)]
-    assert [helped.step() for _ in range(4)] == losses[:4]
-    helped.save(tmp_path / "state.pt")
-    resumed = build(2)
+    helped_losses = [helped.step() for _ in range(4)]
+    helped.save(state_file)
     resumed.step()
-    resumed.resume(tmp_path / "state.pt")
-    assert [resumed.step() for _ in range(2)] == losses[4:]
+    resumed.resume(state_file)
+    return losses, helped_losses + [resumed.step() for _ in range(2)]
+
+
+def test_worker_processes_draw_the_batches_of_the_same_steps(tmp_path):
+    # In a process of its own, as trainings are: the threads that gRPC leaves here do not survive a fork.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        losses, helped_losses = pool.submit(take_steps, tmp_path / "state.pt").result()
+    assert helped_losses == losses
 
 
 def test_a_gpu_is_used_only_where_there_is_one(monkeypatch):
