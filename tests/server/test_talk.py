@@ -262,8 +262,8 @@ def test_an_invalid_server_address_or_port_ends_it_at_once(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--context=a.txt"], "give --wyoming-port too"),
-        (["--wyoming-port=0", "--zeroconf"], "give --host too"),
+        (["--context=a.txt"], "--wyoming-port: expected a port"),
+        (["--wyoming-port=0", "--zeroconf"], "--zeroconf: expected a --host that others reach"),
         (["--wyoming-port=0", "--context=/nowhere/a.txt"], "cannot read /nowhere/a.txt"),
     ],
 )
