@@ -73,7 +73,7 @@ def measure(address: str, questions: int) -> dict[str, list[float]]:
         context = page.locator("#text").input_value()
         page.locator("#hands-free").check()
         for number in range(1, questions + 1):
-            page.locator("#history > li").nth(number - 1).wait_for(timeout=60_000)
+            page.get_by_label(f"The spoken answer {number}", exact=True).wait_for(timeout=60_000)
             timeline = page.evaluate("readTimeline()")
             figures["sound_seconds"].append(compute_sound_seconds(timeline))
             figures["page_seconds"].append(compute_answer_seconds(timeline))
@@ -107,7 +107,7 @@ def open_page(address: str, sound: np.ndarray) -> Iterator:
         page = browser.new_page()
         page.add_init_script(path=TIMELINE)
         page.goto(url)
-        page.locator("#hint").filter(has_text="Ask").wait_for()
+        page.locator("#ask-example").wait_for()
         yield page
         browser.close()
 
@@ -169,8 +169,9 @@ def make_clock(timeline: list[dict]) -> Callable[[float], float]:
 
 def download_question(page, number: int) -> tuple[np.ndarray, int]:
     """Return a question as the page offers it for download: float32, shape = (samples,), and its rate in Hz."""
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     with page.expect_download() as download:
-        page.get_by_role("link", name=f"Save question {number}").click()
+        page.get_by_role("link", name=f"Save question {number}", exact=True).click()
     return soundfile.read(download.value.path(), dtype="float32")
 
 
