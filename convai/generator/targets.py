@@ -115,8 +115,8 @@ _ON_CPU = {
         parameters={"threads": 1, "niceness": 10},
     ),
     # As many phrases before Tacotron 2, and pieces before WaveGlow, as they have processes, so that a short text never
-    # waits for a queue of long ones; see `backends/runtime/flow_control.py`. With one of each, eight streams got a fifth
-    # less speech.
+    # waits for a queue of long ones; see `backends/runtime/flow_control.py`. With one of each, eight streams got a
+    # fifth less speech.
     "phrase_splitter": Settings(parameters={"max_in_flight": 2}),
     "mel_splitter": Settings(parameters={"max_in_flight": 2}),
 }
