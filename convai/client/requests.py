@@ -1,7 +1,7 @@
 """Requests as they go over the wire, built from the caller's arguments; the same for every kind of client."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -72,18 +72,20 @@ def answer_text_request(question: str, context: str) -> Request:
 
 
 def speak_request(text: str, seed: int | None = None, stream: bool = False, speed: float = 1.0) -> Request:
-    request = _request("text_to_speech_stream" if stream else "text_to_speech", {"text": text_row("text", text)}, seed)
-    return (
-        request
-        if check_speed(speed) == 1
-        else replace(request, parameters={**request.parameters, "speed": float(speed)})
-    )
+    model = "text_to_speech_stream" if stream else "text_to_speech"
+    return _request(model, {"text": text_row("text", text)}, seed, speed=speed)
 
 
 def _request(
-    model: str, inputs: dict[str, Array], seed: int | None = None, outputs: Iterable[str] | None = None
+    model: str,
+    inputs: dict[str, Array],
+    seed: int | None = None,
+    outputs: Iterable[str] | None = None,
+    speed: float = 1.0,
 ) -> Request:
-    parameters = {} if seed is None else {"seed": check_integer("seed", seed, SEEDS)}
+    parameters: dict[str, float] = {} if seed is None else {"seed": check_integer("seed", seed, SEEDS)}
+    if check_speed(speed) != 1:
+        parameters["speed"] = float(speed)
     return Request(model, inputs, select_outputs(model, outputs), parameters)
 
 
