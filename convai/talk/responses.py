@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 
 from convai.client.listen import cancel_tasks
 
+Item = TypeVar("Item")
 CLIENT_CLOSED_REQUEST = 499  # nobody reads this response; proxies use the number for the same case
 
 
@@ -26,6 +28,14 @@ async def run_while_connected(request: Request, work: Coroutine[Any, Any, Respon
 async def await_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def prepend(first: Item, rest: AsyncGenerator[Item]) -> AsyncGenerator[Item]:
+    """Yield `first`, then the rest, which is closed with this generator."""
+    async with aclosing(rest):
+        yield first
+        async for item in rest:
+            yield item
 
 
 def encode_event(event: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from convai.description.pipeline import VOICE_HOP_LENGTH
 from convai.talk.audio_formats import ENCODINGS, AudioFormat, StreamEncoder
 from convai.talk.errors import BadRequest, describe_error
 from convai.talk.request_ids import id_of
-from convai.talk.responses import encode_event, run_while_connected
+from convai.talk.responses import encode_event, prepend, run_while_connected
 from convai.talk.speech import stream_speech
 
 logger = logging.getLogger(__name__)
@@ -79,12 +79,6 @@ class SpeechStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
         except* ConvaiError as group:  # uvicorn would log it with a long traceback
             logger.error("speech broke off: %s (request %s)", group.exceptions[0], id_of(scope))
-
-
-async def prepend(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for data in rest:
-        yield data
 
 
 async def encode_events(audio: AsyncIterator[bytes], num_characters: int, encoder: StreamEncoder) -> AsyncIterator[str]:

@@ -17,7 +17,7 @@ from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.talk.audio_formats import naming
 from convai.talk.errors import BadRequest, describe_error, name_request
-from convai.talk.responses import encode_event, run_while_connected
+from convai.talk.responses import encode_event, prepend, run_while_connected
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["OpenAI"])
@@ -170,20 +170,17 @@ async def stream_events(recording: Recording, request: Request) -> Response:
     segments = recording.segments()
     with naming("file"):
         first = await anext(segments, None)
-    return StreamingResponse(encode_events(recording, first, segments, request), media_type="text/event-stream")
+    found = segments if first is None else prepend(first, segments)
+    return StreamingResponse(encode_events(recording, found, request), media_type="text/event-stream")
 
 
-async def encode_events(
-    recording: Recording, first: Segment | None, rest: AsyncGenerator[Segment], request: Request
-) -> AsyncIterator[str]:
-    segments = [] if first is None else [first]
-    text = join_texts(segments)
-    if text:
-        yield encode_event({"type": "transcript.text.delta", "delta": text})
+async def encode_events(recording: Recording, found: AsyncGenerator[Segment], request: Request) -> AsyncIterator[str]:
+    segments: list[Segment] = []
+    text = ""
     try:
-        async with aclosing(rest):
+        async with aclosing(found):
             with naming("file"):
-                async for segment in rest:
+                async for segment in found:
                     segments.append(segment)
                     if segment.text:
                         delta = f" {segment.text}" if text else segment.text
