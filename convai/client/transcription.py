@@ -18,7 +18,7 @@ from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 MAX_SECONDS = 3 * 3600.0
 SEGMENTS_IN_FLIGHT = 4
-BLOCKS_AT_ONCE = 20  # 10 s; after so many the decoding asks whether it goes on
+BLOCKS_AT_ONCE = 20  # 10 s; after each such run the decoding asks whether it goes on
 ATTEMPTS, RETRY_SECONDS = 30, 1.0  # of a segment that a busy server refuses after the first is transcribed
 
 
