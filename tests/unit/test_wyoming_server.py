@@ -27,7 +27,6 @@ from convai.talk import wyoming_events, wyoming_recording, wyoming_server
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.context_file import ContextFile
 from convai.talk.metrics import Metrics
-from convai.talk.sentences import SentenceCutter
 from convai.talk.wyoming_server import announce_port, listen
 
 FORMAT = {"rate": 16_000, "width": 2, "channels": 1}
@@ -207,27 +206,6 @@ async def test_a_part_without_words_is_left_out(client, fake):
     fake.speak_stream = refuse_smileys
     await send(client, SynthesizeStart(), SynthesizeChunk(text="Well done! :-)"), SynthesizeStop())
     assert len(await receive_speech(client)) == len(CHUNKS[0].answer_audio)
-
-
-@pytest.mark.parametrize(
-    ("text", "spoken"),
-    [
-        ("Hello there. How are", "Hello there. "),
-        ("Is it? It is! Dr. Smith saw Capt. Hook at approx. 5 p.m. on", "Is it? It is! "),
-        ('He said "Stop now!" and', ""),
-        ("See (the house. It is) there. Then", "See (the house. It is) there. "),
-        ("See (the house. It is", ""),
-        ("**Turn left. Turn right", ""),
-        ('<speak>Hello there. <sub alias="Well. Done', ""),
-        ('<sub alias="Doctor">Dr. No! Then', ""),
-        ("a " * 2500 + "b", "a " * 2500),
-    ],
-)
-def test_a_text_is_cut_only_where_it_can_be_spoken_alone(text, spoken):
-    assert SentenceCutter().add(text) == spoken
-    cutter = SentenceCutter()
-    parts = [cutter.add(text[start : start + 9]) for start in range(0, len(text), 9)]
-    assert "".join([*parts, cutter.rest]) == text
 
 
 # Answers
