@@ -7,11 +7,13 @@ CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 EXAMPLE := convai/client/examples
+# Without another try after a crash: xdist would run the same test again and again, and then wait for ever.
+PYTEST_PROCESSES := --max-worker-restart 0 --dist loadfile
 # One file after another in each process, in this order: the wheel, which takes longest, must not come last.
 # Nicer than the browser beside it, whose tests wait for what is said aloud.
-PYTEST_SIDE_BY_SIDE := nice .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST_SIDE_BY_SIDE := nice .venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 $(PYTEST_PROCESSES) --no-loadscope-reorder
 # These mostly wait for servers to start and to stop; each process starts the one that its files share, of 2 GB.
-PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 $(PYTEST_PROCESSES)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -1,10 +1,8 @@
 """The device of a training, and the worker processes that draw its batches."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-
 import pytest
 import torch
+from support.own_process import run_in_own_process
 from torch import nn
 
 from convai.errors import InvalidArgument
@@ -36,9 +34,7 @@ def take_steps(state_file):
 
 
 def test_worker_processes_draw_the_batches_of_the_same_steps(tmp_path):
-    # In a process of its own, as trainings are: the threads that gRPC leaves here do not survive a fork.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        losses, helped_losses = pool.submit(take_steps, tmp_path / "state.pt").result()
+    losses, helped_losses = run_in_own_process(take_steps, tmp_path / "state.pt")
     assert helped_losses == losses
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from support.own_process import run_in_own_process
 from torch import nn
 
 from convai.errors import InvalidArgument
@@ -126,7 +127,8 @@ def test_the_program_writes_log_state_and_weights_and_resumes(manifest, tmp_path
     assert (tmp_path / "run" / "jasper.safetensors").exists()
 
 
-def test_sigterm_ends_a_run_with_its_state_saved(manifest, tmp_path, monkeypatch):
+def train_until_sigterm(arguments):
+    """Send this process SIGTERM after two steps of a training; return what the program returns."""
     take_step = Training.step
 
     def step_and_signal(training):
@@ -135,9 +137,13 @@ def test_sigterm_ends_a_run_with_its_state_saved(manifest, tmp_path, monkeypatch
             os.kill(os.getpid(), signal.SIGTERM)
         return losses
 
-    monkeypatch.setattr(Training, "step", step_and_signal)
+    Training.step = step_and_signal
+    return train.main(arguments)
+
+
+def test_sigterm_ends_a_run_with_its_state_saved(manifest, tmp_path):
     arguments = ["--manifest", str(manifest), "--dev", str(manifest), "--out", str(tmp_path / "run"), "--size", "mini"]
-    assert train.main([*arguments, "--steps", "50"]) == 0
+    assert run_in_own_process(train_until_sigterm, [*arguments, "--steps", "50"]) == 0
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["steps_done"] == 2
     (line,) = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert "measured" not in line
