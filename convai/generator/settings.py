@@ -45,10 +45,10 @@ class Settings:
     instances: int = 1
     kind: str = "KIND_CPU"
     max_batch_size: int = 8  # of a run; an ensemble has the smallest of its steps
-    batches_requests: bool = True  # dynamic batching; only for models whose rows do not influence each other
+    batches_requests: bool = False  # dynamic batching; only for models whose rows do not influence each other
     preferred_batch_size: int | None = None  # largest batch while another process is free
     max_queue_delay_microseconds: int = 0  # batching delay: larger batches, but more latency and processor time
-    max_queue_size: int = 64  # one more queued request gets UNAVAILABLE
+    max_queue_size: int | None = None  # with a limit, a request that finds all processes busy may wait 0.5 s in vain
     parameters: Mapping[str, Any] = field(default_factory=dict)
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)  # per input of a network
     accelerator: str | None = None  # an execution accelerator of the ONNX Runtime backend
@@ -60,7 +60,7 @@ class Settings:
             raise ValueError(f"engine: expected one of {', '.join(MODEL_FILES)}, got {self.engine!r}")
         if self.kind not in KINDS:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
-        for name in ("instances", "max_batch_size", "max_queue_size"):
+        for name in ("instances", "max_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.max_queue_delay_microseconds < 0:

@@ -95,21 +95,31 @@ def _network(
 
 UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a batch one by one
 
-# On a CPU padding costs time and batching saves almost none, so every number of windows is a bucket of its own and
-# there is no batching delay. Requests that queue for a process are batched.
+# On a CPU padding costs time and batching saves almost none, so every number of windows is a bucket of its own and each
+# request runs alone: in a batch it would wait for its neighbours while another process idles.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
-# Later steps get higher priority, so under overload the queue forms at the recogniser, which is short and rejects
-# immediately; a request rejected at WaveGlow would have wasted the work of every earlier step. Niceness 10 keeps Jasper
+# Requests that may wait for a network; the step before refuses one more.
+_MAX_WAITING = {
+    "speech_features": {"jasper": 16},
+    "qa_tokenizer": {"bert": 64},
+    "text_encoder": {"tacotron2": 64},
+}
+_FIRST_STEPS = {step: Settings(parameters={"max_waiting": limits}) for step, limits in _MAX_WAITING.items()}
+
+# Later steps get higher priority, so under overload the queue forms at the recogniser, where one is refused at once; a
+# request refused at WaveGlow would have wasted the work of every earlier step. Niceness 10 keeps Jasper
 # below its fair share of processor time; at 5, latency under overload doubled.
 # The slowest networks run in two processes, or a core idles while requests queue for one: 20 % more throughput with
 # eight requests in flight; for Jasper 2 to 10 %.
 # Two threads each, or a single request takes 33 % longer; while other steps need the cores, OpenVINO takes one.
 _ON_CPU = {
-    "speech_features": Settings(max_queue_size=16),
-    # It transcribes one by one, so a batch would keep one process busy while the other idles.
+    **_FIRST_STEPS,
+    # No step before it could refuse a request, so its queue has a limit, which takes a batcher; no larger batches,
+    # because one would keep a process busy while the other idles.
     "moonshine": Settings(
         instances=2,
+        batches_requests=True,
         preferred_batch_size=1,
         max_queue_size=16,
         parameters={"threads": 1, "niceness": 10},
@@ -135,7 +145,7 @@ CPU = Target(
     CPU_BUCKETS,
     steps={
         **_ON_CPU,
-        "jasper": _on_openvino(2, niceness=10, max_queue_size=16, instances=2),
+        "jasper": _on_openvino(2, niceness=10, instances=2),
         "bert": _on_openvino(2, niceness=2, item_axes=2, instances=2),  # its independent items are windows
         # In a batch the last bits of a mel differ from those computed alone, and WaveGlow in BF16 makes that audible.
         "tacotron2": replace(_TACOTRON2, parameters={**_TACOTRON2.parameters, **UNBATCHED}),
@@ -151,9 +161,7 @@ CPU_ONNX = Target(
     CPU_BUCKETS,
     steps={
         **_ON_CPU,
-        "jasper": _network(
-            "onnxruntime", 2, niceness=10, max_queue_size=16, limits={"kept_elements": NUM_FEATURES * 1024}
-        ),
+        "jasper": _network("onnxruntime", 2, niceness=10, limits={"kept_elements": NUM_FEATURES * 1024}),
         "bert": _network(
             "onnxruntime",
             2,
@@ -191,8 +199,11 @@ def _on_gpu(**settings: Any) -> dict[str, Settings]:
     on_cuda = Settings("onnxruntime", accelerator="cuda", max_batch_size=1, parameters=_BY_HEURISTIC)
     return {
         # The first step has the longest batching delay; Jasper receives the requests of its batch close together.
-        "speech_features": Settings(max_queue_delay_microseconds=1000),
-        "jasper": replace(network, max_queue_delay_microseconds=2000),
+        **_FIRST_STEPS,
+        "speech_features": replace(
+            _FIRST_STEPS["speech_features"], batches_requests=True, max_queue_delay_microseconds=1000
+        ),
+        "jasper": replace(network, batches_requests=True, max_queue_delay_microseconds=2000),
         "bert": alone,
         "tacotron2": on_cuda,
         "waveglow": alone,

@@ -1,13 +1,17 @@
-"""Under overload, questions queue at the first steps, and networks nearer to the answer run first."""
+"""Under overload, questions are refused at the entrance, and networks nearer to the answer run first."""
 
+import itertools
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
+import numpy as np
 import psutil
 import pytest
+from support.triton_requests import infer
 
 from convai.backends.management.processes import stubs_of
 from convai.description.pipeline import NETWORK_NAMES
-from convai.generator.profiles import PROFILES
 from convai.generator.targets import CPU
 
 NEAREST_TO_THE_ANSWER_FIRST = ["waveglow", "tacotron2", "bert", "jasper"]
@@ -34,8 +38,23 @@ def test_the_threads_of_a_network_have_the_niceness_of_its_process(stubs):
         assert niceness.count(os.getpriority(os.PRIO_PROCESS, jasper)) >= 2
 
 
-@pytest.mark.parametrize("profile", ["cpu", "cpu-nvidia"])
-def test_on_a_cpu_the_first_queues_are_the_shortest(profile):
-    sizes = {name: settings.max_queue_size for name, settings in PROFILES[profile].settings.items()}
-    first = {sizes.pop("speech_features"), sizes.pop("jasper")}
-    assert max(first) < min(sizes.values())
+def test_questions_are_refused_at_once_while_as_many_as_the_limit_wait_for_jasper(client, stubs, example_question):
+    samples, rate = example_question
+    limit = CPU.steps["speech_features"].parameters["max_waiting"]["jasper"]
+    inputs = {"question_audio": samples, "sample_rate": np.array([rate], np.int32)}
+    for pid in stubs["jasper"]:
+        os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(2 * limit) as pool:
+        try:
+            replies = [pool.submit(infer, client.triton, "speech_to_text", **inputs) for _ in range(2 * limit)]
+            first = itertools.islice(as_completed(replies), limit - len(stubs["jasper"]))
+            refusals = [str(reply.exception()) for reply in first]
+        finally:
+            for pid in stubs["jasper"]:
+                os.kill(pid, signal.SIGCONT)
+        answers = [reply.result()["question"].item() for reply in replies if not reply.exception()]
+    for refusal in refusals:
+        assert "StatusCode.UNAVAILABLE" in refusal
+        assert f"speech_features: {limit} requests wait for jasper, which is the limit" in refusal
+    assert len(answers) >= limit
+    assert set(answers) == {client.transcribe(samples, sample_rate=rate).encode()}

@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -26,16 +25,6 @@ CONTEXTS = [
     "Zoë’s café — opened in 1998 — is in Brno. " * 3,
     "The bridge was built by Ivan Horvat in 1931, after two others had failed. " * 12,
 ]
-
-
-def count_batches(client):
-    """Number of runs by step and batch size, from Triton's statistics."""
-    counts = Counter()
-    for step in STEPS:
-        statistics = client.triton.get_inference_statistics(step, as_json=True)["model_stats"][0]
-        for batch in statistics.get("batch_stats", []):
-            counts[step, int(batch["batch_size"])] = int(batch["compute_infer"]["count"])
-    return counts
 
 
 def steps_needed(outputs):
@@ -104,19 +93,6 @@ def test_only_the_steps_that_the_outputs_need_are_run(server, client, outputs):
     after = client.wait_for_counters(before, steps_needed(outputs))
     ran = {step for step in STEPS if requests_between(before, after, step)}
     assert ran == steps_needed(outputs)
-
-
-def test_requests_sent_together_are_batched_in_every_step(server, client):
-    questions = [(chirp(1.3 + 0.015 * i, seed=i), 16_000, CONTEXTS[0]) for i in range(8)]  # of one bucket
-    largest = dict.fromkeys(STEPS, 0)
-    for _ in range(5):  # how many of the eight meet in a step depends on their arrival
-        before = count_batches(client)
-        ask_together(server, questions)
-        for step, size in count_batches(client) - before:
-            largest[step] = max(largest[step], size)
-        if min(largest.values()) > 1 and largest["jasper"] >= 4:
-            return
-    pytest.fail(f"largest batch of each step: {largest}")
 
 
 def test_requests_of_every_bucket_and_rate_sent_together_have_the_answers_of_single_ones(server, client):

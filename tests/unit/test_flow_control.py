@@ -6,7 +6,8 @@ import time
 import pytest
 
 from convai.backends.runtime import flow_control as module
-from convai.backends.runtime.flow_control import ARRIVED, MESSAGE, NO_CREDIT, FlowControl, TooManyStreams, acknowledge
+from convai.backends.runtime.failures import LimitReached
+from convai.backends.runtime.flow_control import ARRIVED, MESSAGE, NO_CREDIT, FlowControl, acknowledge
 
 
 class RecordedStream:
@@ -177,7 +178,7 @@ def test_a_step_without_its_socket_ends_so_that_the_watchdog_respawns_it(flow_co
 def test_one_stream_too_many_is_refused_unless_another_is_idle(flow_control, monkeypatch):
     for _ in range(2):
         flow_control.start(RecordedStream())
-    with pytest.raises(TooManyStreams, match="2 streams"):
+    with pytest.raises(LimitReached, match="2 streams"):
         flow_control.start(RecordedStream())
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     flow_control.start(RecordedStream())

@@ -168,3 +168,12 @@ def test_a_run_on_one_thread_gives_the_same_result_to_the_bit(file, monkeypatch)
         assert loaded.choose_network().threads == idle_cores
         results.append(loaded.run(inputs)["y"])
     np.testing.assert_array_equal(*results)
+
+
+def test_a_short_gap_between_requests_is_no_time_for_several_threads(file, monkeypatch):
+    loaded, threads = load(file, INFERENCE_NUM_THREADS=2), []
+    for idle_cores, quiet_seconds in ((2, 1000), (1, 1000), (2, 1000), (2, 0)):
+        monkeypatch.setattr(network, "count_idle_cores", lambda most, idle=idle_cores: idle)
+        monkeypatch.setattr(network, "QUIET_SECONDS", quiet_seconds)
+        threads.append(loaded.choose_network().threads)
+    assert threads == [2, 1, 1, 2]

@@ -52,9 +52,9 @@ def test_two_profiles_of_one_target_run_their_steps_alike(one):
 
 @pytest.mark.parametrize("step", PYTHON_STEP_NAMES)
 def test_two_profiles_of_one_weight_set_differ_only_in_their_buckets(step):
-    cpu, gpu = (build_profile("mine", target, DEFAULT).settings[step].parameters for target in (CPU, GPU))
-    of_step = {name: value for name, value in cpu.items() if name not in ADAPTER_PARAMETERS}
-    assert of_step | GPU.buckets.parameters_of(step) == gpu
+    settings = [build_profile("mine", target, DEFAULT).settings[step].parameters for target in (CPU, GPU)]
+    cpu, gpu = ({name: one[name] for name in one if name not in ADAPTER_PARAMETERS} for one in settings)
+    assert cpu | GPU.buckets.parameters_of(step) == gpu
 
 
 @pytest.mark.parametrize("name", PROFILES)

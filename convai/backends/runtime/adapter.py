@@ -19,8 +19,9 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from convai.arrays import Array
+from convai.backends.runtime.admission import AdmissionControl, ServerMetrics, read_parent_command
 from convai.backends.runtime.busy_cores import mark_busy
-from convai.backends.runtime.failures import describe_internal_error, describe_invalid_argument
+from convai.backends.runtime.failures import LimitReached, describe_internal_error, describe_invalid_argument
 from convai.backends.runtime.flow_control import (
     ARRIVED,
     MAX_IN_FLIGHT,
@@ -28,11 +29,10 @@ from convai.backends.runtime.flow_control import (
     NO_CREDIT,
     Credit,
     FlowControl,
-    TooManyStreams,
     acknowledge,
 )
 from convai.backends.runtime.metrics import Counter, Row
-from convai.backends.runtime.parameters import build_step, read_whole_number
+from convai.backends.runtime.parameters import build_step, read_limits, read_whole_number
 from convai.backends.runtime.python_step import PythonStep, StreamingStep
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
@@ -82,7 +82,7 @@ class TritonModel:
         """An invalid argument in its own words; any other error by its class, and in full in the server's log."""
         if isinstance(error, InvalidArgument):
             return make_failure("INVALID_ARG", describe_invalid_argument(self.name, error))
-        if isinstance(error, TooManyStreams):
+        if isinstance(error, LimitReached):
             return make_failure("UNAVAILABLE", f"{self.name}: {error}")
         pb_utils.Logger.log_error(f"{self.name}: {''.join(traceback.format_exception(error))}")
         return make_failure("INTERNAL", describe_internal_error(self.name, error))
@@ -101,6 +101,10 @@ class StepModel(TritonModel):
         }
         self.step = build_step(self.step_class, self.config, self.version_folder)
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
+        self.admission = [
+            AdmissionControl(network, limit, ServerMetrics(read_parent_command()).read_waiting)
+            for network, limit in read_limits(self.config, "max_waiting").items()
+        ]
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse] | None:
         with mark_busy():
@@ -110,6 +114,8 @@ class StepModel(TritonModel):
 
     def run(self, request: InferenceRequest) -> dict[str, Array]:
         """The requested outputs by name, stacked over the request's rows."""
+        for admission in self.admission:
+            admission.admit()
         requested = frozenset(request.requested_output_names())
         parameters = self.read_request_parameters(request)
         if self.step.outputs_on_request:

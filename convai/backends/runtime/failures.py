@@ -9,6 +9,10 @@ MAX_CHARACTERS = 400  # of a message that may repeat what the caller sent
 ABSOLUTE_PATH = re.compile(r"(?<![\w/:])(?:/[^\s/'\",:;()\[\]]+)+/([^\s/'\",:;()\[\]]*)")
 
 
+class LimitReached(Exception):
+    """Too many requests or streams; this one may be sent again."""
+
+
 def describe_invalid_argument(step: str, error: InvalidArgument) -> str:
     """Text for an invalid request: the error's own message, with absolute paths cut to their last component."""
     message = ABSOLUTE_PATH.sub(r"\1", str(error))

@@ -34,6 +34,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from convai.backends.runtime.failures import LimitReached
+
 RANDOM_BITS = 63
 MESSAGE = struct.Struct("!qq")  # number of a credit, chunks that the stream has had
 SENDER = struct.Struct("iII")  # Linux's `ucred`: process, user, group
@@ -63,10 +65,6 @@ class Credit(NamedTuple):
 
 
 NO_CREDIT = Credit(0, 0)  # nobody wants it back
-
-
-class TooManyStreams(Exception):
-    """The limit of concurrent streams is reached."""
 
 
 class Stream(Protocol):
@@ -162,13 +160,13 @@ class FlowControl:
 
         Raises
         ------
-        TooManyStreams
+        LimitReached
         """
         with self.lock:
             idle_since = time.monotonic() - IDLE_SECONDS
             active = sum(one.sent > idle_since and not one.stream.is_complete for one in self.streams.values())
             if active + len(self.waiting) >= self.max_streams:
-                raise TooManyStreams(f"{self.max_streams} streams are open, which is the limit; try again later")
+                raise LimitReached(f"{self.max_streams} streams are open, which is the limit; try again later")
             self._enqueue(stream, chunks)
             self._send_waiting()
 

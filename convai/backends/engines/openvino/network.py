@@ -6,10 +6,12 @@
 `warm_up`: by input, sizes of items without the item axes. Each is run before the network is ready, because the first
     run of a size takes 10 to 40 ms longer. The memory of these runs is kept, that of larger items released.
 
-While other steps need the cores, an item runs on one thread instead of `INFERENCE_NUM_THREADS`, with the same result to
-the bit. That takes a second compiled network, which is made when it is first needed.
+While other steps need the cores, and until none has for a second, an item runs on one thread instead of
+`INFERENCE_NUM_THREADS`, with the same result to the bit. That takes a second compiled network, which is made when it is
+first needed.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,6 +27,8 @@ from convai.backends.engines.runs import Arrays
 from convai.backends.runtime.busy_cores import count_idle_cores
 from convai.backends.runtime.parameters import parse_value, read_whole_number
 
+QUIET_SECONDS = 1.0  # several threads in the short gaps between requests would take a third more processor time
+
 Shape = tuple[int, ...]
 
 
@@ -39,6 +43,7 @@ class OpenVinoNetwork:
         )
         self.network = self.compile(threads=threads)
         self.single_threaded = self.network if threads == 1 else None
+        self.last_rivalry = -math.inf  # when other steps last needed the cores
         self.checks = InputChecks(self.network.model)
         self.kept_elements = 0  # of the largest item whose memory is kept
         start = time.monotonic()
@@ -68,7 +73,9 @@ class OpenVinoNetwork:
         return {name: np.array(results[name]) for name in self.output_names}  # copied: the next run overwrites them
 
     def choose_network(self) -> Compiled:
-        if count_idle_cores(self.network.threads) == self.network.threads:
+        if count_idle_cores(self.network.threads) < self.network.threads:
+            self.last_rivalry = time.monotonic()
+        if time.monotonic() > self.last_rivalry + QUIET_SECONDS:
             return self.network
         if self.single_threaded is None:
             self.single_threaded = self.compile(threads=1)

@@ -1,0 +1,81 @@
+"""Admission control: a first step refuses a request while too many wait for the network behind it.
+
+The queues themselves have no limit. With one (`max_queue_size`), Triton 2.51 does not wake its batcher for a request
+that arrives while all processes of a model are busy: it waits until another arrives or half a second is over.
+How many requests wait is one of Triton's metrics, which this step's own server tells.
+"""
+
+import logging
+import os
+import re
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from convai.backends.runtime.failures import LimitReached
+
+WAITING = re.compile(r'^nv_inference_pending_request_count\{model="([^"]*)"[^}]*\} (\d+)', re.MULTILINE)
+TIMEOUT_SECONDS = 0.5
+SECONDS_BETWEEN_READINGS = 0.02  # a reading takes 2 to 9 ms of a busy server
+
+
+class AdmissionControl:
+    """Lets requests in while fewer than a limit wait for a network.
+
+    Parameters
+    ----------
+    network : name of a model
+    limit : requests that may wait for it
+    read_waiting : returns the number of requests that wait for a model; OSError if it is unknown, which lets all in
+    """
+
+    def __init__(self, network: str, limit: int, read_waiting: Callable[[str], int]):
+        self.network, self.limit, self.read_waiting = network, limit, read_waiting
+        self.room = 0  # requests that can be let in before the next reading, even if none has left the queue since
+        self.last_reading = -SECONDS_BETWEEN_READINGS
+
+    def admit(self) -> None:
+        """Let one request in, or raise LimitReached."""
+        if self.room < 1 and time.monotonic() >= self.last_reading + SECONDS_BETWEEN_READINGS:
+            self.room = self.limit - self._read()
+            self.last_reading = time.monotonic()
+        if self.room < 1:
+            raise LimitReached(f"{self.limit} requests wait for {self.network}, which is the limit; try again later")
+        self.room -= 1
+
+    def _read(self) -> int:
+        try:
+            return self.read_waiting(self.network)
+        except OSError as error:
+            logging.warning("the number of requests that wait for %s is unknown: %s", self.network, error)
+            return 0
+
+
+class ServerMetrics:
+    """The metrics of the tritonserver whose command line is given."""
+
+    def __init__(self, command: Sequence[str]):
+        parser = ArgumentParser(add_help=False, allow_abbrev=False)
+        parser.add_argument("--metrics-address", default="127.0.0.1")
+        parser.add_argument("--metrics-port", type=int, default=8002)
+        options, _ = parser.parse_known_args(command)
+        self.host = "127.0.0.1" if options.metrics_address == "0.0.0.0" else options.metrics_address
+        self.port = options.metrics_port
+
+    def read_waiting(self, model: str) -> int:
+        """Number of requests in a model's queue. Raises OSError."""
+        with closing(HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)) as connection:
+            try:
+                connection.request("GET", "/metrics")
+                text = connection.getresponse().read().decode()
+            except HTTPException as error:
+                raise OSError(str(error)) from error
+        return sum(int(count) for name, count in WAITING.findall(text) if name == model)
+
+
+def read_parent_command() -> list[str]:
+    """The command line of the tritonserver that has started this process."""
+    return Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\0")

@@ -1,0 +1,102 @@
+"""A first step refuses a request while as many as the limit wait for the network behind it."""
+
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from convai.backends.runtime import admission
+from convai.backends.runtime.admission import AdmissionControl, ServerMetrics
+from convai.backends.runtime.failures import LimitReached
+
+SCRAPE = Path(__file__).parents[1] / "support/recorded_scrape.txt"
+
+
+class Queue:
+    """Of a network that runs nothing until told to."""
+
+    def __init__(self):
+        self.length, self.readings = 0, 0
+
+    def read(self, network):
+        assert network == "jasper"
+        self.readings += 1
+        return self.length
+
+
+def enter(control, queue, times):
+    """Try to enter a queue; the number of requests that were let in."""
+    for entered in range(times):
+        try:
+            control.admit()
+        except LimitReached:
+            return entered
+        queue.length += 1
+    return times
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(admission, "SECONDS_BETWEEN_READINGS", 0.0)
+
+
+def test_no_more_than_the_limit_wait(at_once):
+    queue = Queue()
+    control = AdmissionControl("jasper", 4, queue.read)
+    assert enter(control, queue, 9) == 4
+    queue.length -= 3
+    assert enter(control, queue, 9) == 3
+    with pytest.raises(LimitReached, match="4 requests wait for jasper, which is the limit; try again later"):
+        control.admit()
+
+
+def test_a_queue_that_others_fill_too_is_seen(at_once):
+    queue = Queue()
+    queue.length = 3
+    assert enter(AdmissionControl("jasper", 4, queue.read), queue, 9) == 1
+
+
+def test_while_there_is_room_the_queue_is_read_once(at_once):
+    queue = Queue()
+    control = AdmissionControl("jasper", 4, queue.read)
+    assert enter(control, queue, 4) == 4
+    assert queue.readings == 1
+
+
+def test_a_flood_does_not_read_the_queue_for_every_request(monkeypatch):
+    monkeypatch.setattr(admission, "SECONDS_BETWEEN_READINGS", 1000.0)
+    queue = Queue()
+    control = AdmissionControl("jasper", 4, queue.read)
+    assert [enter(control, queue, 9) for _ in range(50)] == [4] + 49 * [0]
+    assert queue.readings == 1
+
+
+def test_if_the_queue_cannot_be_read_all_are_let_in(at_once, caplog):
+    closed = ServerMetrics(["tritonserver", "--metrics-address=127.0.0.1", "--metrics-port=1"])
+    assert enter(AdmissionControl("jasper", 4, closed.read_waiting), Queue(), 9) == 9
+    assert "the number of requests that wait for jasper is unknown" in caplog.text
+
+
+class Metrics(BaseHTTPRequestHandler):
+    text = SCRAPE.read_text().replace(
+        '{model="speech_to_text",version="1"} 0', '{model="speech_to_text",version="1"} 7'
+    )
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.end_headers()
+        self.wfile.write(self.text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("options", [["--metrics-address=0.0.0.0", "--metrics-port={}"], ["--metrics-port", "{}"]])
+def test_the_queues_of_the_server_that_started_this_process_are_read(options):
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        metrics = ServerMetrics(["tritonserver", "--exit-timeout-secs=8", *(one.format(port) for one in options)])
+        assert [metrics.read_waiting(name) for name in ("speech_to_text", "text_to_speech", "nobody")] == [7, 0, 0]
+        server.shutdown()
