@@ -99,13 +99,16 @@ UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a bat
 # request runs alone: in a batch it would wait for its neighbours while another process idles.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
-# Requests that may wait for a network; the step before refuses one more.
-_MAX_WAITING = {
-    "speech_features": {"jasper": 16},
-    "qa_tokenizer": {"bert": 64},
-    "text_encoder": {"tacotron2": 64},
+# Requests that may wait for the networks that follow; one more is refused. Those for BERT and Tacotron 2 limit written
+# questions and texts to speak: of spoken questions, fewer are let in.
+_FIRST_STEPS = {
+    step: Settings(parameters={"waiting_for": networks, "max_waiting": limit})
+    for step, networks, limit in (
+        ("speech_features", NETWORK_NAMES, 32),
+        ("qa_tokenizer", ("bert",), 64),
+        ("text_encoder", ("tacotron2",), 64),
+    )
 }
-_FIRST_STEPS = {step: Settings(parameters={"max_waiting": limits}) for step, limits in _MAX_WAITING.items()}
 
 # Later steps get higher priority, so under overload the queue forms at the recogniser, where one is refused at once; a
 # request refused at WaveGlow would have wasted the work of every earlier step. Niceness 10 keeps Jasper

@@ -32,7 +32,7 @@ from convai.backends.runtime.flow_control import (
     acknowledge,
 )
 from convai.backends.runtime.metrics import Counter, Row
-from convai.backends.runtime.parameters import build_step, read_limits, read_whole_number
+from convai.backends.runtime.parameters import build_step, parse_value, read_whole_number
 from convai.backends.runtime.python_step import PythonStep, StreamingStep
 from convai.backends.runtime.rows import split_rows, stack_rows
 from convai.description.pipeline import CHUNK_INDEX, STREAM_TICKET
@@ -101,10 +101,7 @@ class StepModel(TritonModel):
         }
         self.step = build_step(self.step_class, self.config, self.version_folder)
         self.counters = [PrometheusCounter(counter, self.name) for counter in self.step.counters]
-        self.admission = [
-            AdmissionControl(network, limit, ServerMetrics(read_parent_command()).read_waiting)
-            for network, limit in read_limits(self.config, "max_waiting").items()
-        ]
+        self.admission = make_admission_control(self.config)
 
     def execute(self, requests: list[InferenceRequest]) -> list[InferenceResponse] | None:
         with mark_busy():
@@ -114,8 +111,8 @@ class StepModel(TritonModel):
 
     def run(self, request: InferenceRequest) -> dict[str, Array]:
         """The requested outputs by name, stacked over the request's rows."""
-        for admission in self.admission:
-            admission.admit()
+        if self.admission:
+            self.admission.admit()
         requested = frozenset(request.requested_output_names())
         parameters = self.read_request_parameters(request)
         if self.step.outputs_on_request:
@@ -268,6 +265,15 @@ class PrometheusCounter:
     def count(self, rows: Iterable[tuple[Row, Row]]) -> None:
         if total := self.counter.total(rows):  # an increment is a message to the server and back
             self.metric.increment(total)
+
+
+def make_admission_control(config: Mapping[str, Any]) -> AdmissionControl | None:
+    """None for a step whose configuration sets no limit."""
+    if "max_waiting" not in config.get("parameters", {}):
+        return None
+    networks = parse_value(config["name"], "waiting_for", config["parameters"]["waiting_for"]["string_value"])
+    limit = read_whole_number(config, "max_waiting", 1)
+    return AdmissionControl(networks, limit, ServerMetrics(read_parent_command()).read_waiting)
 
 
 def read_inputs(request: InferenceRequest) -> dict[str, Array]:

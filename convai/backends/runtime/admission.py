@@ -1,4 +1,4 @@
-"""Admission control: a first step refuses a request while too many wait for the network behind it.
+"""Admission control: a first step refuses a request while too many wait for the networks behind it.
 
 The queues themselves have no limit. With one (`max_queue_size`), Triton 2.51 does not wake its batcher for a request
 that arrives while all processes of a model are busy: it waits until another arrives or half a second is over.
@@ -10,7 +10,7 @@ import os
 import re
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -23,17 +23,17 @@ SECONDS_BETWEEN_READINGS = 0.02  # a reading takes 2 to 9 ms of a busy server
 
 
 class AdmissionControl:
-    """Lets requests in while fewer than a limit wait for a network.
+    """Lets requests in while fewer than a limit wait for some networks, together.
 
     Parameters
     ----------
-    network : name of a model
-    limit : requests that may wait for it
-    read_waiting : returns the number of requests that wait for a model; OSError if it is unknown, which lets all in
+    networks : names of models
+    limit : requests that may wait for them
+    read_waiting : returns the number of requests that wait for models; OSError if it is unknown, which lets all in
     """
 
-    def __init__(self, network: str, limit: int, read_waiting: Callable[[str], int]):
-        self.network, self.limit, self.read_waiting = network, limit, read_waiting
+    def __init__(self, networks: Collection[str], limit: int, read_waiting: Callable[[Collection[str]], int]):
+        self.networks, self.limit, self.read_waiting = networks, limit, read_waiting
         self.room = 0  # requests that can be let in before the next reading, even if none has left the queue since
         self.last_reading = -SECONDS_BETWEEN_READINGS
 
@@ -43,14 +43,15 @@ class AdmissionControl:
             self.room = self.limit - self._read()
             self.last_reading = time.monotonic()
         if self.room < 1:
-            raise LimitReached(f"{self.limit} requests wait for {self.network}, which is the limit; try again later")
+            names = ", ".join(self.networks)
+            raise LimitReached(f"{self.limit} requests wait for {names}, which is the limit; try again later")
         self.room -= 1
 
     def _read(self) -> int:
         try:
-            return self.read_waiting(self.network)
+            return self.read_waiting(self.networks)
         except OSError as error:
-            logging.warning("the number of requests that wait for %s is unknown: %s", self.network, error)
+            logging.warning("the number of waiting requests is unknown, so there is no limit: %s", error)
             return 0
 
 
@@ -65,15 +66,15 @@ class ServerMetrics:
         self.host = "127.0.0.1" if options.metrics_address == "0.0.0.0" else options.metrics_address
         self.port = options.metrics_port
 
-    def read_waiting(self, model: str) -> int:
-        """Number of requests in a model's queue. Raises OSError."""
+    def read_waiting(self, models: Collection[str]) -> int:
+        """Number of requests in the queues of models. Raises OSError."""
         with closing(HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)) as connection:
             try:
                 connection.request("GET", "/metrics")
                 text = connection.getresponse().read().decode()
             except HTTPException as error:
                 raise OSError(str(error)) from error
-        return sum(int(count) for name, count in WAITING.findall(text) if name == model)
+        return sum(int(count) for name, count in WAITING.findall(text) if name in models)
 
 
 def read_parent_command() -> list[str]:

@@ -9,12 +9,8 @@ from typing import Any
 from convai.backends.runtime.python_step import PythonStep
 from convai.errors import InvalidArgument
 
-ADAPTER_PARAMETERS = (
-    "niceness",
-    "max_waiting",
-    "max_streams",
-    "max_in_flight",
-)  # read by the adapter, not fields of a step
+# Read by the adapter, not fields of a step.
+ADAPTER_PARAMETERS = ("niceness", "waiting_for", "max_waiting", "max_streams", "max_in_flight")
 
 
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:
@@ -71,14 +67,3 @@ def read_whole_number(model_config: Mapping[str, Any], parameter: str, default: 
             f"{model_config['name']}: parameter {parameter}: expected a whole number from {lowest}, got {text!r}"
         )
     return int(text)
-
-
-def read_limits(model_config: Mapping[str, Any], parameter: str) -> dict[str, int]:
-    """Read a parameter that is a JSON object of whole numbers by the name of a model; without it, there are none."""
-    text = model_config.get("parameters", {}).get(parameter, {}).get("string_value", "{}")
-    limits = parse_value(model_config["name"], parameter, text)
-    if not isinstance(limits, dict) or not all(isinstance(limit, int) and limit > 0 for limit in limits.values()):
-        raise InvalidArgument(
-            f"{model_config['name']}: parameter {parameter}: expected whole numbers from 1 by model, got {text}"
-        )
-    return limits
