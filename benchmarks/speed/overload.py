@@ -31,7 +31,7 @@ SAMPLE_SECONDS = 1.0
 PAUSE_SECONDS = 0.5  # between a rejection and the next attempt
 REJECTION_SECONDS = 1.0
 GROWTH_RATIO = 1.1  # of memory, second half of the overload over the first
-MOST_INSIDE = 40  # questions: 32 that wait, and those that are computed
+MOST_INSIDE = 40  # questions: 24 that wait, and those that are computed
 RECOVERY_RATIO = 1.25  # of p50, after over before; other programs use the machine too
 HEADERS = (
     *("phase", "sent", "answered", "rejected", "failed", "answers/s", "p50 [s]", "p99 [s]"),

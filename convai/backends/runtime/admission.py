@@ -1,4 +1,4 @@
-"""Admission control: a first step refuses a request while too many wait for the networks behind it.
+"""Admission control: a first step refuses a request while too many wait for the steps behind it.
 
 The queues themselves have no limit. With one (`max_queue_size`), Triton 2.51 does not wake its batcher for a request
 that arrives while all processes of a model are busy: it waits until another arrives or half a second is over.
@@ -23,17 +23,17 @@ SECONDS_BETWEEN_READINGS = 0.02  # a reading takes 2 to 9 ms of a busy server
 
 
 class AdmissionControl:
-    """Lets requests in while fewer than a limit wait for some networks, together.
+    """Lets requests in while fewer than a limit wait for some steps, together.
 
     Parameters
     ----------
-    networks : names of models
+    steps : names of models
     limit : requests that may wait for them
     read_waiting : returns the number of requests that wait for models; OSError if it is unknown, which lets all in
     """
 
-    def __init__(self, networks: Collection[str], limit: int, read_waiting: Callable[[Collection[str]], int]):
-        self.networks, self.limit, self.read_waiting = networks, limit, read_waiting
+    def __init__(self, steps: Collection[str], limit: int, read_waiting: Callable[[Collection[str]], int]):
+        self.steps, self.limit, self.read_waiting = steps, limit, read_waiting
         self.room = 0  # requests that can be let in before the next reading, even if none has left the queue since
         self.last_reading = -SECONDS_BETWEEN_READINGS
 
@@ -43,13 +43,13 @@ class AdmissionControl:
             self.room = self.limit - self._read()
             self.last_reading = time.monotonic()
         if self.room < 1:
-            names = ", ".join(self.networks)
+            names = ", ".join(self.steps)
             raise LimitReached(f"{self.limit} requests wait for {names}, which is the limit; try again later")
         self.room -= 1
 
     def _read(self) -> int:
         try:
-            return self.read_waiting(self.networks)
+            return self.read_waiting(self.steps)
         except OSError as error:
             logging.warning("the number of waiting requests is unknown, so there is no limit: %s", error)
             return 0
