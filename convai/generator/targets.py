@@ -99,8 +99,8 @@ UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a bat
 # request runs alone: in a batch it would wait for its neighbours while another process idles.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
-# Requests that may wait for the slow steps that follow; one more is refused. The last two limits are of written questions
-# and texts to speak: of spoken questions, fewer are let in.
+# Requests that may wait for the slow steps that follow; one more is refused. The last two limits are of written
+# questions and texts to speak: of spoken questions, fewer are let in.
 _FIRST_STEPS = {
     step: Settings(parameters={"waiting_for": networks, "max_waiting": limit})
     for step, networks, limit in (
