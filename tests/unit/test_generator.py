@@ -124,6 +124,16 @@ def test_the_steps_of_moonshine_batch_only_while_every_process_is_busy():
     assert all(io.allow_ragged_batch for io in moonshine.input if -1 in io.dims)
 
 
+def test_only_the_queue_of_moonshine_has_a_limit_in_triton_which_misses_requests_then():
+    limited = {
+        name
+        for profile in PROFILES
+        for name, config in configs_of(profile).items()
+        if config.dynamic_batching.default_queue_policy.max_queue_size
+    }
+    assert limited == {"moonshine"}
+
+
 def test_a_file_belongs_to_the_profile_that_it_is_named_after(tmp_path):
     for name in ("cpu", "gpu"):
         (tmp_path / config_file(name)).parent.mkdir(exist_ok=True)

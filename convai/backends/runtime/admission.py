@@ -51,7 +51,8 @@ class AdmissionControl:
         try:
             return self.read_waiting(self.steps)
         except OSError as error:
-            logging.warning("the number of waiting requests is unknown, so there is no limit: %s", error)
+            if self.last_reading < 0:  # the first; the others would say the same
+                logging.warning("the number of waiting requests is unknown, so there is no limit: %s", error)
             return 0
 
 
