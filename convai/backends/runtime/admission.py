@@ -6,6 +6,7 @@ How many requests wait is one of Triton's metrics, which this step's own server 
 """
 
 import logging
+import math
 import os
 import re
 import time
@@ -35,7 +36,7 @@ class AdmissionControl:
     def __init__(self, steps: Collection[str], limit: int, read_waiting: Callable[[Collection[str]], int]):
         self.steps, self.limit, self.read_waiting = steps, limit, read_waiting
         self.room = 0  # requests that can be let in before the next reading, even if none has left the queue since
-        self.last_reading = -SECONDS_BETWEEN_READINGS
+        self.last_reading = -math.inf
 
     def admit(self) -> None:
         """Let one request in, or raise LimitReached."""
