@@ -45,8 +45,8 @@ class Settings:
     instances: int = 1
     kind: str = "KIND_CPU"
     max_batch_size: int = 8  # of a run; an ensemble has the smallest of its steps
-    batches_requests: bool = False  # dynamic batching; only for models whose rows do not influence each other
-    preferred_batch_size: int | None = None  # largest batch while another process is free
+    batches_requests: bool = True  # dynamic batching; only for models whose rows do not influence each other
+    preferred_batch_size: int | None = 1  # each request runs alone; None batches all that wait
     max_queue_delay_microseconds: int = 0  # batching delay: larger batches, but more latency and processor time
     max_queue_size: int | None = None  # with a limit, a request that finds all processes busy may wait 0.5 s in vain
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -96,7 +96,8 @@ def _network(
 UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a batch one by one
 
 # On a CPU padding costs time and batching saves almost none, so every number of windows is a bucket of its own and each
-# request runs alone: in a batch it would wait for its neighbours while another process idles.
+# request runs alone: in a batch it would wait for its neighbours while another process idles. The batcher stays, or
+# Triton would not stop requests that were cancelled.
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
 # Requests that may wait for the slow steps that follow; one more is refused. The last two limits are of written
@@ -118,12 +119,9 @@ _FIRST_STEPS = {
 # Two threads each, or a single request takes 33 % longer; while other steps need the cores, OpenVINO takes one.
 _ON_CPU = {
     **_FIRST_STEPS,
-    # No step before it could refuse a request, so its queue has a limit, which takes a batcher; no larger batches,
-    # because one would keep a process busy while the other idles.
+    # No step before it could refuse a request, so its queue has a limit.
     "moonshine": Settings(
         instances=2,
-        batches_requests=True,
-        preferred_batch_size=1,
         max_queue_size=16,
         parameters={"threads": 1, "niceness": 10},
     ),
@@ -204,9 +202,9 @@ def _on_gpu(**settings: Any) -> dict[str, Settings]:
         # The first step has the longest batching delay; Jasper receives the requests of its batch close together.
         **_FIRST_STEPS,
         "speech_features": replace(
-            _FIRST_STEPS["speech_features"], batches_requests=True, max_queue_delay_microseconds=1000
+            _FIRST_STEPS["speech_features"], preferred_batch_size=None, max_queue_delay_microseconds=1000
         ),
-        "jasper": replace(network, batches_requests=True, max_queue_delay_microseconds=2000),
+        "jasper": replace(network, preferred_batch_size=None, max_queue_delay_microseconds=2000),
         "bert": alone,
         "tacotron2": on_cuda,
         "waveglow": alone,

@@ -117,11 +117,12 @@ def test_only_the_profile_of_a_recogniser_has_its_steps():
     assert not any("moonshine" in configs_of(name) for name in PROFILES.keys() - {"cpu-moonshine"})
 
 
-def test_the_steps_of_moonshine_batch_only_while_every_process_is_busy():
-    moonshine = configs_of("cpu-moonshine")["moonshine"]
-    assert list(moonshine.dynamic_batching.preferred_batch_size) == [1]
-    assert moonshine.instance_group[0].count > 1
-    assert all(io.allow_ragged_batch for io in moonshine.input if -1 in io.dims)
+@pytest.mark.parametrize("profile", ["cpu", "cpu-onnx", "cpu-moonshine"])
+def test_on_a_cpu_every_request_runs_alone_and_can_be_cancelled(profile):
+    batchers = {
+        name: one.dynamic_batching for name, one in configs_of(profile).items() if not one.ensemble_scheduling.step
+    }
+    assert {name for name, one in batchers.items() if list(one.preferred_batch_size) != [1]} == set()
 
 
 def test_only_the_queue_of_moonshine_has_a_limit_in_triton_which_misses_requests_then():

@@ -37,6 +37,7 @@ def write_configs(folder: Path, step: Step, engine: str, max_batch_size: int, ba
         engine,
         max_batch_size=max_batch_size,
         batches_requests=batches_requests,
+        preferred_batch_size=None,
         parameters=thread_parameters(engine, threads=1),
     )
     for profile in PROFILES.values():
