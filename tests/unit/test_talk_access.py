@@ -219,7 +219,7 @@ async def test_every_interface_counts_its_requests_by_outcome():
     assert set(counted) == expected
 
 
-@pytest.mark.parametrize(("host", "warnings"), [("127.0.0.1", 0), ("localhost", 0), ("0.0.0.0", 3)])
+@pytest.mark.parametrize(("host", "warnings"), [("127.0.0.1", 0), ("::1", 0), ("localhost", 0), ("0.0.0.0", 3)])
 def test_an_address_that_other_machines_reach_is_warned_of(host, warnings, capsys):
     warn_if_open(argparse.Namespace(host=host, wyoming_port=10300), Settings())
     assert capsys.readouterr().err.count("warning: ") == warnings
