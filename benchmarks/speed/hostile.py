@@ -83,7 +83,7 @@ class Tally:
 
 
 class Example:
-    """A well-behaved client, which asks an example over and over while the block runs, and the web process for a place.
+    """A well-behaved client, which asks an example over and over while the block runs, and the web process for a slot.
 
     Parameters
     ----------

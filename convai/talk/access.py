@@ -1,6 +1,6 @@
-"""Admits requests to /v1: of this site, with the right key, not too large or slow, and while there is a free place.
+"""Admits requests to /v1: of this site, with the right key, not too large or slow, and while there is a free slot.
 
-Who has not yet sent all that admits it, such as the rest of a body, takes no place and waits in a `WaitingRoom`.
+Who has not yet sent all that admits it, such as the rest of a body, takes no slot and waits in a `WaitingRoom`.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class ConcurrencyLimit:
         self._measure: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def measured_by(self, measure: Callable[[], AbstractContextManager[None]]) -> "ConcurrencyLimit":
-        """Return the limit with the same places for one interface; `measure` is entered around each use."""
+        """Return the limit with the same slots for one interface; `measure` is entered around each use."""
         limit = copy(self)
         limit._measure = measure
         return limit
@@ -64,12 +64,12 @@ class ConcurrencyLimit:
         with self._measure():
             if self.is_reached:
                 raise Overloaded(self.refusal)
-            place = object()
-            self._held.add(place)
+            slot = object()
+            self._held.add(slot)
             try:
                 yield
             finally:
-                self._held.remove(place)
+                self._held.remove(slot)
 
 
 class WaitingRoom:
@@ -143,8 +143,8 @@ class AuthenticationMiddleware:
         refusal = self._refuse(scope["method"], headers, max_bytes)
         if refusal is not None:
             return await refusal(scope, receive, send)
-        with ExitStack() as place:
-            body = Body(receive, self.bodies, address_of(HTTPConnection(scope)), max_bytes, self.limit, place)
+        with ExitStack() as slot:
+            body = Body(receive, self.bodies, address_of(HTTPConnection(scope)), max_bytes, self.limit, slot)
             await self.app(scope, body.receive, send)
 
     def _refuse(self, method: str, headers: Headers, max_bytes: int) -> JSONResponse | None:
@@ -163,14 +163,14 @@ class AuthenticationMiddleware:
 
 @dataclass
 class Body:
-    """The body of a request. It must keep coming, and the request takes its place once it is complete."""
+    """The body of a request. It must keep coming, and the request takes its slot once it is complete."""
 
     source: Receive
     room: WaitingRoom
     address: str
     max_bytes: int
     limit: ConcurrencyLimit
-    place: ExitStack  # holds the place until the response is complete
+    slot: ExitStack  # holds the slot until the response is complete
     start: float = field(default_factory=time.monotonic)
     num_bytes: int = 0
     is_complete: bool = False
@@ -185,7 +185,7 @@ class Body:
         self.is_complete = message["type"] == "http.request" and not message.get("more_body", False)
         if self.is_complete:
             try:
-                self.place.enter_context(self.limit.hold())
+                self.slot.enter_context(self.limit.hold())
             except Overloaded as error:
                 raise HTTPException(429, str(error)) from error
         return message

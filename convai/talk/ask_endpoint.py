@@ -14,6 +14,7 @@ from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 from convai.talk.audio_formats import AudioFormat, decode_audio, encode_audio, to_pcm
 from convai.talk.errors import BadRequest
+from convai.talk.responses import run_while_connected
 from convai.talk.transcription_endpoint import or_left_out
 
 router = APIRouter(tags=["convai"])
@@ -28,7 +29,7 @@ class AskResponse(BaseModel):
     answer_audio: str = Field(description="the spoken answer, in base64")
 
 
-@router.post("/v1/ask")
+@router.post("/v1/ask", response_model=AskResponse)
 async def ask(
     request: Request,
     context: Annotated[
@@ -45,7 +46,7 @@ async def ask(
     seed: Annotated[
         int | None, Form(description="another seed gives another rendering of the spoken answer"), or_left_out(None)
     ] = None,
-) -> AskResponse:
+) -> Response | AskResponse:
     """Answer a spoken or typed question from a text."""
     client = request.app.state.client
     if (audio is None) == (question is None):
@@ -54,9 +55,12 @@ async def ask(
     text = context if isinstance(context, str) else decode_text(await context.read())
     if audio is not None:
         samples, sample_rate = await asyncio.to_thread(decode_audio, await audio.read(), "audio")
-        answer = await client.ask(samples, sample_rate=sample_rate, context=text, seed=seed)
+        work = client.ask(samples, sample_rate=sample_rate, context=text, seed=seed)
     else:
-        answer = await answer_typed(client, question or "", text, seed)
+        work = answer_typed(client, question or "", text, seed)
+    answer = await run_while_connected(request, work)
+    if isinstance(answer, Response):
+        return answer
     speech = await asyncio.to_thread(encode_audio, answer.answer_audio, audio_format)
     return AskResponse(
         question=answer.question,

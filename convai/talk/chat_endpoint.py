@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from convai.talk.errors import BadRequest
-from convai.talk.responses import encode_event
+from convai.talk.responses import encode_event, run_while_connected
 
 router = APIRouter(tags=["OpenAI"])
 TEXT_ROLES = ("system", "developer")
@@ -83,7 +83,9 @@ async def complete(request: Request, body: ChatRequest) -> Response | ChatComple
     """
     check_options(body)
     question, text = find_question(body.messages), find_text(body.messages)
-    answer = await request.app.state.client.answer_text(question, text)
+    answer = await run_while_connected(request, request.app.state.client.answer_text(question, text))
+    if isinstance(answer, Response):
+        return answer
     content = answer.answer or answer.sentence
     counts = len(question.split()) + len(text.split()), len(content.split())
     completion = ChatCompletion(

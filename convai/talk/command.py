@@ -7,7 +7,6 @@ convai talk --public-url https://talk.example
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -20,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from convai.backends.management.launcher import Server, ServerNotRunning
+from convai.backends.management.launcher import Server, ServerNotRunning, is_loopback
 from convai.backends.management.serve import CHECK_SECONDS, Interrupt, warm_up
 from convai.backends.management.watchdog import Watchdog
 from convai.client import AsyncConvaiClient
@@ -123,7 +122,7 @@ def open_wyoming(args: argparse.Namespace) -> Generator[Wyoming | None]:
             raise InvalidArgument("--wyoming-port: expected a port with --context or --zeroconf, got none")
         yield None
         return
-    if args.zeroconf and is_local(args.host):
+    if args.zeroconf and is_loopback(args.host):
         raise InvalidArgument(f"--zeroconf: expected a --host that others reach, such as 0.0.0.0, got {args.host}")
     context = ContextFile(args.context) if args.context else None
     with open_socket(args.host, args.wyoming_port, "--wyoming-port") as listening:
@@ -168,7 +167,7 @@ async def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     SileroDetector()  # imports its package, for which callers would wait
     async with AsyncConvaiClient(address, timeout_seconds=settings.timeout_seconds, tls=tls_of(args)) as client:
-        app = make_app(client, settings, is_local=is_local(args.host))
+        app = make_app(client, settings, is_local=is_loopback(args.host))
         web = make_web_server(app)
         measured = app.state.limit.measured_by(partial(app.state.metrics.measure, "wyoming"))
         async with serve_wyoming(args, wyoming, client, measured):
@@ -242,15 +241,8 @@ async def watch(server: Server | None, web: "uvicorn.Server") -> None:
         pass
 
 
-def is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def warn_if_open(args: argparse.Namespace, settings: Settings) -> None:
-    if is_local(args.host):
+    if is_loopback(args.host):
         return
     if settings.api_key is None:
         warn(f"{args.host} is open to other machines and needs no key; set one with --api-key")

@@ -14,7 +14,7 @@ class HttpProtocol(H11Protocol):
     """Closes a connection that has not sent the whole header of its next request after 30 s.
 
     Of too many such connections it closes the one that has been waited for longest. It also closes one that has read
-    nothing of its response for a minute, because its request keeps its place so long.
+    nothing of its response for a minute, because its request keeps its slot so long.
     """
 
     waiting: ClassVar[dict["HttpProtocol", TimerHandle]] = {}

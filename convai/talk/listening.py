@@ -84,7 +84,7 @@ async def listen(socket: WebSocket) -> None:
 
 
 async def receive_start(socket: WebSocket) -> Start:
-    """Return the first message, before which the socket takes no place."""
+    """Return the first message, before which the socket takes no slot."""
     try:
         async with socket.app.state.newcomers.wait(address_of(socket), FIRST_MESSAGE_SECONDS):
             message = await receive_message(socket)

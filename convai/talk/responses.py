@@ -11,11 +11,12 @@ from fastapi import Request, Response
 from convai.client.listen import cancel_tasks
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 CLIENT_CLOSED_REQUEST = 499  # nobody reads this response; proxies use the number for the same case
 
 
-async def run_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """Return what `work` returns, or cancel it when the caller closes the connection."""
+async def run_while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result | Response:
+    """Return what `work` returns; or cancel it and return a response when the caller closes the connection."""
     working = asyncio.create_task(work)
     leaving = asyncio.create_task(await_disconnect(request))
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, aclosing, contextmanager, suppress
 
@@ -25,7 +26,7 @@ from convai.talk.context_file import ContextFile
 from convai.talk.errors import public_message
 from convai.talk.sentences import SentenceCutter, pause_after
 from convai.talk.speech import stream_speech
-from convai.talk.wyoming_events import EventStream
+from convai.talk.wyoming_events import SILENT_SECONDS, EventStream
 from convai.talk.wyoming_info import describe
 from convai.talk.wyoming_recording import Recording
 
@@ -42,7 +43,7 @@ ENDS: dict[str, tuple[Eventable, ...]] = {
 
 
 class Service:
-    """What all connections share. They take at most half of the places, because anybody may connect, without a key."""
+    """What all connections share. They take at most half of the slots, because anybody may connect, without a key."""
 
     def __init__(self, client: AsyncConvaiClient, limit: ConcurrencyLimit, context: ContextFile | None):
         self.client = client
@@ -51,7 +52,7 @@ class Service:
         self.context = context
 
     @contextmanager
-    def hold_place(self) -> Generator[None]:
+    def hold_slot(self) -> Generator[None]:
         with self.limit.hold(), self.own_limit.hold():
             yield
 
@@ -70,25 +71,26 @@ class Handler:
     def __init__(self, service: Service, events: EventStream):
         self.service = service
         self.events = events
-        self.place = ExitStack()
+        self.slot = ExitStack()
         self._forget_request()
 
     def _forget_request(self) -> None:
-        self.place.close()
-        self.has_place = False
+        self.slot.close()
+        self.has_slot = False
         self.ends: tuple[Eventable, ...] = ()
         self.recording: Recording | None = None
         self.sentences: SentenceCutter | None = None  # of a text that comes in parts
         self.has_audio = False
+        self.text_time = 0.0  # when its last part was done
         self.pause_seconds = 0.0  # before the next part of the text
         self.refusal: InvalidInput | None = None  # of a part
 
     async def run(self) -> None:
         try:
-            with self.place:  # is counted by the error that ends it
+            with self.slot:  # is counted by the error that ends it
                 while (event := await self.events.read()) is not None:
                     await self._handle(event)
-                if self.has_place:
+                if self.has_slot:
                     raise ConnectionAbortedError("the client has left in the middle of a request")
         except ConvaiError as error:
             await self._fail(error)
@@ -119,8 +121,7 @@ class Handler:
         if event.type in ("transcribe", "audio-start", "synthesize", "synthesize-start", "transcript"):
             self._forget_request()
         self.ends = ENDS.get(event.type, self.ends)
-        if self.recording is not None:
-            self.recording.check_time()
+        self._check_time()
         match event.type:
             case "describe":
                 await self._send(await describe(self.service.client, can_answer=self.service.context is not None))
@@ -140,6 +141,7 @@ class Handler:
                 self.sentences = SentenceCutter()
             case "synthesize-chunk":
                 await self._speak_part(self._get_sentences(event).add(read_text(event)))
+                self.text_time = time.monotonic()
             case "synthesize-stop":
                 await self._speak_part(self._get_sentences(event).rest)
                 if not self.has_audio:
@@ -152,9 +154,16 @@ class Handler:
                 pass  # the protocol asks to ignore unknown events
 
     def _take_place(self) -> None:
-        if not self.has_place:
-            self.place.enter_context(self.service.hold_place())
-            self.has_place = True
+        if not self.has_slot:
+            self.slot.enter_context(self.service.hold_slot())
+            self.has_slot = True
+
+    def _check_time(self) -> None:
+        """Refuse a request that holds a slot while only other events come, such as pings."""
+        if self.recording is not None:
+            self.recording.check_time()
+        if self.sentences is not None and self.has_slot and time.monotonic() > self.text_time + SILENT_SECONDS:
+            raise InvalidInput(f"synthesize-chunk: expected the next one within {SILENT_SECONDS:g} s, got none")
 
     async def _finish(self, *events: Eventable) -> None:
         self._forget_request()

@@ -13,7 +13,7 @@ from convai.description.limits import MAX_QUESTION_SECONDS
 from convai.description.pipeline import SAMPLE_RATE_HERTZ
 
 MAX_SAMPLES = round(MAX_QUESTION_SECONDS * SAMPLE_RATE_HERTZ)
-LONGEST_WAIT_SECONDS = 2 * MAX_QUESTION_SECONDS  # for the end of a recording, which takes one of the places
+LONGEST_WAIT_SECONDS = 2 * MAX_QUESTION_SECONDS  # for the end of a recording, which takes one of the slots
 # Of each field of a chunk. The rate may be higher than the server takes, because it is resampled here.
 BOUNDS = {"rate": range(8_000, 192_001), "width": range(1, 5), "channels": range(1, 9)}
 

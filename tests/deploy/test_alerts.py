@@ -10,6 +10,7 @@ from support.places import ROOT
 from support.tools import promtool
 
 from convai.backends.runtime import metrics
+from convai.description.pipeline import ENSEMBLES
 from convai.description.recognisers import RECOGNISER_STEP_NAMES
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.metrics import Metrics
@@ -42,16 +43,18 @@ SCENARIOS = {
     "a server is gone": ({"up.*instance=.b": "0x60"}, {"ConvaiServerDown"}),
     "all servers are gone": ({"up": "0x60"}, {"ConvaiServerDown", "ConvaiNoServer"}),
     "one request in ten fails": (
-        {"request_failure.*convai_ensemble.*OTHER": "0+20x60", "request_success.*_": "0+30x60"},
+        {'request_failure.*convai_ensemble".*OTHER': "0+27x60", "request_success.*_": "0+30x60"},
         {"ConvaiRequestsFail"},
     ),
-    "one request in fifty fails": (
-        {"request_failure.*convai_ensemble.*OTHER": "0+4x60", "request_success.*_": "0+32x60"},
+    "one request in fifty fails, and three streams in ten are left": (
+        {'request_failure.*convai_ensemble".*OTHER': "0+5x60", "request_success.*_": "0+32x60"}
+        | {"request_failure.*_stream.*OTHER": "0+27x60"},
         set(),
     ),
-    "one request to convai talk in ten fails": (
-        {"talk_request_seconds_count.*failed": "0+10x60", "talk_request_seconds_count.*ok": "0+90x60"},
-        {"ConvaiTalkFails"},
+    "three streams in four fail, and one request to convai talk in ten": (
+        {"request_failure.*_stream.*OTHER": "0+6x60", "request_success.*_stream": "0+1x60"}
+        | {"talk_request_seconds_count.*failed": "0+10x60", "talk_request_seconds_count.*ok": "0+90x60"},
+        {"ConvaiStreamsFail", "ConvaiTalkFails"},
     ),
     "the slowest answers take 4 s": ({"summary_us.*convai_ensemble.*0.99": "4000000x60"}, {"ConvaiSlow"}),
     "eight requests wait": ({"queue_duration_us.*jasper": "0+480000000x60"}, {"ConvaiQueuesLong"}),
@@ -130,6 +133,13 @@ def test_a_scenario_makes_each_alert_fire():
 def test_alerts_and_dashboard_use_metrics_that_a_server_has():
     asked = " ".join([*QUERIES, *ALERTS.values()])
     assert set(re.findall(r"\b(?:nv|convai)_\w+(?=\{|\[|\))", asked)) <= {name for name, *_ in RECORDED}
+
+
+def test_alerts_and_panels_of_requests_know_every_ensemble():
+    (panel,) = (query for query in QUERIES if "request_failure" in query)
+    for query in (panel, ALERTS["ConvaiRequestsFail"] + ALERTS["ConvaiStreamsFail"]):
+        models = "|".join(re.findall(r'model=~"([^"]*)"', query)).split("|")
+        assert set(models) == {ensemble.name for ensemble in ENSEMBLES}
 
 
 def test_alert_and_panel_of_recognition_know_the_steps_of_every_recogniser():

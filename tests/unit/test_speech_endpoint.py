@@ -20,14 +20,14 @@ DELAYED = ("mp3", "aac")  # their encoders begin with silence, which their decod
 
 
 class Call:
-    """A call of /v1/audio/speech in progress: what was asked, and the messages sent so far."""
+    """A call in progress, of /v1/audio/speech: what was asked, and the messages sent so far."""
 
-    def __init__(self, fake, **body):
+    def __init__(self, fake, path="/v1/audio/speech", content=None, media_type="application/json", **body):
         self.received, self.sent = asyncio.Queue(), asyncio.Queue()
-        content = json.dumps({"input": "Hello", **body}).encode()
+        content = content or json.dumps({"input": "Hello", **body}).encode()
         self.received.put_nowait({"type": "http.request", "body": content, "more_body": False})
-        headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
-        scope = {"type": "http", "method": "POST", "path": "/v1/audio/speech", "headers": headers, "query_string": b""}
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", media_type.encode())]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b""}
         self.app = make_app(fake, Settings())
         self.serving = asyncio.create_task(
             self.app(scope | {"asgi": {"version": "3.0"}}, self.received.get, self.sent.put)
@@ -88,16 +88,25 @@ async def test_a_caller_who_goes_stops_the_work(audio_format, stream_format):
         await call.leave()
 
 
-async def test_a_caller_who_goes_before_the_first_audio_stops_the_work():
+CHAT = b'{"messages": [{"role": "system", "content": "A text."}, {"role": "user", "content": "who"}]}'
+CALLS = {
+    "audio/speech": (),
+    "chat/completions": ("/v1/chat/completions", CHAT),
+    "ask": ("/v1/ask", b"question=who&context=A+text.", "application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize("interface", CALLS)
+async def test_a_caller_who_goes_before_the_response_stops_the_work(interface):
     fake = FakeClient()
     fake.gate = asyncio.Event()
-    call = Call(fake)
+    call = Call(fake, *CALLS[interface])
     async with asyncio.timeout(10):
         while not fake.asked:
             await asyncio.sleep(0)
     await call.leave()
     assert (await call.read())["status"] == 499
-    counted = {"interface": "audio/speech", "outcome": "left"}
+    counted = {"interface": interface, "outcome": "left"}
     assert call.app.state.metrics.registry.get_sample_value("convai_talk_request_seconds_count", counted) == 1
 
 

@@ -91,7 +91,7 @@ async def never(sent=b""):
     await asyncio.Event().wait()
 
 
-async def test_half_a_body_takes_no_place_and_is_refused_in_the_end(monkeypatch):
+async def test_half_a_body_takes_no_slot_and_is_refused_in_the_end(monkeypatch):
     monkeypatch.setattr(access, "GRACE_SECONDS", 0.3)
     _, http = connect(max_concurrent=1)
     async with http:
@@ -154,7 +154,7 @@ async def test_a_connection_without_a_request_is_closed(sent, monkeypatch):
             assert await reader.read() == b""
 
 
-async def test_who_does_not_read_its_response_loses_its_place(monkeypatch):
+async def test_who_does_not_read_its_response_loses_its_slot(monkeypatch):
     monkeypatch.setattr(connections, "READ_SECONDS", 0.1)
     client = FakeClient(streamed=[replace(chunk, is_last=False) for chunk in CHUNKS] * 2000)
     body = b'{"input": "Hi", "response_format": "pcm"}'
@@ -219,7 +219,7 @@ async def test_every_interface_counts_its_requests_by_outcome():
     assert set(counted) == expected
 
 
-@pytest.mark.parametrize(("host", "warnings"), [("127.0.0.1", 0), ("localhost", 0), ("0.0.0.0", 3)])
+@pytest.mark.parametrize(("host", "warnings"), [("127.0.0.1", 0), ("::1", 0), ("localhost", 0), ("0.0.0.0", 3)])
 def test_an_address_that_other_machines_reach_is_warned_of(host, warnings, capsys):
     warn_if_open(argparse.Namespace(host=host, wyoming_port=10300), Settings())
     assert capsys.readouterr().err.count("warning: ") == warnings

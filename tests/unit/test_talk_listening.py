@@ -239,7 +239,7 @@ def test_a_page_of_another_site_may_not_listen():
 def test_a_page_beyond_the_limit_is_refused():
     app = make_app(FakeClient(), Settings(max_concurrent=1))
     with TestClient(app, base_url="http://127.0.0.1") as http, connect(http), connect(http) as first:
-        first.send_json(START)  # the one before has sent nothing, and has no place
+        first.send_json(START)  # the one before has sent nothing, and has no slot
         with connect(http) as second:
             second.send_json(START)
             assert "the server is busy" in receive_failure(second)

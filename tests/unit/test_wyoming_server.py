@@ -23,7 +23,7 @@ from convai.client import InvalidInput, Overloaded, ServerUnreachable
 from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.description.recognisers import RECOGNISERS
 from convai.errors import InvalidArgument
-from convai.talk import wyoming_events, wyoming_recording, wyoming_server
+from convai.talk import wyoming_events, wyoming_handler, wyoming_recording, wyoming_server
 from convai.talk.access import ConcurrencyLimit
 from convai.talk.context_file import ContextFile
 from convai.talk.metrics import Metrics
@@ -371,7 +371,16 @@ async def test_a_recording_ends_though_events_keep_coming(client, monkeypatch):
     assert kinds == ["error", "transcript"] and "expected its end within 0 s" in text
 
 
-async def test_a_recording_takes_a_place_from_its_first_chunk_to_its_end(connect, limit):
+async def test_a_text_that_comes_in_parts_ends_though_pings_keep_coming(client, monkeypatch):
+    monkeypatch.setattr(wyoming_handler, "SILENT_SECONDS", 0)
+    await send(client, SynthesizeStart(), Ping())
+    assert (await client.read_event()).type == "pong"  # nothing is spoken yet, so no slot is held
+    await send(client, SynthesizeChunk(text="Hello. Again"), Ping())
+    kinds, _ = await receive_all(client)
+    assert kinds[0] == "audio-start" and kinds[-3:] == ["error", "audio-stop", "synthesize-stopped"]
+
+
+async def test_a_recording_takes_a_slot_from_its_first_chunk_to_its_end(connect, limit):
     @asynccontextmanager
     async def record():
         async with connect() as client:
@@ -380,7 +389,7 @@ async def test_a_recording_takes_a_place_from_its_first_chunk_to_its_end(connect
 
     async with record() as (first, reply), record() as (_, other_reply):
         assert (reply, other_reply, limit.active) == ("pong", "pong", 2)
-        async with record() as (_, refusal):  # half of the places are left to those who need a key
+        async with record() as (_, refusal):  # half of the slots are left to those who need a key
             assert refusal == "error"
         await send(first, AudioStop())
         assert (await receive(first, Transcript)).text == "1.00 s"
@@ -389,7 +398,7 @@ async def test_a_recording_takes_a_place_from_its_first_chunk_to_its_end(connect
     await asyncio.sleep(0)
 
 
-async def test_a_client_that_does_not_read_gives_its_place_back(client, fake, limit, monkeypatch):
+async def test_a_client_that_does_not_read_gives_its_slot_back(client, fake, limit, monkeypatch):
     fake.streamed = 2000 * CHUNKS[:1]  # more than the sockets hold
     monkeypatch.setattr(wyoming_events, "UNREAD_SECONDS", 0.05)
     await send(client, Synthesize(text="Hello"))

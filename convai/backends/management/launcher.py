@@ -278,7 +278,11 @@ def reachable_host(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    return ip_address(socket.gethostbyname(host)).is_loopback
+    """Whether only this machine reaches a server that listens on `host`. Of the names, only localhost counts."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def resolve_ports(host: str, ports: Mapping[str, int]) -> list[int]:
