@@ -128,13 +128,13 @@ class Handler:
             case "ping":
                 await self._send(Pong(text=None if event.data.get("text") is None else read_text(event)))
             case "audio-chunk":
-                self._take_place()
+                self._take_slot()
                 self.recording = self.recording or Recording()
                 self.recording.add(event)
             case "audio-stop":
                 await self._transcribe()
             case "synthesize":
-                self._take_place()
+                self._take_slot()
                 await self._speak(read_text(event))
                 await self._finish(*self.ends)
             case "synthesize-start":
@@ -148,12 +148,12 @@ class Handler:
                     raise self.refusal or InvalidInput("synthesize-stop: expected a word before it, got none")
                 await self._finish(*self.ends)
             case "transcript":
-                self._take_place()
+                self._take_slot()
                 await self._answer(read_text(event))
             case _:
                 pass  # the protocol asks to ignore unknown events
 
-    def _take_place(self) -> None:
+    def _take_slot(self) -> None:
         if not self.has_slot:
             self.slot.enter_context(self.service.hold_slot())
             self.has_slot = True
@@ -182,7 +182,7 @@ class Handler:
     async def _speak_part(self, text: str) -> None:
         if not text.strip():
             return
-        self._take_place()
+        self._take_slot()
         try:
             await self._speak(text)
             self.pause_seconds = pause_after(text)
