@@ -20,15 +20,16 @@ PLAIN = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2026": ".", "\u2010": "-", "\u2011": "-", "\u201c": '"',
     "\u201d": '"',
     "\u2126": "Ω", "\u212b": "Å", "\u2103": "°C", "\u2109": "°F", "\u02da": "°", "\u2044": "/",
-    "\u00ad": "", "\u200b": " ", "\u200d": " ", "\ufe0f": "",
+    "ˢ": "s", "ᵗ": "t", "ʰ": "h", "ᵈ": "d", "ʳ": "r", "\u00ad": "", "\u200b": " ", "\u200d": " ", "\ufe0f": "",
 })  # fmt: skip
 
-_en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\w)\]%] )\u2013(?=\.?[\d$£€])")
+_en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\d)\]%] )\u2013(?=\.?[\d$£€])")
 _micro = re.compile(r"(?:(?<=\d)|(?<=\d\s))\u03bc(?=[A-Za-z])")
 _digit = re.compile(r"\d")
 _sentence_end = re.compile(r"(?<=[a-z]{4}[.!?])\s+(?=[A-Z])")
 _braces = re.compile(r"(\{[^{}]*\})")
 _version = re.compile(r"(?<![\w.])[vV](?=\d+\.\d)")
+_leading_dot = re.compile(r"(?<!\S)\.(?=[a-z]{2})")  # .env
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
 _dash = re.compile(r" ?[\u2012-\u2015] ?| -+ |--+")
 _unspoken = re.compile(r"[^a-z0-9!'(),.:;? -]")
@@ -106,7 +107,7 @@ def _versions(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return write_ascii(_domain.sub(" dot ", _separate_dashes(text)))
+    return write_ascii(_domain.sub(" dot ", _leading_dot.sub("dot ", _separate_dashes(text))))
 
 
 def _separate_dashes(text: str) -> str:
