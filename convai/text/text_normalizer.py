@@ -4,16 +4,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from convai.text.abbreviations import expand_abbreviations, expand_roman_numerals
+from convai.text.abbreviations import expand_abbreviations, expand_before_numbers, expand_roman_numerals
 from convai.text.acronyms import spell_acronyms
 from convai.text.date_words import say_dates, say_times
 from convai.text.markup import join_passages
 from convai.text.money_words import say_money, say_scales
-from convai.text.number_words import group_thousands, replace, say_numbers
+from convai.text.number_words import group_thousands, replace, say_numbers, say_plurals
 from convai.text.phone_words import say_telephone_numbers
 from convai.text.symbol_words import name_characters, say_symbols, write_ascii
 from convai.text.symbols import PHONEMES
-from convai.text.unit_words import say_units
+from convai.text.unit_words import say_bare_units, say_units
 from convai.text.web_words import say_addresses
 
 PLAIN = str.maketrans({
@@ -132,7 +132,10 @@ REWRITES: tuple[Callable[[str], str], ...] = (
     say_dates,
     say_times,
     say_money,
+    say_plurals,
     say_units,  # before abbreviations: 6 ft. is not a fort
+    say_bare_units,
+    expand_before_numbers,
     say_scales,
     expand_abbreviations,
     spell_acronyms,
@@ -144,4 +147,16 @@ REWRITES: tuple[Callable[[str], str], ...] = (
     _tidy,
 )
 # Most texts have no number, and these steps take most of the time.
-OF_NUMBERS = frozenset((_versions, say_telephone_numbers, say_times, say_money, say_units, say_scales, say_numbers))
+OF_NUMBERS = frozenset(
+    (
+        _versions,
+        say_telephone_numbers,
+        say_times,
+        say_money,
+        say_plurals,
+        say_units,
+        expand_before_numbers,
+        say_scales,
+        say_numbers,
+    )
+)
