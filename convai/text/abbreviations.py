@@ -95,6 +95,7 @@ _series = re.compile(
 _roman = re.compile(
     r"(?<=[a-z] )(?<!\bthe )(?<!\ban )(?<!\bhis )(?<!\bher )(?<!\bby )(X{1,3}(?:IX|IV|V?I{0,3})|IX|IV|VI{0,3}|I{2,3})\b"
 )
+_any_numeral = re.compile(r"[IVXLCDM]+(?:st|nd|rd|th)?(?![A-Za-z])")
 _monarch = re.compile(
     rf"(?<!\w)((?:{MONARCHS}) )([IVX]{{1,5}})(?![\w'-])(?:(?! [a-z])|(?= (?:of|reigned|ruled)\b)|(?<! I))(?!\. [A-Z])"
 )
@@ -115,11 +116,15 @@ def expand_roman_numerals(text: str) -> str:
 
     Elsewhere "IV" or "XI" is more often an abbreviation, and a single X or V is rarely a number.
     """
+    if "age " in text or "p. " in text:
+        text = _page.sub(_expand_page, text)
+    if not _any_numeral.search(text):
+        return text
     text = _century.sub(lambda match: f"{roman_value(match[1])}{_ordinal_suffix(roman_value(match[1]))}", text)
     text = _in_parentheses.sub(lambda match: f" {roman_value(match[1])}", text)
     text = _series.sub(_expand_series, text)
     text = _monarch.sub(_expand_monarch, text)
-    text = _page.sub(_expand_page, _year.sub(lambda match: str(roman_value(match[0])), text))
+    text = _year.sub(lambda match: str(roman_value(match[0])), text)
     text = _unmistakable.sub(lambda match: str(roman_value(match[0])), text)
     return _roman.sub(lambda match: str(roman_value(match[0])) if len(match[0]) > 1 else match[0], text)
 

@@ -32,6 +32,7 @@ _the = re.compile(
 )
 _formula = re.compile(r"(?<![A-Za-z])(NO|SO|HO|OH)(?=\d)|(?<=\d)(SO|NO|OH)(?= ?\d)")
 _at_end = re.compile(r"(?<=[a-z][a-z])(SQL|GPT|AI|API|QL|DB|PC|TV)(?!\w)")  # MySQL
+_two_capitals = re.compile(r"[A-Z]{2}")
 _world_war = re.compile(r"(?<!\w)WW(I{1,2}|[12])(?!\w)")
 _letters_plural = re.compile(r"(?<![\w'])([BCDFGJKLNPQRSTVWXYZ])s(?!\w)")  # Saturn Vs
 _sentence = re.compile(r"[^.!?]+")
@@ -49,6 +50,8 @@ def spell_acronyms(text: str) -> str:
         lambda match: f"{' '.join(match[1])} and {' '.join(match[2])}".lower() + ("'s" if match[3] else ""), text
     )
     text = _letters_plural.sub(lambda match: f"{match[1].lower()}'s", text)
+    if not _two_capitals.search(text):
+        return text
     text = _formula.sub(lambda match: " ".join(match[0]).lower(), text)
     text = _at_end.sub(lambda match: f" {' '.join(match[0]).lower()}", text)
     text = _world_war.sub(lambda match: f"world war {'one' if match[1] in ('I', '1') else 'two'}", text)

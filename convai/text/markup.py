@@ -190,7 +190,7 @@ def _read_markdown(text: str) -> str:
     numbers = [int(number) for number, _ in _numbered.findall(text)]
     if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         text = _numbered.sub(lambda match: f"{match[1]}, {end_clause(match[2], ',')}", text)
-    if lines or not re.match(r"\s*>\s*\d", text):
+    if lines or not re.match(r"\s*>\s*[\d$£€.]", text):
         text = _quote.sub("", text)
     text = _formula.sub(r"\2", _absolute.sub(r"the absolute value of \1", text))
     text = _table_row.sub(lambda match: end_clause(re.sub(r"\s*\|\s*", ", ", match[1].strip()), "."), text)

@@ -37,7 +37,7 @@ DOLLARS = {
     "US": "u s", "U.S.": "u s", "USD": "u s", "A": "australian", "AU": "australian", "AUD": "australian",
     "C": "canadian", "CA": "canadian", "CAD": "canadian", "CAN": "canadian", "HK": "hong kong", "HKD": "hong kong",
     "NZ": "new zealand", "NZD": "new zealand", "S": "singapore", "SGD": "singapore", "NT": "taiwan", "TWD": "taiwan",
-    "MX": "mexican", "Z": "zimbabwe",
+    "MX": "mexican", "MEX": "mexican", "Z": "zimbabwe",
 }  # fmt: skip
 CODES = {
     "USD": "u s dollars", "EUR": "euros", "GBP": "pounds", "JPY": "yen", "INR": "rupees", "KRW": "won",
@@ -82,7 +82,7 @@ _scale_names = "hundred|thousand|million|billion|trillion|lakh|crore"
 _money_scale = rf"(?:[\s-]?({_scale_names}|bln|bn|mln|mn|mm|mio|trn|tn)(?!\w)|(k|m|b|t)(?!\w)|\s(K|M|B|T)(?!\w))?"
 _prefix = (  # "A$5", but not "a $5 bill" or "it's $5"
     r"(?-i:(?<![\w.'])(US|U\.S\.|USD|AUD|CAD|CAN|HKD|HK|NZD|NZ|SGD|NT|TWD|MX)\s?(?=\$)"
-    r"|(?<![\w.'])(AU|CA|Can|A|C|S|Z)(?=\$))?"
+    r"|(?<![\w.'])(AU|CA|Can|Mex|A|C|S|Z)(?=\$))?"
 )
 _money = re.compile(
     rf"(?:(?<![\w)\]])([-+])\s?)?{_prefix}((?<!\w)R\$|[{_signs}])\s?([-+])?({DIGITS})"
@@ -102,7 +102,7 @@ _range_to_sign = re.compile(rf"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.,]*\s?(?:[{_signs}
 _each = re.compile(rf"(?<=[a-z]) ?/ ?({'|'.join(EACH)})(?!\w)")
 _codes = "|".join(CODES)
 _code_first = re.compile(rf"(?<!\w)({_codes})\s?({DIGITS})(?:\s?({_scale_names}|bn|mn|k|m|b|K|M|B)(?!\w))?")
-_code_last = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b))?\s?({_codes})(?!\w)")
+_code_last = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b|K|M|B))?\s?({_codes})(?!\w)")
 _resolution = re.compile(
     r"(?<![\w.,])([248]|16)K(?=-| (?:camera|content|display|footage|image|monitor|movie|screen|stream|tv|uhd|video))"
     r"|(?<![\w.,])(5|8|10|12|15)K(?= (?:fun run|race|run|walk))",
@@ -150,7 +150,7 @@ def _say_scale(match: re.Match[str]) -> str:
         or (
             suffix == "B"
             and "." not in digits
-            and not re.match(r" (?!is|was|has|and|in|on|or|at)[a-z]|[+,]? ?$|[.;:!?)]", rest)
+            and not re.match(r" (?!is|was|has|and|in|on|or|at)[a-z]|-[a-z]|[+,]? ?$|[.;:!?)]", rest)
         )
         or (suffix in ("B", "M") and "." not in digits and re.match(r"-[A-Z0-9]", rest))
         or re.search(r"[A-Za-z]-?(?:[\d.]+-)?$", text[max(0, match.start() - 9) : match.start()])

@@ -39,7 +39,7 @@ _dotted = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}")
 _dot_between = re.compile(r"(?<=[A-Za-z])\.(?=\d)")
 _chain = re.compile(r"(?<![\d-])\d+(?:-\d+){2,}")
 _negative_fraction = re.compile(r"(?<![\w)\]%-])(?<!\d )-(?=(?:\d+ )?\d+/\d)")
-_en_dash = re.compile(r"(?<=[\d%°])\s?\u2013\s?(?=\.?\d)")
+_en_dash = re.compile(r"(?<=[\d%°])\s?\u2013\s?(?=[-.]?\d)")
 _fraction = re.compile(
     r"(?<![\d/.,])(?:(\d{1,9})[ -])?(\d{1,4})/(1(?:,000){1,3}|\d{1,4})(?:(?:th|rd|nd|st)s?(?!\w))?(?![\d/]|\.\d|,\d)"
 )
@@ -119,14 +119,11 @@ def say_dotted(text: str) -> str:
 
 def say_plurals(text: str) -> str:
     """Replace names that are numbers, of which there are several."""
-    return replace(
-        _plural,
-        lambda match: (
-            re.sub(r"y$", "ie", number(match[1]))
-            + ("es" if match[1][-1:] == "6" and number(match[1]).endswith("x") else "s")
-        ),
-        text,
-    )
+    return replace(_plural, lambda match: plural_number(number(match[1])), text)
+
+
+def plural_number(words: str) -> str:
+    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}{'es' if words.endswith('x') else 's'}"
 
 
 def say_numbers(text: str) -> str:
@@ -135,10 +132,11 @@ def say_numbers(text: str) -> str:
     text = _dot_between.sub(" dot ", text)
     text = replace(_chain, lambda match: ", ".join(map(one_by_one, match[0].split("-"))), text)
     text = _en_dash.sub(" to ", text)
-    text = _negative_fraction.sub("minus ", text)
-    text = _out_of.sub(lambda match: f"{match[0][:-1]} {'out of' if match[1] or match[2] else 'of'} ", text)
-    text = _measure.sub(r"\1 \2", text)
-    text = replace(_fraction, _say_fraction, text)
+    if "/" in text:
+        text = _negative_fraction.sub("minus ", text)
+        text = _out_of.sub(lambda match: f"{match[0][:-1]} {'out of' if match[1] or match[2] else 'of'} ", text)
+        text = _measure.sub(r"\1 \2", text)
+        text = replace(_fraction, _say_fraction, text)
     text = _airliner.sub(r"\1 ", text)
     text = _join.sub(_say_join, text)
     text = _percent.sub(r"\1 percent", text)

@@ -57,8 +57,8 @@ _loose_caret = re.compile(r"\^(?!\s?[\w(-])|(?<![\w)])\s?\^")
 _times = re.compile(r"(?<=\d)\s?x\s?(?=10\^)|(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \* (?=[\w(])|(?<=\d)\s?·\s?(?=\d)")
 _minus = re.compile(  # before a variable or parenthesis, not a hyphen: -x, -(3 + 4), 5 - (-3), UTC-5, a grade of A-
     r"(?<![^\s(=])-(?=\(\s?-?[\dA-Za-z]|[b-hj-zB-HJ-Z](?![\w'-]))|(?<=\d) - (?=\(-?\d)"
-    r"|(?<=UTC)-(?=\d)|(?<=GMT)-(?=\d)|(?<=\b[A-FO])-(?=[,.;:)]|\s*$| (?:average|blood|grade|student)\b)"
-    r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
+    r"|(?<=UTC)-(?=\d)|(?<=GMT)-(?=\d)|(?<=\b[A-FO])-(?=[,.;:)]|\s*$| (?:average|blood|for|grade|in|on|student)\b)"
+    r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))|(?<=\^)-(?=[A-Za-z(])|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
 )
 _factorial = re.compile(r"(?<=[\dn])!(?=\s?[=×+/*-])")
 _hex = re.compile(r"(?<!\w)0x([0-9A-Fa-f]{1,16})(?!\w)")
@@ -83,7 +83,10 @@ def say_symbols(text: str) -> str:
     if text.isascii() and not re.search(r"[-<>=!+*/^~|&:]", text):
         return text
     text = _subscript.sub(" ", text)
-    text = _hex.sub(lambda match: f"0 x {' '.join(match[1])}", _heart.sub("heart", text))
+    if "0x" in text:
+        text = _hex.sub(lambda match: f"0 x {' '.join(match[1])}", text)
+    if "<3" in text:
+        text = _heart.sub("heart", text)
     text = _superscript.sub(_say_superscript, text)
     text = _greek.sub(_say_greek, text)
     if _operator.search(text):
@@ -92,8 +95,10 @@ def say_symbols(text: str) -> str:
     text = _caret.sub(lambda match: " squared" if match[1] == "2" else " cubed", text)
     text = _about.sub(" about ", text)
     text = _loose_caret.sub(" ", _loose_tilde.sub(" ", text))
-    text = _minus.sub(" minus ", text)
-    text = _factorial.sub(" factorial ", text)
+    if "-" in text:
+        text = _minus.sub(" minus ", text)
+    if "!" in text:
+        text = _factorial.sub(" factorial ", text)
     text = _spaced_slash.sub(" divided by ", text)
     return _times.sub(" times ", text)
 

@@ -29,7 +29,7 @@ _digit = re.compile(r"\d")
 _sentence_end = re.compile(r"(?<=[a-z]{4}[.!?])\s+(?=[A-Z])")
 _braces = re.compile(r"(\{[^{}]*\})")
 _version = re.compile(r"(?<![\w.])[vV](?=\d+\.\d)")
-_leading_dot = re.compile(r"(?<!\S)\.(?=[a-z]{2})")  # .env
+_leading_dot = re.compile(r"\.(?<!\S\.)(?=[a-z]{2})")  # .env
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
 _dash = re.compile(r" ?[\u2012-\u2015] ?| -+ |--+")
 _unspoken = re.compile(r"[^a-z0-9!'(),.:;? -]")
