@@ -66,7 +66,7 @@ _digit = re.compile(r"\d")
 _abbreviation = re.compile(r"(?<![\w'])([A-Za-z]{2,6})\.(?!\w)")
 _phrases = "|".join(map(re.escape, sorted(PHRASES.keys() - {"w/"}, key=len, reverse=True)))
 _phrase = re.compile(rf"(?<![\w/])(?:{_phrases})(?!\w)|(?<!\w)w/(?= ?\w)", re.IGNORECASE)
-_title = re.compile(rf"(?<!\w)({'|'.join(TITLES)})\.?(?= [A-Z])")
+_title = re.compile(rf"(?<!\w)({'|'.join(TITLES)})(?:\.?(?= [A-Z])|\.(?=[A-Z][a-z]))")
 _streets = "|".join(STREETS)
 _after_street = rf"\s+[a-z0-9(]| (?:{'|'.join(DIRECTIONS)}|Apt|Suite|Ste|Unit|Floor)\b"
 _street = re.compile(
@@ -179,6 +179,6 @@ def expand_abbreviations(text: str) -> str:
     text = _versus.sub("versus", text)
     if "vs" in text:
         text = _versus_bare.sub("versus", text)
-    text = _title.sub(lambda match: TITLES[match[1]], text)
+    text = _title.sub(lambda match: TITLES[match[1]] + (" " if match.string[match.end()] != " " else ""), text)
     text = _abbreviation.sub(lambda match: ABBREVIATIONS.get(match[1].lower(), match[0]), text)
     return _initials.sub(lambda match: " ".join(match[0].replace(".", "")).lower(), text)

@@ -56,7 +56,7 @@ _loose_tilde = re.compile(r"~(?!\s?[\d$£€])")
 _loose_caret = re.compile(r"\^(?!\s?[\w(-])|(?<![\w)])\s?\^")
 _times = re.compile(r"(?<=\d)\s?x\s?(?=10\^)|(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \* (?=[\w(])|(?<=\d)\s?·\s?(?=\d)")
 _minus = re.compile(  # before a variable or parenthesis, not a hyphen: -x, -(3 + 4), 5 - (-3), UTC-5, a grade of A-
-    r"(?<![^\s(=])-(?=\(\s?-?[\dA-Za-z]|[b-hj-zB-HJ-Z](?![\w'-]))|(?<=\d) - (?=\(-?\d)"
+    r"(?<![^\s(=])-(?=\(\s?-?[\dA-Za-z]|[bcfkmpqx-zB-DF-HJ-NP-Z](?![\w'-]))|(?<=\d) - (?=\(-?\d)"
     r"|(?<=UTC)-(?=\d)|(?<=GMT)-(?=\d)|(?<=\b[A-FO])-(?=[,.;:)]|\s*$| (?:average|blood|for|grade|in|on|student)\b)"
     r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))|(?<=\^)-(?=[A-Za-z(])|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
 )

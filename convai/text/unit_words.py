@@ -49,6 +49,7 @@ AFTER_SLASH = {
     "month": "month", "yr": "year", "year": "year", "wk": "week", "week": "week", "hour": "hour", "minute": "minute",
     "second": "second", "person": "person", "gal": "gallon", "ha": "hectare", "dl": "deciliter", "dL": "deciliter",
 }  # fmt: skip
+QUOTES = '"\u2033'
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 EVERY_CASE = (  # written in any case; other symbols mean something else in another case, as mW and MW
     "km cm mm kg mg lb lbs oz mph kph hz khz mhz ghz ft mi yd ml min hr hrs sec rpm fps psi kwh °c °f gb tb kb mb db"
@@ -77,7 +78,7 @@ _unit = re.compile(
     rf"(?P<digits>(?<!\d)(?:(?P<whole>\d{{1,9}}) )?(?P<above>\d{{1,4}})/(?P<below>\d{{1,4}})|{NUMBER}(?:(?:[kKMB]|bn| (?:hundred|thousand|million|billion|trillion))(?=\s))?)"
     rf"(?P<gap>\s?)(?P<hyphen>-?)"
     rf"(?P<unit>{_symbol})(?P<power>{_power})?(?:\s?/\s?(?P<per>{_per_names}|(?i:h|s))(?P<per_power>{_power})?)?"
-    rf"(?![\w'/]|\.\w)(?:(?P<stop>\.)(?= [a-z]))?(?P<to>\s?[-\u2013]\s?(?=\d))?"
+    rf"(?![\w']|/(?!\d)|\.\w)(?:(?P<stop>\.)(?= [a-z]))?(?P<to>\s?[-\u2013]\s?(?=\d))?"
 )
 _feet_and_inches = re.compile(r"(?<![\w.])(\d+)['\u2032]\s?(\d{1,2}(?:\.\d+)?)(?:\"|\u2033|'')")
 _after_range = re.compile(r" to (?=\d)")
@@ -85,7 +86,7 @@ _angle = re.compile(
     r"(?<![\w.])(\d{1,3})° ?(\d{1,2})['\u2032](?: ?(\d{1,2}(?:\.\d+)?)(?:\"|\u2033|''))?(?: ?([NSEW])(?!\w))?"
 )
 _feet = re.compile(r"(?<![\w.,'])(\d+)['\u2032](?= ?[x×]| (?:tall|long|wide|high|deep))|(?<=[x×] )(\d+)['\u2032](?!\w)")
-_inches = re.compile(rf"({NUMBER})(?:\"(?=\s?[x×]| [a-z]|[,;.)]|\s*$)|\u2033)")
+_inches = re.compile(rf"({NUMBER})(?:\"(?=\s?[x×]| (?:[a-z]))|\u2033)|(?<=x )({NUMBER})\"|^(?:\d+/)?({NUMBER})\"$")
 _inch = re.compile(
     rf"({NUMBER})\s?in(?!\w)(?:(?=,|;|\)|\s*$| ?[x×] ?\d| (?:wide|long|tall|high|deep|thick|across|of)\b)"
     r"|\.(?=\s*$| ?[x×] ?\d| [a-z]|,))|(?<=ft )(\d+) in(?!\w)"
@@ -94,21 +95,21 @@ _direction = re.compile(r"(?<=°)\s?([NSEW])(?!\w)|(?<=\d\.\d{4}) ([NSEW])(?!\w)
 _minutes = re.compile(r"(?<![\w.])(?:(\d{1,2})\s?h\s?)?([0-5]?\d)\s?m(?:\s?([0-5]?\d)\s?s)?(?!\w)")
 _minutes_and_seconds = re.compile(r"(?<![\w.])(\d+)['\u2032]\s?([2-5]\d|1[2-9])(?:\"|\u2033)")
 _bare = re.compile(
-    r"(?<![\w.'/-])(?<!\d )(per )?(km/h|m/s|mg/d?[lL]|g/[lL]|[MG]B/s|[kMG]Hz|[kM]Wh|[MG]bps|[kc]?m²|m³|ft²|km|kg|mph)(?![\w'/²³-])"
+    r"(?<![\w.'/-])(?<!\d )(per )?(km/h|m/s|mg/d?[lL]|g/[lL]|[MG]B/s|[kMG]Hz|[kM]Wh|[MG]bps|[kc]m[²2]|m²|m³|ft²|km|kg|mph)(?![\w'/²³-])"
 )
 _grid = re.compile(r"(?<![\w.$-])(\d{1,2})x(?=\d{1,2}(?![\w.]))")
 _by = re.compile(
     rf"(?<=\d) x (?=\d)|(?<=\d\d\d)[x×](?=\d\d\d)"
     rf"|(?:(?<=\d)|(?<=\d )(?={_symbol} ?[x×]))({_symbol})? ?[x×] ?(?=\d[\d.]*\s?{_symbol}(?!\w))"
 )
-_one_part = re.compile(r"(?<!\d )(?<!\d)1/$")
 _lengths = re.compile(r"(?:(?<=feet)|(?<=inches)) ?[x×] ?(?=\d)")
-_per_cent_of_liters = re.compile(r"(?<=\w)/100 ?km(?!\w)")
+_per_hundred = re.compile(r"(?<=\w)/100 ?(km|g|ml|mL)(?!\w)")
+_per_unit = re.compile(r"(?<=\w)/([kc]?m[²2]|sq\.? mi|kg)(?!\w)")
 
 
 def say_units(text: str) -> str:
     """Replace units after a number, with the number where it decides between one and several."""
-    text = _per_cent_of_liters.sub(" per one hundred kilometers", text)
+    text = _per_hundred.sub(lambda match: f" per one hundred {UNITS[match[1]]}s", text)
     text = replace(_minutes, _say_minutes, text)
     text = _direction.sub(lambda match: f" {DIRECTIONS[match[1] or match[2]]}", text)
     text = _angle.sub(_say_angle, text)
@@ -122,6 +123,7 @@ def say_units(text: str) -> str:
     text = _inch.sub(lambda match: f"{match[1] or match[2]} {'inch' if match[1] == '1' else 'inches'}", text)
     text = _lengths.sub(" by ", _inches.sub(_say_inches, text))
     text = replace(_unit, _say_unit, text)
+    text = _per_unit.sub(lambda match: f" per {_unit.sub(_say_unit, f'1 {match[1]}')[2:]}", text)
     # The end of a range was a part of the match of its beginning, so its unit is found only the second time.
     return replace(_unit, _say_unit, text) if _after_range.search(text) else text
 
@@ -150,13 +152,11 @@ def _say_angle(match: re.Match[str]) -> str:
 
 def _say_inches(match: re.Match[str]) -> str:
     # After an odd number of quotation marks this one closes a quotation.
-    if (
-        match[0].endswith('"')
-        and match.string[match.start() - 2 : match.start()] != "x "
-        and match.string.count('"', 0, match.end() - 1) % 2
-    ):
+    if match[1] and match[0].endswith('"') and match.string.count('"', 0, match.end() - 1) % 2:
         return match[0]
-    return f"{match[1]} {'inch' if match[1] == '1' or is_attributive(match) or _one_part.search(match.string[: match.start()][-4:]) else 'inches'}"
+    digits = match[1] or match[2] or match[3]
+    is_one = digits == "1" or match[0].startswith("1/") or is_attributive(match)
+    return f"{match[0].rstrip(QUOTES)} {'inch' if is_one else 'inches'}"
 
 
 def _say_unit(match: re.Match[str]) -> str:

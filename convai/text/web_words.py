@@ -51,7 +51,7 @@ _bare = re.compile(
 )
 _maybe_bare = re.compile(r"\.[a-z]")  # is in every such address and found in a twentieth of the time
 _path_name = re.compile(
-    r"(?<![\w/.<:)])(?:(?:~|\.\.?)/|/(?=[\w.-]+/))(?:[\w.-]+/){0,20}[\w-][\w.-]*(?<![.-])"
+    r"(?<![\w/.<:)])(?:(?:~|\.\.?)/|/(?=[\w.-]+/\w))(?:[\w.-]+/){0,20}[\w-][\w.-]*(?<![.-])(?![/'])"
 )  # ./run.sh
 _hashtag = re.compile(r"(?<![\w&#/])#(?=\w*[A-Za-z])(\w+)")
 _mention = re.compile(r"(?<![\w@.])@(?=\w*[A-Za-z_])(\w{2,30})(?!@)")
