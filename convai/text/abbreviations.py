@@ -9,7 +9,8 @@ ABBREVIATIONS = {  # recognised with a full stop only
     "lt": "lieutenant", "sgt": "sergeant", "cpl": "corporal", "sen": "senator", "gov": "governor",
     "co": "company", "corp": "corporation", "inc": "incorporated", "ltd": "limited", "dept": "department",
     "univ": "university", "approx": "approximately", "vs": "versus", "etc": "et cetera", "bros": "brothers",
-    "govt": "government", "assn": "association", "misc": "miscellaneous", "avg": "average", "tel": "telephone", "attn": "attention",
+    "govt": "government", "assn": "association", "misc": "miscellaneous", "avg": "average", "tel": "telephone",
+    "attn": "attention",
     "incl": "including", "excl": "excluding", "cf": "compare", "viz": "namely", "pres": "president",
     "jan": "january", "feb": "february", "aug": "august", "sept": "september", "oct": "october",
     "nov": "november", "dec": "december", "ave": "avenue", "blvd": "boulevard", "rd": "road", "hwy": "highway",
@@ -20,7 +21,8 @@ PHRASES = {
     "ph.d": "p h d", "w/o": "without", "w/": "with ", "b/c": "because", "c/o": "care of", "n/a": "not applicable",
     "a.k.a.": "also known as", "p.s.": "p s", "m.sc.": "m s c", "b.sc.": "b s c", "int'l": "international",
     "gov't": "government", "nat'l": "national", "dep't": "department", "ass'n": "association", "ed. by": "edited by",
-    "trans. by": "translated by", "sec. of": "secretary of",
+    "trans. by": "translated by", "sec. of": "secretary of", "ph.d.s": "p h d's",
+    "sq. miles": "square miles", "sq. mile": "square mile", "sq. feet": "square feet",
 }  # fmt: skip
 TITLES = {"Mr": "mister", "Mrs": "missus", "Ms": "miz", "Dr": "doctor", "Prof": "professor", "St": "saint",
           "Mt": "mount", "Ft": "fort", "Sgt": "sergeant", "Capt": "captain", "Lt": "lieutenant", "Col": "colonel",
@@ -48,12 +50,13 @@ SERIES = (  # names after which a Roman numeral of any size is a number
     r"Section|Article|Title|Appendix|Phase|Stage|Type|Class|Level|Grade|Mark|Figure|Fig\.|Table|"
     r"Canto|Psalm|Symphony|Schedule|Amendment|Division|Group|Unit|Lesson|Episode|Season|Round|"
     r"Category|Apollo|Star Wars|Rocky|Final Fantasy|Factor|Corps|Sonata|Opus|Op\.|Edition|"
-    r"PART|CHAPTER|BOOK|ACT|SCENE|VOLUME|SECTION|ARTICLE|Grand Theft Auto|Olympiad|Dynasty|Tier|Step|Exhibit|Annex|Stratum|Quarter|Region|Zone|Saturn|Gemini|Soyuz"
+    r"PART|CHAPTER|BOOK|ACT|SCENE|VOLUME|SECTION|ARTICLE|Grand Theft Auto|Olympiad|Dynasty|"
+    r"Tier|Step|Exhibit|Annex|Stratum|Quarter|Region|Zone|Saturn|Gemini|Soyuz"
 )
 MONARCHS = (  # names of kings, queens and popes, before whose numeral "the" is said
     "Alexander|Benedict|Catherine|Charles|Christian|Clement|Edward|Elizabeth|Ferdinand|Francis|Frederick|George|Gregory"
-    "|Henry|Innocent|Ivan|James|John|John Paul|Leo|Leopold|Louis|Mary|Napoleon|Nicholas|Otto|Paul|Peter|Philip|Pius|Ramses"
-    "|Richard|Urban|William"
+    "|Henry|Innocent|Ivan|James|John|John Paul|Leo|Leopold|Louis|Mary|Napoleon|Nicholas|Otto|Paul|Peter|Philip|Pius"
+    "|Ramses|Richard|Urban|William"
 )
 COUNTED_FAR = ("Super Bowl", "Wrestle", "Psalm", "Canto", "Chapter")  # of which there are more than 39
 VERBS = (  # after which "I" is the pronoun

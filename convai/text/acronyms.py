@@ -23,15 +23,16 @@ AMBIGUOUS = frozenset("us it who am me or in ok ad id".split())  # words in a te
 
 _capitals = re.compile(r"(?<![A-Za-z'])(?!(?<=\d)(?:ST|ND|RD|TH)(?!\w))([A-Z]{2,6})((?:'?s)?)(?![A-Za-z]|'[A-Za-z])")
 _mixed = re.compile(
-    r"(?<![A-Za-z])(PhD|MSc|BSc|iOS|tvOS|macOS|iPadOS|[a-z]RNA|cDNA|NaCl|HCl|pH|IoT|SaaS|QoS)(s?)(?![A-Za-z])"
+    r"(?<![A-Za-z])(PhD|MSc|BSc|iOS|tvOS|macOS|iPadOS|[a-z]RNA|cDNA|NaCl|HCl|pH|GmbH|IoT|SaaS|QoS)(s?)(?![A-Za-z])"
 )
 _with_and = re.compile(r"(?<![A-Za-z])([A-Z]{1,3})&([A-Z]{1,3})(s?)(?![A-Za-z])")
 _the = re.compile(
-    r"(?<=the )(?:WHO|IT|ID|US)(?!\w)|(?<=\b[Ii]n )IT(?=[.,;]|$)|(?<!\w)IT(?= (?:admin|compan|consult|department|expert|industry|infrastructure"
+    r"(?<=the )(?:WHO|IT|ID|US)(?!\w)|(?<=\b[Ii]n )IT(?=[.,;]|$)"
+    r"|(?<!\w)IT(?= (?:admin|compan|consult|department|expert|industry|infrastructure"
     r"|job|manag|professional|project|sector|security|service|skill|specialist|staff|support|system|team))"
 )
-_formula = re.compile(r"(?<![A-Za-z])(NO|SO|HO|OH)(?=\d)|(?<=\d)(SO|NO|OH)(?= ?\d)")
-_at_end = re.compile(r"(?<=[a-z][a-z])(SQL|GPT|AI|API|QL|DB|PC|TV)(?!\w)")  # MySQL
+_formula = re.compile(r"(?<![A-Za-z])(?:NO|SO|HO|OH)(?=[\d₀-₉])")
+_at_end = re.compile(r"(?<=[A-Za-z][a-z])(SQL|GPT|AI|API|QL|DB|PC|TV)(?!\w)")  # MySQL
 _two_capitals = re.compile(r"[A-Z]{2}")
 _world_war = re.compile(r"(?<!\w)WW(I{1,2}|[12])(?!\w)")
 _letters_plural = re.compile(r"(?<![\w'])([BCDFGJKLNPQRSTVWXYZ])s(?!\w)")  # Saturn Vs
@@ -40,7 +41,8 @@ _word = re.compile(r"[A-Za-z]+")
 _vowel = re.compile(r"[AEIOU]")
 _between_consonants = re.compile(r"[B-DF-HJ-NP-TV-Z][AEIOU][B-DF-HJ-NP-TV-Z]")
 SPELLED = {"PhD": "p h d", "MSc": "m s c", "BSc": "b s c", "iOS": "i o s", "tvOS": "t v o s", "macOS": "mac o s",
-           "iPadOS": "ipad o s", "cDNA": "c d n a", "IoT": "i o t", "NaCl": "n a c l", "HCl": "h c l", "pH": "p h", "QoS": "q o s", "SaaS": "sass"}  # fmt: skip
+           "iPadOS": "ipad o s", "cDNA": "c d n a", "IoT": "i o t", "NaCl": "n a c l", "HCl": "h c l", "pH": "p h",
+           "QoS": "q o s", "SaaS": "sass"}  # fmt: skip
 
 
 def spell_acronyms(text: str) -> str:

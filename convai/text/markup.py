@@ -49,6 +49,7 @@ _item = re.compile(r"^[ \t]*(?:[-*+\u2022\u25cf\u25aa\u2023\u25e6\u2043\u00b7][ 
 _numbered = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(\S[^\n]*)$", re.MULTILINE)
 _quote = re.compile(r"^[ ]{0,3}(?:>(?!=)[ ]?)+", re.MULTILINE)
 _table_rule = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$", re.MULTILINE)
+_table_rule_of_one = re.compile(r"^[ \t]*\|[ \t]*:?-{2,}:?[ \t]*\|[ \t]*$", re.MULTILINE)
 _table_row = re.compile(r"^[ \t]*\|([^\n]*)\|[ \t]*$", re.MULTILINE)
 _definition = re.compile(r"^[ ]{0,3}\[([^\]\n]{1,100})\]:[ \t]+\S+[^\n]*$", re.MULTILINE)
 _link = re.compile(
@@ -65,7 +66,7 @@ _underlined = re.compile(r"(?<![\w_])_{1,3}(?=[^\s_])([^\n]{0,2000}?[^\s_])_{1,3
 _struck = re.compile(r"~~(?=\S)([^~\n]{0,2000})~~")
 _marked = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n]{0,2000}?[^\s=])==(?![\w=])")
 _formula = re.compile(r"(\$\$?)(?=[^\s\d$])([^$\n]{0,500}[^\s$])\1(?![\w$])")
-_absolute = re.compile(r"(?<![|\w])\|(?=[^\s|])([-+\w.]{1,20})\|(?![|\w])")
+_absolute = re.compile(r"(?<![|\w])\|(?=[-+]?\w)([-+\w.]{1,20})\|(?![|\w])")
 _escape = re.compile(r"\\([\\`*_{}\[\]()#+.!>~|-])")
 _ends_in_punctuation = re.compile(r"[.!?:;,\u2026][\"')\]*_\u201d\u2019]*$")
 
@@ -180,7 +181,7 @@ def _pause(attributes: dict[str, str]) -> str:
 
 def _read_markdown(text: str) -> str:
     lines = text.count("\n")
-    text = _rule.sub("\n", _table_rule.sub("", _fence.sub("\n", text)))
+    text = _rule.sub("\n", _table_rule.sub("", _table_rule_of_one.sub("", _fence.sub("\n", text))))
     defined = {match[1].lower() for match in _definition.finditer(text)} | {""}
     text = _definition.sub("", text)
     text = _heading.sub(lambda match: f"\n\n{end_clause(match[1], '.')}\n\n", text)

@@ -54,7 +54,8 @@ EACH = {
     "gal": "gallon",
     "oz": "ounce", "km": "kilometer", "min": "minute", "GB": "gigabyte", "TB": "terabyte", "MB": "megabyte",
     "l": "liter",
-    "L": "liter", "kWh": "kilowatt hour", "MWh": "megawatt hour", "sqft": "square foot", "ft": "foot",
+    "L": "liter", "kWh": "kilowatt hour", "MWh": "megawatt hour", "sqft": "square foot", "sq ft": "square foot",
+    "ft": "foot",
     "m²": "square meter",
 } | {word: word for word in (
     "month year hour day week person user seat night mile share barrel unit token ton minute head bottle piece pound"
@@ -108,7 +109,7 @@ _resolution = re.compile(
     r"|(?<![\w.,])(5|8|10|12|15)K(?= (?:fun run|race|run|walk))",
     re.IGNORECASE,
 )
-_pension = re.compile(r"(?<![\w$])(40[13])\(?([kb])\)?(?!\w)")
+_pension = re.compile(r"(?<![\w$])(40[13])\(?([kbKB])\)?(?!\w)")
 _scale = re.compile(rf"({NUMBER})(?:(k|K)|(M|MM|mn|mln|mio)|(B|bn|bln)|(tn|trn))(?:(\+)|(?![\w+(]))")
 _spaced_scale = re.compile(rf"({NUMBER}) (mn|mln|mio|bn|bln|tn|trn)(?!\w)")
 _crowd = re.compile(rf"({NUMBER})\s?(k|m|b)(?= (?:\w+ )?(?:{CROWDS})(?!\w))")

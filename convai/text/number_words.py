@@ -26,10 +26,12 @@ _comma_decimal = re.compile(
 )
 _narrow_space = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
 _space_groups = re.compile(
-    r"(?<![\d+,.)-])(?<!\d )[1-9]\d{0,2}(?:(?: \d{3}){2,12}|(?: 000)| \d{3}(?=[,.]\d\d\s?€))(?:,\d{1,2})?(?![ -]?\d|\.\d(?!\d\s?€))"
+    r"(?<![\d+,.)-])(?<!\d )[1-9]\d{0,2}"
+    r"(?:(?: \d{3}){2,12}|(?: 000)| \d{3}(?=[,.]\d\d\s?€))(?:,\d{1,2})?(?![ -]?\d|\.\d(?!\d\s?€))"
 )
 _one_space_group = re.compile(
-    r"(^|\b(?:about|around|is|nearly|of|over|than|the|was|were|with) )([1-9]\d{0,2}) (\d{3})(?= (?:km|m|kg)\b| [a-z]{3})"
+    r"(^|\b(?:about|around|is|nearly|of|over|than|the|was|were|with) )"
+    r"([1-9]\d{0,2}) (\d{3})(?= (?:km|m|kg)\b| [a-z]{3})"
 )
 _marked_groups = re.compile(
     r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:'\d{3}){1,12}|(?:_\d{3}){1,12}|(?:\.\d{3}){2,12}|\.\d{3}(?=,\d\d(?!\d)))(?:,\d{1,2})?(?![.,'\w])"

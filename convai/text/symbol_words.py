@@ -37,7 +37,8 @@ COMPARISONS = {
 EMOJI = {  # better known by another name than Unicode's
     "❤": "heart", "♥": "heart", "✅": "check mark", "☕": "coffee", "☀": "sun", "😂": "tears of joy", "😉": "wink",
     "🎂": "birthday cake", "🙏": "folded hands", "💯": "one hundred", "☑": "check mark", "☎": "telephone",
-    "✉": "envelope", "⭐": "star", "🔴": "red circle", "🔵": "blue circle", "♠": "spades", "♣": "clubs", "♦": "diamonds",
+    "✉": "envelope", "⭐": "star", "🔴": "red circle", "🔵": "blue circle", "♠": "spades", "♣": "clubs",
+    "♦": "diamonds",
 }  # fmt: skip
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon"
@@ -58,7 +59,8 @@ _times = re.compile(r"(?<=\d)\s?x\s?(?=10\^)|(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \*
 _minus = re.compile(  # before a variable or parenthesis, not a hyphen: -x, -(3 + 4), 5 - (-3), UTC-5, a grade of A-
     r"(?<![^\s(=])-(?=\(\s?-?[\dA-Za-z]|[bcfkmpqx-zB-DF-HJ-NP-Z](?![\w'-]))|(?<=\d) - (?=\(-?\d)"
     r"|(?<=UTC)-(?=\d)|(?<=GMT)-(?=\d)|(?<=\b[A-FO])-(?=[,.;:)]|\s*$| (?:average|blood|for|grade|in|on|student)\b)"
-    r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))|(?<=\^)-(?=[A-Za-z(])|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
+    r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))"
+    r"|(?<=\^)-(?=[A-Za-z(])|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
 )
 _factorial = re.compile(r"(?<=[\dn])!(?=\s?[=×+/*-])")
 _hex = re.compile(r"(?<!\w)0x([0-9A-Fa-f]{1,16})(?!\w)")
@@ -80,7 +82,7 @@ _keycap = re.compile("([0-9#*])\ufe0f?\u20e3")
 
 def say_symbols(text: str) -> str:
     """Replace signs whose meaning depends on what stands beside them; `name_characters` names the others later."""
-    if text.isascii() and not re.search(r"[-<>=!+*/^~|&:]", text):
+    if text.isascii() and not re.search(r"[-<>=!+*/^~|&:]|\d x \d", text):
         return text
     text = _subscript.sub(" ", text)
     if "0x" in text:

@@ -38,10 +38,13 @@ NAMED = {
     "msec": "millisecond", "usec": "microsecond", "us": "microsecond", "ug": "microgram", "um": "micrometer",
     "°C": "degree celsius", "°F": "degree fahrenheit", "° C": "degree celsius", "° F": "degree fahrenheit",
     "°K": "kelvin", "°": "degree", "hp": "horsepower", "Å": "angstrom", "kgs": "kilogram", "kms": "kilometer",
-    "kcals": "kilocalorie", "cu. ft.": "cubic foot", "cu. in.": "cubic inch", "cu. yd.": "cubic yard", "mM": "millimolar",
-    "µM": "micromolar", "nM": "nanomolar", "mm Hg": "millimeter of mercury", "inHg": "inch of mercury", "pF": "picofarad",
+    "kcals": "kilocalorie", "cu. ft.": "cubic foot", "cu. in.": "cubic inch", "cu. yd.": "cubic yard",
+    "mM": "millimolar",
+    "µM": "micromolar", "nM": "nanomolar", "mm Hg": "millimeter of mercury", "inHg": "inch of mercury",
+    "pF": "picofarad",
     "nmi": "nautical mile", "N·m": "newton meter", "N⋅m": "newton meter", "lb-ft": "pound foot", "ft-lb": "foot pound",
-    "ft-lbs": "foot pound", "in²": "square inch", "in³": "cubic inch", "VAC": "volt a c", "VDC": "volt d c", "wk": "week",
+    "ft-lbs": "foot pound", "in²": "square inch", "in³": "cubic inch", "VAC": "volt a c", "VDC": "volt d c",
+    "wk": "week",
     "wks": "week", "mos": "month", "gm": "gram", "gms": "gram", "kΩ": "kilohm", "MΩ": "megohm",
 }  # fmt: skip
 AFTER_SLASH = {
@@ -52,12 +55,15 @@ AFTER_SLASH = {
 QUOTES = '"\u2033'
 DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 EVERY_CASE = (  # written in any case; other symbols mean something else in another case, as mW and MW
-    "km cm mm kg mg lb lbs oz mph kph hz khz mhz ghz ft mi yd ml min hr hrs sec rpm fps psi kwh °c °f gb tb kb mb db"
+    "km cm mm kg mg lb lbs oz mph kph hz khz mhz ghz ft mi yd ml min mins hr hrs sec secs bpm rpm fps psi kwh"
+    " °c °f gb tb kb mb db"
 ).split()
 IRREGULAR = {"foot": "feet", "square foot": "square feet", "cubic foot": "cubic feet", "inch": "inches",
              "square inch": "square inches", "cubic inch": "cubic inches", "hertz": "hertz", "lux": "lux",
-             "horsepower": "horsepower", "pound foot": "pound feet", "millimolar": "millimolar", "micromolar": "micromolar",
-             "nanomolar": "nanomolar", "volt a c": "volts a c", "volt d c": "volts d c", "kelvin": "kelvin"}  # fmt: skip
+             "horsepower": "horsepower", "pound foot": "pound feet", "millimolar": "millimolar",
+             "micromolar": "micromolar",
+             "nanomolar": "nanomolar", "volt a c": "volts a c", "volt d c": "volts d c",
+             "kelvin": "kelvin"}  # fmt: skip
 
 WITHOUT_PREFIX = frozenset(
     ("m", "g", "s", "L", "l", "W", "Wh", "V", "Hz", "J", "Pa", "eV", "Ω", "cal", "mol", "Sv", "VA", "bps")
@@ -75,7 +81,8 @@ _symbol = rf"(?:{_names}|(?i:{_any_case_names}))"
 _power = r"(?:[²³]|\^[23](?!\d)|(?<=m)[23](?![\d.,])|(?<=/s)[23](?![\d.,]))"
 _per_names = "|".join(map(re.escape, sorted({*UNITS, *AFTER_SLASH}, key=len, reverse=True)))
 _unit = re.compile(
-    rf"(?P<digits>(?<!\d)(?:(?P<whole>\d{{1,9}}) )?(?P<above>\d{{1,4}})/(?P<below>\d{{1,4}})|{NUMBER}(?:(?:[kKMB]|bn| (?:hundred|thousand|million|billion|trillion))(?=\s))?)"
+    rf"(?P<digits>(?<!\d)(?:(?P<whole>\d{{1,9}}) )?(?P<above>\d{{1,4}})/(?P<below>\d{{1,4}})"
+    rf"|{NUMBER}(?:(?:[kKMB]|bn| (?:hundred|thousand|million|billion|trillion))(?=\s))?)"
     rf"(?P<gap>\s?)(?P<hyphen>-?)"
     rf"(?P<unit>{_symbol})(?P<power>{_power})?(?:\s?/\s?(?P<per>{_per_names}|(?i:h|s))(?P<per_power>{_power})?)?"
     rf"(?![\w']|/(?!\d)|\.\w)(?:(?P<stop>\.)(?= [a-z]))?(?P<to>\s?[-\u2013]\s?(?=\d))?"
@@ -95,8 +102,10 @@ _direction = re.compile(r"(?<=°)\s?([NSEW])(?!\w)|(?<=\d\.\d{4}) ([NSEW])(?!\w)
 _minutes = re.compile(r"(?<![\w.])(?:(\d{1,2})\s?h\s?)?([0-5]?\d)\s?m(?:\s?([0-5]?\d)\s?s)?(?!\w)")
 _minutes_and_seconds = re.compile(r"(?<![\w.])(\d+)['\u2032]\s?([2-5]\d|1[2-9])(?:\"|\u2033)")
 _bare = re.compile(
-    r"(?<![\w.'/-])(?<!\d )(per )?(km/h|m/s|mg/d?[lL]|g/[lL]|[MG]B/s|[kMG]Hz|[kM]Wh|[MG]bps|[kc]m[²2]|m²|m³|ft²|km|kg|mph)(?![\w'/²³-])"
+    r"(?<![\w.'/-])(?<!\d )(per )?"
+    r"(km/h|m/s|mg/d?[lL]|g/[lL]|[MG]B/s|[kMG]Hz|[kM]Wh|[MG]bps|[kc]m[²2]|m²|m³|ft²|km|kg|mph)(?![\w'/²³-])"
 )
+_height = re.compile(r"(?<![\w.,'])([4-7])['\u2032](1[01]|\d)(?![\w'\"\u2033])")
 _grid = re.compile(r"(?<![\w.$-])(\d{1,2})x(?=\d{1,2}(?![\w.]))")
 _by = re.compile(
     rf"(?<=\d) x (?=\d)|(?<=\d\d\d)[x×](?=\d\d\d)"
@@ -118,6 +127,7 @@ def say_units(text: str) -> str:
         lambda m: f"{m[1]} {'foot' if m[1] == '1' else 'feet'} {m[2]} {'inch' if m[2] == '1' else 'inches'}", text
     )
     text = _feet.sub(lambda match: f"{match[1] or match[2]} feet", text)
+    text = _height.sub(r"\1 feet \2", text)
     text = _grid.sub(r"\1 by ", text)
     text = _by.sub(lambda match: f"{match[1] or ''} by ", text)
     text = _inch.sub(lambda match: f"{match[1] or match[2]} {'inch' if match[1] == '1' else 'inches'}", text)
@@ -192,7 +202,7 @@ def _is_no_unit(match: re.Match[str]) -> bool:
     )
     if match["hyphen"] and (match["gap"] or len(symbol) < 2):
         return True
-    if symbol in ("W", "V", "J") and re.match(r" (?:\d|[A-Z])", rest):
+    if symbol in ("W", "V", "J") and re.match(r" (?:\d|(?!AC\b|DC\b)[A-Z])", rest):
         return True  # 100 W 42nd Street
     if (
         symbol == "s"

@@ -42,7 +42,7 @@ SPOKEN = [
     ("４２ and ٤٢", "forty-two and forty-two"),
     ("  a \r\n b\u200b\tc  ", "a b c"),
     ("what?!... yes", "what? yes"),
-    ("F-16, H2O, 4x4", "f-sixteen, h two o, four x four"),
+    ("F-16, H2O, 4x4", "f-sixteen, h two o, four by four"),
 ]
 
 
