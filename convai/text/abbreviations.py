@@ -100,7 +100,8 @@ _roman = re.compile(
 )
 _any_numeral = re.compile(r"[IVXLCDM]+(?:st|nd|rd|th)?(?![A-Za-z])")
 _monarch = re.compile(
-    rf"(?<!\w)((?:{MONARCHS}) )([IVX]{{1,5}})(?![\w'-])(?:(?! [a-z])|(?= (?:of|reigned|ruled)\b)|(?<! I))(?!\. [A-Z])"
+    rf"(?<!\w)((?:{MONARCHS}) )([IVX]{{1,5}})(?![\w-]|'(?!s\b))"
+    rf"(?:(?! [a-z])|(?= (?:of|reigned|ruled)\b)|(?<! I))(?!\. [A-Z])"
 )
 _year = re.compile(
     r"(?<![\w'.&])(?=[MDCLXVI]{4,})M{1,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\w.&])"

@@ -39,7 +39,9 @@ _any_month = rf"(?:{_month_names}|{_short})"
 _months = re.compile(rf"(?<!\w)(\d\d? )?({_any_month})\.?\s?[-\u2013]\s?(?=(?:\d\d? )?{_any_month}(?!\w))")
 _to_month = re.compile(rf"({_any_month}\.? (?:[12]\d{{3}}|\d\d?(?:st|nd|rd|th)?))\s?[-\u2013]\s?(?={_any_month}\.? \d)")
 _month_of = re.compile(rf"({_any_month})-(?=[12]\d{{3}}(?![\w-]))")
-_to_present = re.compile(r"(?<=\d)\s?[-\u2013]\s?(?=present(?!\w))|(?:(?<=noon)|(?<=midnight))\s?[-\u2013]\s?(?=\d)")
+_to_present = re.compile(
+    r"(?<=\d)\s?[-\u2013]\s?(?=present(?!\w))|(?:(?<=m\.)|(?<=\dm))\s?[-\u2013]\s?(?=noon|midnight)|(?:(?<=noon)|(?<=midnight))\s?[-\u2013]\s?(?=\d)"
+)
 _era = re.compile(r"(?<![\w.])AD(?= \d)|(?<=\d )AD(?!\w)")
 _short_year = re.compile(r"(?<!\w)['\u2019](?=\d\d(?![\w'\u2019]))")
 _year_and_month = re.compile(r"(?<![\w.,/$-])(1[5-9]\d{2}|20\d{2})-(0[1-9]|1[0-2])(?![\w/-]|[.,]\d)")

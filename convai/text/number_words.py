@@ -89,11 +89,11 @@ def is_attributive(match: re.Match[str]) -> bool:
 def group_thousands(text: str) -> str:
     """Write numbers whose thousands are grouped in another way, such as 1 000 000 or 12,34,567, with commas."""
     text = _narrow_space.sub(",", text)
-    text = _comma_of_euros.sub(".", text)
     text = _comma_decimal.sub(lambda match: f"{match[1] or match[2]}.", text)
     text = _one_space_group.sub(r"\1\2,\3", text)
     text = _indian_groups.sub(lambda match: f"{int(match[0].replace(',', '')):,}", text)
-    return _marked_groups.sub(_regroup, _space_groups.sub(_regroup, text))
+    text = _marked_groups.sub(_regroup, _space_groups.sub(_regroup, text))
+    return _comma_of_euros.sub(".", text)
 
 
 def _regroup(match: re.Match[str]) -> str:
@@ -230,6 +230,8 @@ def _say_join(match: re.Match[str]) -> str:
     first, second = left[0].strip("%°"), right[0]
     if before and not after:
         return " minus "
+    if first == second == "50":
+        return " "
     if re.search(r"[A-Za-z]", first):
         return " "
     earlier = match.string[: match.start() - len(left[0])]

@@ -32,7 +32,7 @@ COMPARISONS = {
     "==": "equals", "<=": "less than or equal to", ">=": "greater than or equal to", "=>": "implies", "->": "to",
     "<-": "left arrow", "+/-": "plus or minus", "<>": "does not equal", "||": "or", "&&": "and",
     ":=": "is defined as", "<<": "much less than", ">>": "much greater than", "++": "plus plus",
-    "**": "to the power of", "~=": "approximately equals",
+    "**": "to the power of", "~=": "approximately equals", "-=": "minus equals",
 }  # fmt: skip
 EMOJI = {  # better known by another name than Unicode's
     "❤": "heart", "♥": "heart", "✅": "check mark", "☕": "coffee", "☀": "sun", "😂": "tears of joy", "😉": "wink",
