@@ -13,9 +13,9 @@ SHORTEST_SILENCE_SECONDS = 0.5  # a shorter pause is punctuation, for what is sp
 BREAK_STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.15, "medium": 0.25, "strong": 0.6, "x-strong": 1.0}
 SUPERSCRIPTS = str.maketrans("0123456789-+\u2212nN", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁻ⁿⁿ")
 PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 div section article blockquote ul ol table pre title header footer hr".split()
+    "p details h1 h2 h3 h4 h5 h6 div section article blockquote ul ol table pre title header footer hr".split()
 )
-SENTENCES = frozenset(("s", "tr", "dt", "dd", "caption"))
+SENTENCES = frozenset(("s", "summary", "tr", "dt", "dd", "caption"))
 CLAUSES = frozenset(("br", "li", "td", "th", "option"))
 INLINE = frozenset(
     "a abbr audio b bdi bdo big body button cite code data del dfn em emphasis font head html i img ins kbd label lang"
@@ -41,12 +41,15 @@ _mark = re.compile(r"\ue000([\d.]+)\ue001")  # the seconds of a pause between tw
 
 _fence = re.compile(r"^[ ]{0,3}(?:```+|~~~+)[^\n`]{0,80}$", re.MULTILINE)
 _rule = re.compile(r"^[ ]{0,3}(?:(?:\*[ ]*){3,}|(?:-[ ]*){3,}|(?:_[ ]*){3,}|={3,})$", re.MULTILINE)
-_heading = re.compile(r"^[ ]{0,3}(?:#{1,6}[ \t]+|#{2,6}(?=[A-Za-z]))(?!\d+[ \t]*$)(\S[^\n]*?)[ \t]*#*$", re.MULTILINE)
+_heading = re.compile(
+    r"^[ ]{0,3}(?:#{1,6}[ \t]+|#{2,6}(?=[A-Za-z]))(?!\d+[ \t]*$|of )(\S[^\n]*?)[ \t]*#*$", re.MULTILINE
+)
 _task = re.compile(r"^([ \t]*(?:[-*+]|\d+[.)])[ \t]+)\[([ xX])\][ \t]+", re.MULTILINE)
-_item = re.compile(r"^[ \t]*(?:[-*+\u2022\u2023\u25e6\u2043\u00b7][ \t]+)(?=\S)([^\n]*)$", re.MULTILINE)
+_item = re.compile(r"^[ \t]*(?:[-*+\u2022\u25cf\u25aa\u2023\u25e6\u2043\u00b7][ \t]+)(?=\S)([^\n]*)$", re.MULTILINE)
 _numbered = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(\S[^\n]*)$", re.MULTILINE)
-_quote = re.compile(r"^[ ]{0,3}(?:>[ ]?)+", re.MULTILINE)
+_quote = re.compile(r"^[ ]{0,3}(?:>(?!=)[ ]?)+", re.MULTILINE)
 _table_rule = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$", re.MULTILINE)
+_table_rule_of_one = re.compile(r"^[ \t]*\|[ \t]*:?-{2,}:?[ \t]*\|[ \t]*$", re.MULTILINE)
 _table_row = re.compile(r"^[ \t]*\|([^\n]*)\|[ \t]*$", re.MULTILINE)
 _definition = re.compile(r"^[ ]{0,3}\[([^\]\n]{1,100})\]:[ \t]+\S+[^\n]*$", re.MULTILINE)
 _link = re.compile(
@@ -57,10 +60,13 @@ _reference = re.compile(r"!?\[([^\[\]\n]{1,500})\]\[([^\[\]\n]{0,100})\]")
 _footnote = re.compile(r"\[\^[^\]\s]{1,40}\]")
 _autolink = re.compile(r"<((?:https?://|mailto:)?[^\s<>]{1,500}(?:://|@)?[^\s<>]{0,500})>")
 _code = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,1000})\1(?!`)")
-_strong = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{0,2000}?[^\s*])\*{1,3}(?![\w*])")
+_strong = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])((?:[^*\n]| \* ){0,2000}?[^\s*])\*{1,3}(?![\w*])")
 _strong_inside = re.compile(r"(?<!\*)\*\*(?=[^\s*])([^*\n]{0,2000}?[^\s*])\*\*(?!\*)")
 _underlined = re.compile(r"(?<![\w_])_{1,3}(?=[^\s_])([^\n]{0,2000}?[^\s_])_{1,3}(?![\w_])")
 _struck = re.compile(r"~~(?=\S)([^~\n]{0,2000})~~")
+_marked = re.compile(r"(?<![\w=])==(?=[^\s=])([^=\n]{0,2000}?[^\s=])==(?![\w=])")
+_formula = re.compile(r"(\$\$?)(?=[^\s\d$])([^$\n]{0,500}[^\s$])\1(?![\w$])")
+_absolute = re.compile(r"(?<![|\w])\|(?=[-+]?\w)([-+\w.]{1,20})\|(?![|\w])")
 _escape = re.compile(r"\\([\\`*_{}\[\]()#+.!>~|-])")
 _ends_in_punctuation = re.compile(r"[.!?:;,\u2026][\"')\]*_\u201d\u2019]*$")
 
@@ -115,7 +121,7 @@ def read_markup(text: str) -> str:
     text = re.sub("[\ue000\ue001]", "", text)
     if "<" in text:
         text = _read_tags(text)
-    if re.search(r"[#*_`\[\\|>~=•‣◦⁃·]|^[ \t]*(?:---|(?:[-+]|\d+[.)])[ \t])", text, re.MULTILINE):
+    if re.search(r"[#*_`\[\\|>~=$•●▪‣◦⁃·]|^[ \t]*(?:---|(?:[-+]|\d+[.)])[ \t])", text, re.MULTILINE):
         text = _read_markdown(text)
     return _entity.sub(lambda match: html.unescape(match[0]), text) if "&" in text else text
 
@@ -158,8 +164,10 @@ def _read_tag(match: re.Match[str], closed: set[str]) -> str:
         return "\ue0000.15\ue001" if is_closing or name == "br" else " "
     if name in ("img", "desc") and "alt" in (attributes := read_attributes(source)):
         return f" {attributes['alt']} "
-    if name in INLINE or name in closed:
+    if name in INLINE:
         return ""
+    if name in closed:
+        return " "
     return f" {match[2]} "  # a placeholder such as <name>
 
 
@@ -173,7 +181,7 @@ def _pause(attributes: dict[str, str]) -> str:
 
 def _read_markdown(text: str) -> str:
     lines = text.count("\n")
-    text = _rule.sub("\n", _table_rule.sub("", _fence.sub("\n", text)))
+    text = _rule.sub("\n", _table_rule.sub("", _table_rule_of_one.sub("", _fence.sub("\n", text))))
     defined = {match[1].lower() for match in _definition.finditer(text)} | {""}
     text = _definition.sub("", text)
     text = _heading.sub(lambda match: f"\n\n{end_clause(match[1], '.')}\n\n", text)
@@ -183,8 +191,9 @@ def _read_markdown(text: str) -> str:
     numbers = [int(number) for number, _ in _numbered.findall(text)]
     if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
         text = _numbered.sub(lambda match: f"{match[1]}, {end_clause(match[2], ',')}", text)
-    if lines or not re.match(r"\s*>\s*\d", text):
+    if lines or not re.match(r"\s*>\s*[\d$£€.]", text):
         text = _quote.sub("", text)
+    text = _formula.sub(r"\2", _absolute.sub(r"the absolute value of \1", text))
     text = _table_row.sub(lambda match: end_clause(re.sub(r"\s*\|\s*", ", ", match[1].strip()), "."), text)
     text = _footnote.sub("", text)
     text = _link.sub(r"\1", text)
@@ -198,6 +207,6 @@ def _read_markdown(text: str) -> str:
         text,
     )
     text = _code.sub(r"\2", text)
-    for pattern in (_strong, _strong_inside, _strong, _underlined, _underlined, _struck):
+    for pattern in (_strong, _strong_inside, _strong, _underlined, _underlined, _struck, _marked):
         text = pattern.sub(r"\1", text)
     return _escape.sub(r"\1", text)

@@ -2,7 +2,7 @@
 
 import re
 
-from convai.text.number_words import DIGITS, NUMBER, cardinal, number, replace
+from convai.text.number_words import DIGITS, NUMBER, cardinal, is_attributive, number, replace
 
 CURRENCIES = {  # sign: whole, several, hundredth, several
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -19,6 +19,17 @@ CURRENCIES = {  # sign: whole, several, hundredth, several
     "₱": ("peso", "pesos", "centavo", "centavos"),
     "₦": ("naira", "naira", "kobo", "kobo"),
     "₴": ("hryvnia", "hryvnias", "kopiyka", "kopiykas"),
+    "₡": ("colon", "colones", "centimo", "centimos"),
+    "₲": ("guarani", "guaranies", "centimo", "centimos"),
+    "₵": ("cedi", "cedis", "pesewa", "pesewas"),
+    "₸": ("tenge", "tenge", "tiyn", "tiyn"),
+    "₼": ("manat", "manats", "qepik", "qepiks"),
+    "₾": ("lari", "lari", "tetri", "tetri"),
+    "₭": ("kip", "kip", "att", "att"),
+    "₮": ("tugrik", "tugriks", "mongo", "mongo"),
+    "৳": ("taka", "taka", "poisha", "poisha"),
+    "֏": ("dram", "drams", "luma", "luma"),
+    "៛": ("riel", "riels", "sen", "sen"),
     "₿": ("bitcoin", "bitcoins", "cent", "cents"),
     "R$": ("real", "reais", "centavo", "centavos"),
 }
@@ -26,7 +37,7 @@ DOLLARS = {
     "US": "u s", "U.S.": "u s", "USD": "u s", "A": "australian", "AU": "australian", "AUD": "australian",
     "C": "canadian", "CA": "canadian", "CAD": "canadian", "CAN": "canadian", "HK": "hong kong", "HKD": "hong kong",
     "NZ": "new zealand", "NZD": "new zealand", "S": "singapore", "SGD": "singapore", "NT": "taiwan", "TWD": "taiwan",
-    "MX": "mexican", "Z": "zimbabwe",
+    "MX": "mexican", "MEX": "mexican", "Z": "zimbabwe",
 }  # fmt: skip
 CODES = {
     "USD": "u s dollars", "EUR": "euros", "GBP": "pounds", "JPY": "yen", "INR": "rupees", "KRW": "won",
@@ -34,18 +45,22 @@ CODES = {
     "NZD": "new zealand dollars", "HKD": "hong kong dollars", "SGD": "singapore dollars", "RUB": "rubles",
     "BRL": "reais", "MXN": "mexican pesos", "SEK": "swedish kronor", "NOK": "norwegian kroner",
     "DKK": "danish kroner", "PLN": "zlotys", "CZK": "czech korunas", "HUF": "forints", "TRY": "lira", "THB": "baht",
-    "ZAR": "rand", "BTC": "bitcoins",
+    "ZAR": "rand", "BTC": "bitcoins", "AED": "u a e dirhams", "SAR": "saudi riyals", "ILS": "shekels", "IDR": "rupiah",
+    "MYR": "ringgit", "VND": "dong", "NGN": "naira", "KES": "kenyan shillings", "PKR": "pakistani rupees",
+    "UAH": "hryvnias", "TWD": "taiwan dollars", "ISK": "icelandic kronur", "ETH": "ether", "KR": "kroner",
 }  # fmt: skip
 EACH = {
     "mo": "month", "yr": "year", "hr": "hour", "h": "hour", "wk": "week", "lb": "pound", "kg": "kilogram",
     "gal": "gallon",
     "oz": "ounce", "km": "kilometer", "min": "minute", "GB": "gigabyte", "TB": "terabyte", "MB": "megabyte",
     "l": "liter",
-    "L": "liter", "kWh": "kilowatt hour", "MWh": "megawatt hour", "sqft": "square foot", "ft": "foot",
+    "L": "liter", "kWh": "kilowatt hour", "MWh": "megawatt hour", "sqft": "square foot", "sq ft": "square foot",
+    "ft": "foot",
     "m²": "square meter",
 } | {word: word for word in (
     "month year hour day week person user seat night mile share barrel unit token ton minute head bottle piece pound"
 ).split()}  # fmt: skip
+LOCAL_SIGNS = {"RM": "MYR", "Rp": "IDR", "kr": "KR", "zł": "PLN", "Kč": "CZK"}  # sign in letters: code
 SCALES = {
     "lakh": "lakh", "crore": "crore",
     "hundred": "hundred", "thousand": "thousand", "k": "thousand", "million": "million", "m": "million",
@@ -68,7 +83,7 @@ _scale_names = "hundred|thousand|million|billion|trillion|lakh|crore"
 _money_scale = rf"(?:[\s-]?({_scale_names}|bln|bn|mln|mn|mm|mio|trn|tn)(?!\w)|(k|m|b|t)(?!\w)|\s(K|M|B|T)(?!\w))?"
 _prefix = (  # "A$5", but not "a $5 bill" or "it's $5"
     r"(?-i:(?<![\w.'])(US|U\.S\.|USD|AUD|CAD|CAN|HKD|HK|NZD|NZ|SGD|NT|TWD|MX)\s?(?=\$)"
-    r"|(?<![\w.'])(AU|CA|A|C|S|Z)(?=\$))?"
+    r"|(?<![\w.'])(AU|CA|Can|Mex|A|C|S|Z)(?=\$))?"
 )
 _money = re.compile(
     rf"(?:(?<![\w)\]])([-+])\s?)?{_prefix}((?<!\w)R\$|[{_signs}])\s?([-+])?({DIGITS})"
@@ -78,18 +93,23 @@ _money = re.compile(
 _money_after = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b))?\s?([{_signs}¢])(?![\d.])")
 _dollar_first = re.compile(r"\$(US|AU|NZ|CA|HK)(?=\s?\d)")
 _rupees = re.compile(r"(?<!\w)(?:Rs|INR)\.?\s?(?=\d)")
+_local_first = re.compile(r"(?<!\w)(RM(?=\d)|Rp|kr)\.?\s?(?=\d)")
+_local_last = re.compile(r"(?<=\d)\s?(kr|zł|Kč)(?!\w)")
+_rupiah = re.compile(r"(?<=IDR )\d{1,3}(?:\.\d{3})+(?!\d)")
 _range_of_scales = re.compile(rf"(?:(?<=\d[kKmMbBtT])|(?<=\dbn))\s?[-\u2013]\s?(?=[{_signs}]?\d)")
-_range_to_scale = re.compile(r"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.]*(?:k|K|M|B|bn)(?!\w))")
+_range_to_scale = re.compile(rf"(?<![\w.,{_signs}-])(\d[\d.,]*)\s?[-\u2013]\s?(?=\d[\d.]*(?:k|K|M|B|bn)(?!\w))")
 _any_sign = re.compile(rf"[{_signs}¢]")
 _range_to_sign = re.compile(rf"(?<=\d)\s?[-\u2013]\s?(?=\d[\d.,]*\s?(?:[{_signs}¢]|(?:{'|'.join(CODES)})(?!\w)))")
 _each = re.compile(rf"(?<=[a-z]) ?/ ?({'|'.join(EACH)})(?!\w)")
 _codes = "|".join(CODES)
 _code_first = re.compile(rf"(?<!\w)({_codes})\s?({DIGITS})(?:\s?({_scale_names}|bn|mn|k|m|b|K|M|B)(?!\w))?")
-_code_last = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b))?\s?({_codes})(?!\w)")
+_code_last = re.compile(rf"({NUMBER})(?:\s?({_scale_names}|bn|mn|k|m|b|K|M|B))?\s?({_codes})(?!\w)")
 _resolution = re.compile(
-    r"(?<![\w.,])([248]|16)K(?=-| (?:camera|content|display|footage|image|monitor|movie|screen|stream|tv|uhd|video))",
+    r"(?<![\w.,])([248]|16)K(?=-| (?:camera|content|display|footage|image|monitor|movie|screen|stream|tv|uhd|video))"
+    r"|(?<![\w.,])(5|8|10|12|15)K(?= (?:fun run|race|run|walk))",
     re.IGNORECASE,
 )
+_pension = re.compile(r"(?<![\w$])(40[13])\(?([kbKB])\)?(?!\w)")
 _scale = re.compile(rf"({NUMBER})(?:(k|K)|(M|MM|mn|mln|mio)|(B|bn|bln)|(tn|trn))(?:(\+)|(?![\w+(]))")
 _spaced_scale = re.compile(rf"({NUMBER}) (mn|mln|mio|bn|bln|tn|trn)(?!\w)")
 _crowd = re.compile(rf"({NUMBER})\s?(k|m|b)(?= (?:\w+ )?(?:{CROWDS})(?!\w))")
@@ -99,7 +119,11 @@ _place = re.compile(rf"(?<!\w)(?:{PLACES})\.? (?:no\.? |number |#)?$", re.IGNORE
 def say_money(text: str) -> str:
     """Replace amounts of money with their sign and scale."""
     text = _dollar_first.sub(r"\1$", _rupees.sub("₹", text))
+    text = _local_first.sub(lambda match: f"{LOCAL_SIGNS[match[1]]} ", text)
+    text = _local_last.sub(lambda match: f" {LOCAL_SIGNS[match[1]]}", text)
+    text = _rupiah.sub(lambda match: match[0].replace(".", ","), text)
     text = _range_of_scales.sub(" to ", text)
+    text = _range_to_scale.sub(r"\1 to ", text)
     text = replace(_crowd, lambda match: f"{number(match[1])} {SCALES[match[2]]}", text)
     if _any_sign.search(text):
         text = replace(_money, _say_money, text)
@@ -112,8 +136,8 @@ def say_money(text: str) -> str:
 
 def say_scales(text: str) -> str:
     """Replace numbers with a letter for thousands, millions, billions or trillions."""
-    text = _range_to_scale.sub(" to ", text)
-    text = _resolution.sub(r"\1 k", text)
+    text = _resolution.sub(lambda match: f"{match[1] or match[2]} k", text)
+    text = replace(_pension, lambda match: f"{cardinal(match[1][0])} oh {cardinal(match[1][2])} {match[2]}", text)
     text = replace(_spaced_scale, lambda match: f"{number(match[1])} {SCALES[match[2]]}", text)
     return replace(_scale, _say_scale, text)
 
@@ -127,10 +151,10 @@ def _say_scale(match: re.Match[str]) -> str:
         or (
             suffix == "B"
             and "." not in digits
-            and not re.match(r" (?!is|was|has|and|in|on|or|at)[a-z]|[+,]? ?$|[.;:!?)]", rest)
+            and not re.match(r" (?!is|was|has|and|in|on|or|at)[a-z]|-[a-z]|[+,]? ?$|[.;:!?)]", rest)
         )
         or (suffix in ("B", "M") and "." not in digits and re.match(r"-[A-Z0-9]", rest))
-        or re.search(r"[A-Za-z]-?$", text[max(0, match.start() - 2) : match.start()])
+        or re.search(r"[A-Za-z]-?(?:[\d.]+-)?$", text[max(0, match.start() - 9) : match.start()])
     )
     if is_name:
         return f"{number(digits)} {suffix.lower()}{' plus' if match[6] else ''}"
@@ -142,13 +166,15 @@ def _say_money(match: re.Match[str]) -> str:
     names = CURRENCIES[currency.upper()]
     country = DOLLARS.get((prefix or letter or code or "").upper(), "") if currency == "$" else ""
     scale = SCALES.get((word or glued or spaced or "").lower(), "")
+    if is_attributive(match):
+        names = (names[0], names[0], names[2], names[2])
     minus = {"-": "minus ", "+": "plus ", None: ""}[sign or inner_sign]
     if to_amount:
         first = _say_amount(amount, "", names, country) if "." in amount and not scale else number(amount)
         words = f"{first} to {_say_amount(to_amount, scale, names, country)}"
     else:
         words = _say_amount(amount, scale, names, country)
-    return minus + words
+    return minus + (words.replace(",", "") if is_attributive(match) else words)
 
 
 def _say_money_after(match: re.Match[str]) -> str:

@@ -13,6 +13,9 @@ LETTERS = frozenset(("characters", "character", "spell-out", "spell", "verbatim"
 def say_as(text: str, kind: str, layout: str = "") -> str:
     """`text` as `kind` of say-as reads it; as it is where the kind is unknown or the text does not fit it."""
     text = text.strip()
+    kind = kind.removeprefix("vxml:")
+    if kind == "number" and layout in ("cardinal", "digits", "fraction", "ordinal", "telephone", "year"):
+        kind = layout
     digits = re.sub(r"[^\d]", "", text)
     if kind in LETTERS:
         return spell_characters(text)
@@ -62,6 +65,10 @@ def _say_date(text: str, layout: str) -> str | None:
             order = "ymd" if len(parts[0]) == 4 else "mdy"
         month, day, full = (parts[place] for place in ORDERS[order])
         return date(month, day, full)
+    if len(parts) == 1 and order == "d" and 1 <= int(parts[0]) <= 31:
+        return ordinal(parts[0])
+    if len(parts) == 1 and order == "m" and 1 <= int(parts[0]) <= 12:
+        return MONTHS[int(parts[0]) - 1]
     if len(parts) == 2 and order in ("md", "dm"):
         month, day = parts if order == "md" else parts[::-1]
         return f"{MONTHS[int(month) - 1]} {ordinal(day)}" if 1 <= int(month) <= 12 and 1 <= int(day) <= 31 else None

@@ -32,12 +32,13 @@ COMPARISONS = {
     "==": "equals", "<=": "less than or equal to", ">=": "greater than or equal to", "=>": "implies", "->": "to",
     "<-": "left arrow", "+/-": "plus or minus", "<>": "does not equal", "||": "or", "&&": "and",
     ":=": "is defined as", "<<": "much less than", ">>": "much greater than", "++": "plus plus",
-    "**": "to the power of",
+    "**": "to the power of", "~=": "approximately equals", "-=": "minus equals",
 }  # fmt: skip
 EMOJI = {  # better known by another name than Unicode's
     "❤": "heart", "♥": "heart", "✅": "check mark", "☕": "coffee", "☀": "sun", "😂": "tears of joy", "😉": "wink",
     "🎂": "birthday cake", "🙏": "folded hands", "💯": "one hundred", "☑": "check mark", "☎": "telephone",
-    "✉": "envelope",
+    "✉": "envelope", "⭐": "star", "🔴": "red circle", "🔵": "blue circle", "♠": "spades", "♣": "clubs",
+    "♦": "diamonds",
 }  # fmt: skip
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon"
@@ -48,20 +49,29 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ", "0123456
 _named = str.maketrans({character: f" {name} " for character, name in NAMED_CHARACTERS.items()})
 _superscript = re.compile(r"(?<=[\w)])[⁰¹²³⁴-⁹⁺⁻ⁿⁱ]+")
 _subscript = re.compile(r"(?<=\d)(?=[₀-₉])")
-_greek = re.compile(r"(?<![^\W\d_])[\u0391-\u03a9\u03b1-\u03c9](?![^\W\d_]{2}|[\u0370-\u03ff\u1f00-\u1fff])")
+_greek = re.compile(r"(?<![^\W\d_])[\u0391-\u03a9\u03b1-\u03c9](?![a-zA-Z]{2}|[\u0370-\u03ff\u1f00-\u1fff])")
 _comparison = re.compile("|".join(rf"(?<![=<>!+*-]){re.escape(sign)}(?![=<>+*])" for sign in COMPARISONS))
 _caret = re.compile(r"(?<=[\w)])\s?\^\s?([23])(?![\w.])")
 _about = re.compile(r"~\s?(?=[\d$£€.])")
 _loose_tilde = re.compile(r"~(?!\s?[\d$£€])")
 _loose_caret = re.compile(r"\^(?!\s?[\w(-])|(?<![\w)])\s?\^")
-_times = re.compile(r"(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \* (?=[\w(])|(?<=\d)\s?·\s?(?=\d)")
+_times = re.compile(r"(?<=\d)\s?x\s?(?=10\^)|(?<=[\w)])\*(?=[\w(])|(?<=[\w)]) \* (?=[\w(])|(?<=\d)\s?·\s?(?=\d)")
+_minus = re.compile(  # before a variable or parenthesis, not a hyphen: -x, -(3 + 4), 5 - (-3), UTC-5, a grade of A-
+    r"(?<![^\s(=])-(?=\(\s?-?[\dA-Za-z]|[bcfkmpqx-zB-DF-HJ-NP-Z](?![\w'-]))|(?<=\d) - (?=\(-?\d)"
+    r"|(?<=UTC)-(?=\d)|(?<=GMT)-(?=\d)|(?<=\b[A-FO])-(?=[,.;:)]|\s*$| (?:average|blood|for|grade|in|on|student)\b)"
+    r"|(?<=\b[A-FO])-(?= (?:or|and) [A-FO][+-]?(?![\w-]))"
+    r"|(?<=\^)-(?=[A-Za-z(])|(?<=\d[eE])-(?=\d)|(?<=\bAB)-(?=[,.;:)]|\s*$| blood\b)"
+)
+_factorial = re.compile(r"(?<=[\dn])!(?=\s?[=×+/*-])")
+_hex = re.compile(r"(?<!\w)0x([0-9A-Fa-f]{1,16})(?!\w)")
+_heart = re.compile(r"(?<=\bI )<3(?= )|(?<=\byou )<3(?![\w.])")
 _spaced_slash = re.compile(r"(?<=\d) / (?=\d)")
 _operand = rf"(?:\(?[+-]?{DIGITS}%?[a-z]?\)?|\(?-?[A-Za-z]\)?(?![\w']))"
 _operation = rf"{_operand}(?:\s?[-\u2013+*/x×÷·]\s?{_operand}){{0,9}}"
 _equation = re.compile(
-    rf"(?<![\w.,/$%-]){_operation}\s?(?:[=≠≤≥≈<>]|[<>!=]=)\s?{_operation}(?![\w/])|(?<![\w.,/$%-]){_operand}\s[-+*×÷]\s{_operand}(?:\s?[-+*×÷]\s?{_operand})*(?=\s?[=≠≤≥≈+×÷]|\s?\?)"
+    rf"(?<![\w.,/$%-]){_operation}\s?(?:[=≠≤≥≈<>]|[<>!=]=)\s?{_operation}(?![\w/])|(?<![\w.,/$%-]){_operand}\s[-+*x×÷]\s{_operand}(?:\s?[-+*x×÷]\s?{_operand})*(?=\s?[=≠≤≥≈+×÷]|\s?\?)"
 )
-_operator = re.compile(r"[=≠≤≥≈<>+×÷*]| [-/] .*\?")
+_operator = re.compile(r"[=≠≤≥≈<>+×÷*]| [-/x] .*\?")
 _minus_after = re.compile(r"(?<=[\w)%])\s?[-\u2013]\s?(?=[\w(.-])")
 _negative = re.compile(r"(?<![\w)])-\s?(?=[a-z(])")
 _divided = re.compile(r"(?<=[\w)])(\s?)/(\s?)(?=[\w(])")
@@ -72,9 +82,13 @@ _keycap = re.compile("([0-9#*])\ufe0f?\u20e3")
 
 def say_symbols(text: str) -> str:
     """Replace signs whose meaning depends on what stands beside them; `name_characters` names the others later."""
-    if text.isascii() and not re.search(r"[-<>=!+*/^~|&:]", text):
+    if text.isascii() and not re.search(r"[-<>=!+*/^~|&:]|\d x \d", text):
         return text
     text = _subscript.sub(" ", text)
+    if "0x" in text:
+        text = _hex.sub(lambda match: f"0 x {' '.join(match[1])}", text)
+    if "<3" in text:
+        text = _heart.sub("heart", text)
     text = _superscript.sub(_say_superscript, text)
     text = _greek.sub(_say_greek, text)
     if _operator.search(text):
@@ -83,18 +97,23 @@ def say_symbols(text: str) -> str:
     text = _caret.sub(lambda match: " squared" if match[1] == "2" else " cubed", text)
     text = _about.sub(" about ", text)
     text = _loose_caret.sub(" ", _loose_tilde.sub(" ", text))
+    if "-" in text:
+        text = _minus.sub(" minus ", text)
+    if "!" in text:
+        text = _factorial.sub(" factorial ", text)
     text = _spaced_slash.sub(" divided by ", text)
     return _times.sub(" times ", text)
 
 
 def _say_superscript(match: re.Match[str]) -> str:
-    if match[0] in "²³":
+    if match[0] in ("²", "³"):
         return match[0]
     power = match[0].translate(SUPERSCRIPTS)
     before = match.string[max(0, match.start() - 2) : match.start()]
     if len(before) == 2 and before.isalpha():  # a footnote
         return f" {power}"
-    return f" to the power of {power.replace('-', 'minus ').replace('+', 'plus ')} "
+    after = match.string[match.end() : match.end() + 1]
+    return f" to the power of {power.replace('-', 'minus ').replace('+', 'plus ')}{' ' if after.isalnum() else ''}"
 
 
 def _say_greek(match: re.Match[str]) -> str:

@@ -4,31 +4,32 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from convai.text.abbreviations import expand_abbreviations, expand_roman_numerals
+from convai.text.abbreviations import expand_abbreviations, expand_before_numbers, expand_roman_numerals
 from convai.text.acronyms import spell_acronyms
 from convai.text.date_words import say_dates, say_times
 from convai.text.markup import join_passages
 from convai.text.money_words import say_money, say_scales
-from convai.text.number_words import group_thousands, replace, say_numbers
+from convai.text.number_words import group_thousands, replace, say_numbers, say_plurals
 from convai.text.phone_words import say_telephone_numbers
 from convai.text.symbol_words import name_characters, say_symbols, write_ascii
 from convai.text.symbols import PHONEMES
-from convai.text.unit_words import say_units
+from convai.text.unit_words import say_bare_units, say_units
 from convai.text.web_words import say_addresses
 
 PLAIN = str.maketrans({
     "\u2018": "'", "\u2019": "'", "\u2212": "-", "\u2026": ".", "\u2010": "-", "\u2011": "-", "\u201c": '"',
     "\u201d": '"',
     "\u2126": "Ω", "\u212b": "Å", "\u2103": "°C", "\u2109": "°F", "\u02da": "°", "\u2044": "/",
-    "\u00ad": "", "\u200b": " ", "\u200d": " ", "\ufe0f": "",
+    "ˢ": "s", "ᵗ": "t", "ʰ": "h", "ᵈ": "d", "ʳ": "r", "\u00ad": "", "\u200b": " ", "\u200d": " ", "\ufe0f": "",
 })  # fmt: skip
 
-_en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\w)\]%] )\u2013(?=\.?[\d$£€])")
+_en_dash_sign = re.compile(r"(?<![\w)\]%])(?<![\d)\]%] )\u2013(?=\.?[\d$£€])")
 _micro = re.compile(r"(?:(?<=\d)|(?<=\d\s))\u03bc(?=[A-Za-z])")
 _digit = re.compile(r"\d")
 _sentence_end = re.compile(r"(?<=[a-z]{4}[.!?])\s+(?=[A-Z])")
 _braces = re.compile(r"(\{[^{}]*\})")
 _version = re.compile(r"(?<![\w.])[vV](?=\d+\.\d)")
+_leading_dot = re.compile(r"\.(?<!\S\.)(?=[a-z]{2})")  # .env
 _domain = re.compile(r"(?<=\w)\.(?=[a-z])")
 _dash = re.compile(r" ?[\u2012-\u2015] ?| -+ |--+")
 _unspoken = re.compile(r"[^a-z0-9!'(),.:;? -]")
@@ -106,7 +107,7 @@ def _versions(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return write_ascii(_domain.sub(" dot ", _separate_dashes(text)))
+    return write_ascii(_domain.sub(" dot ", _leading_dot.sub("dot ", _separate_dashes(text))))
 
 
 def _separate_dashes(text: str) -> str:
@@ -131,7 +132,10 @@ REWRITES: tuple[Callable[[str], str], ...] = (
     say_dates,
     say_times,
     say_money,
+    say_plurals,
     say_units,  # before abbreviations: 6 ft. is not a fort
+    say_bare_units,
+    expand_before_numbers,
     say_scales,
     expand_abbreviations,
     spell_acronyms,
@@ -143,4 +147,16 @@ REWRITES: tuple[Callable[[str], str], ...] = (
     _tidy,
 )
 # Most texts have no number, and these steps take most of the time.
-OF_NUMBERS = frozenset((_versions, say_telephone_numbers, say_times, say_money, say_units, say_scales, say_numbers))
+OF_NUMBERS = frozenset(
+    (
+        _versions,
+        say_telephone_numbers,
+        say_times,
+        say_money,
+        say_plurals,
+        say_units,
+        expand_before_numbers,
+        say_scales,
+        say_numbers,
+    )
+)

@@ -6,7 +6,7 @@ from convai.text.number_words import cardinal, number, one_by_one
 
 DOMAINS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|app|co|me|tv|uk|us|de|fr|eu|ca|au|nz|jp|cn|in|it|es|nl|ch|at|se|no"
-    "|dk|fi|pl|ru|br|mx|za|ie|be|xyz|cloud|online|shop|site|tech|blog|page|wiki|museum"
+    "|dk|fi|pl|ru|br|mx|za|ie|be|xyz|cloud|online|shop|site|tech|blog|page|wiki|museum|ly"
 )
 READ_AS_WORDS = {
     "co",
@@ -50,6 +50,9 @@ _bare = re.compile(
     rf"(?<![\w@./:-])(?=\w{{1,63}}[.-])[A-Za-z0-9][A-Za-z0-9-]{{0,62}}(?:\.[A-Za-z0-9-]{{1,63}}){{0,4}}\.(?:{DOMAINS})(?![\w-]){_path}"
 )
 _maybe_bare = re.compile(r"\.[a-z]")  # is in every such address and found in a twentieth of the time
+_path_name = re.compile(
+    r"(?<![\w/.<:)])(?:(?:~|\.\.?)/|/(?=[\w.-]+/\w))(?:[\w.-]+/){0,20}[\w-][\w.-]*(?<![.-])(?![/'])"
+)  # ./run.sh
 _hashtag = re.compile(r"(?<![\w&#/])#(?=\w*[A-Za-z])(\w+)")
 _mention = re.compile(r"(?<![\w@.])@(?=\w*[A-Za-z_])(\w{2,30})(?!@)")
 _part = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
@@ -66,6 +69,8 @@ def say_addresses(text: str) -> str:
         text = _mention.sub(lambda match: f"at {_say_tag(match[1])}", text)
     if "." in text or "://" in text:
         text = _url.sub(_say_url, text)
+    if "/" in text:
+        text = _path_name.sub(_say_url, text)
     if _maybe_bare.search(text):
         text = _bare.sub(_say_url, text)
     return _hashtag.sub(lambda match: f"hashtag {_say_tag(match[1])}", text) if "#" in text else text

@@ -34,7 +34,7 @@ SPOKEN = [
     ("6 ft. tall, 5 KG, 6 lbs.", "six feet tall, five kilograms, six pounds."),
     ("Dr. Smith vs. Mrs. O'Brien Jr.", "doctor smith versus missus o'brien junior"),
     ("Is he a st. or a drs.?", "is he a saint or a doctors?"),
-    ("World War II, Louis XIV's, Malcolm X", "world war two, louis fourteen's, malcolm x"),
+    ("World War II, Louis XIV's, Malcolm X", "world war two, louis the fourteenth's, malcolm x"),
     ("the U.S.A. and the BBC but NASA", "the u s a and the b b c but nasa"),
     ("R&D, a+b=c, a@b.com, #1", "r and d, a plus b equals c, a at b dot com, number one"),
     ("“Café” — naïve", "cafe, naive"),
@@ -42,7 +42,7 @@ SPOKEN = [
     ("４２ and ٤٢", "forty-two and forty-two"),
     ("  a \r\n b\u200b\tc  ", "a b c"),
     ("what?!... yes", "what? yes"),
-    ("F-16, H2O, 4x4", "f-sixteen, h two o, four x four"),
+    ("F-16, H2O, 4x4", "f-sixteen, h two o, four by four"),
 ]
 
 
