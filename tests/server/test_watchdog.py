@@ -130,22 +130,26 @@ def test_in_a_read_only_repository_a_model_is_unloaded_first(server, client, rep
 def test_a_server_that_waits_for_a_dead_stub_is_restarted(tmp_path):
     lines = []
     with Server(write_repository(tmp_path), models=["amplifier"]) as server, Watchdog(server, report=lines.append):
-        old = {stub.pid for stub in stubs_of(server.process.pid)}
+        server_pid = server.process.pid
+        old = {stub.pid for stub in stubs_of(server_pid)}
         kill_stubs(server, "amplifier")
 
-        # In their first milliseconds, before they have reported to Triton.
-        wait_until(lambda: kill_newcomers(server, old))
+        def is_stuck():
+            """Kill newcomers until one has died in its first milliseconds, before it has reported to Triton."""
+            kill_newcomers(server_pid, old)
+            return any("Triton waits for a process that died; restarting the server" in line for line in lines)
+
+        wait_until(is_stuck)
         wait_until(lambda: "server back after" in lines[-1])
         with triton.InferenceServerClient(server.grpc_address) as client:
             assert answers(client, "amplifier")
-    assert any("Triton waits for a process that died; restarting the server" in line for line in lines)
 
 
-def kill_newcomers(server, old):
-    newcomers = [stub.pid for stub in stubs_of(server.process.pid) if stub.pid not in old]
-    for pid in newcomers:
-        os.kill(pid, signal.SIGKILL)
-    return newcomers
+def kill_newcomers(server_pid, old):
+    for stub in stubs_of(server_pid):
+        if stub.pid not in old:
+            with suppress(ProcessLookupError):
+                os.kill(stub.pid, signal.SIGKILL)
 
 
 def test_a_server_that_stood_still_is_restarted(tmp_path):
