@@ -90,7 +90,8 @@ _versus_bare = re.compile(r"(?<![\w'])vs(?![\w.'])")
 _initials = re.compile(r"\b(?:[A-Za-z]\.){2,}([a-z](?!\w))?")
 _edition = re.compile(r"(?<=\d(?:st|nd|rd|th) )ed\.")
 
-_NUMERAL = r"(?=[IVXLCDM])M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_BELOW_A_THOUSAND = r"(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_NUMERAL = rf"(?=[IVXLCDM])M{{0,3}}{_BELOW_A_THOUSAND}"
 _series = re.compile(
     rf"(?<!\w)((?:{SERIES})s? )({_NUMERAL})(?![\w'])(?! (?:{VERBS})\b)"
     rf"(?:((?:\s?[-\u2013/&,]\s?| and | to | or ))({_NUMERAL})(?!\w))?"
@@ -103,9 +104,7 @@ _monarch = re.compile(
     rf"(?<!\w)((?:{MONARCHS}) )([IVX]{{1,5}})(?![\w-]|'(?!s\b))"
     rf"(?:(?! [a-z])|(?= (?:of|reigned|ruled)\b)|(?<! I))(?!\. [A-Z])"
 )
-_year = re.compile(
-    r"(?<![\w'.&])(?=[MDCLXVI]{4,})M{1,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?![\w.&])"
-)
+_year = re.compile(rf"(?<![\w'.&])(?=[MDCLXVI]{{4,}})M{{1,3}}{_BELOW_A_THOUSAND}(?![\w.&])")
 _page = re.compile(r"\b([Pp]ages? |[Pp]p?\. )([ivx]+)(?:(\s?[-\u2013]\s?)([ivx]+))?(?!\w)")
 _unmistakable = re.compile(r"(?<![\w'.&])(?:X{0,3}(?:VI{2,3}|I{2,3})|X{1,3}(?:IV|VI))(?![\w.&])")
 _in_parentheses = re.compile(r"(?<=[a-z])\((I|II|III|IV|V|VI|VII)\)")
@@ -124,7 +123,7 @@ def expand_roman_numerals(text: str) -> str:
         text = _page.sub(_expand_page, text)
     if not _any_numeral.search(text):
         return text
-    text = _century.sub(lambda match: f"{roman_value(match[1])}{_ordinal_suffix(roman_value(match[1]))}", text)
+    text = _century.sub(lambda match: _roman_ordinal(match[1]), text)
     text = _in_parentheses.sub(lambda match: f" {roman_value(match[1])}", text)
     text = _series.sub(_expand_series, text)
     text = _monarch.sub(_expand_monarch, text)
@@ -143,8 +142,7 @@ def _expand_series(match: re.Match[str]) -> str:
 
 
 def _expand_monarch(match: re.Match[str]) -> str:
-    value = roman_value(match[2])
-    return f"{match[1]}the {value}{_ordinal_suffix(value)}"
+    return f"{match[1]}the {_roman_ordinal(match[2])}"
 
 
 def _expand_page(match: re.Match[str]) -> str:
@@ -152,8 +150,10 @@ def _expand_page(match: re.Match[str]) -> str:
     return f"{name}{roman_value(first.upper())}{f'{link}{roman_value(last.upper())}' if last else ''}"
 
 
-def _ordinal_suffix(value: int) -> str:
-    return "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+def _roman_ordinal(numeral: str) -> str:
+    value = roman_value(numeral)
+    suffix = "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{suffix}"
 
 
 def roman_value(numeral: str) -> int:

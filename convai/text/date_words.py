@@ -2,7 +2,7 @@
 
 import re
 
-from convai.text.number_words import cardinal, one_by_one, ordinal, replace, year
+from convai.text.number_words import cardinal, one_by_one, ordinal, plural_number, replace, year
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -171,5 +171,5 @@ def _say_decade(match: re.Match[str]) -> str:
     if century and match[3] == "00":
         return f"{year(int(century + '00'))}s"
     decade = cardinal(match[1] or match[3]) if (match[1] or match[3]) != "00" else "two thousand"
-    decade = f"{decade[:-1]}ies" if decade.endswith("y") else f"{decade}s"
+    decade = plural_number(decade)
     return f"{cardinal(century)} {decade}" if century else decade
