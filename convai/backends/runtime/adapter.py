@@ -271,9 +271,9 @@ def make_admission_control(config: Mapping[str, Any]) -> AdmissionControl | None
     """None for a step whose configuration sets no limit."""
     if "max_waiting" not in config.get("parameters", {}):
         return None
-    networks = parse_value(config["name"], "waiting_for", config["parameters"]["waiting_for"]["string_value"])
+    steps = parse_value(config["name"], "waiting_for", config["parameters"]["waiting_for"]["string_value"])
     limit = read_whole_number(config, "max_waiting", 1)
-    return AdmissionControl(networks, limit, ServerMetrics(read_parent_command()).read_waiting)
+    return AdmissionControl(steps, limit, ServerMetrics(read_parent_command()).read_waiting)
 
 
 def read_inputs(request: InferenceRequest) -> dict[str, Array]:
