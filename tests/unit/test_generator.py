@@ -125,6 +125,12 @@ def test_on_a_cpu_every_request_runs_alone_and_can_be_cancelled(profile):
     assert {name for name, one in batchers.items() if list(one.preferred_batch_size) != [1]} == set()
 
 
+def test_moonshine_runs_in_several_processes_and_takes_recordings_of_any_length():
+    moonshine = configs_of("cpu-moonshine")["moonshine"]
+    assert moonshine.instance_group[0].count > 1
+    assert all(io.allow_ragged_batch for io in moonshine.input if -1 in io.dims)
+
+
 def test_only_the_queue_of_moonshine_has_a_limit_in_triton_which_misses_requests_then():
     limited = {
         name
