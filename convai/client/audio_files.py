@@ -1,7 +1,7 @@
 """Reads recordings from audio files of any container, and writes answers to audio files."""
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
@@ -49,16 +49,17 @@ def open_source(path: Path) -> Generator[Source]:
     ------
     InvalidArgument : if the file cannot be read; the message omits its name
     """
-    try:
-        with path.open("rb") as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))
             if path.is_file() and path.stat().st_size > 0:
                 # A private copy: the decoder may correct a header in it.
-                with mmap(file.fileno(), 0, access=ACCESS_COPY) as source:
-                    yield source
+                source = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_COPY))
             else:
-                yield file.read()
-    except OSError as error:
-        raise InvalidArgument(f"cannot be read: {error.strerror}") from error
+                source = file.read()
+        except OSError as error:
+            raise InvalidArgument(f"cannot be read: {error.strerror}") from error
+        yield source  # outside, because errors of the client are of class OSError too
 
 
 def check_can_be_written(path: Path) -> None:

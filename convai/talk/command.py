@@ -203,6 +203,7 @@ def make_web_server(app: "FastAPI") -> "uvicorn.Server":
         http=HttpProtocol,
         log_level="warning",
         log_config=None,  # as everything else here
+        lifespan="off",  # not used, and after a second Ctrl-C its end would be logged as an error
         forwarded_allow_ips=["127.0.0.1", "::1"],  # a proxy on this machine says who calls
         ws_max_size=MEBIBYTE,
         ws_per_message_deflate=False,  # PCM hardly compresses

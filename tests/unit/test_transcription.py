@@ -234,6 +234,15 @@ def test_a_file_that_cannot_be_transcribed_does_not_stop_the_others(transcribe, 
     assert "a.flac: expected audio" in printed.err and "missing.flac: cannot be read: No such file" in printed.err
 
 
+@pytest.mark.usefixtures("split_at_seconds")
+def test_a_server_that_is_missing_is_named_once_and_not_the_files(tmp_path, capsys):
+    for name in ("a.flac", "b.flac"):
+        (tmp_path / name).write_bytes(recording(1))
+    assert main(["transcribe", str(tmp_path), "--server", "127.0.0.1:1"]) == 1
+    printed = capsys.readouterr().err
+    assert printed.count("no connection to a server at 127.0.0.1:1") == 1 and "cannot be read" not in printed
+
+
 def test_a_transcript_does_not_overwrite_a_recording(transcribe, tmp_path, capsys):
     (tmp_path / "a.flac").write_bytes(recording(1))
     assert transcribe(tmp_path / "a.flac", "--out", tmp_path / "a.flac") == 1
