@@ -5,7 +5,10 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell $(nam
 PROFILE_OPTION := $(if $(filter command,$(origin PROFILE)),--profile $(PROFILE)) # make talk PROFILE=..., not an environment variable
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
-INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
+INSTALL := $(PIP_INSTALL) --editable
+# PyPI's PyTorch brings gigabytes of CUDA.
+PYTORCH_FOR_CPUS := --no-deps --retries 1 --timeout 20 --index-url https://download.pytorch.org/whl/cpu torch
 EXAMPLE := convai/client/examples
 # Without another try after a crash: xdist would run the same test again and again, and then wait for ever.
 PYTEST_PROCESSES := --max-worker-restart 0 --dist loadfile
@@ -18,9 +21,9 @@ PYTEST_SERVER := .venv/bin/python -m pytest --numprocesses 2 $(PYTEST_PROCESSES)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/installed ## create .venv with everything pinned; a second run reuses it
+setup: .venv/talk-installed ## create .venv with everything pinned; a second run reuses it
 
-demo: setup export ## ask the example question: starts the server, writes answer.wav and answer.png, stops it
+demo: export ## ask the example question: starts the server, writes answer.wav and answer.png, stops it
 	$(CONVAI) demo
 
 test: export .venv/test-installed ## run every test against a real Triton server
@@ -41,7 +44,7 @@ test-page: ## run the tests of the page's scripts, which need Node 20 or later a
 test-fast: .venv/test-installed ## run the tests that need no server and train nothing
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
 
-export: setup ## export the default networks into the model repository
+export: .venv/installed ## export the default networks into the model repository
 	$(CONVAI) generate --profile all >/dev/null
 	$(CONVAI) export
 
@@ -109,7 +112,14 @@ clean: ## remove the environment and the exports
 .venv/installed: pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error convai needs Python 3.11 or 3.12 with its module venv, and found neither on the PATH (on Debian and Ubuntu, python3-venv brings the module)))
 	$(PYTHON) -m venv .venv
-	$(INSTALL) '.[cpu,moonshine,plot,talk]'
+	@echo "installing 1.5 GB of packages, about a minute"
+	$(PIP_INSTALL) pip # the one in a new environment takes twice as long
+	$(PIP_INSTALL) $(PYTORCH_FOR_CPUS) 2>/dev/null || echo "download.pytorch.org has no PyTorch for this Python, or is out of reach; taking the one that pip finds elsewhere"
+	$(INSTALL) '.[cpu,plot]'
+	touch $@
+
+.venv/talk-installed: .venv/installed
+	$(INSTALL) '.[moonshine,talk]'
 	touch $@
 
 .venv/test-installed: .venv/installed
