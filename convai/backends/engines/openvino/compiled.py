@@ -60,7 +60,7 @@ def compile_network(file: Path, threads: int, streams: int, wants_bf16: bool) ->
         "INFERENCE_NUM_THREADS": str(threads),
         "NUM_STREAMS": str(streams),
         "ENABLE_CPU_PINNING": "NO",  # pinned, the threads of every process would share the first cores
-        "CPU_DENORMALS_OPTIMIZATION": "YES",
+        "CPU_DENORMALS_OPTIMIZATION": "YES",  # else silence makes WaveGlow ten times slower
     }
     compiled = core.compile_model(model, "CPU", properties)
     return Compiled(model, compiled, compiled.create_infer_request(), precision, threads)
