@@ -3,6 +3,7 @@
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
 PROFILE_OPTION := $(if $(filter command,$(origin PROFILE)),--profile $(PROFILE)) # make talk PROFILE=..., not an environment variable
+CORES_OPTION := $(if $(CORES),--cores $(CORES))
 CONVAI := .venv/bin/python -m convai
 # Not compiled: most of what the packages hold is never imported, and the rest is compiled when it is first.
 PIP_INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --constraint constraints.txt
@@ -45,8 +46,7 @@ test-fast: .venv/test-installed ## run the tests that need no server and train n
 	$(PYTEST_SIDE_BY_SIDE) tests/unit
 
 export: .venv/installed ## export the default networks into the model repository
-	$(CONVAI) generate --profile all >/dev/null
-	$(CONVAI) export
+	$(CONVAI) generate --profile all $(CORES_OPTION) >/dev/null & $(CONVAI) export && wait $$!
 
 serve: setup export ## start the server in the foreground; Ctrl-C stops it
 	$(CONVAI) serve $(PROFILE_OPTION)
@@ -57,11 +57,11 @@ ask: setup ## ask the running server the example question
 talk: setup export ## open a page to talk to, at http://127.0.0.1:8080; starts the server beside it
 	$(CONVAI) talk $(PROFILE_OPTION)
 
-generate: setup ## write the configurations of every profile from the pipeline's description
-	$(CONVAI) generate --profile all
+generate: setup ## write the configurations of every profile; CORES=16 for a machine with 16 cores
+	$(CONVAI) generate --profile all $(CORES_OPTION)
 
 check: setup ## check that the committed configurations are up to date and wired correctly
-	$(CONVAI) generate --check
+	$(CONVAI) generate --check $(CORES_OPTION)
 
 bench: setup export ## measure processor time per answer, throughput and latency: build/speed.json and .png, minutes
 	.venv/bin/python -m benchmarks.speed.bench --json build/speed.json --plot build/speed.png

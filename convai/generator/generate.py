@@ -3,6 +3,7 @@
 convai generate                      write every model's config.pbtxt, the default profile
 convai generate --profile gpu        write configs/gpu.pbtxt of every model
 convai generate --profile all        write those of every profile
+convai generate --cores 16           write more processes of each step, for a machine with 16 cores
 convai generate --check              write nothing; fail if a file is stale, the wiring is wrong, or an exported network
                                      differs from its configuration
 convai generate --graph              print the pipeline as a Mermaid flowchart
@@ -22,6 +23,7 @@ from convai.generator.check import check_all
 from convai.generator.exported_files import compare_files
 from convai.generator.profiles import PROFILES, Profile
 from convai.generator.render import differs, render, write
+from convai.generator.scaling import CORES, scale_to_cores
 
 ALL = "all"
 
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*PROFILES, ALL),
         help="whose configurations, default %(default)s",
     )
+    parser.add_argument(
+        "--cores", type=int, default=CORES, metavar="N", help="of the machine that serves, default %(default)s"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale or wrong")
     parser.add_argument("--graph", nargs="?", const="-", metavar="FILE", help="draw an ensemble: Mermaid, .svg or .png")
     parser.add_argument(
@@ -42,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    profiles = list(PROFILES.values()) if args.profile == ALL else [PROFILES[args.profile]]
+    if args.cores < 1:
+        raise InvalidArgument(f"--cores: expected at least 1, got {args.cores}")
+    names = PROFILES if args.profile == ALL else [args.profile]
+    profiles = [scale_to_cores(PROFILES[name], args.cores) for name in names]
     if args.graph == "-":
         print(graph.mermaid(wiring_of(args.ensemble)), end="")
     elif args.graph:
