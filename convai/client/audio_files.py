@@ -37,13 +37,11 @@ def _audio_files(folder: Path) -> list[Path]:
 
 def read_mono(path: Path, max_seconds: float = np.inf) -> tuple[Array, int]:
     """Read a file and average its channels. Results and errors as of `read_audio`."""
-    with open_source(path) as source:
-        return read_audio(source, max_seconds)
+    return read_audio(open_source(path), max_seconds)
 
 
-@contextmanager
-def open_source(path: Path) -> Generator[Source]:
-    """Open the content of a file or pipe without reading a large file into memory.
+def open_source(path: Path) -> Source:
+    """Return the content of a file or pipe without reading a large file into memory.
 
     Raises
     ------
@@ -52,11 +50,8 @@ def open_source(path: Path) -> Generator[Source]:
     try:
         with path.open("rb") as file:
             if path.is_file() and path.stat().st_size > 0:
-                # A private copy: the decoder may correct a header in it.
-                with mmap(file.fileno(), 0, access=ACCESS_COPY) as source:
-                    yield source
-            else:
-                yield file.read()
+                return mmap(file.fileno(), 0, access=ACCESS_COPY)  # private: the decoder may correct a header in it
+            return file.read()
     except OSError as error:
         raise InvalidArgument(f"cannot be read: {error.strerror}") from error
 

@@ -82,7 +82,7 @@ async def transcribe_files(targets: dict[Path, Path | None], prompt: str, args: 
                     sys.stdout.write(escape_controls(written, keep=LINE_END))
                 else:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(written)
+                    target.write_text(written, encoding="utf-8")
             except ServerUnreachable:
                 raise
             except (InvalidArgument, OSError) as error:
@@ -93,12 +93,12 @@ async def transcribe_files(targets: dict[Path, Path | None], prompt: str, args: 
 
 async def transcribe_file(client: AsyncConvaiClient, file: Path, prompt: str) -> list[Segment]:
     """Transcribe one file, with a progress bar of its seconds if standard error is a terminal."""
-    with open_source(file) as source:
-        seconds = header_seconds(source)
-        recording = Recording(client, source, prompt)
-        segments: list[Segment] = []
-        with tqdm(desc=escape_controls(file.name), total=seconds and round(seconds), unit="s", disable=None) as bar:
-            async for segment in recording.segments():
-                segments.append(segment)
-                bar.update(int(recording.seconds) - bar.n)
+    source = open_source(file)
+    seconds = header_seconds(source)
+    recording = Recording(client, source, prompt)
+    segments: list[Segment] = []
+    with tqdm(desc=escape_controls(file.name), total=seconds and round(seconds), unit="s", disable=None) as bar:
+        async for segment in recording.segments():
+            segments.append(segment)
+            bar.update(int(recording.seconds) - bar.n)
     return segments

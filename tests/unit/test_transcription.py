@@ -11,7 +11,7 @@ import soundfile
 from support.fake_client import FakeClient
 
 from convai.__main__ import main
-from convai.client import Overloaded, ServerError
+from convai.client import Overloaded, ServerError, ServerUnreachable
 from convai.client import transcription as module
 from convai.client.segments import AudioSegment
 from convai.client.transcription import SEGMENTS_IN_FLIGHT, Segment, as_srt, as_vtt, transcribe_segments
@@ -202,13 +202,16 @@ async def test_an_empty_transcript_of_speech_is_logged_and_counted(caplog):
 @pytest.fixture
 def transcribe(monkeypatch, tmp_path):
     """Run the command with a fake server."""
-    monkeypatch.setattr("convai.client.transcribe.AsyncConvaiClient", lambda *args, **options: FakeClientInContext())
 
     class FakeClientInContext(FakeClient):
         async def close(self):
             pass
 
-    return lambda *options: main(["transcribe", *map(str, options)])
+    def run(*options, error=None):
+        monkeypatch.setattr("convai.client.transcribe.AsyncConvaiClient", lambda *_, **__: FakeClientInContext(error))
+        return main(["transcribe", *map(str, options)])
+
+    return run
 
 
 @pytest.mark.usefixtures("split_at_seconds")
@@ -232,6 +235,17 @@ def test_a_file_that_cannot_be_transcribed_does_not_stop_the_others(transcribe, 
     printed = capsys.readouterr()
     assert printed.out == "1.00 s\n"
     assert "a.flac: expected audio" in printed.err and "missing.flac: cannot be read: No such file" in printed.err
+
+
+@pytest.mark.usefixtures("split_at_seconds")
+@pytest.mark.parametrize(("error", "files"), [(ServerUnreachable("no connection"), 1), (Overloaded("busy"), 2)])
+def test_an_error_of_the_server_has_its_own_words_and_without_a_server_no_other_file_is_tried(
+    transcribe, tmp_path, capsys, error, files
+):
+    for name in ("a.flac", "b.flac"):
+        (tmp_path / name).write_bytes(recording(1))
+    assert transcribe(tmp_path, error=error) == 1
+    assert capsys.readouterr().err.count(str(error)) == files
 
 
 def test_a_transcript_does_not_overwrite_a_recording(transcribe, tmp_path, capsys):
