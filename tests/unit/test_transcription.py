@@ -61,9 +61,9 @@ async def test_closing_stops_decoding_and_cancels_what_is_in_flight():
     assert len([task for task in asyncio.all_tasks() if not task.done()]) == 1
 
 
-async def test_a_busy_server_is_waited_for_once_the_beginning_is_transcribed(monkeypatch):
+async def test_a_busy_server_refuses_a_recording_only_at_its_first_segment(monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
-    refusals = {"1.00 s": 0, "6.00 s": 5}
+    refusals = {"1.00 s": 0, "2.00 s": 5, "6.00 s": 5}
 
     class BusyClient(FakeClient):
         async def transcribe(self, audio, *, sample_rate):
