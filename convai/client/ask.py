@@ -103,6 +103,10 @@ def check_targets(jobs: list[Job]) -> None:
     for job in jobs:
         if job.answer_file:
             check_can_be_written(job.answer_file)
+        if job.plot_file:
+            from convai.client.plot import check_can_be_plotted  # the bare client lacks matplotlib
+
+            check_can_be_plotted(job.plot_file)
         if job.trace_file and job.trace_file.suffix != ".json":
             raise InvalidArgument(f"--trace: expected a name that ends in .json, got {job.trace_file}")
         for path in job.written:

@@ -164,6 +164,7 @@ def test_plot_and_trace_get_names_of_their_own_in_one_folder(folder, tmp_path):
     [
         (["--trace", "trace.json", "--step-by-step"], "leave one out"),
         (["--trace", "trace.png"], "expected a name that ends in .json, got trace.png"),
+        (["--plot", "answer.doc"], "--plot: expected a name that ends in one of .eps, "),
         (["--out", "answer.doc"], "expected a name that ends in one of .wav, .flac, .ogg, .mp3, got answer.doc"),
     ],
 )
