@@ -56,6 +56,9 @@ export function authorise(key) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
+/** @param {number} status of a refusal */
+export const kindOf = (status) => KINDS[status] ?? "ServerError";
+
 class Refusal extends Error {
   /**
    * @param {number} status
@@ -63,7 +66,7 @@ class Refusal extends Error {
    */
   constructor(status, message) {
     super(message);
-    this.kind = KINDS[status] ?? "ServerError";
+    this.kind = kindOf(status);
   }
 }
 
