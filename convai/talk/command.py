@@ -185,7 +185,7 @@ async def serve(
 
 async def announce(client: AsyncConvaiClient, web: "uvicorn.Server") -> None:
     """Print "ready" once it is true."""
-    from convai.talk.metrics import is_server_ready
+    from convai.talk.server import is_server_ready
 
     is_told = False
     while not (web.started and await is_server_ready(client)):

@@ -8,6 +8,7 @@ import httpx2
 import numpy as np
 import pytest
 import soundfile
+from support.asgi_call import Call
 from support.fake_client import FakeClient
 
 from convai.__main__ import main
@@ -158,29 +159,17 @@ async def wait_until(condition):
 @pytest.mark.usefixtures("split_at_seconds")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_work_stops_when_the_caller_goes(stream):
-    """As an ASGI server tells it: after the body comes `http.disconnect`."""
     client = FakeClient()
     client.gate = asyncio.Event()
-    body = httpx2.Request("POST", "http://127.0.0.1", files={"file": recording(9)}, data={"stream": str(stream)})
-    messages: asyncio.Queue = asyncio.Queue()
-    messages.put_nowait({"type": "http.request", "body": body.read(), "more_body": False})
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", body.headers["content-type"].encode())]
-    scope = {"type": "http", "method": "POST", "path": TRANSCRIPTIONS, "headers": headers, "query_string": b""}
-    app = make_app(client, Settings())
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    serving = asyncio.create_task(app(scope | {"asgi": {"version": "3.0"}}, messages.get, send))
+    form = httpx2.Request("POST", "http://127.0.0.1", files={"file": recording(9)}, data={"stream": str(stream)})
+    call = Call(client, TRANSCRIPTIONS, form.read(), form.headers["content-type"])
     await wait_until(lambda: len(client.asked) == SEGMENTS_IN_FLIGHT)
-    messages.put_nowait({"type": "http.disconnect"})
-    await asyncio.wait_for(serving, 10)
+    await call.leave()
     client.gate.set()
     await asyncio.sleep(0.05)
     assert len(client.asked) == SEGMENTS_IN_FLIGHT
-    assert app.state.limit.active == 0
-    assert [message.get("status") for message in sent] in ([499, None], [])
+    assert call.app.state.limit.active == 0
+    assert (await call.read())["status"] == 499
 
 
 @pytest.mark.usefixtures("split_at_seconds")
