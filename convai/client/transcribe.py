@@ -7,7 +7,6 @@ convai transcribe recordings/ --format json --out transcripts/
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -22,7 +21,7 @@ from convai.client.command_options import add_server_arguments, connection_optio
 from convai.client.errors import ServerUnreachable
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
 from convai.errors import InvalidArgument
-from convai.program import LINE_END, escape_controls
+from convai.program import LINE_END, escape_controls, to_json
 
 SEGMENT_FIELDS = ("start_seconds", "end_seconds", "text")
 
@@ -33,7 +32,7 @@ def as_text(segments: list[Segment]) -> str:
 
 def as_json(segments: list[Segment]) -> str:
     listed = [{name: getattr(segment, name) for name in SEGMENT_FIELDS} for segment in segments]
-    return json.dumps({"text": join_texts(segments), "segments": listed}, ensure_ascii=False) + "\n"
+    return to_json({"text": join_texts(segments), "segments": listed}) + "\n"
 
 
 FORMATS: dict[str, Callable[[list[Segment]], str]] = {"text": as_text, "json": as_json, "srt": as_srt, "vtt": as_vtt}
