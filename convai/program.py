@@ -3,6 +3,7 @@
 A program is a parser and a function of the parsed options: `sys.exit(run_program(build_parser(), run))`.
 """
 
+import json
 import logging
 import sys
 import traceback
@@ -64,11 +65,19 @@ def explain(error: Exception, debug: bool) -> str:
 def escape_controls(text: str, keep: str = "") -> str:
     """Write control characters but those in `keep` as escapes: they could steer a terminal, or forge lines of a log."""
     return "".join(
-        character
-        if character.isprintable() or character in keep or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode()
+        character if is_harmless(character) or character in keep else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def to_json(record: Any) -> str:
+    """Return JSON in which also those control characters are escapes that JSON allows as they are."""
+    text = json.dumps(record, ensure_ascii=False)
+    return "".join(character if is_harmless(character) else json.dumps(character)[1:-1] for character in text)
+
+
+def is_harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 class EscapingFormatter(logging.Formatter):

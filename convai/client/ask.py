@@ -22,7 +22,7 @@ from convai.client.report import TEXT_OUTPUTS, Job, Times, as_json, as_text, fai
 from convai.client.requests import Request, ask_request
 from convai.client.step_by_step import StepByStep
 from convai.client.trace import write_trace
-from convai.description.limits import MAX_QUESTION_SECONDS
+from convai.description.limits import MAX_CONTEXT_BYTES, MAX_QUESTION_SECONDS
 from convai.errors import InvalidArgument
 from convai.program import escape_controls
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         import_module("matplotlib")  # if it is missing, the error comes before anything is asked
     jobs = plan(args.questions, args.out, args.plot, args.trace)
-    context = read_text("--context", args.context, "to answer from")
+    context = read_text("--context", args.context, "to answer from", MAX_CONTEXT_BYTES)
     with connect(args) as client:
         progress = tqdm(jobs, unit="question", disable=True if len(jobs) == 1 else None)
         succeeded = [try_job(client, job, context, args) for job in progress]
@@ -68,7 +68,7 @@ def ask_typed(args: argparse.Namespace) -> int:
         raise InvalidArgument("--question: expected --out, --json and --seed alone beside it, got another option")
     if args.out:
         check_can_be_written(args.out)
-    context = read_text("--context", args.context, "to answer from")
+    context = read_text("--context", args.context, "to answer from", MAX_CONTEXT_BYTES)
     with connect(args) as client:
         answer = replace(client.answer_text(args.question, context), question=args.question)
         if args.out:
@@ -103,6 +103,10 @@ def check_targets(jobs: list[Job]) -> None:
     for job in jobs:
         if job.answer_file:
             check_can_be_written(job.answer_file)
+        if job.plot_file:
+            from convai.client.plot import check_can_be_plotted  # the bare client lacks matplotlib
+
+            check_can_be_plotted(job.plot_file)
         if job.trace_file and job.trace_file.suffix != ".json":
             raise InvalidArgument(f"--trace: expected a name that ends in .json, got {job.trace_file}")
         for path in job.written:

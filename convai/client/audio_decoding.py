@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from mmap import mmap
 from typing import Any
 
@@ -64,7 +65,7 @@ def read_audio(source: Source, max_seconds: float = np.inf) -> tuple[Array, int]
     first, rate = next(blocks)
     takes_rate = MIN_SAMPLE_RATE_HERTZ <= rate <= MAX_SAMPLE_RATE_HERTZ
     target = rate if takes_rate else SAMPLE_RATE_HERTZ
-    resampled = resample_blocks(prepend((first, rate), blocks), target)
+    resampled = resample_blocks(chain([(first, rate)], blocks), target)
     audio = np.concatenate(list(bound_length(resampled, target, max_seconds)))
     return limit(audio, float(np.abs(audio).max(initial=0))), target
 
@@ -96,11 +97,6 @@ def header_seconds(source: Source) -> float | None:
             return None if container.duration is None else container.duration / av.time_base
     except (FFmpegError, ValueError):
         return None
-
-
-def prepend(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
-    yield first
-    yield from rest
 
 
 def bound_length(blocks: Iterable[Array], rate: int, max_seconds: float) -> Iterator[Array]:

@@ -1,7 +1,7 @@
 """Reads recordings from audio files of any container, and writes answers to audio files."""
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from mmap import ACCESS_COPY, mmap
 from pathlib import Path
 
@@ -37,29 +37,23 @@ def _audio_files(folder: Path) -> list[Path]:
 
 def read_mono(path: Path, max_seconds: float = np.inf) -> tuple[Array, int]:
     """Read a file and average its channels. Results and errors as of `read_audio`."""
-    with open_source(path) as source:
-        return read_audio(source, max_seconds)
+    return read_audio(open_source(path), max_seconds)
 
 
-@contextmanager
-def open_source(path: Path) -> Generator[Source]:
-    """Open the content of a file or pipe without reading a large file into memory.
+def open_source(path: Path) -> Source:
+    """Return the content of a file or pipe without reading a large file into memory.
 
     Raises
     ------
     InvalidArgument : if the file cannot be read; the message omits its name
     """
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(path.open("rb"))
+    try:
+        with path.open("rb") as file:
             if path.is_file() and path.stat().st_size > 0:
-                # A private copy: the decoder may correct a header in it.
-                source = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_COPY))
-            else:
-                source = file.read()
-        except OSError as error:
-            raise InvalidArgument(f"cannot be read: {error.strerror}") from error
-        yield source  # outside, because errors of the client are of class OSError too
+                return mmap(file.fileno(), 0, access=ACCESS_COPY)  # private: the decoder may correct a header in it
+            return file.read()
+    except OSError as error:
+        raise InvalidArgument(f"cannot be read: {error.strerror}") from error
 
 
 def check_can_be_written(path: Path) -> None:

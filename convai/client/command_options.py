@@ -1,6 +1,7 @@
 """Options and input files that the client's commands share."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def tls_of(args: argparse.Namespace) -> Tls | None:
     return Tls(*options) if any(options) else None
 
 
-def read_text(option: str, source: str, purpose: str) -> str:
+def read_text(option: str, source: str, purpose: str, max_bytes: float = math.inf) -> str:
     """Return the text of the file `source`, or of stdin for -; `option` and `purpose` are for error messages."""
     name = "standard input" if source == "-" else source
     try:
@@ -52,4 +53,6 @@ def read_text(option: str, source: str, purpose: str) -> str:
         raise InvalidArgument(f"{option}: {name} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     if not text.strip():
         raise InvalidArgument(f"{option}: expected the text {purpose}, but {name} is empty")
+    if (size := len(text.encode())) > max_bytes:
+        raise InvalidArgument(f"{option}: expected at most {max_bytes:,} bytes of UTF-8, got {size:,} in {name}")
     return text

@@ -5,14 +5,22 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from convai.arrays import Array
 from convai.client.answer import Answer
+from convai.errors import InvalidArgument
 
 TITLE_CHARACTERS = 90
 QUIET_PEAK = 0.05  # silence is a line, not magnified noise
 QUESTION_COLOUR, ANSWER_COLOUR = "tab:blue", "tab:green"
+
+
+def check_can_be_plotted(path: Path) -> None:
+    endings = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower()[1:] not in endings:
+        raise InvalidArgument(f"--plot: expected a name that ends in one of .{', .'.join(endings)}, got {path}")
 
 
 def plot_answer(path: Path, question_audio: Array, sample_rate: int, answer: Answer) -> None:

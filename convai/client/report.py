@@ -1,6 +1,5 @@
 """Prints the outcome of a question: lines for people, JSON for programs."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from convai.client.answer import Answer
 from convai.client.step_by_step import RoundTrip
 from convai.client.steps import StepTime
-from convai.program import LINE_END, escape_controls
+from convai.program import LINE_END, escape_controls, to_json
 
 TEXT_OUTPUTS = ("question", "answer", "answer_score", "answer_span")
 Times = tuple[StepTime, ...] | tuple[RoundTrip, ...]
@@ -72,8 +71,8 @@ def as_json(job: Job, answer: Answer, times: Times) -> str:
     for time, step in zip(times, record["steps"], strict=True):
         if isinstance(time, StepTime):
             step["compute_seconds"] = time.compute_seconds
-    return json.dumps(record, ensure_ascii=False)
+    return to_json(record)
 
 
 def failure_as_json(file: Path, error: Exception) -> str:
-    return json.dumps({"file": str(file), "error": str(error)}, ensure_ascii=False)
+    return to_json({"file": str(file), "error": str(error)})

@@ -165,8 +165,8 @@ class Segmenter:
         smoothed = np.convolve(search, np.ones(SMOOTHED_WINDOWS), mode="valid")
         cut = self._end - len(search) + int(smoothed.argmin()) + SMOOTHED_WINDOWS // 2
         segment = self._make_segment(cut)
-        speech = (self._first + i for i, p in enumerate(self._probabilities) if p >= SILENCE_PROBABILITY)
-        self._speech_start = next(speech, None)
+        speech = (cut + i for i, p in enumerate(self._probabilities) if p >= SILENCE_PROBABILITY)
+        self._speech_start = next(speech) if self._speech_end > cut else None
         return segment
 
     def _make_segment(self, end: int) -> AudioSegment:

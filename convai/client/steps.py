@@ -60,10 +60,6 @@ class Counters:
     infer_nanoseconds: int = 0
     output_nanoseconds: int = 0
 
-    @property
-    def compute_nanoseconds(self) -> int:
-        return self.input_nanoseconds + self.infer_nanoseconds + self.output_nanoseconds
-
 
 def calls_of(request: Request, loaded: Container[str]) -> tuple[Call, ...]:
     """Return the calls that a server with the models `loaded` makes for `request`, in order."""

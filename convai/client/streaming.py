@@ -53,6 +53,7 @@ class StreamingClients:
     def __init__(self, connection: Connection):
         self.connection = connection
         self.idle: list[Any] = []  # threads may share it: its methods are atomic
+        self.is_closed = False
 
     def chunks(self, request: Request) -> Generator[AnswerChunk]:
         """Send the request and yield its chunks in order; closing the generator cancels the rest."""
@@ -77,7 +78,10 @@ class StreamingClients:
             client._stream._request_queue.put(None)  # pyright: ignore
             client.stop_stream(cancel_requests=not order.is_complete)
             self.idle.append(client)
+            if self.is_closed:  # a stream that outlives the client takes its connection with it
+                self.close()
 
     def close(self) -> None:
+        self.is_closed = True
         while self.idle:
             self.idle.pop().close()

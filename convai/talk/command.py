@@ -8,6 +8,7 @@ convai talk --public-url https://talk.example
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -84,6 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
+    if not 0 < args.max_upload < math.inf:
+        raise InvalidArgument(f"--max-upload: expected a number of MiB above 0, got {args.max_upload:g}")
     settings = Settings(
         args.api_key or None, int(args.max_upload * MEBIBYTE), args.max_concurrent, public_url=args.public_url
     )
@@ -182,7 +185,7 @@ async def serve(
 
 async def announce(client: AsyncConvaiClient, web: "uvicorn.Server") -> None:
     """Print "ready" once it is true."""
-    from convai.talk.metrics import is_server_ready
+    from convai.talk.server import is_server_ready
 
     is_told = False
     while not (web.started and await is_server_ready(client)):
@@ -224,7 +227,7 @@ async def serve_wyoming(
     from convai.talk.wyoming_server import announce_port, listen
 
     async with listen(wyoming.listening, client, limit, wyoming.context):
-        async with announce_port(args.host, wyoming.port) if args.zeroconf else nullcontext():
+        async with announce_port(wyoming.listening) if args.zeroconf else nullcontext():
             yield
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from convai.client.command_options import read_text
 from convai.description.limits import MAX_CONTEXT_BYTES
-from convai.errors import InvalidArgument
 
 
 class ContextFile:
@@ -20,11 +19,7 @@ class ContextFile:
         """Return what the file holds now."""
         stamp = self._read_stamp()
         if stamp is None or stamp != self.stamp:
-            self.text = read_text("--context", str(self.path), "to answer from")
-            if (size := len(self.text.encode())) > MAX_CONTEXT_BYTES:
-                raise InvalidArgument(
-                    f"--context: expected at most {MAX_CONTEXT_BYTES:,} bytes of UTF-8, got {size:,} in {self.path}"
-                )
+            self.text = read_text("--context", str(self.path), "to answer from", MAX_CONTEXT_BYTES)
             self.stamp = stamp
         return self.text
 

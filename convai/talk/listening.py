@@ -38,8 +38,8 @@ from convai.talk.access import FOREIGN, address_of, is_foreign, is_key
 from convai.talk.audio_formats import to_pcm
 from convai.talk.errors import public_message
 from convai.talk.mel_picture import mel_picture
-from convai.talk.metrics import is_server_ready, outcome_of
-from convai.talk.speech import has_model
+from convai.talk.metrics import outcome_of
+from convai.talk.server import has_model, is_server_ready
 
 router = APIRouter()
 FIRST_MESSAGE_SECONDS = 2

@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from convai.client import (
     Answered,
     Answering,
-    AsyncConvaiClient,
     ConvaiError,
     Event,
     Failed,
@@ -33,6 +32,7 @@ from convai.client import (
 )
 from convai.errors import InvalidArgument
 from convai.talk.access import ConcurrencyLimit
+from convai.talk.server import is_server_ready
 
 router = APIRouter(include_in_schema=False)
 # The interfaces over HTTP by their paths; a caller's path must not become a label. /v1/listen counts its questions.
@@ -41,7 +41,6 @@ INTERFACES = {"/": "page"} | {
 }
 BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 REFUSALS = (429, 503)
-HEALTH_SECONDS = 2.0
 disable_created_metrics()  # a series more for each counter
 
 
@@ -161,12 +160,3 @@ async def get_health(request: Request) -> Response:
     if await is_server_ready(request.app.state.client):
         return JSONResponse({"status": "ready"})
     return JSONResponse({"status": "unavailable", "reason": "the server is not ready or does not answer"}, 503)
-
-
-async def is_server_ready(client: AsyncConvaiClient, timeout_seconds: float = HEALTH_SECONDS) -> bool:
-    """Whether the server behind answers, with all its models."""
-    try:
-        with client.connection.translate_errors():
-            return await client.triton.is_server_ready(client_timeout=timeout_seconds)
-    except ConvaiError:
-        return False

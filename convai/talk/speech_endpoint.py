@@ -18,7 +18,7 @@ from convai.talk.audio_formats import ENCODINGS, AudioFormat, StreamEncoder
 from convai.talk.errors import BadRequest, describe_error
 from convai.talk.request_ids import id_of
 from convai.talk.responses import encode_event, prepend, run_while_connected
-from convai.talk.speech import stream_speech
+from convai.talk.server import stream_speech
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["OpenAI"])

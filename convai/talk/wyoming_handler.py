@@ -25,7 +25,7 @@ from convai.talk.audio_formats import to_pcm
 from convai.talk.context_file import ContextFile
 from convai.talk.errors import public_message
 from convai.talk.sentences import SentenceCutter, pause_after
-from convai.talk.speech import stream_speech
+from convai.talk.server import stream_speech
 from convai.talk.wyoming_events import SILENT_SECONDS, EventStream
 from convai.talk.wyoming_info import describe
 from convai.talk.wyoming_recording import Recording

@@ -15,7 +15,7 @@ from wyoming.info import (
 )
 
 from convai.client import AsyncConvaiClient
-from convai.talk.recogniser import read_recogniser_name
+from convai.talk.server import read_recogniser_name
 
 DESCRIBE_SECONDS = 0.5  # for the recogniser's name; Home Assistant waits 1 s in older versions
 IDENTITY: dict[str, Any] = {

@@ -17,7 +17,7 @@ from convai.talk.wyoming_handler import Handler, Service
 
 MAX_CONNECTIONS = 256
 SERVICE_TYPE = "_wyoming._tcp.local."
-EVERY_ADDRESS = ("0.0.0.0", "::", "")
+EVERY_ADDRESS = ("0.0.0.0", "::")
 MULTICAST_ADDRESS = ("224.0.0.251", 5353)
 
 
@@ -49,11 +49,13 @@ async def listen(
 
 
 @asynccontextmanager
-async def announce_port(host: str, port: int) -> AsyncGenerator[None]:
-    """Announce Wyoming at `host`:`port` over zeroconf inside the block, so that Home Assistant finds it."""
+async def announce_port(listening: socket.socket) -> AsyncGenerator[None]:
+    """Announce Wyoming over zeroconf inside the block, so that Home Assistant finds it."""
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-    address = find_own_address() if host in EVERY_ADDRESS else host
+    address, port = listening.getsockname()[:2]
+    if address in EVERY_ADDRESS:
+        address = find_own_address()
     name = socket.gethostname()
     info = AsyncServiceInfo(
         SERVICE_TYPE, f"convai on {name}.{SERVICE_TYPE}", port, parsed_addresses=[address], server=f"{name}.local."

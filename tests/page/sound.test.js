@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { checkRecording, concatenate, makeWav, mixDown } from "../../convai/talk/page/sound.js";
+import { ChunkPlayer } from "../../convai/talk/page/chunks.js";
+import { checkRecording, concatenate, makeWav, mixDown, readRecording } from "../../convai/talk/page/sound.js";
 
 test("chunks become one array of their kind", () => {
   assert.deepEqual(concatenate([Int16Array.of(1, 2), Int16Array.of(), Int16Array.of(-3)]), Int16Array.of(1, 2, -3));
@@ -35,4 +36,35 @@ test("a file of another kind, or too large a one, is not sent", () => {
   assert.throws(() => checkRecording({ type: "audio/wav", size: 101 }, 100), /larger/);
   checkRecording({ type: "audio/wav", size: 100 }, 100);
   checkRecording({ type: "", size: 100 }, 100); // an unknown kind, such as AMR
+});
+
+test("a server that is busy is not a recording that cannot be read", async () => {
+  const read = (status) => {
+    globalThis.fetch = async () => new Response("", { status });
+    return readRecording(new Blob(["?"]), "", { questionSeconds: 30, uploadBytes: 100 });
+  };
+  await assert.rejects(read(429), /The server is busy/);
+  await assert.rejects(read(401), /asks for a key/);
+  await assert.rejects(read(400), /cannot be read/);
+});
+
+test("an answer after an example is played at its own rate", () => {
+  const rates = [];
+  globalThis.AudioContext = class {
+    currentTime = 0;
+    constructor({ sampleRate }) {
+      rates.push(sampleRate);
+    }
+    resume() {}
+    createBuffer() {
+      return { copyToChannel() {}, duration: 1 };
+    }
+  };
+  globalThis.AudioBufferSourceNode = class {
+    connect() {}
+    start() {}
+  };
+  const player = new ChunkPlayer();
+  for (const rate of [16_000, 22_050]) player.play(Int16Array.of(1), rate);
+  assert.deepEqual(rates, [22_050]);
 });

@@ -127,9 +127,12 @@ def test_without_a_server_one_line_says_how_to_start_it(folder, context, capsys)
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")],
+    [
+        *((b"", "empty"), (b" \n", "empty"), (b"caf\xe9", "not UTF-8 text: .* at byte 3"), (None, "No such file")),
+        (32_769 * b"a", "--context: expected at most 32,768 bytes of UTF-8, got 32,769 in .*bad.txt"),
+    ],
 )
-def test_a_context_that_is_not_text_is_rejected(content, message, folder, tmp_path, capsys):
+def test_a_context_that_is_not_a_text_of_32_kib_is_rejected_once(content, message, folder, tmp_path, capsys):
     path = tmp_path / "bad.txt"
     if content is not None:
         path.write_bytes(content)
@@ -164,6 +167,7 @@ def test_plot_and_trace_get_names_of_their_own_in_one_folder(folder, tmp_path):
     [
         (["--trace", "trace.json", "--step-by-step"], "leave one out"),
         (["--trace", "trace.png"], "expected a name that ends in .json, got trace.png"),
+        (["--plot", "answer.doc"], "--plot: expected a name that ends in one of .eps, "),
         (["--out", "answer.doc"], "expected a name that ends in one of .wav, .flac, .ogg, .mp3, got answer.doc"),
     ],
 )

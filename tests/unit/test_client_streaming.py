@@ -122,6 +122,15 @@ def test_a_caller_that_takes_no_chunk_makes_the_stream_wait(monkeypatch):
         assert [chunk.chunk_index for chunk in chunks] == list(range(1, 100))
 
 
+def test_a_stream_that_outlives_its_client_leaves_no_connection():
+    with serving(FakeTriton(streamed=[response(0), response(1, is_last=True)])) as address:
+        with ConvaiClient(address) as client:
+            chunks = client.speak_stream("Ada")
+            next(chunks)
+        chunks.close()
+        assert client.streaming.idle == []
+
+
 def test_several_streams_of_one_client_do_not_mix():
     with serving(FakeTriton(streamed=[response(0), response(1, is_last=True)])) as address:
         with ConvaiClient(address) as client:

@@ -9,7 +9,7 @@ import pytest
 from support.places import ROOT
 
 from convai.__main__ import COMMANDS, OPTION_EXTRAS, main
-from convai.program import EscapingFormatter, escape_controls
+from convai.program import EscapingFormatter, escape_controls, to_json
 
 FOLDERS = ("convai", "training", "benchmarks")
 
@@ -163,6 +163,7 @@ def test_every_program_takes_debug_and_has_its_own_main(module, capsys):
 
 def test_controls_are_escaped_before_they_reach_a_terminal_or_a_log():
     assert escape_controls("a\x1b[2J\u202eb\xa0ü\n") == "a\\x1b[2J\\u202eb\xa0ü\\n"
+    assert to_json(["a\x9b2J\u202eb\xa0ü\n"]) == '["a\\u009b2J\\u202eb\xa0ü\\n"]'
     try:
         raise ValueError("\x1bb")
     except ValueError:

@@ -52,6 +52,12 @@ def test_speech_without_a_pause_is_cut_where_it_is_softest_and_nothing_is_lost()
     assert sum(np.count_nonzero(segment.audio) for segment in segments) == pytest.approx(49.8 * RATE, abs=1)
 
 
+def test_a_murmur_after_the_place_of_a_cut_begins_no_segment():
+    segments = cut(speech(24.3), silence(0.35), speech(0.4, 0.2), silence(2), speech(1))
+    assert times(segments) == pytest.approx([0, 24.3, 27.05, 28.05], abs=0.1)
+    assert all(segment.speech_probability > 0.9 for segment in segments)
+
+
 def test_speech_at_the_very_end_is_kept():
     (segment,) = cut(silence(5), speech(1))
     assert times([segment]) == [5, 6]

@@ -76,6 +76,7 @@ async def test_what_a_page_of_another_site_sends_is_refused():
         for origin in ("http://127.0.0.1", "https://talk.example"):
             assert (await speak(http, headers={"Origin": origin})).status_code == 200
         assert (await http.get("/", headers={"Host": "talk.example"})).status_code == 200
+        # Any site can point its own name at this machine's address.
         assert (await http.get("/", headers={"Host": "evil.example"})).status_code == 400
 
 
@@ -112,6 +113,8 @@ async def test_json_is_smaller_than_an_upload_also_without_a_stated_length():
     async with http:
         refused = await http.post("/v1/audio/speech", content=spaces())
         assert refused.status_code == 413 and "1,048,576 bytes" in refused.json()["error"]["message"]
+        form = {"Content-Type": "Multipart/Form-Data; boundary=b"}
+        assert (await http.post("/v1/decode", content=spaces(), headers=form)).status_code == 400
 
 
 async def test_who_comes_too_many_turns_out_the_oldest_of_the_address_with_the_most():
@@ -176,6 +179,14 @@ def test_tls_options_are_for_a_running_server():
         assert (address, server) == ("127.0.0.1:1", None)
     with pytest.raises(InvalidArgument, match="--server"), command.find_server(parser.parse_args(options)):
         pass
+
+
+@pytest.mark.parametrize("size", ["nan", "inf", "-1"])
+def test_the_size_of_an_upload_is_a_number_above_0(size):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(InvalidArgument, match="--max-upload: expected a number of MiB above 0"):
+        command.run(parser.parse_args([f"--max-upload={size}"]))
 
 
 async def test_ready_is_printed_once_the_server_behind_is(monkeypatch, capsys):

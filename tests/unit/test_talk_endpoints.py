@@ -262,15 +262,8 @@ def test_the_details_of_a_bug_are_not_shown():
 
 def test_a_body_beyond_the_limit_is_refused():
     with web(max_upload_bytes=10_000) as http:
-        response = http.post(TRANSCRIPTIONS, files={"file": recording(1)})
-        assert "at most 10,000 bytes" in message_of(response, 413)
-
-        def endless():
-            for _ in range(100):
-                yield bytes(1000)
-
-        response = http.post(SPEECH, content=endless(), headers={"content-type": "application/json"})
-        assert "at most 10,000 bytes" in message_of(response, 413)
+        for body in ({"files": {"file": recording(1)}}, {"json": {"input": "a" * 10_000}}):
+            assert "at most 10,000 bytes" in message_of(http.post(TRANSCRIPTIONS, **body), 413)
 
 
 def test_every_answer_has_the_id_of_its_request_or_a_new_one(caplog):
@@ -290,11 +283,6 @@ def test_every_answer_has_the_id_of_its_request_or_a_new_one(caplog):
 def test_an_unknown_path_or_method_is_explained(http):
     assert "There is nothing at /v2/none" in message_of(http.get("/v2/none"), 404)
     assert "Method GET is not allowed for /v1/ask" in message_of(http.get(ASK), 405)
-
-
-def test_another_host_name_is_refused(http):
-    """Any site can point its own name at this machine's address."""
-    assert http.get("/", headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_the_description_of_the_api_loads_nothing_from_other_hosts(http):

@@ -8,10 +8,11 @@ import httpx2
 import numpy as np
 import pytest
 import soundfile
+from support.asgi_call import Call
 from support.fake_client import FakeClient
 
 from convai.__main__ import main
-from convai.client import Overloaded, ServerError
+from convai.client import Overloaded, ServerError, ServerUnreachable
 from convai.client import transcription as module
 from convai.client.segments import AudioSegment
 from convai.client.transcription import SEGMENTS_IN_FLIGHT, Segment, as_srt, as_vtt, transcribe_segments
@@ -61,9 +62,9 @@ async def test_closing_stops_decoding_and_cancels_what_is_in_flight():
     assert len([task for task in asyncio.all_tasks() if not task.done()]) == 1
 
 
-async def test_a_busy_server_is_waited_for_once_the_beginning_is_transcribed(monkeypatch):
+async def test_a_busy_server_refuses_a_recording_only_at_its_first_segment(monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
-    refusals = {"1.00 s": 0, "6.00 s": 5}
+    refusals = {"1.00 s": 0, "2.00 s": 5, "6.00 s": 5}
 
     class BusyClient(FakeClient):
         async def transcribe(self, audio, *, sample_rate):
@@ -158,29 +159,17 @@ async def wait_until(condition):
 @pytest.mark.usefixtures("split_at_seconds")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_work_stops_when_the_caller_goes(stream):
-    """As an ASGI server tells it: after the body comes `http.disconnect`."""
     client = FakeClient()
     client.gate = asyncio.Event()
-    body = httpx2.Request("POST", "http://127.0.0.1", files={"file": recording(9)}, data={"stream": str(stream)})
-    messages: asyncio.Queue = asyncio.Queue()
-    messages.put_nowait({"type": "http.request", "body": body.read(), "more_body": False})
-    headers = [(b"host", b"127.0.0.1"), (b"content-type", body.headers["content-type"].encode())]
-    scope = {"type": "http", "method": "POST", "path": TRANSCRIPTIONS, "headers": headers, "query_string": b""}
-    app = make_app(client, Settings())
-    sent = []
-
-    async def send(message):
-        sent.append(message)
-
-    serving = asyncio.create_task(app(scope | {"asgi": {"version": "3.0"}}, messages.get, send))
+    form = httpx2.Request("POST", "http://127.0.0.1", files={"file": recording(9)}, data={"stream": str(stream)})
+    call = Call(client, TRANSCRIPTIONS, form.read(), form.headers["content-type"])
     await wait_until(lambda: len(client.asked) == SEGMENTS_IN_FLIGHT)
-    messages.put_nowait({"type": "http.disconnect"})
-    await asyncio.wait_for(serving, 10)
+    await call.leave()
     client.gate.set()
     await asyncio.sleep(0.05)
     assert len(client.asked) == SEGMENTS_IN_FLIGHT
-    assert app.state.limit.active == 0
-    assert [message.get("status") for message in sent] in ([499, None], [])
+    assert call.app.state.limit.active == 0
+    assert (await call.read())["status"] == 499
 
 
 @pytest.mark.usefixtures("split_at_seconds")
@@ -202,13 +191,16 @@ async def test_an_empty_transcript_of_speech_is_logged_and_counted(caplog):
 @pytest.fixture
 def transcribe(monkeypatch, tmp_path):
     """Run the command with a fake server."""
-    monkeypatch.setattr("convai.client.transcribe.AsyncConvaiClient", lambda *args, **options: FakeClientInContext())
 
     class FakeClientInContext(FakeClient):
         async def close(self):
             pass
 
-    return lambda *options: main(["transcribe", *map(str, options)])
+    def run(*options, error=None):
+        monkeypatch.setattr("convai.client.transcribe.AsyncConvaiClient", lambda *_, **__: FakeClientInContext(error))
+        return main(["transcribe", *map(str, options)])
+
+    return run
 
 
 @pytest.mark.usefixtures("split_at_seconds")
@@ -235,12 +227,14 @@ def test_a_file_that_cannot_be_transcribed_does_not_stop_the_others(transcribe, 
 
 
 @pytest.mark.usefixtures("split_at_seconds")
-def test_a_server_that_is_missing_is_named_once_and_not_the_files(tmp_path, capsys):
+@pytest.mark.parametrize(("error", "files"), [(ServerUnreachable("no connection"), 1), (Overloaded("busy"), 2)])
+def test_an_error_of_the_server_has_its_own_words_and_without_a_server_no_other_file_is_tried(
+    transcribe, tmp_path, capsys, error, files
+):
     for name in ("a.flac", "b.flac"):
         (tmp_path / name).write_bytes(recording(1))
-    assert main(["transcribe", str(tmp_path), "--server", "127.0.0.1:1"]) == 1
-    printed = capsys.readouterr().err
-    assert printed.count("no connection to a server at 127.0.0.1:1") == 1 and "cannot be read" not in printed
+    assert transcribe(tmp_path, error=error) == 1
+    assert capsys.readouterr().err.count(str(error)) == files
 
 
 def test_a_transcript_does_not_overwrite_a_recording(transcribe, tmp_path, capsys):

@@ -132,13 +132,14 @@ async def test_home_assistant_can_find_it():
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
     found = asyncio.Queue()
-    async with AsyncZeroconf(["127.0.0.1"]) as zeroconf, announce_port("127.0.0.1", 10300):
-        browser = AsyncServiceBrowser(
-            zeroconf.zeroconf, wyoming_server.SERVICE_TYPE, [lambda **event: found.put_nowait(event["name"])]
-        )
-        info = await zeroconf.async_get_service_info(wyoming_server.SERVICE_TYPE, await found.get())
-        assert (info.port, info.parsed_addresses()) == (10300, ["127.0.0.1"])
-        await browser.async_cancel()
+    with socket.create_server(("localhost", 0)) as listening:  # by name; what is announced is an address
+        async with AsyncZeroconf(["127.0.0.1"]) as zeroconf, announce_port(listening):
+            browser = AsyncServiceBrowser(
+                zeroconf.zeroconf, wyoming_server.SERVICE_TYPE, [lambda **event: found.put_nowait(event["name"])]
+            )
+            info = await zeroconf.async_get_service_info(wyoming_server.SERVICE_TYPE, await found.get())
+            assert (info.parsed_addresses()[0], info.port) == listening.getsockname()
+            await browser.async_cancel()
 
 
 # Recordings

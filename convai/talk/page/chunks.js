@@ -1,6 +1,7 @@
 // Plays an answer while the rest is synthesised: chunk after chunk by the clock of Web Audio, without a gap.
 const LEAD_SECONDS = 0.01; // a chunk due at once would start late, and overlap the next
 const START_MILLISECONDS = 1000;
+const RATE = 22_050; // of the voice; at that of an example, which may come first, it would sound dull
 
 export class ChunkPlayer {
   onChange = () => {};
@@ -18,7 +19,7 @@ export class ChunkPlayer {
    * @param {number} rate
    */
   play(samples, rate) {
-    this.#context ??= new AudioContext({ sampleRate: rate });
+    this.#context ??= new AudioContext({ sampleRate: RATE });
     this.#context.resume();
     const buffer = this.#context.createBuffer(1, samples.length, rate);
     const floats = Float32Array.from(samples, (value) => value / 32767);

@@ -26,21 +26,12 @@ export function splitAtSpan(text, [start, end]) {
  */
 export function excerpt(text, span) {
   const [before, answer, after] = splitAtSpan(text, span);
-  const [charactersBefore, charactersAfter] = [[...before], [...after]];
+  const start = [...before].slice(-EXCERPT_CHARACTERS).join("");
+  const end = [...after].slice(0, EXCERPT_CHARACTERS).join("");
   return [
-    charactersBefore.length <= EXCERPT_CHARACTERS
-      ? before
-      : `… ${charactersBefore
-          .slice(-EXCERPT_CHARACTERS)
-          .join("")
-          .replace(/^\S*\s+/, "")}`,
+    start === before ? before : `… ${start.replace(/^\S*\s+/, "")}`,
     answer,
-    charactersAfter.length <= EXCERPT_CHARACTERS
-      ? after
-      : `${charactersAfter
-          .slice(0, EXCERPT_CHARACTERS)
-          .join("")
-          .replace(/\s+\S*$/, "")} …`,
+    end === after ? after : `${end.replace(/\s+\S*$/, "")} …`,
   ];
 }
 

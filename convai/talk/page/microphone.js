@@ -18,12 +18,13 @@ export class Microphone {
   async open() {
     clearTimeout(this.#idle);
     this.#opened ??= start((samples) => this.onSamples(samples));
+    const opened = this.#opened;
     try {
-      const { context } = await this.#opened;
+      const { context } = await opened;
       await context.resume();
       return context.sampleRate;
     } catch (error) {
-      this.#opened = null;
+      if (this.#opened === opened) this.#opened = null;
       throw error;
     }
   }
@@ -35,10 +36,9 @@ export class Microphone {
     this.#idle = setTimeout(() => this.close(), IDLE_MILLISECONDS);
   }
 
-  async close() {
-    const opened = this.#opened;
+  close() {
+    this.#opened?.then(release, () => {}); // `open` says why there is none
     this.#opened = null;
-    if (opened) await release(await opened);
   }
 }
 

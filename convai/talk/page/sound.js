@@ -1,6 +1,6 @@
 // Recordings: from files to samples, and from samples to WAV files.
-import { authorise } from "./typed_question.js";
-import { PageError, WORDS } from "./words.js";
+import { authorise, kindOf } from "./typed_question.js";
+import { describeFailure, PageError, WORDS } from "./words.js";
 
 export const RATE = 16_000; // of the recogniser, in Hertz
 const MIN_SECONDS = 0.1; // of a question
@@ -64,8 +64,9 @@ async function decodeOnServer(file, key) {
   body.append("file", file);
   const response = await fetch("/v1/decode", { method: "POST", body, headers: authorise(key) }).catch(() => null);
   if (!response) throw new PageError(WORDS.noPage);
-  if (!response.ok) throw new PageError(response.status === 401 ? WORDS.wrongKey : WORDS.notAudio);
-  return new Int16Array(await response.arrayBuffer());
+  if (response.ok) return new Int16Array(await response.arrayBuffer());
+  const isBad = response.status === 400 || response.status === 413;
+  throw new PageError(isBad ? WORDS.notAudio : describeFailure({ kind: kindOf(response.status), message: "" }));
 }
 
 /**

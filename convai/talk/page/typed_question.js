@@ -21,7 +21,7 @@ export class TypedQuestion {
    */
   constructor(asked, onEvent) {
     this.#ask(asked)
-      .then(onEvent, (error) => onEvent(describe(error)))
+      .then(onEvent, () => onEvent({ type: "failed", message: WORDS.noPage }))
       .then(() => onEvent({ type: "over" }));
   }
 
@@ -41,7 +41,7 @@ export class TypedQuestion {
       headers: authorise(key),
       signal: this.#controller.signal,
     });
-    if (!response.ok) throw new Refusal(response.status, await response.text());
+    if (!response.ok) return { type: "failed", kind: kindOf(response.status), message: await response.text() };
     const { answer_audio, ...fields } = await response.json();
     return { type: "answered", ...fields, sample_rate: PCM_RATE, audio: decodePcm(answer_audio), is_last: true };
   }
@@ -56,22 +56,8 @@ export function authorise(key) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-class Refusal extends Error {
-  /**
-   * @param {number} status
-   * @param {string} message
-   */
-  constructor(status, message) {
-    super(message);
-    this.kind = KINDS[status] ?? "ServerError";
-  }
-}
-
-/** @param {unknown} error */
-function describe(error) {
-  if (error instanceof Refusal) return { type: "failed", kind: error.kind, message: error.message };
-  return { type: "failed", message: WORDS.noPage };
-}
+/** @param {number} status of a refusal */
+export const kindOf = (status) => KINDS[status] ?? "ServerError";
 
 /**
  * 16-bit samples from base64.

@@ -1,12 +1,31 @@
-"""What the interfaces ask of the server: which models it has, and speech chunk by chunk."""
+"""What the interfaces ask of the server behind: whether it is ready, its models, and speech chunk by chunk."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from convai.arrays import Array
-from convai.client import AsyncConvaiClient
+from convai.client import AsyncConvaiClient, ConvaiError
+from convai.client.steps import recogniser_of
 
+HEALTH_SECONDS = 2.0
 STREAM = "text_to_speech_stream"
+
+
+async def is_server_ready(client: AsyncConvaiClient, timeout_seconds: float = HEALTH_SECONDS) -> bool:
+    """Whether the server answers, with all its models."""
+    try:
+        with client.connection.translate_errors():
+            return await client.triton.is_server_ready(client_timeout=timeout_seconds)
+    except ConvaiError:
+        return False
+
+
+async def read_recogniser_name(client: AsyncConvaiClient) -> str | None:
+    """Return the recogniser's name for people, such as "Jasper"; None while the server does not answer."""
+    try:
+        return recogniser_of(await client.read_counters()).name.capitalize()
+    except ConvaiError:
+        return None
 
 
 async def has_model(client: AsyncConvaiClient, name: str) -> bool:
