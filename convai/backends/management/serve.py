@@ -88,8 +88,7 @@ def serve(server: Server, warm_up_questions: int) -> None:
         warm_up(server.control, warm_up_questions)
         print(describe(server), flush=True)
         while True:
-            if not server.has_crashed:  # the watchdog restarts a crashed one
-                server.check_running()
+            server.check_running(may_crash=True)  # the watchdog restarts a crashed one
             time.sleep(CHECK_SECONDS)
 
 

@@ -55,9 +55,9 @@ class Watchdog:
 
     def stop(self) -> None:
         self.stopping.set()
-        if self.respawn is not None:
-            self.respawn.cancel()
         self.thread.join(STOP_SECONDS)
+        if self.respawn is not None:  # the last check may have begun it
+            self.respawn.cancel()
 
     def _watch(self) -> None:
         while not self.stopping.is_set():
