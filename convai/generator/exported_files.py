@@ -93,7 +93,7 @@ def _onnx_tensor(path: Path, value: Any, dtype: str) -> Tensor:
 def _read_record(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".plan":
         record = path.with_name(f"{path.name}.json")
-        return json.loads(record.read_text()) if record.is_file() else {}
+        return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     with reading(path, "TorchScript file"), ZipFile(path) as archive:
         record = next((name for name in archive.namelist() if name.endswith(f"/extra/{RECORD}")), None)
         return json.loads(archive.read(record)) if record else {}

@@ -43,7 +43,7 @@ def _render_profile(profile: Profile) -> dict[str, str]:
 
 def differs(path: Path, text: str) -> bool:
     """Whether a file is missing or its text differs from `text`."""
-    return not path.exists() or path.read_text() != text
+    return not path.exists() or path.read_text(encoding="utf-8") != text
 
 
 def write(files: dict[str, str], model_repository: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def write(files: dict[str, str], model_repository: Path) -> list[Path]:
         path = model_repository / name
         if differs(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             changed.append(path)
         version = model_repository / name.split("/")[0] / "1"
         if not version.exists():
