@@ -65,8 +65,7 @@ class ServerMetrics:
         parser.add_argument("--metrics-address", default="127.0.0.1")
         parser.add_argument("--metrics-port", type=int, default=8002)
         options, _ = parser.parse_known_args(command)
-        self.host = "127.0.0.1" if options.metrics_address == "0.0.0.0" else options.metrics_address
-        self.port = options.metrics_port
+        self.host, self.port = options.metrics_address, options.metrics_port  # Linux reaches itself at 0.0.0.0 too
 
     def read_waiting(self, models: Collection[str]) -> int:
         """Number of requests in the queues of models. Raises OSError."""
