@@ -66,8 +66,11 @@ def read_interface(path: Path) -> Step:
     interface = _read_record(path).get(INTERFACE)
     if interface is None:
         raise InvalidArgument(f"{path} has no record of its inputs and outputs; `convai export` writes one")
-    tensors = {kind: tuple(_recorded_tensor(one) for one in entries) for kind, entries in interface.items()}
-    return Step(path.stem, tensors["inputs"], tensors["outputs"])
+    inputs, outputs = (
+        tuple(Tensor(one["name"], one["dtype"], tuple(one["dims"])) for one in interface[kind])
+        for kind in ("inputs", "outputs")
+    )
+    return Step(path.stem, inputs, outputs)
 
 
 def _read_onnx(path: Path) -> Step:
@@ -97,10 +100,6 @@ def _read_record(path: Path) -> Mapping[str, Any]:
     with reading(path, "TorchScript file"), ZipFile(path) as archive:
         record = next((name for name in archive.namelist() if name.endswith(f"/extra/{RECORD}")), None)
         return json.loads(archive.read(record)) if record else {}
-
-
-def _recorded_tensor(entry: Mapping[str, Any]) -> Tensor:
-    return Tensor(entry["name"], entry["dtype"], tuple(entry["dims"]))
 
 
 def describe_interface(exported: Step) -> dict[str, list[dict[str, Any]]]:

@@ -29,7 +29,7 @@ STUCK_SECONDS_WITHOUT_A_STUB = 60.0  # Triton loads the steps of an ensemble one
 
 
 class Watchdog:
-    """Watches a running server and its stubs from `start` (or `with`) to `stop`, and reports a line per event."""
+    """Watches a running server and its stubs within a `with` block, and reports a line per event."""
 
     def __init__(self, server: Server, *, report: Callable[[str], None] | None = None):
         self.server = server
@@ -43,17 +43,11 @@ class Watchdog:
         self.thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> "Watchdog":
-        self.start()
+        self.check()
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        self.check()
-        self.thread.start()
-
-    def stop(self) -> None:
         self.stopping.set()
         self.thread.join(STOP_SECONDS)
         if self.respawn is not None:  # the last check may have begun it
