@@ -2,6 +2,7 @@ import os
 import shutil
 import socket
 import tempfile
+from subprocess import TimeoutExpired
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from convai.backends.management.tritonserver import (
     prepare_backends,
     server_variables,
 )
+from convai.backends.management.watchdog import Watchdog
 from convai.errors import InvalidArgument
 
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
@@ -86,6 +88,21 @@ def test_a_crash_is_left_to_the_watchdog_and_any_other_end_is_an_error():
     server._process = SimpleNamespace(poll=lambda: 1, returncode=1)
     with pytest.raises(ServerNotRunning, match="status 1"):
         server.check_running(may_crash=True)
+
+
+def test_the_watch_outlives_an_error_of_any_class(monkeypatch):
+    lines = []
+    watchdog = Watchdog(SimpleNamespace(), report=lines.append)
+
+    def check():
+        if lines:
+            watchdog.stopping.set()
+        else:
+            raise TimeoutExpired(["ldd"], 30)
+
+    monkeypatch.setattr(watchdog, "check", check)
+    watchdog._watch()
+    assert lines == ["watchdog: this check failed: Command '['ldd']' timed out after 30 seconds"]
 
 
 def test_the_abandoned_directory_of_another_user_is_left_alone(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     if args.drain < 0:
         raise InvalidArgument(f"--drain: expected 0 (stop at once) or more seconds, got {args.drain:g}")
     interrupt = Interrupt()

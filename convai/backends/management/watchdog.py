@@ -14,7 +14,6 @@ from pathlib import Path
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of, zombies_of
-from convai.errors import InvalidArgument
 
 CHECK_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -60,7 +59,7 @@ class Watchdog:
                 if standstill > STANDSTILL_SECONDS:
                     self.restart(f"all processes stood still for {standstill:.0f} s, so Triton may mix up responses")
                 self.check()
-            except (OSError, InvalidArgument) as error:  # a full disk or renewed TLS files must not end the watch
+            except Exception as error:  # a full disk, a slow `ldd` or renewed TLS files must not end the watch
                 self.report(f"this check failed: {error}")
 
     def wait_for_next_check(self) -> float:
@@ -161,7 +160,7 @@ class Respawn:
         while not self.cancelled.is_set():
             try:
                 reload_models(self.server, self.models)
-            except OSError as error:
+            except Exception as error:  # of any class, or the models stay dead
                 if not self.cancelled.is_set():
                     self.report(f"{self}: not back, next try in {wait_seconds:g} s: {error}")
                 self.cancelled.wait(wait_seconds)

@@ -2,7 +2,7 @@
 
 The queues themselves have no limit. With one (`max_queue_size`), Triton 2.51 does not wake its batcher for a request
 that arrives while all processes of a model are busy: it waits until another arrives or half a second is over.
-How many requests wait is one of Triton's metrics, which this step's own server tells.
+How many requests wait is one of the metrics of the tritonserver that runs this step.
 """
 
 import logging
