@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from convai.errors import refuse_folder_in_use
+from convai.errors import InvalidArgument, refuse_folder_in_use
 from convai.generator.render import render, write
 from convai.networks.checkpoints.weights import find_weights
 from convai.networks.export.export import Job
@@ -35,7 +35,10 @@ def run(args: argparse.Namespace) -> None:
 def make_repository(folder: Path) -> None:
     """Create the model repository at `folder`, completely or not at all; InvalidArgument if `folder` is in use."""
     refuse_folder_in_use(folder)
-    place = folder.resolve().parent
+    folder = folder.resolve()
+    if folder == Path.cwd():  # the shell would stay in the folder that is replaced
+        raise InvalidArgument(f"folder: expected one to create, got the current one, {folder}")
+    place = folder.parent
     place.mkdir(parents=True, exist_ok=True)
     # Beside the result, because a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix=".init-", dir=place) as scratch:

@@ -38,7 +38,7 @@ def parse(path: Path) -> ModelConfig:
         # Triton would silently fall back to config.pbtxt.
         raise InvalidArgument(f"{path} is missing; `convai generate --profile {profile_of(path)}` writes it")
     try:
-        config = text_format.Parse(path.read_text(), empty_config())
+        config = text_format.Parse(path.read_text(encoding="utf-8"), empty_config())
     except text_format.ParseError as error:
         raise InvalidArgument(f"{path} is not a valid Triton model configuration: {error}") from error
     folder = path.parent.parent.name if path.parent.name == "configs" else path.parent.name

@@ -66,8 +66,11 @@ def read_interface(path: Path) -> Step:
     interface = _read_record(path).get(INTERFACE)
     if interface is None:
         raise InvalidArgument(f"{path} has no record of its inputs and outputs; `convai export` writes one")
-    tensors = {kind: tuple(_recorded_tensor(one) for one in entries) for kind, entries in interface.items()}
-    return Step(path.stem, tensors["inputs"], tensors["outputs"])
+    inputs, outputs = (
+        tuple(Tensor(one["name"], one["dtype"], tuple(one["dims"])) for one in interface[kind])
+        for kind in ("inputs", "outputs")
+    )
+    return Step(path.stem, inputs, outputs)
 
 
 def _read_onnx(path: Path) -> Step:
@@ -93,14 +96,10 @@ def _onnx_tensor(path: Path, value: Any, dtype: str) -> Tensor:
 def _read_record(path: Path) -> Mapping[str, Any]:
     if path.suffix == ".plan":
         record = path.with_name(f"{path.name}.json")
-        return json.loads(record.read_text()) if record.is_file() else {}
+        return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
     with reading(path, "TorchScript file"), ZipFile(path) as archive:
         record = next((name for name in archive.namelist() if name.endswith(f"/extra/{RECORD}")), None)
         return json.loads(archive.read(record)) if record else {}
-
-
-def _recorded_tensor(entry: Mapping[str, Any]) -> Tensor:
-    return Tensor(entry["name"], entry["dtype"], tuple(entry["dims"]))
 
 
 def describe_interface(exported: Step) -> dict[str, list[dict[str, Any]]]:

@@ -1,15 +1,18 @@
 """Draws an ensemble: Mermaid text for the README, or a picture."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convai.description.pipeline import NETWORK_NAMES
 from convai.description.wiring import Wiring
+from convai.errors import InvalidArgument
 
 if TYPE_CHECKING:  # matplotlib takes longer to import than all the rest, and is rarely needed
     from matplotlib.axes import Axes
 
 CALLER = "caller"
 ANSWER = "answer"
+PICTURES = (".svg", ".png", ".pdf")
 
 
 def edges(wiring: Wiring) -> list[tuple[str, str, list[str]]]:
@@ -44,14 +47,15 @@ def draw(wiring: Wiring, path: str) -> None:
     The layout is an N-squared chart: the steps on the diagonal, and each tensor where the row of its producer meets the
     column of its consumer, so lines never cross a box.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    if Path(path).suffix not in PICTURES:
+        raise InvalidArgument(f"--graph: expected a name that ends in {' or '.join(PICTURES)}, got {path}")
+    # A bare Figure draws on every display and keeps no global state, unlike pyplot.
+    from matplotlib.figure import Figure
 
     names = [CALLER, *(call.step for call in wiring.calls), ANSWER]
     place = {name: i for i, name in enumerate(names)}
-    figure, axes = pyplot.subplots(figsize=(1.45 * len(names), 0.75 * len(names)))
+    figure = Figure(figsize=(1.45 * len(names), 0.75 * len(names)))
+    axes = figure.subplots()
     for source, target, tensors in edges(wiring):
         _draw_edge(axes, place[source], place[target], tensors)
     for name, i in place.items():
@@ -61,7 +65,6 @@ def draw(wiring: Wiring, path: str) -> None:
     axes.axis("off")
     axes.set_title(f"{wiring.name}: rows produce, columns consume; networks in blue", loc="left")
     figure.savefig(path, bbox_inches="tight", dpi=100)
-    pyplot.close(figure)
 
 
 def _box(name: str) -> dict[str, str]:

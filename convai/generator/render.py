@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -43,7 +43,7 @@ def _render_profile(profile: Profile) -> dict[str, str]:
 
 def differs(path: Path, text: str) -> bool:
     """Whether a file is missing or its text differs from `text`."""
-    return not path.exists() or path.read_text() != text
+    return not path.exists() or path.read_text(encoding="utf-8") != text
 
 
 def write(files: dict[str, str], model_repository: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def write(files: dict[str, str], model_repository: Path) -> list[Path]:
         path = model_repository / name
         if differs(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
             changed.append(path)
         version = model_repository / name.split("/")[0] / "1"
         if not version.exists():
@@ -66,12 +66,14 @@ def render_step(step: Step, profile: Profile, origin: str = ORIGIN) -> str:
     """Render the configuration of one step under a profile; `origin` is the comment on its first line."""
     settings = _settings(step, profile)
     return (
-        _environment(profile, settings.engine)
+        _templates()
         .get_template("step.pbtxt.j2")
         .render(
             origin=origin,
             step=step,
             settings=settings,
+            sizes=profile.fill_sizes,
+            parameter=json_text if settings.engine == "python" else parameter_text,
             model_file=MODEL_FILES[settings.engine],
             inputs=step.inputs,
             outputs=[
@@ -85,9 +87,9 @@ def _render_ensemble(wiring: Wiring, steps: dict[str, Step], profile: Profile) -
     calls = [_with_wire_names(call, steps[call.step], profile) for call in wiring.calls]
     max_batch_size = min(profile.settings[call.step].max_batch_size for call in calls)
     return (
-        _environment(profile)
+        _templates()
         .get_template("ensemble.pbtxt.j2")
-        .render(origin=ORIGIN, wiring=wiring, calls=calls, max_batch_size=max_batch_size)
+        .render(origin=ORIGIN, wiring=wiring, calls=calls, max_batch_size=max_batch_size, sizes=profile.fill_sizes)
     )
 
 
@@ -116,7 +118,8 @@ def parameter_text(value: object) -> str:
     return value if isinstance(value, str) else json_text(value)
 
 
-def _environment(profile: Profile, engine: str = "python") -> jinja2.Environment:
+@cache  # compiling a template takes 50 times as long as rendering it
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("convai.generator"),
         undefined=jinja2.StrictUndefined,
@@ -124,9 +127,6 @@ def _environment(profile: Profile, engine: str = "python") -> jinja2.Environment
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
-    environment.filters["parameter"] = parameter_text if engine != "python" else json_text
-    fill_sizes: Any = profile.fill_sizes
-    environment.filters["sizes"] = fill_sizes
+    environment.filters["quoted"] = json_text
     environment.filters["data_type"] = DATA_TYPES.__getitem__
     return environment

@@ -235,8 +235,8 @@ async def watch(server: Server | None, web: "uvicorn.Server") -> None:
     """Stop the web process if the server has ended for good; after a crash the watchdog restarts it."""
     try:
         while True:
-            if server is not None and not server.has_crashed:
-                await asyncio.to_thread(server.check_running)
+            if server is not None:
+                await asyncio.to_thread(server.check_running, may_crash=True)
             await asyncio.sleep(CHECK_SECONDS)
     except ServerNotRunning:
         web.should_exit = True

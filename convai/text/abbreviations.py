@@ -126,7 +126,7 @@ def expand_roman_numerals(text: str) -> str:
     text = _century.sub(lambda match: _roman_ordinal(match[1]), text)
     text = _in_parentheses.sub(lambda match: f" {roman_value(match[1])}", text)
     text = _series.sub(_expand_series, text)
-    text = _monarch.sub(_expand_monarch, text)
+    text = _monarch.sub(lambda match: f"{match[1]}the {_roman_ordinal(match[2])}", text)
     text = _year.sub(lambda match: str(roman_value(match[0])), text)
     text = _unmistakable.sub(lambda match: str(roman_value(match[0])), text)
     return _roman.sub(lambda match: str(roman_value(match[0])) if len(match[0]) > 1 else match[0], text)
@@ -139,10 +139,6 @@ def _expand_series(match: re.Match[str]) -> str:
     if not second:
         return f"{name}{roman_value(first)}"
     return f"{name}{roman_value(first)}{' and ' if link.strip() in ('/', '&') else link}{roman_value(second)}"
-
-
-def _expand_monarch(match: re.Match[str]) -> str:
-    return f"{match[1]}the {_roman_ordinal(match[2])}"
 
 
 def _expand_page(match: re.Match[str]) -> str:

@@ -69,7 +69,7 @@ SCALES = {
 }  # fmt: skip
 CROWDS = (  # what is counted in millions, so that 5m of them are not metres
     "people|users|views|viewers|followers|subscribers|downloads|customers|copies|dollars|euros|pounds|jobs|homes"
-    "|households|followers|records|tokens|parameters|params|rows|requests|messages|visitors|members|students|workers"
+    "|households|records|tokens|parameters|params|rows|requests|messages|visitors|members|students|workers"
     "|residents|inhabitants|votes|voters|cars|vehicles|units|units sold|shares|lines|times|words|songs|tweets|likes"
 )
 PLACES = (  # what has a number with a letter, so that 5B is no scale

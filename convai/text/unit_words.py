@@ -174,9 +174,7 @@ def _say_unit(match: re.Match[str]) -> str:
     if _is_no_unit(match):
         return match[0]
     name = UNITS.get(symbol) or _any_case[symbol.lower()]
-    if symbol == "m" and power and power[-1] in "23":
-        name = f"{'square' if power[-1] == '2' else 'cubic'} {name}"
-    elif power:
+    if power:
         name = f"{'square' if power[-1] in '2²' else 'cubic'} {name}"
     is_one = digits in ("1", "1.0") or bool(match["above"] and not match["whole"]) or bool(match["hyphen"])
     words = name if is_one or is_attributive(match) else plural(name)
@@ -195,11 +193,8 @@ def _say_unit(match: re.Match[str]) -> str:
 
 def _is_no_unit(match: re.Match[str]) -> bool:
     """Whether the letters after a number only look like a unit."""
-    symbol, rest, before = (
-        match["unit"],
-        match.string[match.end() :][:12],
-        match.string[max(0, match.start() - 8) : match.start()],
-    )
+    symbol, rest = match["unit"], match.string[match.end() :][:12]
+    before = match.string[max(0, match.start() - 8) : match.start()]
     if match["hyphen"] and (match["gap"] or len(symbol) < 2):
         return True
     if symbol in ("W", "V", "J") and re.match(r" (?:\d|(?!AC\b|DC\b)[A-Z])", rest):
@@ -214,9 +209,9 @@ def _is_no_unit(match: re.Match[str]) -> bool:
         )
     ):
         return True
-    if symbol in ("us", "in", "pt") and not match["gap"] and symbol != "pt":
+    if symbol in ("us", "in") and not match["gap"]:
         return False
-    if symbol == "us" and match["gap"]:
+    if symbol == "us":
         return True
     return bool(re.search(r"[A-Za-z]-?$", before)) and not match["gap"]
 

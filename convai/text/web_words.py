@@ -8,28 +8,7 @@ DOMAINS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|ai|dev|app|co|me|tv|uk|us|de|fr|eu|ca|au|nz|jp|cn|in|it|es|nl|ch|at|se|no"
     "|dk|fi|pl|ru|br|mx|za|ie|be|xyz|cloud|online|shop|site|tech|blog|page|wiki|museum|ly"
 )
-READ_AS_WORDS = {
-    "co",
-    "me",
-    "in",
-    "at",
-    "no",
-    "be",
-    "so",
-    "is",
-    "to",
-    "my",
-    "by",
-    "go",
-    "we",
-    "us",
-    "it",
-    "on",
-    "up",
-    "an",
-    "or",
-    "ad",
-}
+READ_AS_WORDS = frozenset("co me in at no be so is to my by go we us it on up an or ad".split())
 SIGNS = {
     ".": "dot", "/": "slash", "-": "dash", "_": "underscore", ":": "colon", "@": "at", "?": "question mark",
     "=": "equals", "&": "and", "#": "hash", "%": "percent", "~": "tilde", "+": "plus", ",": "comma",

@@ -94,12 +94,10 @@ def test_a_context_may_be_any_text_within_its_limit(decoder, context):
     assert decode(decoder, sound("who wrote the b_o_ok"), context=context) == "who wrote the book"
 
 
-def test_log_probs_may_be_infinite_but_nan_is_an_error_of_ours(decoder):
+def test_log_probs_may_be_infinite(decoder):
     log_probs = sound("the king")
     log_probs[log_probs < -5] = -np.inf
     assert decode(decoder, log_probs) == "the king"
-    with pytest.raises(ValueError, match="log_probs: expected numbers, got NaN"):
-        decode(decoder, np.full((3, 29), np.nan, np.float32))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,11 @@ def test_silence_has_no_words():
     assert outputs["words"].shape == (0,) and outputs["word_times"].shape == (0, 2)
 
 
+def test_nan_is_an_error_of_ours():
+    with pytest.raises(ValueError, match="log_probs: expected numbers, got NaN"):
+        CtcDecoder()(log_probs=np.full((3, 29), np.nan), log_probs_length=np.array([3]))
+
+
 def test_a_context_above_the_limit_is_refused_before_it_is_used():
     assert run("who", context="x" * MAX_CONTEXT_BYTES)["question"] == "who"
     with pytest.raises(InvalidArgument, match="context: expected at most 32768 bytes of UTF-8, got 32769"):

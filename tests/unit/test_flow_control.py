@@ -1,9 +1,9 @@
 """A stream sends its next response when the one before is acknowledged, independently of other streams."""
 
 import socket
-import time
 
 import pytest
+from support.convai_process import wait_until
 
 from convai.backends.runtime import flow_control as module
 from convai.backends.runtime.failures import LimitReached
@@ -40,13 +40,6 @@ def flow_control():
     flow_control = FlowControl(max_streams=2)
     yield flow_control
     flow_control.close()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_stream_of_one_response_does_not_count_towards_the_limit(flow_control):

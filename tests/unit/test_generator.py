@@ -110,6 +110,15 @@ def test_the_graph_names_every_step_and_exposed_tensor():
     assert all(name in text for name in [*steps, *ensemble.outputs, *ensemble.inputs])
 
 
+def test_a_graph_is_drawn_in_the_format_of_its_name_and_no_other(tmp_path, capsys):
+    assert main(["generate", "--graph", str(tmp_path / "graph.svg"), "--ensemble", "text_to_speech"]) == 0
+    assert "<svg" in (tmp_path / "graph.svg").read_text()
+    assert main(["generate", "--graph", "graph.xyz"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "--graph: expected a name that ends in .svg or .png or .pdf, got graph.xyz\n"
+    )
+
+
 def test_only_the_profile_of_a_recogniser_has_its_steps():
     moonshine = configs_of("cpu-moonshine")
     check_configs(moonshine)

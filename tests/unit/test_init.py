@@ -34,6 +34,12 @@ def test_a_folder_in_use_is_refused_and_left_as_it_is(no_exports, tmp_path, caps
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_the_current_folder_is_refused(no_exports, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "."]) == 1
+    assert capsys.readouterr().err.endswith(f"expected one to create, got the current one, {tmp_path}\n")
+
+
 def test_a_failure_leaves_nothing_behind(monkeypatch, tmp_path, capsys):
     def fail(folder):
         raise OSError("the disk is full")

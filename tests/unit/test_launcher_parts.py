@@ -1,11 +1,16 @@
+import os
 import shutil
 import socket
+import tempfile
+from subprocess import TimeoutExpired
+from types import SimpleNamespace
 
 import pytest
+from support.places import ROOT
 
-from convai.backends.management import tritonserver
+from convai.backends.management import runtime_directory, tritonserver
 from convai.backends.management.control import ControlError
-from convai.backends.management.launcher import resolve_ports
+from convai.backends.management.launcher import Server, ServerNotRunning, resolve_ports
 from convai.backends.management.serve import ENSEMBLE, warm_up
 from convai.backends.management.tritonserver import (
     PYTHON_VERSION,
@@ -16,6 +21,7 @@ from convai.backends.management.tritonserver import (
     prepare_backends,
     server_variables,
 )
+from convai.backends.management.watchdog import Watchdog
 from convai.errors import InvalidArgument
 
 LOG = r"""I1122 18:46:55.700000 1 server.cc:300] "starting"
@@ -71,6 +77,47 @@ def test_a_stub_that_cannot_start_is_refused_because_triton_would_hang(tmp_path,
     libraries = f"\tlibc.so.6 => /lib/libc.so.6 (0x1)\n\t{line}\n"
     with pytest.raises(OSError, match=message):
         check_libraries(tmp_path / "stub", libraries)
+
+
+def test_a_crash_is_left_to_the_watchdog_and_any_other_end_is_an_error():
+    server = Server(ROOT / "model_repository")
+    server._process = SimpleNamespace(poll=lambda: -9, returncode=-9)
+    server.check_running(may_crash=True)
+    with pytest.raises(ServerNotRunning, match="status -9"):
+        server.check_running()
+    server._process = SimpleNamespace(poll=lambda: 1, returncode=1)
+    with pytest.raises(ServerNotRunning, match="status 1"):
+        server.check_running(may_crash=True)
+
+
+def test_the_watch_outlives_an_error_of_any_class(monkeypatch):
+    lines = []
+    watchdog = Watchdog(SimpleNamespace(), report=lines.append)
+
+    def check():
+        if lines:
+            watchdog.stopping.set()
+        else:
+            raise TimeoutExpired(["ldd"], 30)
+
+    monkeypatch.setattr(watchdog, "check", check)
+    watchdog._watch()
+    assert lines == ["watchdog: this check failed: Command '['ldd']' timed out after 30 seconds"]
+
+
+def test_the_abandoned_directory_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    """It could name any file as one to delete."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    directory, file = tmp_path / "convai-server-of-another", tmp_path / "mine"
+    directory.mkdir()
+    (directory / "lock").touch()
+    (directory / "regions").write_text(str(file))
+    file.touch()
+    os.utime(directory, (0, 0))
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime_directory.os, "getuid", lambda: directory.stat().st_uid + 1)
+        runtime_directory.clear_abandoned()
+    assert file.exists() and directory.exists()
 
 
 def make_container(folder, release):

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from google.protobuf.json_format import MessageToDict
 from support.places import ROOT
 
-from convai.backends.runtime.parameters import ADAPTER_PARAMETERS, build_step
+from convai.backends.runtime.parameters import build_step, select_step_parameters
 from convai.description.pipeline import NETWORK_NAMES, PYTHON_STEP_NAMES, STEPS, VOCODER_BIAS_FILE
 from convai.description.recognisers import JASPER
 from convai.errors import InvalidArgument
@@ -53,7 +53,7 @@ def test_two_profiles_of_one_target_run_their_steps_alike(one):
 @pytest.mark.parametrize("step", PYTHON_STEP_NAMES)
 def test_two_profiles_of_one_weight_set_differ_only_in_their_buckets(step):
     settings = [build_profile("mine", target, DEFAULT).settings[step].parameters for target in (CPU, GPU)]
-    cpu, gpu = ({name: one[name] for name in one if name not in ADAPTER_PARAMETERS} for one in settings)
+    cpu, gpu = map(select_step_parameters, settings)
     assert cpu | GPU.buckets.parameters_of(step) == gpu
 
 

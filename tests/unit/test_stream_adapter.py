@@ -2,13 +2,13 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 import pytest
+from support.convai_process import wait_until
 from support.fake_python_backend import FakePythonBackend, Request, arguments
 
 from convai.backends.runtime.flow_control import ARRIVED, MESSAGE, acknowledge, socket_address
@@ -66,10 +66,7 @@ def make_request(*numbers, outputs=("half",), ticket=None):
 
 
 def wait_until_sent(request, count):
-    deadline = time.monotonic() + 10
-    while len(request.sender.sent) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_until(lambda: len(request.sender.sent) >= count)
 
 
 def read_sent(request):

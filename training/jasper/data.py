@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from convai.backends.runtime.parameters import ADAPTER_PARAMETERS
+from convai.backends.runtime.parameters import select_step_parameters
 from convai.backends.steps.speech_features import SpeechFeatures, log_mel_spectrogram
 from convai.description.pipeline import LABELS, SAMPLE_RATE_HERTZ
 from convai.errors import InvalidArgument, reading
@@ -22,8 +22,7 @@ HELD_OUT_SHARE = 10  # one speaker in ten
 @functools.cache
 def served_features() -> SpeechFeatures:
     """The step that normalises features in the `cpu` profile."""
-    parameters = PROFILES["cpu"].settings["speech_features"].parameters
-    return SpeechFeatures(**{name: parameters[name] for name in parameters if name not in ADAPTER_PARAMETERS})
+    return SpeechFeatures(**select_step_parameters(PROFILES["cpu"].settings["speech_features"].parameters))
 
 
 @dataclass(frozen=True)

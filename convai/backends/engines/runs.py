@@ -31,18 +31,9 @@ def run_requests(run: Run, requests: Sequence[Arrays], max_elements_per_run: int
             outputs = run(concatenate([requests[index] for index in group]))
             results |= zip(group, split(outputs, [count_rows(requests[index]) for index in group]), strict=True)
         except Exception as error:
-            results |= {group[0]: error} if len(group) == 1 else run_each(run, requests, group)
+            alone = [error] if len(group) == 1 else [run_requests(run, [requests[index]], 0)[0] for index in group]
+            results |= zip(group, alone, strict=True)
     return [results[index] for index in range(len(requests))]
-
-
-def run_each(run: Run, requests: Sequence[Arrays], group: Sequence[int]) -> dict[int, Arrays | Exception]:
-    results: dict[int, Arrays | Exception] = {}
-    for index in group:
-        try:
-            results[index] = run(requests[index])
-        except Exception as error:
-            results[index] = error
-    return results
 
 
 def group_requests(requests: Sequence[Arrays], max_elements_per_run: int) -> list[list[int]]:

@@ -157,10 +157,10 @@ class Server:
         """Whether a signal ended the server. One that exits, or cannot start, has a status of its own."""
         return (self.process.poll() or 0) < 0
 
-    def check_running(self) -> None:
-        """Raise ServerNotRunning if the server has ended by itself."""
+    def check_running(self, *, may_crash: bool = False) -> None:
+        """Raise ServerNotRunning if the server has ended by itself; `may_crash`: unless a signal ended it."""
         with self._lock:
-            if self.process.poll() is not None:
+            if self.process.poll() is not None and not (may_crash and self.has_crashed):
                 raise ServerNotRunning(f"tritonserver ended with status {self.process.returncode}:\n{self._errors()}")
 
     def _start(self) -> None:

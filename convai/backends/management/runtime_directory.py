@@ -5,6 +5,7 @@ the reaper, a process that outlives the launcher, or by the next launcher after 
 """
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -80,10 +81,12 @@ def clear_abandoned() -> None:
 
 def is_abandoned(directory: Path) -> bool:
     try:
+        if directory.lstat().st_uid != os.getuid():  # another user could let us delete any of our files
+            return False
         with open(directory / "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return time.time() - directory.stat().st_mtime > SECONDS_TO_LOCK
-    except OSError:  # its launcher lives, it belongs to another user, or it is just being removed
+    except OSError:  # its launcher lives, or it is just being removed
         return False
 
 
@@ -123,7 +126,7 @@ def is_of(directory: Path, arguments: tuple[str, ...]) -> bool:
 def kill(processes: list[psutil.Process]) -> None:
     """Kill the processes and wait until they are dead."""
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):  # it has ended, or another user's process has copied the arguments
             process.kill()
     deadline = time.monotonic() + SECONDS_TO_DIE
     # Not psutil.wait_procs: it would wait for zombies too, which nobody may reap in a container.

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tritonserver_options", nargs="*", metavar="-- OPTIONS", help="passed on to tritonserver")
 
 
-def run(args: argparse.Namespace) -> int | None:
+def run(args: argparse.Namespace) -> None:
     if args.drain < 0:
         raise InvalidArgument(f"--drain: expected 0 (stop at once) or more seconds, got {args.drain:g}")
     interrupt = Interrupt()
@@ -88,8 +88,7 @@ def serve(server: Server, warm_up_questions: int) -> None:
         warm_up(server.control, warm_up_questions)
         print(describe(server), flush=True)
         while True:
-            if not server.has_crashed:  # the watchdog restarts a crashed one
-                server.check_running()
+            server.check_running(may_crash=True)  # the watchdog restarts a crashed one
             time.sleep(CHECK_SECONDS)
 
 

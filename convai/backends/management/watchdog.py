@@ -14,7 +14,6 @@ from pathlib import Path
 
 from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of, zombies_of
-from convai.errors import InvalidArgument
 
 CHECK_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -29,7 +28,7 @@ STUCK_SECONDS_WITHOUT_A_STUB = 60.0  # Triton loads the steps of an ensemble one
 
 
 class Watchdog:
-    """Watches a running server and its stubs from `start` (or `with`) to `stop`, and reports a line per event."""
+    """Watches a running server and its stubs within a `with` block, and reports a line per event."""
 
     def __init__(self, server: Server, *, report: Callable[[str], None] | None = None):
         self.server = server
@@ -43,21 +42,15 @@ class Watchdog:
         self.thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> "Watchdog":
-        self.start()
+        self.check()
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        self.check()
-        self.thread.start()
-
-    def stop(self) -> None:
         self.stopping.set()
-        if self.respawn is not None:
-            self.respawn.cancel()
         self.thread.join(STOP_SECONDS)
+        if self.respawn is not None:  # the last check may have begun it
+            self.respawn.cancel()
 
     def _watch(self) -> None:
         while not self.stopping.is_set():
@@ -66,7 +59,7 @@ class Watchdog:
                 if standstill > STANDSTILL_SECONDS:
                     self.restart(f"all processes stood still for {standstill:.0f} s, so Triton may mix up responses")
                 self.check()
-            except (OSError, InvalidArgument) as error:  # a full disk or renewed TLS files must not end the watch
+            except Exception as error:  # a full disk, a slow `ldd` or renewed TLS files must not end the watch
                 self.report(f"this check failed: {error}")
 
     def wait_for_next_check(self) -> float:
@@ -167,7 +160,7 @@ class Respawn:
         while not self.cancelled.is_set():
             try:
                 reload_models(self.server, self.models)
-            except OSError as error:
+            except Exception as error:  # of any class, or the models stay dead
                 if not self.cancelled.is_set():
                     self.report(f"{self}: not back, next try in {wait_seconds:g} s: {error}")
                 self.cancelled.wait(wait_seconds)

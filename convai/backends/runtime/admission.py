@@ -2,7 +2,7 @@
 
 The queues themselves have no limit. With one (`max_queue_size`), Triton 2.51 does not wake its batcher for a request
 that arrives while all processes of a model are busy: it waits until another arrives or half a second is over.
-How many requests wait is one of Triton's metrics, which this step's own server tells.
+How many requests wait is one of the metrics of the tritonserver that runs this step.
 """
 
 import logging
@@ -65,8 +65,7 @@ class ServerMetrics:
         parser.add_argument("--metrics-address", default="127.0.0.1")
         parser.add_argument("--metrics-port", type=int, default=8002)
         options, _ = parser.parse_known_args(command)
-        self.host = "127.0.0.1" if options.metrics_address == "0.0.0.0" else options.metrics_address
-        self.port = options.metrics_port
+        self.host, self.port = options.metrics_address, options.metrics_port  # Linux reaches itself at 0.0.0.0 too
 
     def read_waiting(self, models: Collection[str]) -> int:
         """Number of requests in the queues of models. Raises OSError."""

@@ -180,7 +180,7 @@ class FlowControl:
         try:
             while not self.is_closed:
                 self._receive()
-        except OSError:
+        except Exception:
             if not self.is_closed:
                 logging.exception("flow control has failed")
                 end_process()

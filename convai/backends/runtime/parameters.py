@@ -13,6 +13,11 @@ from convai.errors import InvalidArgument
 ADAPTER_PARAMETERS = ("niceness", "waiting_for", "max_waiting", "max_streams", "max_in_flight")
 
 
+def select_step_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a step's class; names in capitals are Triton's, such as EXECUTION_ENV_PATH."""
+    return {name: parameters[name] for name in parameters if not name.isupper() and name not in ADAPTER_PARAMETERS}
+
+
 def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], version_folder: Path) -> PythonStep:
     """Build the step that a configuration describes.
 
@@ -31,8 +36,7 @@ def build_step(step_class: type[PythonStep], model_config: Mapping[str, Any], ve
     fields = {field.name: field.default for field in dataclasses.fields(step_class)}
     values = {
         name: parse_value(step, name, parameter["string_value"])
-        for name, parameter in model_config.get("parameters", {}).items()
-        if not name.isupper() and name not in ADAPTER_PARAMETERS  # capitals are Triton's, such as EXECUTION_ENV_PATH
+        for name, parameter in select_step_parameters(model_config.get("parameters", {})).items()
     }
     for name in values:
         if name not in fields:

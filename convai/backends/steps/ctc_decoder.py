@@ -121,12 +121,9 @@ class CtcDecoder(PythonStep):
         if log_probs.shape[1] != NUM_LABELS:
             raise InvalidArgument(f"log_probs: expected {NUM_LABELS} labels, got {log_probs.shape[1]}")
         valid = log_probs[:num_valid]
-        if self.decoder == "greedy":
-            question = greedy_decode(valid, LABELS)
-        elif np.isnan(valid).any():  # not an invalid argument: the network made them
+        if np.isnan(valid).any():  # not an invalid argument: the network made them
             raise ValueError("log_probs: expected numbers, got NaN")
-        else:
-            question = self._search(valid, context)
+        question = greedy_decode(valid, LABELS) if self.decoder == "greedy" else self._search(valid, context)
         outputs: dict[str, Array | str] = {"question": question, "transcript": question}
         if requested:
             words = np.array([word.encode() for word in question.split()], np.object_)
