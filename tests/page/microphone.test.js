@@ -7,7 +7,7 @@ test("a microphone that is refused late does not lose the one that was opened si
   const asked = [];
   let stopped = 0;
   const mediaDevices = { getUserMedia: () => new Promise((grant, refuse) => asked.push({ grant, refuse })) };
-  Object.defineProperty(globalThis, "navigator", { value: { mediaDevices } });
+  Object.defineProperty(globalThis, "navigator", { value: { mediaDevices }, configurable: true });
   globalThis.AudioContext = class {
     audioWorklet = { addModule: async () => {} };
     createMediaStreamSource = () => ({ connect() {} });
@@ -28,4 +28,25 @@ test("a microphone that is refused late does not lose the one that was opened si
   microphone.close();
   await new Promise(setImmediate);
   assert.equal(stopped, 1);
+});
+
+test("a microphone that is unplugged is closed and reported, unless nothing is being recorded", async () => {
+  const tracks = [];
+  const getUserMedia = async () => {
+    tracks.push({ stop() {} });
+    return { getTracks: () => [tracks.at(-1)] };
+  };
+  Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: { getUserMedia } }, configurable: true });
+  const microphone = new Microphone();
+  let losses = 0;
+  for (const isPaused of [false, true]) {
+    await microphone.open();
+    microphone.onLost = () => losses++;
+    if (isPaused) microphone.pause();
+    tracks.at(-1).onended();
+  }
+  assert.equal(losses, 1);
+  await microphone.open();
+  assert.equal(tracks.length, 3); // opened anew each time
+  microphone.close();
 });

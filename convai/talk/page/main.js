@@ -11,7 +11,7 @@ import { TalkButton } from "./talk_button.js";
 import { TextPanel } from "./text.js";
 import { TypedQuestion } from "./typed_question.js";
 import { keepAwake } from "./wake_lock.js";
-import { describeError, describeFailure, describeState, WORDS } from "./words.js";
+import { describeError, describeFailure, describeState, PageError, WORDS } from "./words.js";
 
 /** @typedef {import("./states.js").Event} Event */
 /** @typedef {import("./conversation.js").Entry} Entry */
@@ -172,6 +172,7 @@ async function openMicrophone() {
       talkButton.showLevel(samples);
       listening.send(samples);
     };
+    microphone.onLost = () => refuse(new PageError(WORDS.lostMicrophone));
     dispatch({ type: "opened" });
   } catch (error) {
     if (attempt === attempts) refuse(error);

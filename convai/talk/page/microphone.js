@@ -11,6 +11,7 @@ const REFUSALS = { NotAllowedError: WORDS.microphoneBlocked, NotFoundError: WORD
 
 export class Microphone {
   /** @type {OnSamples} */ onSamples = () => {};
+  /** @type {() => void} It was unplugged, or the permission taken back. */ onLost = () => {};
   /** @type {ReturnType<typeof start> | null} */ #opened = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #idle;
 
@@ -20,7 +21,13 @@ export class Microphone {
     this.#opened ??= start((samples) => this.onSamples(samples));
     const opened = this.#opened;
     try {
-      const { context } = await opened;
+      const { stream, context } = await opened;
+      for (const track of stream.getTracks()) {
+        track.onended = () => {
+          this.close();
+          this.onLost();
+        };
+      }
       await context.resume();
       return context.sampleRate;
     } catch (error) {
@@ -31,7 +38,7 @@ export class Microphone {
 
   /** No samples are needed now. */
   pause() {
-    this.onSamples = () => {};
+    this.onSamples = this.onLost = () => {};
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => this.close(), IDLE_MILLISECONDS);
   }

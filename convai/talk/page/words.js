@@ -10,6 +10,7 @@ export const WORDS = {
     "There is no microphone here, because browsers give it only to pages on this machine or over HTTPS; you can type, upload a recording, or ask an example.",
   microphoneBlocked: "The microphone is blocked. Allow it in the address bar, or type your question.",
   noMicrophone: "No microphone was found. Connect one, or type your question.",
+  lostMicrophone: "The microphone was disconnected. Connect it again, or type your question.",
   brokenMicrophone: "The microphone does not work; another program may be using it. You can type your question.",
   notRecording: "This file is not a recording. Choose a file of sound or video.",
   notAudio: "This recording cannot be read. Save it as WAV or MP3, and choose it again.",
