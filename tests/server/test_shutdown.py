@@ -67,6 +67,7 @@ def test_an_ensemble_in_flight_is_answered_and_new_connections_are_refused(repos
             with socket.create_connection(("127.0.0.1", server.grpc_port), timeout=5) as late:
                 late.recv(1)
         slow.join()
+        client.close()  # rather than when Triton asks it to
         stopping.join()
     assert answers[0]["half"].tolist() == [[1.25, 2.5]]
 
