@@ -25,7 +25,11 @@ IN_FLIGHT_FOR = {"phrase_splitter": "tacotron2", "mel_splitter": "waveglow"}
 
 
 def scale_to_cores(profile: Profile, cores: int) -> Profile:
-    """Give each step that runs on the CPU as many processes as `cores` can keep busy, never fewer than it has."""
+    """Give each step that runs on the CPU as many processes as `cores` can keep busy.
+
+    On more cores no step has fewer processes than on two, where a second one keeps requests from queueing for the
+    slowest networks; on one core each has one.
+    """
     processes = {name: count_processes(name, settings, cores) for name, settings in profile.settings.items()}
     scaled = {}
     for name, settings in profile.settings.items():
@@ -41,4 +45,4 @@ def scale_to_cores(profile: Profile, cores: int) -> Profile:
 def count_processes(step: str, settings: Settings, cores: int) -> int:
     if settings.kind == "KIND_GPU":
         return settings.instances
-    return max(settings.instances, math.ceil(cores * SHARES.get(step, 0) / MOST_BUSY))
+    return max(min(settings.instances, cores), math.ceil(cores * SHARES.get(step, 0) / MOST_BUSY))
