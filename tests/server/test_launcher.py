@@ -4,13 +4,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tritonclient.grpc as triton
 import trustme
 from support.convai_process import is_gone, wait_until
-from support.tiny_repository import write_repository
+from support.killed_server import KilledServer
+from support.tiny_repository import CONFIGS, write_repository
 from tritonclient.utils import InferenceServerException
 
 from convai.backends.management.control import ADMIN_HEADER, ControlClient, ControlError
@@ -28,7 +30,7 @@ def repository(tmp_path):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Server(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
+    with KilledServer(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
         yield server
 
 
@@ -74,20 +76,16 @@ def test_the_key_opens_restricted_protocols_and_statistics_need_none(server):
         assert client.get_inference_statistics("amplifier").model_stats
 
 
-def test_configurations_are_open_on_local_addresses_only(server, repository):
+def test_configurations_are_open_on_a_local_address(server):
     with triton.InferenceServerClient(server.grpc_address) as client:
         assert client.get_model_config("amplifier").config.name == "amplifier"
-    closed = Server(repository, models=["amplifier"], host="0.0.0.0")
-    with closed, triton.InferenceServerClient(closed.grpc_address) as client:
-        with pytest.raises(InferenceServerException, match="This protocol is restricted"):
-            client.get_model_config("amplifier")
 
 
-@pytest.fixture
-def files(tmp_path):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
     """PEM files of an authority, of a server and of a client, by name."""
-    authority = trustme.CA()
-    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "server", "server_key", "client", "client_key")}
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("certificates")
+    files = {name: folder / f"{name}.pem" for name in ("ca", "server", "server_key", "client", "client_key")}
     authority.cert_pem.write_to_path(files["ca"])
     for name in ("server", "client"):
         certificate = authority.issue_cert("localhost")
@@ -96,24 +94,51 @@ def files(tmp_path):
     return files
 
 
-@pytest.mark.parametrize("shows_own_certificate", [False, True])
-def test_mutual_tls_admits_only_clients_with_a_certificate(
-    repository, files, tmp_path, monkeypatch, shows_own_certificate
-):
-    monkeypatch.chdir(tmp_path)
-    own = {"private_key": str(files["client_key"]), "certificate_chain": str(files["client"])}
-    control = (Path("client.pem"), Path("client_key.pem")) if shows_own_certificate else ()
-    tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"), *control)
+@pytest.fixture(scope="module")
+def public_server(tmp_path_factory, files):
+    """A server of another profile that listens on all addresses and asks its clients for certificates."""
+    repository = write_repository(tmp_path_factory.mktemp("public"))
+    for model in CONFIGS:
+        (repository / model / "configs").mkdir()
+        default = (repository / model / "config.pbtxt").read_text()
+        (repository / model / "configs" / "wide.pbtxt").write_text(default.replace("count: 2", "count: 3"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(files["ca"].parent)
+        tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
+        with KilledServer(repository, profile="wide", models=["amplifier"], host="0.0.0.0", tls=tls) as server:
+            yield server
 
-    with Server(repository, models=["amplifier"], tls=tls) as server:
-        assert server.control.models() == {"amplifier": "READY"}
-        address = f"localhost:{server.grpc_port}"
-        with triton.InferenceServerClient(address, ssl=True, root_certificates=str(files["ca"]), **own) as client:
-            assert client.is_server_ready(client_timeout=10)
-        for options in ({}, {"ssl": True, "root_certificates": str(files["ca"])}):
-            with triton.InferenceServerClient(address, **options) as client:
-                with pytest.raises(InferenceServerException):
-                    client.is_server_ready(client_timeout=5)
+
+@pytest.fixture
+def certified_client(public_server, files):
+    own = {"private_key": str(files["client_key"]), "certificate_chain": str(files["client"])}
+    address = f"localhost:{public_server.grpc_port}"
+    with triton.InferenceServerClient(address, ssl=True, root_certificates=str(files["ca"]), **own) as client:
+        yield client
+
+
+def test_configurations_are_restricted_on_other_addresses(certified_client):
+    with pytest.raises(InferenceServerException, match="This protocol is restricted"):
+        certified_client.get_model_config("amplifier")
+
+
+def test_mutual_tls_admits_only_clients_with_a_certificate(public_server, certified_client, files):
+    assert certified_client.is_server_ready(client_timeout=10)
+    for options in ({}, {"ssl": True, "root_certificates": str(files["ca"])}):
+        with triton.InferenceServerClient(f"localhost:{public_server.grpc_port}", **options) as client:
+            with pytest.raises(InferenceServerException):
+                client.is_server_ready(client_timeout=5)
+
+
+def test_with_mutual_tls_the_launcher_shows_the_servers_certificate_or_its_own(public_server, files):
+    control = public_server.control
+    own = ServerTls(files["server"], files["server_key"], files["ca"], files["client"], files["client_key"])
+    for each in (control, replace(control, tls=own.for_control())):
+        assert each.models() == {"amplifier": "READY"}
+
+
+def test_a_profile_replaces_the_configuration(public_server):
+    assert len(stubs_of(public_server.process.pid)) == 3
 
 
 def test_a_missing_network_is_named_with_the_command_that_makes_it(repository):
@@ -129,17 +154,6 @@ def test_a_wrong_parameter_is_named_with_its_step(repository):
 
     with pytest.raises(ServerNotRunning, match="amplifier: parameter gian is unknown; expected one of gain"):
         Server(repository, models=["amplifier"]).start()
-
-
-def test_a_profile_replaces_the_configuration(repository):
-    default = (repository / "amplifier" / "config.pbtxt").read_text()
-    for model in ("amplifier", "lookup", "halver", "chain"):
-        (repository / model / "configs").mkdir()
-        (repository / model / "configs" / "wide.pbtxt").write_text((repository / model / "config.pbtxt").read_text())
-    (repository / "amplifier" / "configs" / "wide.pbtxt").write_text(default.replace("count: 2", "count: 3"))
-
-    with Server(repository, profile="wide", models=["amplifier"]) as server:
-        assert len(stubs_of(server.process.pid)) == 3
 
 
 def test_stopping_leaves_nothing_even_after_a_stub_was_killed(repository):

@@ -43,19 +43,25 @@ def test_serve_prints_where_it_listens_and_stops_cleanly_on_a_signal(repository,
     assert "a-name-of-its-own" in log.read_text()  # what follows two dashes reaches tritonserver
 
 
-def test_http_is_open_only_if_asked_for_and_with_a_warning(repository):
-    with ServeProcess(repository, "--http-port", "0") as serve:
-        with urllib.request.urlopen(f"http://{serve.printed('HTTP')}/v2/health/ready", timeout=10) as response:
-            assert response.status == 200
-    assert serve.lines[0].startswith("warning: HTTP is open; any web page")
-
-
-def test_serve_prints_what_a_network_runs_on(tmp_path):
-    repository = keep_only("lookup", write_repository(tmp_path))
+@pytest.fixture(scope="module")
+def serving_network(tmp_path_factory):
+    """`convai serve` over a network, with HTTP open."""
+    repository = keep_only("lookup", write_repository(tmp_path_factory.mktemp("network")))
     config = repository / "lookup" / "config.pbtxt"
     config.write_text(config.read_text().replace('backend: "onnxruntime"', 'backend: "openvino"'))
-    with ServeProcess(repository) as serve:
-        network = serve.printed("network")
+    with ServeProcess(repository, "--http-port", "0") as serve:
+        yield serve
+        serve.process.kill()  # and so its server, without the seconds of an orderly stop
+
+
+def test_http_is_open_only_if_asked_for_and_with_a_warning(serving_network):
+    with urllib.request.urlopen(f"http://{serving_network.printed('HTTP')}/v2/health/ready", timeout=10) as response:
+        assert response.status == 200
+    assert serving_network.lines[0].startswith("warning: HTTP is open; any web page")
+
+
+def test_serve_prints_what_a_network_runs_on(serving_network):
+    network = serving_network.printed("network")
     assert network.startswith("lookup: OpenVINO ")
     assert network.endswith(", FP32, 1 thread")
 

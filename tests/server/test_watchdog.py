@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from support.convai_process import ServeProcess, wait_until
+from support.killed_server import KilledServer
 from support.tiny_repository import write_repository
 from support.triton_requests import infer, make_inputs
 from tritonclient.utils import InferenceServerException
 
-from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of
 from convai.backends.management.watchdog import CHECK_SECONDS, STANDSTILL_SECONDS, Watchdog
 
@@ -25,7 +25,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Server(write_repository(tmp_path_factory.mktemp("tiny"))) as server:
+    with KilledServer(write_repository(tmp_path_factory.mktemp("tiny"))) as server:
         yield server
 
 
@@ -129,7 +129,10 @@ def test_in_a_read_only_repository_a_model_is_unloaded_first(server, client, rep
 
 def test_a_server_that_waits_for_a_dead_stub_is_restarted(tmp_path):
     lines = []
-    with Server(write_repository(tmp_path), models=["amplifier"]) as server, Watchdog(server, report=lines.append):
+    with (
+        KilledServer(write_repository(tmp_path), models=["amplifier"]) as server,
+        Watchdog(server, report=lines.append),
+    ):
         server_pid = server.process.pid
         old = {stub.pid for stub in stubs_of(server_pid)}
         kill_stubs(server, "amplifier")
@@ -164,6 +167,7 @@ def test_a_server_that_stood_still_is_restarted(tmp_path):
         serve.wait_for_line("server back after")
         with triton.InferenceServerClient(serve.printed("gRPC")) as client:
             assert answers(client, "chain")
+        serve.process.kill()  # and so its server, without the seconds of an orderly stop
 
 
 def signal_all(pids, number):

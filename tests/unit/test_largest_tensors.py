@@ -21,8 +21,7 @@ from convai.networks.registry import NETWORKS
 from convai.networks.waveglow.config import WaveGlowConfig
 
 JASPER = JasperConfig(blocks=(BlockConfig(48, 5, stride=2), *residual_blocks(1, (160, 5)), BlockConfig(40, 1)))
-WIDE_BERT = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=96)
-MANY_HEADS = replace(WIDE_BERT, num_attention_heads=8, intermediate_size=16)
+BERT = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=96)
 # Its gate never fires, so it speaks to the limit.
 LONG_TACOTRON2 = replace(
     TINY_TACOTRON2,
@@ -30,13 +29,13 @@ LONG_TACOTRON2 = replace(
     **{"gate_threshold": 0.9999, "extra_steps": 40},
 )
 REPEATED = WaveGlowConfig(
-    n_flows=2, n_group=32, n_early_every=2, n_early_size=4, n_layers=3, n_channels=48, conditioning="repeated"
+    n_flows=1, n_group=32, n_early_every=2, n_early_size=4, n_layers=3, n_channels=48, conditioning="repeated"
 )
 UPSAMPLED = replace(REPEATED, n_channels=160, n_group=8, n_early_size=2, conditioning="upsampled")
 
 
-def run_with_all_tensors(network, config, path, case):
-    """The shape of the first input of a case, and the elements of the largest tensor in the exported graph."""
+def run_with_all_tensors(network, config, path, cases):
+    """Yield the shape of the first input of each case, and the elements of the largest tensor in the exported graph."""
     torch.manual_seed(0)
     module = network.module_class(config).eval()
     module = network.fold(module) if network.fold else module
@@ -47,25 +46,31 @@ def run_with_all_tensors(network, config, path, case):
     model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, names))
     options = SessionOptions()
     options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
-    inputs = network.example_inputs(config, **case)
     session = InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    arrays = {value.name: tensor.numpy() for value, tensor in zip(model.graph.input, inputs, strict=True)}
-    return tuple(inputs[0].shape), max(array.size for array in session.run(names, arrays))
+    for case in cases:
+        inputs = network.example_inputs(config, **case)
+        arrays = {value.name: tensor.numpy() for value, tensor in zip(model.graph.input, inputs, strict=True)}
+        yield tuple(inputs[0].shape), max(array.size for array in session.run(names, arrays))
 
 
 @pytest.mark.parametrize(
-    ("name", "config", "case", "sizes"),
+    ("name", "config", "sizes", "cases"),
     [
-        ("jasper", JASPER, {"batch": 3, "length": 101}, {"channels": 160, "stride": 2}),
-        ("bert", WIDE_BERT, {"batch": 2, "windows": 3, "length": 40}, {"heads": 2, "intermediate_size": 96}),
-        ("bert", MANY_HEADS, {"batch": 2, "windows": 3, "length": 40}, {"heads": 8, "intermediate_size": 16}),
-        ("waveglow", REPEATED, {"batch": 2, "length": 20}, {"layers": 3, "channels": 48, "n_group": 32}),
-        ("waveglow", UPSAMPLED, {"batch": 2, "length": 20}, {"layers": 3, "channels": 160, "n_group": 8}),
+        ("jasper", JASPER, {"channels": 160, "stride": 2}, [{"batch": 3, "length": 101}]),
+        # From 49 tokens on, the attention scores exceed the intermediate layer.
+        (
+            "bert",
+            BERT,
+            {"heads": 2, "intermediate_size": 96},
+            [{"batch": 2, "windows": 3, "length": length} for length in (40, 64)],
+        ),
+        ("waveglow", REPEATED, {"layers": 3, "channels": 48, "n_group": 32}, [{"batch": 2, "length": 20}]),
+        ("waveglow", UPSAMPLED, {"layers": 3, "channels": 160, "n_group": 8}, [{"batch": 2, "length": 20}]),
     ],
 )
-def test_the_formulas_agree_with_the_shapes_in_an_exported_graph(name, config, case, sizes, tmp_path):
-    shape, largest = run_with_all_tensors(NETWORKS[name], config, tmp_path / "model.onnx", case)
-    assert count_elements(name, shape, sizes) == largest
+def test_the_formulas_agree_with_the_shapes_in_an_exported_graph(name, config, sizes, cases, tmp_path):
+    for shape, largest in run_with_all_tensors(NETWORKS[name], config, tmp_path / "model.onnx", cases):
+        assert count_elements(name, shape, sizes) == largest
 
 
 def test_the_formula_of_tacotron2_agrees_with_the_outputs_of_its_layers():
