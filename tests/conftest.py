@@ -7,8 +7,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import soundfile
-from support.killed_server import KilledServer
 
+from convai.backends.management.launcher import Server
 from convai.client import ConvaiClient
 from convai.description.pipeline import NETWORK_NAMES
 
@@ -31,7 +31,7 @@ def server(model_repository):
     """The whole pipeline on a real tritonserver, started once."""
     from convai.backends.management.watchdog import Watchdog
 
-    with KilledServer(model_repository) as server, Watchdog(server):
+    with Server(model_repository) as server, Watchdog(server):
         yield server
 
 

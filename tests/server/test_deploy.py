@@ -4,10 +4,10 @@ import sys
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from support.killed_server import KilledServer
 from support.triton_requests import infer
 
 from convai.__main__ import main
+from convai.backends.management.launcher import Server
 from convai.backends.management.repository import models_of
 from convai.generator.check import parse
 from convai.generator.profiles import PROFILES
@@ -70,7 +70,7 @@ def deployed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(deployed):
     with (
-        KilledServer(deployed, models=["halver", "scorer", "lookup"]) as server,
+        Server(deployed, models=["halver", "scorer", "lookup"]) as server,
         triton.InferenceServerClient(server.grpc_address) as client,
     ):
         yield client

@@ -11,7 +11,6 @@ import pytest
 import tritonclient.grpc as triton
 import trustme
 from support.convai_process import is_gone, wait_until
-from support.killed_server import KilledServer
 from support.tiny_repository import CONFIGS, write_repository
 from tritonclient.utils import InferenceServerException
 
@@ -30,7 +29,7 @@ def repository(tmp_path):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with KilledServer(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
+    with Server(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
         yield server
 
 
@@ -105,7 +104,7 @@ def public_server(tmp_path_factory, files):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(files["ca"].parent)
         tls = ServerTls(Path("server.pem"), Path("server_key.pem"), Path("ca.pem"))
-        with KilledServer(repository, profile="wide", models=["amplifier"], host="0.0.0.0", tls=tls) as server:
+        with Server(repository, profile="wide", models=["amplifier"], host="0.0.0.0", tls=tls) as server:
             yield server
 
 

@@ -6,9 +6,9 @@ import sys
 import grpc
 import pytest
 import trustme
-from support.killed_server import KilledServer
 from support.places import ROOT
 
+from convai.backends.management.launcher import Server
 from convai.backends.management.tls import ServerTls
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra test")
@@ -37,7 +37,7 @@ def test_the_probe_over_tls_succeeds_while_the_server_answers(model_repository, 
     (container,) = patch["spec"]["template"]["spec"]["containers"]
     program, option, code = container["readinessProbe"]["exec"]["command"]
     assert program == "python"
-    with KilledServer(model_repository, tls=tls, models=["speech_features"]) as server:
+    with Server(model_repository, tls=tls, models=["speech_features"]) as server:
         code = code.replace("localhost:8001", f"localhost:{server.grpc_port}").replace("/tls/", f"{tmp_path}/")
         probe = [sys.executable, option, code]
         assert subprocess.run(probe, timeout=60).returncode == 0

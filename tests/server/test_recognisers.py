@@ -6,9 +6,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import soundfile
-from support.killed_server import KilledServer
 from support.places import EXAMPLES
 
+from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of
 from convai.client import ConvaiClient, InvalidInput
 from convai.client.requests import ask_request
@@ -23,7 +23,7 @@ NAMES = ("bees", "bread", "everest")
 
 @pytest.fixture(scope="module")
 def moonshine_server(model_repository):
-    with KilledServer(model_repository, profile="cpu-moonshine") as server:
+    with Server(model_repository, profile="cpu-moonshine") as server:
         yield server
 
 

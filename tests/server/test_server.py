@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from support.killed_server import KilledServer
 from support.tiny_repository import write_repository
 from support.triton_requests import infer, infer_batched, infer_together
+
+from convai.backends.management.launcher import Server
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(repository):
-    with KilledServer(repository) as server:
+    with Server(repository) as server:
         yield server
 
 

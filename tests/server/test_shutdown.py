@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from support.convai_process import wait_until
-from support.killed_server import KilledServer
 from support.tiny_repository import AMPLIFIER, write_repository
 from support.triton_requests import infer
 
@@ -30,7 +29,7 @@ def repository(tmp_path):
 
 def test_no_request_is_lost_when_one_of_two_servers_shuts_down(repository):
     with ExitStack() as stack:
-        servers = [stack.enter_context(KilledServer(repository, models=["amplifier"])) for _ in range(2)]
+        servers = [stack.enter_context(Server(repository, models=["amplifier"])) for _ in range(2)]
         options = Connection([server.grpc_address for server in servers]).options()
         client = stack.enter_context(triton.InferenceServerClient(**options))
         is_over, answers = threading.Event(), []

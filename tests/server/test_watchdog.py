@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from support.convai_process import ServeProcess, wait_until
-from support.killed_server import KilledServer
 from support.tiny_repository import write_repository
 from support.triton_requests import infer, make_inputs
 from tritonclient.utils import InferenceServerException
 
+from convai.backends.management.launcher import Server
 from convai.backends.management.processes import stubs_of
 from convai.backends.management.watchdog import CHECK_SECONDS, STANDSTILL_SECONDS, Watchdog
 
@@ -25,7 +25,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with KilledServer(write_repository(tmp_path_factory.mktemp("tiny"))) as server:
+    with Server(write_repository(tmp_path_factory.mktemp("tiny"))) as server:
         yield server
 
 
@@ -130,7 +130,7 @@ def test_in_a_read_only_repository_a_model_is_unloaded_first(server, client, rep
 def test_a_server_that_waits_for_a_dead_stub_is_restarted(tmp_path):
     lines = []
     with (
-        KilledServer(write_repository(tmp_path), models=["amplifier"]) as server,
+        Server(write_repository(tmp_path), models=["amplifier"]) as server,
         Watchdog(server, report=lines.append),
     ):
         server_pid = server.process.pid
