@@ -101,13 +101,14 @@ UNBATCHED = {"max_elements_per_run": 1}  # the engine runs the requests of a bat
 CPU_BUCKETS = replace(Buckets().finer("frames", "tokens", "mel_frames"), windows=tuple(range(1, 129)))
 
 # Requests that may wait for the slow steps that follow; one more is refused. The last two limits are of written
-# questions and texts to speak: of spoken questions, fewer are let in.
+# questions and texts to speak; few spoken questions meet them, because those queue before the recogniser. Written
+# questions do not count at the first limit: they are short, and a flood of them would keep all speech out.
 _FIRST_STEPS = {
     step: Settings(parameters={"waiting_for": networks, "max_waiting": limit})
     for step, networks, limit in (
-        ("speech_features", ("jasper", "ctc_decoder", "bert", "tacotron2", "waveglow"), 24),
+        ("speech_features", ("jasper", "ctc_decoder", "tacotron2", "waveglow"), 24),
         ("qa_tokenizer", ("bert",), 64),
-        ("text_encoder", ("tacotron2",), 64),
+        ("text_encoder", ("tacotron2", "waveglow"), 48),
     )
 }
 

@@ -29,7 +29,8 @@ def repository(tmp_path):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Server(write_repository(tmp_path_factory.mktemp("tiny")), models=["amplifier"]) as server:
+    repository = write_repository(tmp_path_factory.mktemp("tiny") / "r\u00e9pertoire")  # which a stub cannot open
+    with Server(repository, models=["amplifier"]) as server:
         yield server
 
 

@@ -1,5 +1,6 @@
 """A first step refuses a request while as many as the limit wait for the network behind it."""
 
+import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -64,6 +65,15 @@ def test_while_there_is_room_the_queue_is_read_once(at_once):
     assert queue.readings == 1
 
 
+def test_room_is_not_trusted_for_long(monkeypatch):
+    queue = Queue()
+    control = AdmissionControl(("jasper", "bert"), 4, queue.read)
+    assert enter(control, queue, 1) == 1
+    queue.length = 64
+    monkeypatch.setattr(admission, "SECONDS_TO_TRUST", 0.0)
+    assert enter(control, queue, 9) == 0
+
+
 def test_a_flood_does_not_read_the_queue_for_every_request(monkeypatch):
     monkeypatch.setattr(admission, "SECONDS_BETWEEN_READINGS", 1000.0)
     queue = Queue()
@@ -75,7 +85,14 @@ def test_a_flood_does_not_read_the_queue_for_every_request(monkeypatch):
 def test_if_the_queue_cannot_be_read_all_are_let_in(at_once, caplog):
     closed = ServerMetrics(["tritonserver", "--metrics-address=127.0.0.1", "--metrics-port=1"])
     assert enter(AdmissionControl(("jasper", "bert"), 4, closed.read_waiting), Queue(), 9) == 9
-    assert "the number of waiting requests is unknown" in caplog.text
+    assert caplog.text.count("the number of waiting requests is unknown") == 1
+
+
+def test_a_server_without_metrics_is_not_mistaken_for_another_at_their_port():
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        metrics = ServerMetrics(["tritonserver", "--allow-metrics=false", f"--metrics-port={server.server_address[1]}"])
+        with pytest.raises(OSError, match="no metrics"):
+            metrics.read_waiting(["speech_to_text"])
 
 
 class Metrics(BaseHTTPRequestHandler):
@@ -90,6 +107,13 @@ class Metrics(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def test_the_command_of_the_server_may_have_paths_of_any_encoding(tmp_path, monkeypatch):
+    command = [os.fsdecode(b"/home/\xe9/tritonserver"), "--metrics-port=1", ""]
+    (tmp_path / "cmdline").write_bytes(os.fsencode("\0".join(command)))
+    monkeypatch.setattr(admission, "Path", lambda _: tmp_path / "cmdline")
+    assert admission.read_parent_command() == command
 
 
 @pytest.mark.parametrize("options", [["--metrics-address=0.0.0.0", "--metrics-port={}"], ["--metrics-port", "{}"]])

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -188,7 +189,8 @@ class Server:
         if self._directory is None:
             return
         if self._process is not None:
-            self.record_regions()
+            with suppress(OSError):  # a full disk must not keep the server alive
+                self.record_regions()
             self._end_process(at_once)
         self._directory.remove()
         self._directory = None
@@ -212,8 +214,9 @@ class Server:
         # Load generators such as perf_analyzer read the configurations, which show folders of this machine.
         configurations = () if is_loopback(self.host) else ("model-config",)
         restricted = f"{','.join((*RESTRICTED_PROTOCOLS, *configurations))}:{ADMIN_HEADER}={self.control.admin_key}"
+        repository = link_if_not_ascii(self.model_repository, directory.path)
         return [
-            *model_options(self.model_repository, directory.backends, self.profile, self.models),
+            *model_options(repository, directory.backends, self.profile, self.models),
             f"--grpc-address={self.host}",
             f"--grpc-port={self.grpc_port}",
             "--reuse-grpc-port=true",  # the graceful shutdown binds a socket beside Triton's
@@ -279,6 +282,15 @@ class Server:
         with open(self.log_file, "rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
+
+
+def link_if_not_ascii(repository: Path, directory: Path) -> Path:
+    """Link the repository into `directory` unless its path is ASCII: the interpreter in a stub opens no other."""
+    if str(repository).isascii():
+        return repository
+    link = directory / "model_repository"
+    link.symlink_to(repository)
+    return link
 
 
 def reachable_host(host: str) -> str:

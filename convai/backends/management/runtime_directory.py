@@ -47,8 +47,8 @@ class RuntimeDirectory:
     def record_regions(self, regions: set[str]) -> None:
         """Record shared memory files, which are removed with the directory if the server has left them."""
         if not regions <= self.regions:
+            (self.path / "regions").write_text("\n".join(self.regions | regions))
             self.regions |= regions
-            (self.path / "regions").write_text("\n".join(self.regions))
 
     def record_environments(self, since: float) -> None:
         """Record the folders that Triton's Python backend has made; those of servers that start just now too."""

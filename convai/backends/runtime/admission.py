@@ -21,6 +21,7 @@ from convai.backends.runtime.failures import LimitReached
 WAITING = re.compile(r'^nv_inference_pending_request_count\{model="([^"]*)"[^}]*\} (\d+)', re.MULTILINE)
 TIMEOUT_SECONDS = 0.5
 SECONDS_BETWEEN_READINGS = 0.02  # a reading takes 2 to 9 ms of a busy server
+SECONDS_TO_TRUST = 0.5  # other models of the server fill the same queues meanwhile
 
 
 class AdmissionControl:
@@ -37,10 +38,12 @@ class AdmissionControl:
         self.steps, self.limit, self.read_waiting = steps, limit, read_waiting
         self.room = 0  # requests that can be let in before the next reading, even if none has left the queue since
         self.last_reading = -math.inf
+        self.is_known = True
 
     def admit(self) -> None:
         """Let one request in, or raise LimitReached."""
-        if self.room < 1 and time.monotonic() >= self.last_reading + SECONDS_BETWEEN_READINGS:
+        age = time.monotonic() - self.last_reading
+        if age >= (SECONDS_BETWEEN_READINGS if self.room < 1 else SECONDS_TO_TRUST):
             self.room = self.limit - self._read()
             self.last_reading = time.monotonic()
         if self.room < 1:
@@ -50,11 +53,14 @@ class AdmissionControl:
 
     def _read(self) -> int:
         try:
-            return self.read_waiting(self.steps)
+            waiting = self.read_waiting(self.steps)
         except OSError as error:
-            if self.last_reading < 0:  # the first; the others would say the same
+            if self.is_known:  # once; the next readings would say the same
                 logging.warning("the number of waiting requests is unknown, so there is no limit: %s", error)
+            self.is_known = False
             return 0
+        self.is_known = True
+        return waiting
 
 
 class ServerMetrics:
@@ -62,13 +68,17 @@ class ServerMetrics:
 
     def __init__(self, command: Sequence[str]):
         parser = ArgumentParser(add_help=False, allow_abbrev=False)
+        parser.add_argument("--allow-metrics", default="true")
         parser.add_argument("--metrics-address", default="127.0.0.1")
         parser.add_argument("--metrics-port", type=int, default=8002)
         options, _ = parser.parse_known_args(command)
+        self.is_open = options.allow_metrics.lower() in ("true", "1")
         self.host, self.port = options.metrics_address, options.metrics_port  # Linux reaches itself at 0.0.0.0 too
 
     def read_waiting(self, models: Collection[str]) -> int:
         """Number of requests in the queues of models. Raises OSError."""
+        if not self.is_open:  # another server may listen at the port
+            raise OSError("the server has no metrics")
         with closing(HTTPConnection(self.host, self.port, timeout=TIMEOUT_SECONDS)) as connection:
             try:
                 connection.request("GET", "/metrics")
@@ -80,4 +90,5 @@ class ServerMetrics:
 
 def read_parent_command() -> list[str]:
     """The command line of the tritonserver that has started this process."""
-    return Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\0")
+    # Not as text, which is ASCII in a stub: the interpreter that Triton embeds ignores the locale.
+    return os.fsdecode(Path(f"/proc/{os.getppid()}/cmdline").read_bytes()).split("\0")
