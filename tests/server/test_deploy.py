@@ -59,7 +59,7 @@ def deployed(tmp_path_factory):
     write(render(), repository)
     longer = repository.parent / "longer.npz"
     np.savez(longer, x=np.arange(10, dtype=np.float32).reshape(2, 5))
-    indices = {"index": np.array([[0, 3], [1, 2]]), "mask": np.array([[1, 1], [0, 1]], np.float32)}
+    indices = {"index": np.array([[0, 3], [1, 2]], ">i8"), "mask": np.array([[1, 1], [0, 1]], np.float32)}
     halver = ("--outputs", "halved", "count", "--inputs", repository.parent / "halver.npz", longer)
     assert deploy(repository, networks("Halver"), "torchscript-script", *halver, name="halver") == 0
     assert deploy(repository, networks("fixed_scorer"), "torchscript-trace", name="scorer") == 0
@@ -177,7 +177,8 @@ def test_a_network_that_cannot_be_deployed_is_refused_in_one_line(refusal, modul
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--max-batch-size", 0), "--max-batch-size: expected at least 1, got 0"),
+        (("--max-batch-size", 0), "--max-batch-size: expected 1 to 65536, got 0"),
+        (("--tolerance", "inf"), "--tolerance: expected a positive number, got inf"),
         (("--outputs", "a", "b"), "--outputs: expected 1 names, got 2 (a, b)"),
         (("--name", "jasper"), "jasper belongs to the pipeline"),
         (("--name", "../model"), "--name: expected letters"),
@@ -193,6 +194,7 @@ def test_an_invalid_option_is_refused_in_one_line(refusal, options, words):
     [
         ({"y": ROWS}, "holds y, forward takes x"),
         ({"x": np.float32(1)}, "expected the batch axis first"),
+        ({"x": ROWS[:, :0]}, "none empty, got x [3, 0]"),
         ({"x": ROWS[:, 0]}, "only a batch axis"),
         ({"x": np.array([[None]])}, "not a valid npz file of plain arrays"),
         ({"x": ROWS.astype(complex)}, "torch.complex128"),

@@ -70,6 +70,19 @@ def test_masked_tokens_are_ignored(bert):
         torch.testing.assert_close(logits[real], reference[real], atol=1e-6, rtol=0)
 
 
-def test_hidden_size_must_split_into_heads():
-    with pytest.raises(InvalidArgument, match="hidden_size: expected a multiple of num_attention_heads"):
-        BertConfig(hidden_size=100, num_attention_heads=12)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hidden_size": 100}, "hidden_size: expected a multiple of num_attention_heads"),
+        ({"vocab_size": 0}, "vocab_size: expected 1 to 262,144, got 0"),
+        ({"vocab_size": 2**31}, "vocab_size: expected 1 to 262,144, got 2147483648"),
+        ({"vocab_size": 50.0}, "vocab_size: expected an integer, got 50.0"),
+        ({"vocab_size": True}, "vocab_size: expected an integer, got True"),
+        ({"has_pooler": 1}, "has_pooler: expected true or false, got 1"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps: expected a finite number, got nan"),
+        ({"layer_norm_eps": -1}, "layer_norm_eps: expected above 0, got -1"),
+    ],
+)
+def test_sizes_of_another_type_or_out_of_range_are_refused(values, message):
+    with pytest.raises(InvalidArgument, match=f"^{message}"):
+        BertConfig(**values)

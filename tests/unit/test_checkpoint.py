@@ -117,10 +117,37 @@ def test_heads_come_from_the_config_beside_the_file(bert_tensors, tmp_path):
     assert read_checkpoint(path).converted.config.num_attention_heads == 4
 
 
-def test_a_bert_with_another_activation_is_refused(bert_tensors, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"hidden_act": "relu"}))
-    with pytest.raises(InvalidArgument, match="hidden_act: expected 'gelu', got 'relu'"):
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"hidden_act": "relu"}, "hidden_act: expected 'gelu', got 'relu'"),
+        ({"num_attention_heads": "four"}, "num_attention_heads: expected an integer, got 'four'"),
+        ({"num_attention_heads": 1.5}, "num_attention_heads: expected an integer, got 1.5"),
+    ],
+)
+def test_a_bert_with_an_option_that_ours_lacks_is_refused(config, message, bert_tensors, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InvalidArgument, match=message):
         read_checkpoint(save_contents(tmp_path / "pytorch_model.bin", hugging_face(bert_tensors)))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"bert.embeddings.word_embeddings.weight": torch.tensor(1.0)},
+        {7: torch.zeros(1)},
+        {"a": torch.zeros(3, 3, dtype=torch.int8), "a.scale": torch.zeros(2)},
+    ],
+)
+def test_tensors_of_a_strange_shape_or_name_are_refused_in_a_sentence(strange, bert_tensors, tmp_path):
+    with pytest.raises(InvalidArgument, match="bert.pt is not a valid checkpoint: "):
+        read_checkpoint(save_contents(tmp_path / "bert.pt", bert_tensors | strange))
+
+
+def test_a_file_of_bytes_is_refused(tmp_path):
+    (tmp_path / "junk.pt").write_bytes(b"junk")
+    with pytest.raises(InvalidArgument, match="junk.pt was refused"):
+        read_checkpoint(tmp_path / "junk.pt")
 
 
 @pytest.mark.parametrize("network", ["jasper", "bert"])

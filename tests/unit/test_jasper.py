@@ -82,7 +82,7 @@ def test_a_row_is_recognised_the_same_alone_and_unpadded_as_in_a_batch(jasper):
     [
         ({"filters": 8, "kernel_size": 4}, "kernel_size: expected an odd number"),
         ({"filters": 8, "kernel_size": 5, "stride": 2, "repeat": 2}, "stride: expected 1"),
-        ({"filters": 0, "kernel_size": 5}, "filters: expected at least 1"),
+        ({"filters": 0, "kernel_size": 5}, "filters: expected 1 to 262,144, got 0"),
     ],
 )
 def test_invalid_blocks_are_refused(arguments, message):

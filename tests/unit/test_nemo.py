@@ -209,6 +209,8 @@ SECOND = ("encoder", "jasper", 1)
         (at("preprocessor", "novelty", 3), "preprocessor.novelty = 3: our network has no such option"),
         (at(*SECOND, "se", True), r"jasper\[1\].se: expected False, got True"),
         (at(*SECOND, "kernel", [3, 5]), r"jasper\[1\].kernel: expected an integer, got \[3, 5\]"),
+        (at(*SECOND, "kernel_size_factor", float("nan")), r"kernel_size_factor: expected a number, got nan"),
+        (at(*SECOND, "kernel", 10**400), "is not a valid NeMo model: OverflowError"),
         (at(*FIRST, "separable", False), "does not fit the network"),
     ],
 )

@@ -10,8 +10,11 @@ from convai.networks.tacotron2.model import CONFIGS, Tacotron2, example_inputs
 
 
 def nvidias_config(config=TINY):
-    ours = ("p_encoder_dropout", "p_prenet_dropout", "p_postnet_dropout", "steps_per_symbol", "extra_steps")
-    options = {name: value for name, value in asdict(config).items() if name not in (*ours, "prenet_dropout_seed")}
+    ours = (
+        *("p_encoder_dropout", "p_prenet_dropout", "p_postnet_dropout", "steps_per_symbol", "extra_steps"),
+        *("prenet_dropout_seed", "symbols"),
+    )
+    options = {name: value for name, value in asdict(config).items() if name not in ours}
     return options | {"mask_padding": False, "decoder_no_early_stopping": False}
 
 
@@ -50,8 +53,16 @@ def test_batch_counts_may_be_missing_as_in_old_files(tmp_path):
     assert read_checkpoint(save(tmp_path / "tacotron2.pt", tensors)).network.name == "tacotron2"
 
 
-def test_an_option_of_another_network_is_refused(tmp_path):
-    contents = {"state_dict": network().state_dict(), "config": nvidias_config() | {"n_speakers": 4}}
-    torch.save(contents, tmp_path / "tacotron2.pt")
-    with pytest.raises(InvalidArgument, match="n_speakers"):
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (nvidias_config() | {"n_speakers": 4}, "our network does not have the options n_speakers"),
+        (nvidias_config() | {"prenet_dim": "8"}, "prenet_dim: expected an integer, got '8'"),
+        (nvidias_config() | {"symbols": 3}, "symbols: expected a SymbolTable, got 3"),
+        ([1], "is not a valid checkpoint"),
+    ],
+)
+def test_a_config_that_is_not_one_of_ours_is_refused(tmp_path, config, message):
+    torch.save({"state_dict": network().state_dict(), "config": config}, tmp_path / "tacotron2.pt")
+    with pytest.raises(InvalidArgument, match=message):
         read_checkpoint(tmp_path / "tacotron2.pt")

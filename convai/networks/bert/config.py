@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from convai.errors import InvalidArgument
+from convai.networks.config_checks import check_fields
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,14 @@ class BertConfig:
     has_pooler: bool = False  # published checkpoints have one; question answering does not use it
 
     def __post_init__(self):
-        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_fields(self, probabilities=("hidden_dropout_prob",))
         if self.hidden_size % self.num_attention_heads:
             raise InvalidArgument(
                 f"hidden_size: expected a multiple of num_attention_heads ({self.num_attention_heads}), "
                 f"got {self.hidden_size}"
             )
-        if not 0 <= self.hidden_dropout_prob < 1:
-            raise InvalidArgument(
-                f"hidden_dropout_prob: expected at least 0 and below 1, got {self.hidden_dropout_prob}"
-            )
+        if self.layer_norm_eps <= 0:
+            raise InvalidArgument(f"layer_norm_eps: expected above 0, got {self.layer_norm_eps}")
 
 
 # NVIDIA pads the vocabulary of 30,522 word pieces to a multiple of 8, which suits tensor cores.

@@ -47,11 +47,11 @@ def infer_config(tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> Be
         vocab_size=find_size(tensors, "bert.embeddings.word_embeddings.weight", 0, PADDED_VOCAB_SIZE),
         hidden_size=hidden_size,
         num_hidden_layers=1 + max(int(match[1]) for match in map(LAYER_KEY.match, tensors) if match),
-        num_attention_heads=int(stated.get("num_attention_heads", guess_heads(hidden_size))),
+        num_attention_heads=stated.get("num_attention_heads", guess_heads(hidden_size)),
         intermediate_size=find_size(tensors, "bert.encoder.layer.0.intermediate.dense_act.weight", 0, 4 * hidden_size),
         max_position_embeddings=find_size(tensors, "bert.embeddings.position_embeddings.weight", 0, 512),
         type_vocab_size=find_size(tensors, "bert.embeddings.token_type_embeddings.weight", 0, 2),
-        layer_norm_eps=float(stated.get("layer_norm_eps", BertConfig.layer_norm_eps)),
+        layer_norm_eps=stated.get("layer_norm_eps", BertConfig.layer_norm_eps),
         has_pooler=any(key.startswith("bert.pooler.") for key in tensors),
     )
 

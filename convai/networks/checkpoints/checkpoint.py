@@ -4,7 +4,6 @@ No code in the file runs. A `.nemo` file names its network. For other files, eac
 `read(contents, path)`, which returns None for a file of another network.
 """
 
-import pickle
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,7 +67,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     flat = all(isinstance(value, Tensor) for value in contents.values())
     for network in NETWORKS.values():
         # A flat file may be one of our own, with INT8 rows.
-        converted = network.read_checkpoint(restore(contents) if flat else contents, path)
+        with reading(path, "checkpoint"):
+            converted = network.read_checkpoint(restore(contents) if flat else contents, path)
         if converted is not None:
             return Checkpoint(path, network, converted, count_values(contents if flat else converted.tensors))
     raise InvalidArgument(
@@ -86,10 +86,11 @@ def read_nemo(path: Path) -> tuple[Network, Converted]:
     target = str(archive.config.get("target", "")).rpartition(".")[2]
     for network in NETWORKS.values():
         if network.read_nemo and network.nemo_class == target:
-            try:
-                return network, network.read_nemo(archive)
-            except InvalidArgument as error:
-                raise InvalidArgument(f"{path} (NeMo {target}) is not supported: {error}") from error
+            with reading(path, "NeMo model"):
+                try:
+                    return network, network.read_nemo(archive)
+                except InvalidArgument as error:
+                    raise InvalidArgument(f"{path} (NeMo {target}) is not supported: {error}") from error
     known = ", ".join(network.nemo_class for network in NETWORKS.values() if network.nemo_class)
     raise InvalidArgument(f"{path}: expected a NeMo model of class {known}, got {target or 'none'}")
 
@@ -101,7 +102,7 @@ def read_contents(path: Path) -> Mapping[str, Any]:
             return load_file(path)
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError):
+    except Exception:  # damaged bytes raise errors of any class
         # More than tensors and plain values: either a pickled module of a known class, or refused.
         contents = read_pickled_module(path)
     if not isinstance(contents, Mapping):

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -72,11 +73,12 @@ def is_same(value: object, expected: object) -> bool:
 
 
 def parse_number(value: object) -> float | None:
-    """Return a number, also one such as 1e-5, which YAML 1.1 reads as a string; None for anything else."""
+    """Return a finite number, also one such as 1e-5, which YAML 1.1 reads as a string; None for anything else."""
     try:
-        return None if isinstance(value, bool) or not isinstance(value, str | float | int) else float(value)
-    except ValueError:
+        number = None if isinstance(value, bool) or not isinstance(value, str | float | int) else float(value)
+    except (OverflowError, ValueError):
         return None
+    return number if number is not None and isfinite(number) else None
 
 
 def read_number(where: str, options: Mapping[str, Any], name: str, default: float | None = None) -> float:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -70,6 +72,13 @@ def closest_config(
             return len(list_key_problems(build(config).state_dict(), tensors))
 
     return min(configs.values(), key=count_problems)
+
+
+def build_config(config_class: Callable[..., Config], stated: Mapping[str, Any], path: Path) -> Config:
+    """Return the configuration that a file states. Raises InvalidArgument for an option that the class lacks."""
+    if unknown := sorted(stated.keys() - signature(config_class).parameters.keys()):
+        raise InvalidArgument(f"{path}: our network does not have the options {', '.join(unknown)}")
+    return config_class(**stated)
 
 
 def list_key_problems(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:

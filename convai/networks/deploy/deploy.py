@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import StringIO
+from math import inf
 from pathlib import Path
 
 import torch
@@ -37,6 +38,7 @@ TARGETS = {
     "onnx": FORMATS["onnx"],
 }
 RECORDED_PACKAGES = (DISTRIBUTION, "torch", "onnx")
+LARGEST_BATCH = 65_536  # each example is repeated up to it
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class Deployment:
     replace: bool = False
 
     def __post_init__(self):
-        if self.max_batch_size < 1:
-            raise InvalidArgument(f"--max-batch-size: expected at least 1, got {self.max_batch_size}")
-        if not self.tolerance > 0:
+        if not 1 <= self.max_batch_size <= LARGEST_BATCH:
+            raise InvalidArgument(f"--max-batch-size: expected 1 to {LARGEST_BATCH}, got {self.max_batch_size}")
+        if not 0 < self.tolerance < inf:
             raise InvalidArgument(f"--tolerance: expected a positive number, got {self.tolerance}")
         check_place(self.model_repository, self.name, self.replace)
 

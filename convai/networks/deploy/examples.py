@@ -21,10 +21,10 @@ class Example:
 
     def __post_init__(self):
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in self.inputs.items())
-        sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in self.inputs.values()}
+        sizes = {tensor.shape[0] if tensor.numel() and tensor.ndim else 0 for tensor in self.inputs.values()}
         if len(sizes) != 1 or 0 in sizes:
             raise InvalidArgument(
-                f"{self.file_name}: expected the batch axis first, of equal size in every array, got {shapes}"
+                f"{self.file_name}: expected the batch axis first, of one size in all arrays, none empty, got {shapes}"
             )
 
     @property
@@ -92,6 +92,6 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def as_tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
     try:
-        return torch.from_numpy(array)
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except TypeError as error:
         raise InvalidArgument(f"{path.name}: array {name} has dtype {array.dtype}, which PyTorch lacks") from error

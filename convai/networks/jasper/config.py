@@ -6,6 +6,7 @@ from math import prod
 from convai.backends.steps.speech_features import LogMelOptions
 from convai.description.pipeline import NUM_FEATURES, NUM_LABELS
 from convai.errors import InvalidArgument
+from convai.networks.config_checks import check_fields
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,7 @@ class BlockConfig:
     separable: bool = False
 
     def __post_init__(self):
-        for name in ("filters", "kernel_size", "repeat", "stride", "dilation"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.kernel_size % 2 == 0:
-            raise InvalidArgument(f"kernel_size: expected an odd number, for symmetric padding, got {self.kernel_size}")
+        check_fields(self, odd=("kernel_size",))  # for symmetric padding
         if self.stride > 1 and (self.repeat > 1 or self.residual or self.dilation > 1):
             raise InvalidArgument(f"stride: expected 1 in a repeated, residual or dilated block, got {self.stride}")
 
@@ -48,16 +45,15 @@ class JasperConfig:
     log_mel: LogMelOptions = LogMelOptions()
 
     def __post_init__(self):
+        check_fields(self, probabilities=("dropout",))
         if not self.blocks:
             raise InvalidArgument("blocks: expected at least one block, got none")
         if len({block.dense for block in self.blocks if block.residual}) > 1:
             raise InvalidArgument("dense: expected one value in all residual blocks, got both")
-        if self.upsampling < 1 or self.encoder_stride % self.upsampling:
+        if self.encoder_stride % self.upsampling:
             raise InvalidArgument(
                 f"upsampling: expected a divisor of the blocks' stride {self.encoder_stride}, got {self.upsampling}"
             )
-        if not 0 <= self.dropout < 1:
-            raise InvalidArgument(f"dropout: expected at least 0 and below 1, got {self.dropout}")
 
     @property
     def encoder_stride(self) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
+from convai.networks.config_checks import check_fields
 from convai.text.symbols import NVIDIA_SYMBOLS, SymbolTable
 
 ODD_SIZES = ("encoder_kernel_size", "attention_location_kernel_size", "postnet_kernel_size")
@@ -54,26 +55,16 @@ class Tacotron2Config:
     symbols: SymbolTable = NVIDIA_SYMBOLS
 
     def __post_init__(self):
-        for name, value in vars(self).items():
-            if isinstance(value, int) and value < 1 and name not in ("extra_steps", "prenet_dropout_seed"):
-                raise InvalidArgument(f"{name}: expected at least 1, got {value}")
-        for name in ODD_SIZES:
-            if getattr(self, name) % 2 == 0:
-                raise InvalidArgument(f"{name}: expected an odd number, got {getattr(self, name)}")
-        for name in PROBABILITIES:
-            if not 0 <= getattr(self, name) < 1:
-                raise InvalidArgument(f"{name}: expected at least 0 and below 1, got {getattr(self, name)}")
+        check_fields(
+            self,
+            odd=ODD_SIZES,
+            even=("encoder_embedding_dim",),  # two directions
+            probabilities=PROBABILITIES,
+            zero=("extra_steps",),
+            seeds=("prenet_dropout_seed",),
+        )
         if not 0 < self.gate_threshold < 1:
             raise InvalidArgument(f"gate_threshold: expected above 0 and below 1, got {self.gate_threshold}")
-        if self.extra_steps < 0:
-            raise InvalidArgument(f"extra_steps: expected at least 0, got {self.extra_steps}")
-        self._check_embedding()
-
-    def _check_embedding(self):
-        if self.encoder_embedding_dim % 2:
-            raise InvalidArgument(
-                f"encoder_embedding_dim: expected an even number (two directions), got {self.encoder_embedding_dim}"
-            )
         if self.symbols_embedding_dim != self.encoder_embedding_dim:
             raise InvalidArgument(
                 f"symbols_embedding_dim: expected encoder_embedding_dim ({self.encoder_embedding_dim}), "

@@ -1,15 +1,20 @@
 """Reads Tacotron 2 as NVIDIA's DeepLearningExamples and NVIDIA/tacotron2 store it."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from convai.errors import InvalidArgument
-from convai.networks.checkpoints.renames import Converted, RenameTable, closest_config, rename, select_tensors
+from convai.networks.checkpoints.renames import (
+    Converted,
+    RenameTable,
+    build_config,
+    closest_config,
+    rename,
+    select_tensors,
+)
 from convai.networks.tacotron2.model import CONFIGS, Tacotron2, Tacotron2Config
 
 # Training on several GPUs and mixed precision each wrap the network once.
@@ -32,17 +37,9 @@ def read(contents: Mapping[str, Any], path: Path) -> Converted | None:
     if "config" not in contents:
         config = closest_config(CONFIGS, Tacotron2, tensors)
         return Converted(f"{layout}, config not stated", config, add_batch_counts(tensors))
-    config = read_stated_config(contents["config"], path)
+    stated = {name: value for name, value in contents["config"].items() if name not in IGNORED_OPTIONS}
+    config = build_config(Tacotron2Config, stated, path)
     return Converted(f"{layout}, config stated", config, add_batch_counts(tensors))
-
-
-def read_stated_config(stated: Mapping[str, Any], path: Path) -> Tacotron2Config:
-    """Return the file's sizes and limits. Raises InvalidArgument for an option that our network does not have."""
-    options = {name: value for name, value in stated.items() if name not in IGNORED_OPTIONS}
-    unknown = sorted(options.keys() - {field.name for field in fields(Tacotron2Config)})
-    if unknown:
-        raise InvalidArgument(f"{path}: our Tacotron 2 does not have the options {', '.join(unknown)}")
-    return Tacotron2Config(**options)
 
 
 def add_batch_counts(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

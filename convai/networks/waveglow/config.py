@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from convai.audio.voice_mel import HOP_LENGTH
 from convai.description.pipeline import NUM_MELS
 from convai.errors import InvalidArgument
+from convai.networks.config_checks import check_fields
 
 UPSAMPLE_KERNEL_SIZE = 1024  # samples that one mel frame influences in NVIDIA's upsampling
 CONDITIONINGS = ("upsampled", "repeated")
@@ -38,30 +39,18 @@ class WaveGlowConfig:
     sigma: float = 0.9
 
     def __post_init__(self):
-        for name, value in vars(self).items():
-            if isinstance(value, int) and value < 1:
-                raise InvalidArgument(f"{name}: expected at least 1, got {value}")
+        # Couplings halve the channels.
+        check_fields(self, odd=("kernel_size", "conditioning_kernel_size"), even=("n_group", "n_early_size"))
         if HOP_LENGTH % self.n_group:
             raise InvalidArgument(
                 f"n_group: expected a divisor of the {HOP_LENGTH} samples of a frame, got {self.n_group}"
             )
-        for name in ("n_group", "n_early_size"):
-            if getattr(self, name) % 2:
-                raise InvalidArgument(
-                    f"{name}: expected an even number (couplings halve it), got {getattr(self, name)}"
-                )
-        for name in ("kernel_size", "conditioning_kernel_size"):
-            if getattr(self, name) % 2 == 0:
-                raise InvalidArgument(f"{name}: expected an odd number, got {getattr(self, name)}")
         if self.flow_channels(self.n_flows - 1) < 2:
             raise InvalidArgument(
                 f"n_early_size: {self.n_early_size} leaves no channels of n_group {self.n_group} for the last flow"
             )
         if self.sigma <= 0:
             raise InvalidArgument(f"sigma: expected above 0, got {self.sigma}")
-        self._check_conditioning()
-
-    def _check_conditioning(self):
         if self.conditioning not in CONDITIONINGS:
             raise InvalidArgument(f"conditioning: expected {' or '.join(CONDITIONINGS)}, got {self.conditioning!r}")
         if self.conditioning == "upsampled" and self.conditioning_kernel_size != 1:

@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from convai.errors import InvalidArgument
-from convai.networks.checkpoints.renames import Converted, RenameTable, find_size, rename, select_tensors
+from convai.networks.checkpoints.renames import (
+    Converted,
+    RenameTable,
+    build_config,
+    find_size,
+    rename,
+    select_tensors,
+)
 from convai.networks.waveglow.model import WaveGlowConfig
 
 RENAMES: RenameTable = (
@@ -60,10 +65,7 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def read_stated_config(stated: Mapping[str, Any], path: Path) -> WaveGlowConfig:
     """Return the file's sizes. Raises InvalidArgument for an option that our network does not have."""
     options = {name: value for name, value in stated.items() if name != "WN_config"} | dict(stated.get("WN_config", {}))
-    unknown = sorted(options.keys() - {field.name for field in fields(WaveGlowConfig)})
-    if unknown:
-        raise InvalidArgument(f"{path}: our WaveGlow does not have the options {', '.join(unknown)}")
-    return WaveGlowConfig(**options)
+    return build_config(WaveGlowConfig, options, path)
 
 
 def infer_config(tensors: Mapping[str, Tensor]) -> WaveGlowConfig:
