@@ -36,7 +36,7 @@ def scale_to_cores(profile: Profile, cores: int) -> Profile:
         parameters = dict(settings.parameters)
         if "max_waiting" in parameters:
             parameters["max_waiting"] = parameters["max_waiting"] * cores // CORES
-        if name in IN_FLIGHT_FOR and "max_in_flight" in parameters:
+        if "max_in_flight" in parameters:
             parameters["max_in_flight"] = max(parameters["max_in_flight"], processes[IN_FLIGHT_FOR[name]])
         scaled[name] = replace(settings, instances=processes[name], parameters=parameters)
     return replace(profile, settings=scaled)

@@ -129,10 +129,7 @@ def test_in_a_read_only_repository_a_model_is_unloaded_first(server, client, rep
 
 def test_a_server_that_waits_for_a_dead_stub_is_restarted(tmp_path):
     lines = []
-    with (
-        Server(write_repository(tmp_path), models=["amplifier"]) as server,
-        Watchdog(server, report=lines.append),
-    ):
+    with Server(write_repository(tmp_path), models=["amplifier"]) as server, Watchdog(server, report=lines.append):
         server_pid = server.process.pid
         old = {stub.pid for stub in stubs_of(server_pid)}
         kill_stubs(server, "amplifier")

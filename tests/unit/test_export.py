@@ -87,9 +87,7 @@ def test_the_default_weights_of_jasper_pass_parity_in_fp16(tmp_path):
     run(tmp_path, "--network", "jasper", "--precision", "fp16")
 
 
-def test_the_default_bert_in_fp16_agrees_has_the_pipelines_names_and_suits_the_released_triton(
-    tmp_path,
-):
+def test_the_default_bert_in_fp16_agrees_has_the_pipelines_names_and_suits_the_released_triton(tmp_path):
     weights = find_weights(BERT, packaged("weights"), None, seed=0)
     result = export(Job(BERT, weights, "onnx", precision="fp16"), tmp_path)
     assert_agrees(result, BERT.tolerances["fp16"].largest_difference)

@@ -96,7 +96,7 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
+        self.stop(at_once=True)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -135,20 +135,15 @@ class Server:
             self._stop()
             self._start()
 
-    def stop(self) -> None:
+    def stop(self, *, at_once: bool = False) -> None:
         """Stop the server and remove everything that it leaves, even if it has crashed or never got ready.
 
-        Running steps finish, but Triton lets no ensemble begin its next step: such a request fails.
+        Running steps finish, but Triton lets no ensemble begin its next step: such a request fails. `at_once`: running
+        steps do not finish either, and the 3 s are saved that Triton takes to unload idle models.
         """
         self._stopping.set()
         with self._lock:
-            self._stop()
-
-    def kill(self) -> None:
-        """Stop as `stop` does, but at once: running steps do not finish. Triton takes 3 s to unload idle models."""
-        self._stopping.set()
-        with self._lock:
-            self._stop(at_once=True)
+            self._stop(at_once=at_once)
 
     def networks(self) -> list[str]:
         """Engine and precision of each network, as its engine has logged it."""

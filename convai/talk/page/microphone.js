@@ -18,16 +18,16 @@ export class Microphone {
   /** Resolves to the sample rate in Hertz once samples flow to `onSamples`. */
   async open() {
     clearTimeout(this.#idle);
-    this.#opened ??= start((samples) => this.onSamples(samples));
+    this.#opened ??= start(
+      (samples) => this.onSamples(samples),
+      () => {
+        this.close();
+        this.onLost();
+      },
+    );
     const opened = this.#opened;
     try {
-      const { stream, context } = await opened;
-      for (const track of stream.getTracks()) {
-        track.onended = () => {
-          this.close();
-          this.onLost();
-        };
-      }
+      const { context } = await opened;
       await context.resume();
       return context.sampleRate;
     } catch (error) {
@@ -55,9 +55,13 @@ async function release({ stream, context }) {
   await context.close();
 }
 
-/** @param {OnSamples} onSamples */
-async function start(onSamples) {
+/**
+ * @param {OnSamples} onSamples
+ * @param {() => void} onLost
+ */
+async function start(onSamples, onLost) {
   const stream = await requestStream();
+  for (const track of stream.getTracks()) track.onended = onLost;
   const context = new AudioContext();
   try {
     await context.audioWorklet.addModule("/page/recorder.js");
